@@ -1,0 +1,234 @@
+"""What an adapter must be, and the plain data that crosses the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from OttoLibrary.deadline import Deadline
+from OttoLibrary.text import Secret
+
+
+@dataclass(frozen=True)
+class SshOptions:
+    """The ``ssh`` object of a host: what only SSH knows.
+
+    ``ciphers``, ``kex``, ``mac`` and ``host_key_algorithms`` are comma-separated names; a leading ``+`` adds to the
+    defaults, as in OpenSSH. ``forwards`` are ``[bind_address:]port:address:port``, opened with the connection.
+    """
+
+    config_file: str | None = None
+    agent: bool = True
+    forward_agent: bool = False
+    ciphers: str | None = None
+    kex: str | None = None
+    mac: str | None = None
+    host_key_algorithms: str | None = None
+    compression: bool = False
+    forwards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """One host of a lab, validated, with its references resolved.
+
+    ``timeout``, ``connect_timeout`` and ``keepalive`` are seconds. ``host_key`` is ``accept-new``, ``strict``, ``ignore``, a
+    ``SHA256:`` fingerprint or a public key line.
+    """
+
+    name: str
+    labs: tuple[str, ...] = ()
+    address: str = ""
+    transport: str = "ssh"
+    port: int | None = None
+    user: str | None = None
+    password: Secret | None = None
+    identity_file: str | None = None
+    passphrase: Secret | None = None
+    hop: str | None = None
+    host_key: str = "accept-new"
+    profile: str = "linux"
+    tags: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
+    timeout: float = 60.0
+    connect_timeout: float = 15.0
+    keepalive: float = 5.0
+    accounts: Mapping[str, Secret] = field(default_factory=dict)
+    ssh: SshOptions = field(default_factory=SshOptions)
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command did.
+
+    Attributes:
+        host: Name of the host.
+        command: The command as given.
+        rc: Exit status; 128 + number when a signal ended it.
+        stdout: Standard output, exact.
+        stderr: Standard error, exact.
+        signal: Name of the signal that ended it, such as ``SIGKILL``, or None.
+        duration_s: Wall time in seconds.
+        shell_ended: True when the command ended the shell it ran in, as ``exit 3`` does.
+    """
+
+    host: str
+    command: str
+    rc: int
+    stdout: str
+    stderr: str
+    signal: str | None
+    duration_s: float
+    shell_ended: bool = False
+
+    def __getitem__(self, key: str) -> Any:
+        """Return an attribute by name, so that ``${result}[rc]`` works too."""
+        if key not in self.__dataclass_fields__:
+            raise KeyError(key)
+        return getattr(self, key)
+
+
+@dataclass(frozen=True)
+class ExitStatus:
+    """How a process ended: ``rc`` or, when a signal did it, ``signal`` (``SIGTERM``) with rc 128 + number."""
+
+    rc: int
+    signal: str | None = None
+
+
+class EndOfStream(Exception):
+    """The other side has closed the stream: nothing more will be read.
+
+    ``lost`` carries why the connection below broke, or None for a clean end.
+    """
+
+    def __init__(self, lost: str | None = None) -> None:
+        self.lost = lost
+        super().__init__(lost or "end of stream")
+
+
+class Channel(Protocol):
+    """A byte stream to and from something. One reader and one writer at a time."""
+
+    @property
+    def closed(self) -> bool:
+        """True after ``close`` or when the other side is gone."""
+
+    async def read(self, limit: int) -> bytes:
+        """Return 1 to ``limit`` bytes as soon as there are any; raise EndOfStream when no more will come."""
+
+    async def write(self, data: bytes) -> None:
+        """Send all of ``data``; raise EndOfStream when the other side is gone."""
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Tell the other side the size of the terminal; without a terminal nothing happens."""
+
+    async def close(self) -> None:
+        """Close it, however often; never raises."""
+
+    def describe(self) -> str:
+        """Return what it is, for a log."""
+
+
+class Process(Protocol):
+    """A process on a host: its channel is stdin and stdout (with a terminal: the terminal), plus stderr apart."""
+
+    @property
+    def channel(self) -> Channel:
+        """Standard input and output."""
+
+    @property
+    def errors(self) -> Channel | None:
+        """Standard error, to read only; None with a terminal."""
+
+    async def end_input(self) -> None:
+        """Close standard input."""
+
+    async def wait(self) -> ExitStatus:
+        """Return how it ended; raise EndOfStream when the connection broke first."""
+
+    async def close(self) -> None:
+        """Close all its streams; never raises. The process itself sees end of input and a hang-up."""
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """The terminal that a process gets."""
+
+    kind: str = "dumb"
+    columns: int = 200
+    rows: int = 50
+
+
+@runtime_checkable
+class Connection(Protocol):
+    """An open way to one host."""
+
+    @property
+    def lost(self) -> str | None:
+        """Why the connection is gone, or None while it lives."""
+
+    async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
+        """Start ``command`` under the login shell; raise EndOfStream when the connection is gone."""
+
+    async def dial(self, address: str, port: int) -> Channel:
+        """Open a byte stream from the host to ``address``; raise OSError when the host cannot."""
+
+    async def close(self) -> None:
+        """Close it and everything on it; never raises."""
+
+    def describe(self) -> str:
+        """Return what it is, for a log: protocol, address, user."""
+
+
+class Transport(Protocol):
+    """One way to open connections; a class with no state, named in the registry."""
+
+    async def connect(self, facts: HostFacts, path: tuple[str, ...], hop: Connection | None, deadline: Deadline) -> Connection:
+        """Open a connection to the host, through ``hop`` when given.
+
+        Raises:
+            ConnectError: It cannot be reached in time. LoginError, HostKeyError: as they say.
+            HopError: ``hop`` cannot open the way.
+        """
+
+
+class Reference(Protocol):
+    """One kind of ``${kind:argument}`` in a lab file."""
+
+    def resolve(self, argument: str) -> str:
+        """Return the value; raise LookupError with one clear sentence part when there is none."""
+
+    def close(self) -> None:
+        """Give back what it opened; idempotent."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a host did, for the log: kept by the work, shown by the keyword.
+
+    Attributes:
+        title: What it was, such as ``Run`` or ``Send``.
+        host: Name of the host.
+        path: The hosts on the way, the host last.
+        text: The command, or what was sent or expected.
+        result: The whole result of a command, or None when it did not come to one.
+        stdout: What was said so far, when there is no result.
+        stderr: The same for standard error.
+        notes: Sentences a reader must know, such as that the shell is a new one.
+        duration_s: Wall time in seconds.
+    """
+
+    title: str
+    host: str
+    path: tuple[str, ...]
+    text: str
+    result: CommandResult | None = None
+    stdout: str = ""
+    stderr: str = ""
+    notes: tuple[str, ...] = ()
+    duration_s: float = 0.0

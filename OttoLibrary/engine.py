@@ -1,0 +1,124 @@
+"""The one event loop of the library, in one daemon thread.
+
+A keyword waits here on a ``Future`` in Robot's main thread, so that Robot's time-out, an exception raised by a signal in that
+thread, never lands inside protocol code: it ends the wait, the task is cancelled, and the loop lives on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+from collections.abc import Coroutine
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+_CANCEL_GRACE_S = 2.0
+
+
+class Engine:
+    """Runs coroutines on a loop that starts with the first ``call`` and ends with ``close``."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        """True between the first ``call`` and ``close``."""
+        return self._loop is not None
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run ``coroutine`` on the loop and return its result or raise its error.
+
+        When the waiting thread is interrupted, the coroutine is cancelled and given two seconds to tidy up.
+        """
+        job: _Job[T] = _Job(coroutine)
+        try:
+            job.start(self._ensure_loop())
+            return job.done.result()
+        except BaseException:
+            job.cancel()
+            raise
+
+    def close(self) -> None:
+        """Cancel what still runs and end the thread; idempotent."""
+        loop, thread = self._loop, self._thread
+        self._loop = self._thread = None
+        if loop is None or thread is None:
+            return
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(_CANCEL_GRACE_S)
+
+    def _ensure_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            # AsyncSSH logs each connection; in Robot's DEBUG log that would bury the commands.
+            logging.getLogger("asyncssh").setLevel(logging.WARNING)
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=_run, args=(loop,), name="OttoLibrary", daemon=True)
+            self._loop, self._thread = loop, thread
+            thread.start()
+        return self._loop
+
+
+class _Job(Generic[T]):
+    """One coroutine on its way: may be cancelled at any moment, even before it runs."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self.done: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._coroutine = coroutine
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._cancelled = False
+        self._settled = threading.Event()
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        loop.call_soon_threadsafe(self._begin)
+
+    def cancel(self) -> None:
+        if self._settled.is_set():
+            return
+        self._cancelled = True
+        if self._loop is None:
+            self._coroutine.close()
+            return
+        self._loop.call_soon_threadsafe(self._cancel_task)
+        self._settled.wait(_CANCEL_GRACE_S)
+
+    def _begin(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._work())
+        if self._cancelled:
+            self._task.cancel()
+
+    def _cancel_task(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _work(self) -> None:
+        try:
+            self.done.set_result(await self._coroutine)
+        except asyncio.CancelledError:
+            self.done.cancel()
+        except BaseException as error:  # handed to the thread that waits
+            self.done.set_exception(error)
+        finally:
+            self._settled.set()
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        _cancel_all(loop)
+    finally:
+        loop.close()
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())

@@ -1,0 +1,206 @@
+"""Every error that OttoLibrary raises.
+
+::
+
+    OttoError
+    ├─ UsageError                 the suite, lab or plug-in is wrong: fix it, don't retry
+    │   ├─ UnknownNameError
+    │   ├─ LabError
+    │   ├─ PluginError
+    │   ├─ ValueFormatError
+    │   └─ NotOpenError
+    └─ HostError                  the other side; carries host, path (hops) and last output
+        ├─ ConnectError
+        │   ├─ LoginError
+        │   ├─ HostKeyError
+        │   └─ HopError
+        ├─ ConnectionLostError
+        ├─ WaitTimeoutError       (also TimeoutError)
+        └─ CommandError           unexpected exit status; carries the CommandResult
+
+A constructor takes data and builds the sentence. The first line says it all; details follow.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from OttoLibrary.contracts import CommandResult
+
+_TAIL_LINES = 10
+
+
+class OttoError(Exception):
+    """Base of all errors; the log shows only the sentence, not the class name."""
+
+    ROBOT_SUPPRESS_NAME = True
+
+
+class UsageError(OttoError):
+    """The suite, the lab or a plug-in is wrong."""
+
+
+class UnknownNameError(UsageError):
+    """A name that nothing has; the message suggests the nearest one and lists the known ones.
+
+    Args:
+        kind: What was looked for, such as ``host``.
+        name: The unknown name.
+        known: The names that exist.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, sorted(known)
+        listed = ", ".join(self.known) or "none"
+        super().__init__(f"No {kind} named '{name}'.{did_you_mean(name, self.known)} Known: {listed}.")
+
+
+class LabError(UsageError):
+    """One or more mistakes in lab files, all of them in one message."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        if count == 1:
+            super().__init__(self.problems[0])
+        else:
+            listed = "\n".join(f"  {problem}" for problem in self.problems)
+            super().__init__(f"The lab has {count} mistakes:\n{listed}")
+
+
+class PluginError(UsageError):
+    """A plug-in breaks its contract, claims a taken name or lacks its package."""
+
+
+class ValueFormatError(UsageError):
+    """A value in a form that is not understood."""
+
+
+class NotOpenError(UsageError):
+    """Something is used that was never opened, or is closed already."""
+
+
+class HostError(OttoError):
+    """Something happened on, or on the way to, a host.
+
+    Attributes:
+        host: The name of the host.
+        path: The hosts on the way to it, the first hop first and the host itself last.
+        last_output: What the host said last, as far as known.
+    """
+
+    def __init__(self, message: str, *, host: str = "", path: Sequence[str] = (), last_output: str = "") -> None:
+        self.host, self.path, self.last_output = host, tuple(path) or (host,), last_output
+        super().__init__(message)
+
+
+class ConnectError(HostError):
+    """No connection could be made.
+
+    Attributes:
+        what: What happened, in the words of the sentence.
+        cause: Why, without a final full stop.
+
+    Args:
+        advice: What to do, a whole sentence.
+    """
+
+    what = "cannot be reached"
+
+    def __init__(self, host: str, path: Sequence[str], cause: str, advice: str = "") -> None:
+        self.cause = cause
+        super().__init__(_join(f"{subject(host, path)} {self.what}: {cause}.", advice), host=host, path=path)
+
+
+class LoginError(ConnectError):
+    """The host answered and refused the login."""
+
+    what = "refused the login"
+
+
+class HostKeyError(ConnectError):
+    """The host did not prove that it is the host we know."""
+
+    what = "was not trusted"
+
+
+class HopError(ConnectError):
+    """A hop on the way failed.
+
+    Attributes:
+        hop: The name of the hop that failed.
+    """
+
+    def __init__(self, host: str, path: Sequence[str], hop: str, what: str, cause: str) -> None:
+        self.hop = hop
+        self.what = f"cannot be reached, because hop '{hop}' {what}"
+        super().__init__(host, path, cause)
+
+
+class ConnectionLostError(HostError):
+    """The connection broke while it was in use."""
+
+    def __init__(self, host: str, path: Sequence[str], cause: str, last_output: str = "") -> None:
+        sentence = f"{subject(host, path)} lost its connection: {cause}. The next keyword that uses it reconnects."
+        super().__init__(sentence + _tail("Last output", last_output), host=host, path=path, last_output=last_output)
+
+
+class WaitTimeoutError(HostError, TimeoutError):
+    """Something did not happen in time.
+
+    Args:
+        what: What did not happen, such as ``did not show 'login:'``.
+        seconds: How long was waited.
+    """
+
+    def __init__(
+        self, host: str, path: Sequence[str], what: str, seconds: float, *, last_output: str = "", advice: str = ""
+    ) -> None:
+        self.seconds = seconds
+        sentence = _join(f"{subject(host, path)} {what} in {seconds:g} seconds.", advice)
+        super().__init__(sentence + _tail("Last output", last_output), host=host, path=path, last_output=last_output)
+
+
+class CommandError(HostError):
+    """A command ended with another exit status than expected.
+
+    Attributes:
+        result: The ``CommandResult``.
+    """
+
+    def __init__(self, result: CommandResult, path: Sequence[str], expected: str) -> None:
+        self.result = result
+        said = result.stderr or result.stdout
+        stream = "stderr" if result.stderr else "stdout"
+        how = f"was ended by {result.signal}" if result.signal else f"exited with {result.rc}"
+        sentence = f"{subject(result.host, path)}: command '{_shorten(result.command)}' {how}, expected {expected}."
+        super().__init__(sentence + _tail(f"Last lines of {stream}", said), host=result.host, path=path, last_output=said)
+
+
+def subject(host: str, path: Sequence[str] = ()) -> str:
+    """Return how a sentence names a host: ``Host 'dut1' (through gateway)``."""
+    hops = [name for name in path if name != host]
+    return f"Host '{host}' (through {', '.join(hops)})" if hops else f"Host '{host}'"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the nearest known name, or an empty string."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def _join(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _shorten(command: str) -> str:
+    first, _, rest = command.strip().partition("\n")
+    return f"{first[:77]}..." if rest or len(first) > 80 else first
+
+
+def _tail(label: str, output: str) -> str:
+    lines = output.rstrip().splitlines()[-_TAIL_LINES:]
+    return f"\n{label}:\n" + "\n".join(lines) if lines else ""

@@ -1,0 +1,233 @@
+"""``${demo:...}``: what the embedded demo lab serves; asking for it starts its servers in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_DUTS = ("dut1", "dut2", "dut3")
+_START_S = 20.0
+_FIRMWARE = """#!/bin/sh
+case "$1" in
+  --version) echo "fw 2.1 on $OTTO_DEMO_HOST" ;;
+  selftest) for part in cpu ram flash; do echo "$part ok"; done ;;
+  *) echo "usage: fw --version | selftest" >&2; exit 2 ;;
+esac
+"""
+
+
+class Demo:
+    """Answers ``port`` and ``password`` (of all demo hosts' one account) and ``host_key:NAME``."""
+
+    def __init__(self) -> None:
+        self._lab: _DemoLab | None = None
+        self._starting = threading.Lock()
+
+    def resolve(self, argument: str) -> str:
+        """Return the value; raise LookupError for anything else."""
+        with self._starting:
+            if self._lab is None:
+                self._lab = _DemoLab()
+                self._lab.start()
+        kind, _, name = argument.partition(":")
+        values = {"port": str(self._lab.port), "password": self._lab.password, "user": self._lab.user}
+        if kind in values and not name:
+            return values[kind]
+        if kind == "host_key" and name in self._lab.keys:
+            return self._lab.keys[name]
+        raise LookupError(f"the demo lab has no '{argument}'")
+
+    def close(self) -> None:
+        """End the servers, what runs on them, and their folders."""
+        lab, self._lab = self._lab, None
+        if lab is not None:
+            lab.close()
+
+
+class _DemoLab:
+    """Four SSH servers with real shells; the duts answer only what comes through the gateway.
+
+    They have a loop of their own, so that a server that is busy does not slow the client it serves.
+    """
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.password = secrets.token_urlsafe(12)
+        self.user = pwd.getpwuid(os.getuid()).pw_name
+        self.keys: dict[str, str] = {}
+        self.dut_ports: dict[str, int] = {}
+        self.folder = Path(tempfile.mkdtemp(prefix="otto-demo-"))
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="OttoLibrary demo lab", daemon=True)
+        self._servers: list[Any] = []
+        self.processes: set[asyncio.subprocess.Process] = set()
+
+    def start(self) -> None:
+        """Serve; every server has its port when this returns."""
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._serve_all(), self._loop).result(_START_S)
+
+    def close(self) -> None:
+        """Stop serving."""
+        with contextlib.suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(2)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def _serve_all(self) -> None:
+        for dut in _DUTS:
+            self.dut_ports[dut] = await self._serve(dut, None)
+        self.port = await self._serve("gateway", lambda name: self.dut_ports.get(name))
+
+    async def _serve(self, name: str, ways: Callable[[str], int | None] | None) -> int:
+        import asyncssh
+
+        home = self.folder / name
+        home.mkdir()
+        firmware = home / "fw"
+        firmware.write_text(_FIRMWARE)
+        firmware.chmod(0o755)
+        key = asyncssh.generate_private_key("ssh-ed25519")
+        self.keys[name] = key.export_public_key().decode().strip()
+        server = await asyncssh.listen(
+            "127.0.0.1",
+            0,
+            server_factory=_server_class(self.password, ways),
+            server_host_keys=[key],
+            process_factory=lambda process: self._run(process, name, home),
+            sftp_factory=_sftp_factory(home),
+            allow_scp=True,
+            encoding=None,
+            line_editor=False,
+        )
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def _stop(self) -> None:
+        for server in self._servers:
+            server.close()
+        for process in list(self.processes):
+            _hang_up(process)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
+
+    async def _run(self, process: Any, name: str, home: Path) -> None:
+        environment = {
+            **{key: value for key, value in os.environ.items() if key in {"PATH", "LANG", "LC_ALL", "TMPDIR"}},
+            **{"HOME": str(home), "USER": self.user, "LOGNAME": self.user, "SHELL": shutil.which("bash") or "/bin/sh"},
+            **{"OTTO_DEMO_HOST": name, "PS1": f"{name}$ ", **process.env},
+        }
+        command = process.command or "exec $SHELL"
+        runner = _run_on_terminal if process.term_type else _run_on_pipes
+        with contextlib.suppress(OSError, asyncssh_error()):
+            await runner(self, process, command, environment, home)
+
+
+def asyncssh_error() -> type[Exception]:
+    """Return AsyncSSH's base error."""
+    import asyncssh
+
+    return asyncssh.Error
+
+
+def _server_class(password: str, ways: Callable[[str], int | None] | None) -> Any:
+    import asyncssh
+
+    class Server(asyncssh.SSHServer):
+        def connection_made(self, conn: Any) -> None:
+            self._connection = conn
+
+        def begin_auth(self, username: str) -> bool:
+            return True
+
+        def password_auth_supported(self) -> bool:
+            return True
+
+        def validate_password(self, username: str, given: str) -> bool:
+            return secrets.compare_digest(given.encode(), password.encode())
+
+        def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
+            target = ways(dest_host) if ways else None
+            if target is None or dest_port != 22:
+                raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, f"no such host: {dest_host}")
+            return self._connection.forward_connection("127.0.0.1", target)
+
+    return Server
+
+
+def _sftp_factory(home: Path) -> Any:
+    import asyncssh
+
+    class Files(asyncssh.SFTPServer):
+        """The whole file system, with relative names below the host's home folder."""
+
+        def realpath(self, path: bytes) -> bytes:
+            return os.fsencode(os.path.realpath(os.path.join(os.fsencode(home), path)))
+
+        def map_path(self, path: bytes) -> bytes:
+            return os.path.join(os.fsencode(home), path)
+
+    return Files
+
+
+async def _run_on_pipes(lab: _DemoLab, process: Any, command: str, environment: dict[str, str], home: Path) -> None:
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(
+        environment["SHELL"], "-c", command, env=environment, cwd=home, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+    )
+    await process.redirect(child.stdin, child.stdout, child.stderr)
+    await _finish(lab, process, child)
+
+
+async def _run_on_terminal(lab: _DemoLab, process: Any, command: str, environment: dict[str, str], home: Path) -> None:
+    master, slave = os.openpty()
+    # A session leader that opens a terminal gets it as its controlling one.
+    script = 'exec 0<>"$1" 1>&0 2>&0; exec "$SHELL" -c "$2"'
+    words = ("/bin/sh", "-c", script, "sh", os.ttyname(slave), command)
+    null = asyncio.subprocess.DEVNULL
+    environment["TERM"] = process.term_type
+    child = await asyncio.create_subprocess_exec(
+        *words, env=environment, cwd=home, stdin=null, stdout=null, stderr=null, start_new_session=True
+    )
+    await process.redirect(os.dup(master), master)
+    try:
+        await _finish(lab, process, child)
+    finally:
+        os.close(slave)
+
+
+async def _finish(lab: _DemoLab, process: Any, child: asyncio.subprocess.Process) -> None:
+    """Report how the child ended; a client that went away hangs it up."""
+    lab.processes.add(child)
+    gone = asyncio.create_task(process.channel.wait_closed())
+    ended = asyncio.create_task(child.wait())
+    try:
+        await asyncio.wait({gone, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            _hang_up(child)
+            return
+        code = child.returncode or 0
+        if code < 0:
+            process.exit_with_signal(signal.Signals(-code).name.removeprefix("SIG"))
+        else:
+            process.exit(code)
+    finally:
+        gone.cancel()
+        lab.processes.discard(child)
+
+
+def _hang_up(child: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGHUP)

@@ -1,0 +1,89 @@
+"""Names to adapters: the built-in tables, entry points and registrations at run time."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.metadata import entry_points
+from typing import Any
+
+from OttoLibrary.errors import PluginError, UnknownNameError
+
+_BUILT_IN: dict[str, dict[str, str]] = {
+    "transport": {
+        "ssh": "OttoLibrary.transports.ssh:Ssh",
+        "local": "OttoLibrary.transports.local:Local",
+    },
+    "reference": {
+        "env": "OttoLibrary.references.env:Env",
+        "file": "OttoLibrary.references.file:File",
+        "keyring": "OttoLibrary.references.keyring:Keyring",
+        "demo": "OttoLibrary.references.demo:Demo",
+    },
+}
+_METHODS = {
+    "transport": ("connect",),
+    "reference": ("resolve", "close"),
+}
+_EXTRAS = {"keyring": "keyring"}
+_registered: dict[str, dict[str, tuple[Any, str]]] = {}
+
+
+def register_transport(name: str, factory: Any) -> None:
+    """Make ``transport: name`` mean ``factory()``, a class that satisfies ``contracts.Transport``."""
+    register("transport", name, factory)
+
+
+def register_reference(name: str, factory: Any) -> None:
+    """Make ``${name:...}`` in lab files mean ``factory()``, a class that satisfies ``contracts.Reference``."""
+    register("reference", name, factory)
+
+
+def register(kind: str, name: str, factory: Any) -> None:
+    """Claim ``name``; raise PluginError when it is taken or the contract is not met."""
+    owner = f"{getattr(factory, '__module__', '?')}.{getattr(factory, '__qualname__', factory)}"
+    taken = _owners(kind).get(name)
+    if taken is not None and taken != owner:
+        raise PluginError(f"{kind.capitalize()} '{name}' is claimed by {owner}, but {taken} owns it already. Rename one.")
+    missing = [method for method in _METHODS[kind] if not callable(getattr(factory, method, None))]
+    if missing:
+        raise PluginError(f"{kind.capitalize()} '{name}' ({owner}) does not keep the contract: it lacks {', '.join(missing)}().")
+    _registered.setdefault(kind, {})[name] = (factory, owner)
+
+
+def names(kind: str) -> list[str]:
+    """Return the known names of a kind, sorted."""
+    return sorted(_owners(kind))
+
+
+def load(kind: str, name: str) -> Any:
+    """Return a new adapter; raise UnknownNameError, or PluginError when it does not import."""
+    if name in _registered.get(kind, {}):
+        return _registered[kind][name][0]()
+    target = _BUILT_IN[kind].get(name) or _entry_points(kind).get(name)
+    if target is None:
+        raise UnknownNameError(kind, name, names(kind))
+    return _import(kind, name, target)()
+
+
+def _owners(kind: str) -> dict[str, str]:
+    registered = {name: owner for name, (_, owner) in _registered.get(kind, {}).items()}
+    built_in = {name: target.replace(":", ".") for name, target in _BUILT_IN[kind].items()}
+    return {**_entry_points(kind), **registered, **built_in}
+
+
+def _entry_points(kind: str) -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=f"otto.{kind}s")}
+
+
+def _import(kind: str, name: str, target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        extra = _EXTRAS.get(name)
+        package = f"robotframework-ottolibrary[{extra}]" if extra else (error.name or name)
+        raise PluginError(
+            f"{kind.capitalize()} '{name}' needs a package that is not installed ({error}). "
+            f"Install it with: {sys.executable} -m pip install '{package}'"
+        ) from error

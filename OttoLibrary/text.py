@@ -1,0 +1,104 @@
+"""Text from bytes, secrets and their masking, and small wording helpers."""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import json
+import re
+import shlex
+import urllib.parse
+from html import escape
+
+MASK = "<secret>"
+_WORD_LIMIT = 4
+
+
+class Secret:
+    """A value that never shows itself.
+
+    Attributes:
+        value: The real text.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return MASK
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other.value == self.value
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+def reveal(text: str | Secret) -> str:
+    """Return the real text of a plain or secret value."""
+    return text.value if isinstance(text, Secret) else text
+
+
+class Masker:
+    """Knows the secrets of a run and hides them in any text.
+
+    A secret is hidden as it is and as it looks quoted for a shell, a URL, HTML, JSON or in Base64. One shorter than four
+    characters is hidden only where it stands as a whole word, or ordinary text would become unreadable.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._forms: re.Pattern[str] | None = None
+
+    def add(self, secret: str | Secret) -> None:
+        """Hide ``secret`` from now on; empty text is ignored."""
+        value = reveal(secret)
+        if not value.strip() or value in self._known:
+            return
+        self._known.add(value)
+        forms = sorted({form for known in self._known for form in _forms(known)}, key=len, reverse=True)
+        self._forms = re.compile("|".join(_pattern(form) for form in forms))
+
+    def mask(self, text: str) -> str:
+        """Return ``text`` with every known secret replaced by ``<secret>``."""
+        return self._forms.sub(MASK, text) if self._forms else text
+
+
+def _forms(value: str) -> set[str]:
+    lines = {line for line in value.splitlines() if len(line) >= _WORD_LIMIT}
+    encoded = base64.b64encode(value.encode("utf-8", "surrogateescape")).decode()
+    quoted = {shlex.quote(value), urllib.parse.quote(value, safe="", errors="replace"), escape(value)}
+    return {value, json.dumps(value)[1:-1], repr(value)[1:-1], *quoted, *lines, *({encoded} if len(value) >= _WORD_LIMIT else ())}
+
+
+def _pattern(form: str) -> str:
+    return re.escape(form) if len(form) >= _WORD_LIMIT else rf"(?<!\w){re.escape(form)}(?!\w)"
+
+
+def _escape_bytes(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    broken = error.object[error.start : error.end]
+    return "".join(f"\\x{byte:02x}" for byte in broken), error.end
+
+
+codecs.register_error("otto.bytes", _escape_bytes)
+
+
+def decode(data: bytes) -> str:
+    r"""Return UTF-8 ``data`` as text; a byte that is no UTF-8 survives as ``\xNN``."""
+    return data.decode("utf-8", "otto.bytes")
+
+
+def incremental_decoder() -> codecs.IncrementalDecoder:
+    """Return a decoder that does what ``decode`` does for data which comes in pieces."""
+    return codecs.getincrementaldecoder("utf-8")("otto.bytes")
+
+
+def plural(count: int, noun: str) -> str:
+    """Return ``1 host`` or ``2 hosts``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,66 @@
+"""Durations and sizes: from what people write to numbers, and back."""
+
+from __future__ import annotations
+
+import re
+
+from OttoLibrary.errors import ValueFormatError
+
+_UNITS = {
+    "ms": 0.001, "millisecond": 0.001, "milliseconds": 0.001,
+    "s": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1,
+    "m": 60, "min": 60, "mins": 60, "minute": 60, "minutes": 60,
+    "h": 3600, "hour": 3600, "hours": 3600,
+    "d": 86400, "day": 86400, "days": 86400,
+}  # fmt: skip
+_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
+
+
+def seconds(value: object) -> float:
+    """Return a duration in seconds.
+
+    Args:
+        value: A number of seconds, or text such as ``500ms``, ``10 s`` or ``1 min 30 s``.
+
+    Raises:
+        ValueFormatError: It is no duration, or a negative one.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return float(value)
+    total = _parse(value.lower()) if isinstance(value, str) else None
+    if total is None:
+        raise ValueFormatError(f"{value!r} is no duration. Write seconds as a number, or text such as '500ms', '10 s' or '1 min 30 s'.")
+    return total
+
+
+def _parse(text: str) -> float | None:
+    total, position = 0.0, 0
+    while position < len(text):
+        part = _PART.match(text, position)
+        if part is None or (part[2] or "s") not in _UNITS:
+            return None
+        total += float(part[1]) * _UNITS[part[2] or "s"]
+        position = part.end()
+    return total if text.strip() else None
+
+
+def duration_text(value_s: float) -> str:
+    """Return ``1.2 ms``, ``350 ms``, ``2.50 s`` or ``3 min 5 s``."""
+    if value_s < 0.01:
+        return f"{value_s * 1000:.1f} ms"
+    if value_s < 1:
+        return f"{value_s * 1000:.0f} ms"
+    if value_s < 60:
+        return f"{value_s:.2f} s"
+    minutes, rest = divmod(round(value_s), 60)
+    return f"{minutes} min {rest} s"
+
+
+def size_text(size_bytes: int) -> str:
+    """Return ``512 B``, ``1.5 KiB`` or ``20.0 MiB``."""
+    size = float(size_bytes)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
