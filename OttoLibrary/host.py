@@ -206,6 +206,11 @@ class Host:
 
     # -- named shells
 
+    @property
+    def shells(self) -> list[str]:
+        """The names of the extra shells."""
+        return [name for name in self._pairs if name]
+
     async def open_shell(self, name: str, deadline: Deadline) -> None:
         """Open an extra shell; raise UsageError when the name is taken."""
         if name in self._pairs:
@@ -615,6 +620,11 @@ class BackgroundCommand:
         if self._launched.pid is None:
             self._launched.find_pid()
         return bytes(self._launched.output.data), bytes(self._launched.errors.data)
+
+    def said(self) -> tuple[str, str]:
+        """Return what it said so far as text."""
+        stdout, stderr = self.partial()
+        return decode(stdout), decode(stderr)
 
     async def finish(self, deadline: Deadline) -> Outcome:
         """Wait until it ends; past the deadline, or when cancelled, end it and all it started."""

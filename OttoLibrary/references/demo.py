@@ -11,12 +11,14 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 _DUTS = ("dut1", "dut2", "dut3")
 _START_S = 20.0
+_LAST_OUTPUT_S = 0.2
+_CHUNK = 1 << 18
 _FIRMWARE = """#!/bin/sh
 case "$1" in
   --version) echo "fw 2.1 on $OTTO_DEMO_HOST" ;;
@@ -110,6 +112,7 @@ class _DemoLab:
             allow_scp=True,
             encoding=None,
             line_editor=False,
+            window=8 << 20,
         )
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
@@ -131,15 +134,11 @@ class _DemoLab:
         }
         command = process.command or "exec $SHELL"
         runner = _run_on_terminal if process.term_type else _run_on_pipes
-        with contextlib.suppress(OSError, asyncssh_error()):
+        import asyncssh
+
+        # AsyncSSH asserts that the channel lives: a client may be gone before its process is wired up.
+        with contextlib.suppress(OSError, asyncssh.Error, AssertionError):
             await runner(self, process, command, environment, home)
-
-
-def asyncssh_error() -> type[Exception]:
-    """Return AsyncSSH's base error."""
-    import asyncssh
-
-    return asyncssh.Error
 
 
 def _server_class(password: str, ways: Callable[[str], int | None] | None) -> Any:
@@ -187,8 +186,9 @@ async def _run_on_pipes(lab: _DemoLab, process: Any, command: str, environment: 
     child = await asyncio.create_subprocess_exec(
         environment["SHELL"], "-c", command, env=environment, cwd=home, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
     )
-    await process.redirect(child.stdin, child.stdout, child.stderr)
-    await _finish(lab, process, child)
+    assert child.stdin and child.stdout and child.stderr
+    outputs = [_copy(child.stdout, process.stdout), _copy(child.stderr, process.stderr)]
+    await _serve(lab, process, child, child.stdin, outputs)
 
 
 async def _run_on_terminal(lab: _DemoLab, process: Any, command: str, environment: dict[str, str], home: Path) -> None:
@@ -201,33 +201,74 @@ async def _run_on_terminal(lab: _DemoLab, process: Any, command: str, environmen
     child = await asyncio.create_subprocess_exec(
         *words, env=environment, cwd=home, stdin=null, stdout=null, stderr=null, start_new_session=True
     )
-    await process.redirect(os.dup(master), master)
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(master), "rb", 0))
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(master, "wb", 0))
+    typed = asyncio.StreamWriter(transport, protocol, None, loop)
     try:
-        await _finish(lab, process, child)
+        await _serve(lab, process, child, typed, [_copy(reader, process.stdout)], slave)
     finally:
-        os.close(slave)
+        typed.close()
 
 
-async def _finish(lab: _DemoLab, process: Any, child: asyncio.subprocess.Process) -> None:
-    """Report how the child ended; a client that went away hangs it up."""
+async def _serve(
+    lab: _DemoLab,
+    process: Any,
+    child: asyncio.subprocess.Process,
+    typed: asyncio.StreamWriter,
+    outputs: list[Coroutine[Any, Any, None]],
+    slave: int | None = None,
+) -> None:
+    """Carry input and output until the child ends, and report how; a client that went away hangs it up."""
     lab.processes.add(child)
+    copies = [asyncio.create_task(output) for output in outputs]
+    feeding = asyncio.create_task(_feed(process.stdin, typed))
     gone = asyncio.create_task(process.channel.wait_closed())
     ended = asyncio.create_task(child.wait())
     try:
         await asyncio.wait({gone, ended}, return_when=asyncio.FIRST_COMPLETED)
-        if not ended.done():
-            _hang_up(child)
-            return
-        code = child.returncode or 0
-        if code < 0:
-            process.exit_with_signal(signal.Signals(-code).name.removeprefix("SIG"))
-        else:
-            process.exit(code)
+        if slave is not None:
+            os.close(slave)
+        if ended.done():
+            # A background child may keep the output open: the exit status does not wait for it long.
+            await asyncio.wait(copies, timeout=_LAST_OUTPUT_S)
+            _report(process, child.returncode or 0)
     finally:
-        gone.cancel()
+        for task in (gone, feeding, *copies):
+            task.cancel()
         lab.processes.discard(child)
+        _hang_up(child)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: Any) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(_CHUNK):
+            writer.write(data)
+            await writer.drain()
+
+
+async def _feed(reader: Any, writer: asyncio.StreamWriter) -> None:
+    import asyncssh
+
+    with contextlib.suppress(OSError, asyncssh.Error):
+        while not reader.at_eof():
+            try:
+                writer.write(await reader.read(_CHUNK))
+                await writer.drain()
+            except asyncssh.TerminalSizeChanged:
+                continue
+    writer.close()
+
+
+def _report(process: Any, code: int) -> None:
+    if code < 0:
+        process.exit_with_signal(signal.Signals(-code).name.removeprefix("SIG"))
+    else:
+        process.exit(code)
 
 
 def _hang_up(child: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGHUP)
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGHUP)

@@ -127,6 +127,7 @@ class SshConnection:
     async def _open_quick_session(self) -> None:
         with contextlib.suppress(EndOfStream):
             process = await self.execute("true")
+            await process.wait()
             await process.close()
 
 

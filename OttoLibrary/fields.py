@@ -1,0 +1,467 @@
+"""The fields of a lab file: one table that checks them, converts them and describes them as a JSON Schema."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from OttoLibrary import registry, units
+from OttoLibrary.contracts import HostFacts, SshOptions
+from OttoLibrary.errors import PluginError, did_you_mean
+from OttoLibrary.text import Secret
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*):([^}]*)\}")
+_REFERENCE_SCHEMA = {"type": "string", "pattern": r"\$\{[A-Za-z_][\w-]*:[^}]*\}"}
+_HOST_NAME = r"""[^\s,:;=*?\[\]{}$'"<>/\\]+"""
+_FORWARD = re.compile(r"(?:[^\s]+:)?\d+:[^\s]+:\d+")
+_HOST_KEY_WORDS = ("accept-new", "strict", "ignore")
+_SHOWN_LIMIT = 60
+
+JsonObject = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a lab file something stands, and where the mistakes about it go.
+
+    Attributes:
+        file: The lab file.
+        problems: Takes the mistakes.
+        path: The JSON path, such as ``hosts.dut1.port``.
+        resolver: Returns the value of a reference by kind and argument; None while references stay as they are.
+    """
+
+    file: Path
+    problems: list[str] = field(default_factory=list, compare=False)
+    path: str = ""
+    resolver: Callable[[str, str], str] | None = None
+
+    def at(self, key: str | int) -> Place:
+        """Return the place of an entry of the object or list that stands here."""
+        if isinstance(key, int):
+            return replace(self, path=f"{self.path}[{key}]")
+        step = key if re.fullmatch(r"[\w-]+", key) else f"[{key!r}]"
+        return replace(self, path=f"{self.path}.{step}" if self.path and step == key else f"{self.path}{step}")
+
+    def wrong(self, what: str, name: str = "", known: Collection[str] = ()) -> None:
+        """Note a mistake; ``name`` and ``known`` are for the did-you-mean."""
+        near = did_you_mean(name, known).strip()
+        hint = f" (d{near[1:]})" if near else ""
+        self.problems.append(f"{shown_path(self.file)}: {what} @ {self.path or 'top level'}{hint}")
+
+    def resolve(self, text: str) -> str | None:
+        """Return ``text`` with its references replaced; None when one is unknown, has no value or is not to be resolved yet."""
+        known, before = registry.names("reference"), len(self.problems)
+        for kind in {kind for kind, _ in references_in(text)} - set(known):
+            self.wrong(f"unknown reference kind {kind!r}", kind, known)
+        if self.resolver is None or len(self.problems) > before:
+            return None
+        resolved = _REFERENCE.sub(lambda found: self._value(found[1], found[2]), text)
+        return resolved if len(self.problems) == before else None
+
+    def _value(self, kind: str, argument: str) -> str:
+        assert self.resolver is not None
+        try:
+            return self.resolver(kind, argument)
+        except (LookupError, PluginError) as error:
+            self.wrong(str(error).removesuffix("."))
+            return ""
+
+
+def shown_path(file: Path) -> str:
+    """Return a path as a message shows it: relative to the current folder when it is inside."""
+    return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+
+
+def references_in(value: object) -> Iterator[tuple[str, str]]:
+    """Yield kind and argument of each ``${kind:argument}`` in any JSON value."""
+    if isinstance(value, str):
+        yield from _REFERENCE.findall(value)
+    elif isinstance(value, Mapping):
+        for entry in value.values():
+            yield from references_in(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from references_in(entry)
+
+
+# -- kinds of values
+
+
+class Kind(Protocol):
+    """What a value may be."""
+
+    def read(self, value: object, place: Place) -> Any:
+        """Return the converted value; note mistakes at ``place``. What cannot be known yet is None."""
+
+    def schema(self) -> dict[str, Any]:
+        """Return its JSON Schema."""
+
+
+@dataclass(frozen=True)
+class One:
+    """A single value.
+
+    Attributes:
+        form: What it is, in the words of the sentence.
+        convert: Returns the value; raises ValueError.
+        json: Its JSON Schema.
+        parse: Makes the text that a reference gives into what JSON would hold.
+        secret: Never shown in a message.
+        plain: Needed before anything is resolved, so it cannot be a reference.
+    """
+
+    form: str
+    convert: Callable[[Any, Place], Any]
+    json: JsonObject
+    parse: Callable[[str], object] = str
+    secret: bool = False
+    plain: bool = False
+
+    def read(self, value: object, place: Place) -> Any:
+        """Return the converted value."""
+        if not isinstance(value, str) or not _REFERENCE.search(value):
+            return self._convert(value, place, "the value" if self.secret else _shown(value))
+        if self.plain:
+            return place.wrong("a reference cannot stand here, because this is needed before anything is resolved")
+        resolved = place.resolve(value)
+        return None if resolved is None else self._convert(self.parse(resolved), place, f"the value of {value!r}")
+
+    def _convert(self, value: object, place: Place, shown: str) -> Any:
+        try:
+            return self.convert(value, place)
+        except ValueError:
+            return place.wrong(f"{shown} is not {self.form}", value if isinstance(value, str) else "", self.json.get("examples", ()))
+
+    def schema(self) -> dict[str, Any]:
+        """Return its JSON Schema; what is no text may still be a reference."""
+        text = self.json.get("type") == "string"
+        return dict(self.json) if text else {"anyOf": [dict(self.json), _REFERENCE_SCHEMA]}
+
+
+@dataclass(frozen=True)
+class ListOf:
+    """A list of single values."""
+
+    item: One
+
+    def read(self, value: object, place: Place) -> Any:
+        """Return a tuple."""
+        if not isinstance(value, list):
+            return place.wrong(f"{_shown(value)} is not a list")
+        return tuple(self.item.read(entry, place.at(index)) for index, entry in enumerate(value))
+
+    def schema(self) -> dict[str, Any]:
+        """Return its JSON Schema."""
+        return {"type": "array", "items": self.item.schema()}
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names joined with commas, or a list of them."""
+
+    def read(self, value: object, place: Place) -> Any:
+        """Return them joined with commas."""
+        if not isinstance(value, list):
+            return TEXT.read(value, place)
+        parts = ListOf(TEXT).read(value, place)
+        return None if None in parts else ",".join(parts)
+
+    def schema(self) -> dict[str, Any]:
+        """Return its JSON Schema."""
+        return {"anyOf": [TEXT.schema(), ListOf(TEXT).schema()]}
+
+
+@dataclass(frozen=True)
+class MapOf:
+    """An object with names of the user's choice; a null takes an entry of the defaults back."""
+
+    key: One
+    item: Kind
+
+    def read(self, value: object, place: Place) -> Any:
+        """Return a dictionary."""
+        if not isinstance(value, Mapping):
+            return place.wrong(f"{_shown(value)} is not an object")
+        return {self.key.read(name, place): self._entry(entry, place.at(name)) for name, entry in value.items()}
+
+    def _entry(self, entry: object, place: Place) -> Any:
+        return None if entry is None and isinstance(self.item, One) else self.item.read(entry, place)
+
+    def schema(self) -> dict[str, Any]:
+        """Return its JSON Schema."""
+        names = {"anyOf": [dict(self.key.json), {"pattern": "^_"}]}
+        item = _or_null(self.item.schema()) if isinstance(self.item, One) else self.item.schema()
+        return {"type": "object", "propertyNames": names, "patternProperties": {"^_": True}, "additionalProperties": item}
+
+
+@dataclass(frozen=True)
+class Free:
+    """An object with anything in it."""
+
+    def read(self, value: object, place: Place) -> Any:
+        """Return a copy with its references resolved."""
+        return _walk(value, place) if isinstance(value, Mapping) else place.wrong(f"{_shown(value)} is not an object")
+
+    def schema(self) -> dict[str, Any]:
+        """Return its JSON Schema."""
+        return {"type": "object"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One row of the table: what a value may be and what it means."""
+
+    kind: Kind
+    text: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """An object with known fields; a null means that the field is not set.
+
+    Attributes:
+        fields: The table.
+        required: The fields that must be there.
+        name: Its name among the definitions of the JSON Schema, if it has one.
+    """
+
+    fields: Mapping[str, Field]
+    required: tuple[str, ...] = ()
+    name: str = ""
+
+    def read(self, value: object, place: Place) -> Any:
+        """Return a dictionary of the converted values."""
+        if not isinstance(value, Mapping):
+            return place.wrong(f"{_shown(value)} is not an object")
+        for key in value.keys() - self.fields.keys():
+            place.wrong(f"unknown key {key!r}", key, self.fields)
+        for key in self.required:
+            if value.get(key) is None:
+                place.wrong(f"{key!r} is missing")
+        given = {key: entry for key, entry in value.items() if key in self.fields}
+        return {key: None if entry is None else self.fields[key].kind.read(entry, place.at(key)) for key, entry in given.items()}
+
+    def schema(self) -> dict[str, Any]:
+        """Return its JSON Schema, by reference when it has a name."""
+        return {"$ref": f"#/$defs/{self.name}"} if self.name else self.definition()
+
+    def definition(self) -> dict[str, Any]:
+        """Return its JSON Schema in full."""
+        properties = {key: {"description": row.text, **_or_null(row.kind.schema())} for key, row in self.fields.items()}
+        rules = {"patternProperties": {"^_": True}, "additionalProperties": False, "required": list(self.required)}
+        return {"type": "object", "properties": properties, **rules}
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case Mapping():
+            return "an object"
+        case list():
+            return "a list"
+    text = repr(value)
+    return text if len(text) <= _SHOWN_LIMIT else f"{text[:_SHOWN_LIMIT]}..."
+
+
+def _walk(value: object, place: Place) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _walk(entry, place.at(key)) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_walk(entry, place.at(index)) for index, entry in enumerate(value)]
+    return place.resolve(value) if isinstance(value, str) and _REFERENCE.search(value) else value
+
+
+# -- single values
+
+
+def _text(value: object, _: Place) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError
+    value.encode()
+    return value
+
+
+def _word(value: object, place: Place) -> str:
+    if not _text(value, place).strip():
+        raise ValueError
+    return _text(value, place)
+
+
+def _secret(value: object, place: Place) -> Secret:
+    return Secret(_text(value, place))
+
+
+def _port(value: object, _: Place) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65535:
+        raise ValueError
+    return value
+
+
+def _switch(value: object, _: Place) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _duration(value: object, _: Place) -> float:
+    try:
+        return units.seconds(value)
+    except units.ValueFormatError as error:
+        raise ValueError from error
+
+
+def _path(value: object, place: Place) -> str:
+    return str(place.file.absolute().parent / os.path.expanduser(_word(value, place)))
+
+
+def _host_name(value: object, place: Place) -> str:
+    name = _text(value, place)
+    if not re.fullmatch(_HOST_NAME, name) or not name.isprintable() or name in {"AND", "OR", "NOT"}:
+        raise ValueError
+    return name
+
+
+def _variable(value: object, place: Place) -> str:
+    if not re.fullmatch(r"[A-Za-z]\w*", _text(value, place), re.ASCII):
+        raise ValueError
+    return _text(value, place)
+
+
+def _transport(value: object, place: Place) -> str:
+    if value in (known := registry.names("transport")):
+        return str(value)
+    if not isinstance(value, str):
+        raise ValueError
+    place.wrong(f"transport {value!r} is not available, known are {', '.join(known)}", value, known)
+    return value
+
+
+def _host_key(value: object, place: Place) -> str:
+    policy = _word(value, place)
+    if policy not in _HOST_KEY_WORDS and not policy.startswith("SHA256:") and " " not in policy.strip():
+        raise ValueError
+    return policy
+
+
+def _forward(value: object, place: Place) -> str:
+    if not _FORWARD.fullmatch(_text(value, place)):
+        raise ValueError
+    return _text(value, place)
+
+
+def _number(text: str) -> object:
+    return int(text) if re.fullmatch(r"\s*\d{1,10}\s*", text) else text
+
+
+def _truth(text: str) -> object:
+    return {"true": True, "false": False}.get(text.strip().lower(), text)
+
+
+_STRING: JsonObject = {"type": "string"}
+_FILLED: JsonObject = {"type": "string", "minLength": 1}
+TEXT = One("text", _text, _STRING)
+WORD = One("text with something in it", _word, _FILLED)
+LABEL = One("text with something in it", _word, _FILLED, plain=True)
+SECRET = One("text", _secret, _STRING, secret=True)
+PORT = One("a port from 1 to 65535", _port, {"type": "integer", "minimum": 1, "maximum": 65535}, _number)
+SWITCH = One("true or false", _switch, {"type": "boolean"}, _truth)
+DURATION = One("a duration such as 10, '500ms' or '1 min 30 s'", _duration, {"type": ["number", "string"], "minimum": 0})
+PATH = One("a path", _path, _FILLED)
+TRANSPORT = One("the name of a transport", _transport, _FILLED, plain=True)
+HOST_NAME = One(
+    "a host name: no spaces, no , : ; = * ? [ ] { } $ ' \" < > / \\ and not AND, OR or NOT",
+    _host_name,
+    {"type": "string", "pattern": f"^{_HOST_NAME}$"},
+    plain=True,
+)
+HOST_KEY = One(
+    "'accept-new', 'strict', 'ignore', a SHA256 fingerprint or a public key",
+    _host_key,
+    {"type": "string", "examples": list(_HOST_KEY_WORDS)},
+)
+_VARIABLE = One("the name of a variable", _variable, {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]*$"}, plain=True)
+_FORWARDING = One("[bind_address:]port:address:port", _forward, _STRING)
+
+# -- the table
+
+SSH = Group({
+    "config_file": Field(PATH, "An OpenSSH client configuration to read; relative to the lab file."),
+    "agent": Field(SWITCH, "Offer the keys of the SSH agent; true by default."),
+    "forward_agent": Field(SWITCH, "Let the host use the SSH agent of this machine."),
+    "ciphers": Field(Names(), "Ciphers, best first; a leading + adds to the defaults."),
+    "kex": Field(Names(), "Key exchange algorithms, best first; a leading + adds to the defaults."),
+    "mac": Field(Names(), "Message authentication codes, best first; a leading + adds to the defaults."),
+    "host_key_algorithms": Field(Names(), "Host key algorithms, best first; a leading + adds to the defaults."),
+    "compression": Field(SWITCH, "Compress the connection."),
+    "forwards": Field(ListOf(_FORWARDING), "Local forwards, opened with the connection: [bind_address:]port:address:port."),
+})  # fmt: skip
+
+HOST = Group({
+    "address": Field(WORD, "Name or IP address, as the last hop sees it."),
+    "transport": Field(TRANSPORT, "How it is reached: ssh (default), local or the name of a plug-in."),
+    "port": Field(PORT, "The port; by default the one of the transport."),
+    "user": Field(WORD, "The login."),
+    "password": Field(SECRET, "The password of the login, better as a reference such as ${env:NAME}."),
+    "identity_file": Field(PATH, "A private key; relative to the lab file."),
+    "passphrase": Field(SECRET, "The passphrase of an encrypted identity_file."),
+    "hop": Field(HOST_NAME, "The host through which it is reached; that one may have a hop too."),
+    "host_key": Field(HOST_KEY, "accept-new (default), strict, ignore, a SHA256: fingerprint or a public key line."),
+    "profile": Field(LABEL, "How its console behaves; linux by default."),
+    "tags": Field(ListOf(LABEL), "Words to select hosts by, as tag:WORD."),
+    "resources": Field(ListOf(LABEL), "What a reservation of the host takes."),
+    "metadata": Field(Free(), "Anything a suite wants to know about it."),
+    "environment": Field(MapOf(_VARIABLE, TEXT), "Variables for every shell on it."),
+    "cwd": Field(WORD, "The folder in which every shell starts."),
+    "timeout": Field(DURATION, "How long a command may take; 60 seconds by default."),
+    "connect_timeout": Field(DURATION, "How long connecting may take; 15 seconds by default."),
+    "keepalive": Field(DURATION, "How often a quiet connection is checked; every 5 seconds by default."),
+    "accounts": Field(MapOf(WORD, SECRET), "Passwords by login, for switching user."),
+    "ssh": Field(SSH, "What only SSH knows."),
+}, name="host")  # fmt: skip
+
+LAB = Group({
+    "$schema": Field(LABEL, "The JSON Schema, for editors."),
+    "name": Field(LABEL, "Name of the lab; by default the name of the file."),
+    "description": Field(LABEL, "What the lab is."),
+    "metadata": Field(Free(), "Anything a suite wants to know about the lab."),
+    "defaults": Field(HOST, "Fields for every host; an object merges with the host's, a host's null takes a default back."),
+    "hosts": Field(MapOf(HOST_NAME, HOST), "The hosts by name."),
+}, required=("hosts",))  # fmt: skip
+
+
+def beneath(defaults: JsonObject, own: JsonObject) -> dict[str, Any]:
+    """Return what of ``defaults`` still counts under ``own``; objects merge one level deep."""
+    merging = {key for key, value in defaults.items() if isinstance(value, Mapping) and isinstance(own.get(key), Mapping)}
+    left = {key: value for key, value in defaults.items() if key not in own}
+    return left | {key: {name: value for name, value in defaults[key].items() if name not in own[key]} for key in merging}
+
+
+def combine(lower: JsonObject, upper: JsonObject) -> dict[str, Any]:
+    """Return the two together, where ``lower`` is ``beneath`` the other; a null is dropped."""
+    both = {key for key in upper if isinstance(upper[key], Mapping) and isinstance(lower.get(key), Mapping)}
+    return _without_null({**lower, **upper, **{key: {**lower[key], **upper[key]} for key in both}})
+
+
+def _without_null(values: JsonObject) -> dict[str, Any]:
+    nested = {key: value for key, value in values.items() if value is not None}
+    for key in ("ssh", "environment", "accounts"):
+        if isinstance(nested.get(key), Mapping):
+            nested[key] = {name: value for name, value in nested[key].items() if value is not None}
+    return nested
+
+
+def host_facts(name: str, labs: tuple[str, ...], values: JsonObject) -> HostFacts:
+    """Return the facts of a host from the converted values of its fields."""
+    return HostFacts(name=name, labs=labs, **{**values, "ssh": SshOptions(**values.get("ssh", {}))})

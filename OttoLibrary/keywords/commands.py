@@ -1,0 +1,255 @@
+"""Keywords that run commands."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from robot.api.deco import keyword
+from robot.utils import DotDict
+
+from OttoLibrary.contracts import CommandResult
+
+from OttoLibrary.errors import HostError, LabError, OttoError
+from OttoLibrary.host import Expected
+from OttoLibrary.keywords.component import Component, ExpectedRc, Text, expected
+from OttoLibrary.report import fan_out
+from OttoLibrary.text import plural
+
+
+class CommandKeywords(Component):
+    """Run commands in the shell, beside it, on many hosts and in the background."""
+
+    @keyword(tags=["Command"])
+    def run_on_host(
+        self,
+        host: str,
+        command: str,
+        *,
+        timeout: timedelta | None = None,
+        cwd: str | None = None,
+        expected_rc: ExpectedRc = 0,
+        answers: dict[str, Text] | None = None,
+        shell: str = "",
+    ) -> CommandResult:
+        r"""Runs a command in the host's command shell.
+
+        Args:
+            host: Name of the host.
+            command: Shell text, also of several lines. It reads nothing from standard input.
+            timeout: How long it may take, connecting included; by default the time-out of the host.
+            cwd: Directory for this command alone.
+            expected_rc: The right exit status, a list of right ones, or `any`.
+            answers: Replies to questions, regular expression to text; the command then runs on a terminal of its own that starts like
+                the shell, and stdout and stderr come together.
+            shell: Name of an extra shell, see `Open Shell`.
+
+        Returns:
+            The result: `rc`, `stdout`, `stderr`, `signal`, `duration_s`, `host`, `command`.
+
+        Raises:
+            CommandError: Another exit status; the message has the last lines of stderr.
+            WaitTimeoutError: It took too long. Everything it started is ended, and the shell lives on.
+            ConnectError, ConnectionLostError: The host cannot be reached, or was lost.
+
+        Directory, environment, functions and umask last from call to call; redirections by `exec` last for the call. An exit status
+        above 128 counts as a signal, as shells do.
+
+        ```robotframework
+        ${result}=    Run On Host    dut1    ./fw --version    timeout=10 s
+        Should Be Equal    ${result.stdout}    fw 2.1 on dut1\n
+        Run On Host    dut1    read -p "Sure? " yes && test $yes = y    answers=${{{'Sure. ': 'y'}}}
+        ```
+        """
+        chosen, timeout_s = self.session.host(host), self.timeout(host, timeout)
+        right = expected(expected_rc)
+        if answers:
+            replies = {pattern: self.secret(reply) for pattern, reply in answers.items()}
+            return self.call(chosen.answer(command, replies, timeout_s=timeout_s, cwd=cwd, expected=right, shell=shell))
+        return self.call(chosen.run(command, timeout_s=timeout_s, cwd=cwd, expected=right, shell=shell))
+
+    @keyword(tags=["Command"])
+    def run_once_on_host(
+        self, host: str, command: str, *, timeout: timedelta | None = None, cwd: str | None = None, expected_rc: ExpectedRc = 0
+    ) -> CommandResult:
+        """Runs a command in a process of its own, apart from the command shell.
+
+        Args:
+            host: Name of the host.
+            command: Shell text for the host's login shell.
+            timeout: How long it may take, connecting included; by default the time-out of the host.
+            cwd: Directory to run in; by default the lab's.
+            expected_rc: The right exit status, a list of right ones, or `any`.
+
+        Returns:
+            The result, as of `Run On Host`.
+
+        Raises:
+            CommandError, WaitTimeoutError, ConnectError, ConnectionLostError: As `Run On Host`.
+
+        ```robotframework
+        ${result}=    Run Once On Host    dut1    exit 3    expected_rc=3
+        ```
+        """
+        right = expected(expected_rc)
+        return self.call(self.session.host(host).run_once(command, timeout_s=self.timeout(host, timeout), cwd=cwd, expected=right))
+
+    @keyword(tags=["Command"])
+    def run_on_hosts(
+        self,
+        hosts: str,
+        command: str,
+        *,
+        limit: int = 20,
+        timeout: timedelta | None = None,
+        cwd: str | None = None,
+        expected_rc: ExpectedRc = 0,
+    ) -> dict[str, Any]:
+        """Runs a command in the command shells of many hosts at once and logs one table.
+
+        Args:
+            hosts: Which hosts: a selection as of `Get Hosts`, such as `tag:dut` or `dut1 OR dut2`.
+            command: Shell text.
+            limit: How many hosts at the same time.
+            timeout: How long it may take on each host, connecting included; by default the time-out of the host.
+            cwd: Directory for this command alone.
+            expected_rc: The right exit status, a list of right ones, or `any`.
+
+        Returns:
+            A dictionary of host name to result.
+
+        Raises:
+            HostError: It failed on at least one host; all were tried, and the message names each.
+
+        ```robotframework
+        &{all}=    Run On Hosts    tag:dut    ./fw --version
+        Should Contain    ${all.dut2.stdout}    on dut2
+        ```
+        """
+        names = self.session.lab.select(hosts)
+        right = expected(expected_rc)
+        timeouts = {name: self.timeout(name, timeout) for name in names}
+        found = self.call(self._run_on(names, command, timeouts, cwd, right, max(1, limit)), publish=False)
+        self.session.take_records()
+        self.log_html(fan_out(command, [(name, self.session.host(name).path, outcome) for name, outcome in found.items()]))
+        failures = {name: outcome for name, outcome in found.items() if isinstance(outcome, Exception)}
+        if failures:
+            listed = "\n".join(str(error) for error in failures.values())
+            raise HostError(f"'{command}' failed on {len(failures)} of {plural(len(names), 'host')}:\n{listed}", host=next(iter(failures)))
+        return DotDict(found)
+
+    @keyword(tags=["Command", "Background"])
+    def start_on_host(self, host: str, command: str, *, cwd: str | None = None, timeout: timedelta | None = None) -> str:
+        """Starts a command in a process of its own and returns at once.
+
+        Args:
+            host: Name of the host.
+            command: Shell text for the host's login shell.
+            cwd: Directory to run in; by default the lab's.
+            timeout: How long starting it may take, connecting included.
+
+        Returns:
+            A handle for `Wait For Command`, `Stop Command` and `Get Command Output`.
+
+        The command is ended, with all it started, at the end of the test, suite or run in which it was started.
+
+        ```robotframework
+        ${ticker}=    Start On Host    dut1    while sleep 0.1; do echo tick; done
+        Sleep    0.3 s
+        ${stdout}    ${stderr}=    Stop Command    ${ticker}
+        Should Contain    ${stdout}    tick
+        ```
+        """
+        command_ = self.call(self.session.host(host).start(command, cwd=cwd, timeout_s=self.timeout(host, timeout)))
+        return self.session.add_command(command_)
+
+    @keyword(tags=["Command", "Background"])
+    def wait_for_command(self, command: str, *, timeout: timedelta | None = None, expected_rc: ExpectedRc = 0) -> CommandResult:
+        """Waits for the end of a background command.
+
+        Args:
+            command: The handle.
+            timeout: How long to wait; by default the time-out of the host.
+            expected_rc: The right exit status, a list of right ones, or `any`.
+
+        Returns:
+            The result, as of `Run On Host`.
+
+        Raises:
+            WaitTimeoutError: It still runs, and goes on running.
+            CommandError: Another exit status.
+
+        ```robotframework
+        ${job}=    Start On Host    dut1    ./fw selftest
+        ${result}=    Wait For Command    ${job}    timeout=10 s
+        Should Contain    ${result.stdout}    flash ok
+        ```
+        """
+        running = self.session.command(command)
+        name = running.host.name
+
+        async def waited() -> CommandResult:
+            deadline = await running.host.deadline(self.timeout(name, timeout))
+            return await running.wait(deadline, expected(expected_rc))
+
+        return self.call(waited())
+
+    @keyword(tags=["Command", "Background"])
+    def stop_command(self, command: str) -> tuple[str, str]:
+        """Ends a background command and all it started.
+
+        Args:
+            command: The handle.
+
+        Returns:
+            What it said on stdout and on stderr.
+
+        ```robotframework
+        ${job}=    Start On Host    dut1    sleep 100
+        Stop Command    ${job}
+        ```
+        """
+        return self.call(self.session.command(command).stop())
+
+    @keyword(tags=["Command", "Background", "Getter"])
+    def get_command_output(self, command: str) -> tuple[str, str]:
+        """Returns what a background command has said so far.
+
+        Args:
+            command: The handle.
+
+        Returns:
+            What it said on stdout and on stderr.
+
+        ```robotframework
+        ${job}=    Start On Host    dut1    echo ready; sleep 100
+        Wait Until Keyword Succeeds    5 s    50 ms    Output Should Say Ready    ${job}
+        ```
+        """
+        running = self.session.command(command)
+
+        async def said() -> tuple[str, str]:
+            return running.said()
+
+        return self.call(said())
+
+    async def _run_on(
+        self, names: list[str], command: str, timeouts: dict[str, float | None], cwd: str | None, right: Expected, limit: int
+    ) -> dict[str, CommandResult | OttoError]:
+        slots = asyncio.Semaphore(limit)
+        found: dict[str, CommandResult | OttoError] = {}
+
+        async def one(name: str) -> None:
+            async with slots:
+                try:
+                    found[name] = await self.session.host(name).run(command, timeout_s=timeouts[name], cwd=cwd, expected=right)
+                except (HostError, LabError) as error:
+                    found[name] = error
+
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(one(name))
+        return {name: found[name] for name in names}
+
+

@@ -1,0 +1,79 @@
+"""What all keyword groups share: calling the engine, and publishing what hosts did."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from robot.api import logger
+from robot.api.types import Secret as RobotSecret
+from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
+
+from OttoLibrary.host import Expected
+from OttoLibrary.report import Attachments, block
+from OttoLibrary.session import Session
+from OttoLibrary.text import Secret
+
+T = TypeVar("T")
+ExpectedRc = int | list[int] | Literal["any"]
+Text = str | RobotSecret
+
+
+class Component:
+    """A group of keywords of one session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._attachments: Attachments | None = None
+
+    def call(self, coroutine: Coroutine[Any, Any, T], *, publish: bool = True) -> T:
+        """Run ``coroutine`` and log what hosts did, also when it fails or is interrupted."""
+        try:
+            return self.session.run(coroutine)
+        finally:
+            if publish:
+                self.publish()
+
+    def publish(self) -> None:
+        """Log what hosts did since the last time."""
+        for record in self.session.take_records():
+            self.log_html(block(record, self.attachments))
+
+    def log_html(self, html: str) -> None:
+        """Log a block of HTML, secrets hidden."""
+        logger.info(self.session.masker.mask(html), html=True)
+
+    @property
+    def attachments(self) -> Attachments:
+        """The files beside the log."""
+        if self._attachments is None:
+            self._attachments = Attachments(_output_folder(), self.session.masker.mask)
+        return self._attachments
+
+    def timeout(self, host: str, given: timedelta | None) -> float | None:
+        """Return seconds: those given, or those set for the host, or None for the lab's."""
+        return given.total_seconds() if given is not None else self.session.timeout(host)
+
+    def secret(self, text: Text) -> str | Secret:
+        """Return plain text as it is, and Robot's Secret as ours, masked from now on."""
+        if not isinstance(text, RobotSecret):
+            return text
+        self.session.masker.add(text.value)
+        return Secret(text.value)
+
+
+def expected(rc: ExpectedRc) -> Expected:
+    """Return which exit statuses are right."""
+    if rc == "any":
+        return Expected(())
+    return Expected(tuple(rc) if isinstance(rc, list) else (int(rc),))
+
+
+def _output_folder() -> Path | None:
+    try:
+        folder = BuiltIn().get_variable_value("${OUTPUT DIR}")
+    except RobotNotRunningError:
+        return None
+    return Path(folder) if folder else None

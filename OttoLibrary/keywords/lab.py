@@ -1,0 +1,98 @@
+"""Keywords about the lab itself."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from robot.api.deco import keyword
+from robot.api.types import Secret as RobotSecret
+from robot.utils import DotDict
+
+from OttoLibrary.keywords.component import Component
+from OttoLibrary.report import table, topology
+from OttoLibrary.session import describe
+
+
+class LabKeywords(Component):
+    """Load, look at and choose from the lab."""
+
+    @keyword(tags=["Lab"])
+    def load_lab(self, lab: str) -> list[str]:
+        """Loads another lab in place of the present one.
+
+        Args:
+            lab: A name, a path, or several joined by commas.
+
+        Returns:
+            The names of its hosts.
+
+        Raises:
+            LabError: Files cannot be found or have mistakes; the message lists all of them.
+
+        Hosts of the old lab are closed.
+
+        ```robotframework
+        ${hosts}=    Load Lab    demo
+        Should Contain    ${hosts}    gateway
+        ```
+        """
+        return self.session.load(lab).names()
+
+    @keyword(tags=["Lab", "Getter"])
+    def get_host(self, host: str) -> dict[str, Any]:
+        """Returns what the lab says about a host.
+
+        Args:
+            host: Name of the host.
+
+        Returns:
+            A dictionary of all host keys, and `path`, the hosts on the way to it; secrets are `Secret` values.
+
+        Raises:
+            LabError: A reference such as `${env:NAME}` has no value.
+
+        ```robotframework
+        ${facts}=    Get Host    dut1
+        Should Be Equal    ${facts.hop}    gateway
+        ```
+        """
+        facts = self.session.facts(host)
+        plain = describe(facts, self.session.host(host).path, lambda secret: RobotSecret(secret.value))
+        return DotDict(plain)
+
+    @keyword(tags=["Lab", "Getter"])
+    def get_hosts(self, *selection: str) -> list[str]:
+        """Returns the names of hosts, in the order of the lab.
+
+        Args:
+            selection: Names, globs, `tag:x` or `lab:x`, joined with `AND`, `OR` and `NOT`; several arguments are joined with OR.
+                Without any, all hosts.
+
+        Raises:
+            UnknownNameError: A plain name that no host has.
+
+        ```robotframework
+        ${duts}=    Get Hosts    tag:dut NOT dut3
+        Should Be Equal    ${duts}    ${{['dut1', 'dut2']}}
+        ```
+        """
+        return self.session.lab.select(*selection) if selection else self.session.lab.names()
+
+    @keyword(tags=["Lab"])
+    def log_lab(self) -> None:
+        """Logs a table of the hosts and a picture of who is behind whom.
+
+        ```robotframework
+        Log Lab
+        ```
+        """
+        lab = self.session.lab
+        rows = []
+        for name in lab.names():
+            entry = lab.entry(name)
+            way = " ← ".join(reversed(lab.path(name)[:-1]))
+            cells = (name, entry.transport, entry.address, way, ", ".join(entry.tags), ", ".join(entry.labs))
+            rows.append([escape(str(cell)) for cell in cells])
+        titles = ("host", "transport", "address", "through", "tags", "labs")
+        self.log_html(f"<b>{escape(lab.name)}</b> {escape(lab.description)}{table(titles, rows)}{topology([lab.path(n) for n in lab.names()])}")

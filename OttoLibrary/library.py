@@ -1,0 +1,66 @@
+"""The library that Robot Framework imports."""
+
+from __future__ import annotations
+
+import os
+
+from robot.api.deco import library
+from robotlibcore import DynamicCore
+
+from OttoLibrary.keywords.commands import CommandKeywords
+from OttoLibrary.keywords.console import ConsoleKeywords
+from OttoLibrary.keywords.hosts import HostKeywords
+from OttoLibrary.keywords.lab import LabKeywords
+from OttoLibrary.listener import LibraryListener
+from OttoLibrary.session import Session
+from OttoLibrary.version import VERSION
+
+
+@library(scope="GLOBAL", version=VERSION, doc_format="Markdown")
+class OttoLibrary(DynamicCore):
+    """OttoLibrary drives lab hosts: it runs commands, talks to consoles and watches what happens, over SSH and locally.
+
+    A *lab* is a JSON file of *hosts*. Every keyword names the host it acts on; there is no hidden current host. A host connects on
+    first use, through its *hops*, and connects anew after a lost connection.
+
+    ```robotframework
+    *** Settings ***
+    Library     OttoLibrary    lab=demo
+
+    *** Test Cases ***
+    Firmware Answers Behind A Hop
+        ${result}=    Run On Host    dut1    ./fw --version
+        Should Contain    ${result.stdout}    2.1
+    ```
+
+    ## Two ways to talk to a host
+
+    `Run On Host` uses the *command shell*: it has no terminal, keeps its directory, environment and functions from call to call, tells
+    stdout from stderr, and knows the exit status. `Send To Host` and `Expect From Host` use the *console*: a terminal, as a person sees
+    it, which opens with the directory and environment of the command shell.
+
+    ## Results
+
+    A command returns a result with the attributes `rc`, `stdout`, `stderr`, `signal`, `duration_s`, `host` and `command`. Bytes that
+    are no UTF-8 show as `\\xNN`.
+
+    ## Time
+
+    Time-outs take Robot's time format (`10 s`, `1 min 30 s`). One covers all of a call, connecting included. A command whose time is
+    over is ended on the host with everything it started, and the shell stays usable.
+
+    ## Secrets
+
+    Passwords of the lab and Robot's `Secret` values are shown as `<secret>` wherever they would appear.
+    """
+
+    def __init__(self, lab: str | None = None) -> None:
+        """Name the lab; nothing is read or opened before the first keyword needs it.
+
+        Args:
+            lab: A name (`labs/NAME.json` beside the suite or above, in the current folder or in `OTTO_LABS`), a path, or several joined by
+                commas. `demo` is built in. The environment variable `OTTO_LAB` counts when nothing is given.
+        """
+        session = Session(lab or os.environ.get("OTTO_LAB", ""))
+        self.ROBOT_LIBRARY_LISTENER = LibraryListener(session)
+        super().__init__([LabKeywords(session), HostKeywords(session), CommandKeywords(session), ConsoleKeywords(session)])

@@ -1,0 +1,97 @@
+"""The library's own listener: scopes, clean-up, and secrets kept out of every log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from robot.api import logger
+from robot.api.types import Secret as RobotSecret
+from robot.libraries.BuiltIn import BuiltIn
+
+from OttoLibrary.session import Session
+from OttoLibrary.text import Masker
+
+
+class LibraryListener:
+    """Follows the suites that import the library."""
+
+    ROBOT_LISTENER_API_VERSION = 3
+    # First of all listeners, so that others see masked text only.
+    ROBOT_LISTENER_PRIORITY = 10_000
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._scopes: list[str] = []
+
+    def start_suite(self, data: Any, result: Any) -> None:
+        """Enter the suite."""
+        self._begin("suite")
+        if data.source:
+            source = Path(data.source)
+            self._session.suite_folder = source if source.is_dir() else source.parent
+
+    def end_suite(self, data: Any, result: Any) -> None:
+        """Leave the suite."""
+        result.message = self._mask(result.message)
+        self._end("suite")
+
+    def start_test(self, data: Any, result: Any) -> None:
+        """Enter the test and learn the secrets among its variables."""
+        self._begin("test")
+        for value in BuiltIn().get_variables().values():
+            learn(value, self._session.masker)
+
+    def end_test(self, data: Any, result: Any) -> None:
+        """Leave the test; what it started is ended."""
+        self._end("test")
+        result.message = self._mask(result.message)
+
+    def start_keyword(self, data: Any, result: Any) -> None:
+        """Hide secrets in the arguments that the log shows."""
+        if result.args and hasattr(result, "assign"):
+            result.args = tuple(self._mask(arg) if isinstance(arg, str) else arg for arg in result.args)
+
+    def end_keyword(self, data: Any, result: Any) -> None:
+        """Hide secrets in the error message."""
+        if getattr(result, "message", ""):
+            result.message = self._mask(result.message)
+
+    def log_message(self, message: Any) -> None:
+        """Hide secrets in the log."""
+        message.message = self._mask(message.message)
+
+    def message(self, message: Any) -> None:
+        """Hide secrets in the system log."""
+        message.message = self._mask(message.message)
+
+    def close(self) -> None:
+        """End the run."""
+        self._session.close()
+
+    def _begin(self, kind: str) -> None:
+        self._scopes.append(kind)
+        self._session.begin_scope(kind)
+
+    def _end(self, kind: str) -> None:
+        if self._scopes and self._scopes[-1] == kind:
+            self._scopes.pop()
+            self._session.end_scope()
+        warnings, self._session.warnings[:] = self._session.warnings[:], []
+        for warning in warnings:
+            logger.warn(warning)
+
+    def _mask(self, text: str) -> str:
+        return self._session.masker.mask(text) if text else text
+
+
+def learn(value: Any, masker: Masker) -> None:
+    """Mask a Robot ``Secret``, or those in a list or dictionary, from now on."""
+    if isinstance(value, RobotSecret):
+        masker.add(value.value)
+    elif isinstance(value, dict):
+        for item in value.values():
+            learn(item, masker)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            learn(item, masker)

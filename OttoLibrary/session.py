@@ -1,0 +1,219 @@
+"""What one run knows: its lab, its open hosts, its settings, its secrets, and what must be cleaned up when.
+
+The only mutable object above the hosts. Nothing here starts before it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from OttoLibrary.contracts import HostFacts, Record
+from OttoLibrary.engine import Engine
+from OttoLibrary.errors import HostError, NotOpenError, UsageError
+from OttoLibrary.host import BackgroundCommand, Host
+from OttoLibrary.lab import Lab, load_lab
+from OttoLibrary.text import Masker, Secret
+
+T = TypeVar("T")
+SCOPES = ("global", "suite", "test")
+_CLEAN_UP_S = 20.0
+
+
+class Session:
+    """One run.
+
+    Args:
+        references: The labs to load on first use, joined by commas.
+    """
+
+    def __init__(self, references: str = "") -> None:
+        self.references = references
+        self.masker = Masker()
+        self.engine = Engine()
+        self.suite_folder: Path | None = None
+        self.records: list[Record] = []
+        self.warnings: list[str] = []
+        self._lab: Lab | None = None
+        self._hosts: dict[str, Host] = {}
+        self._scopes: list[_Scope] = [_Scope("global")]
+        self._commands: dict[str, BackgroundCommand] = {}
+
+    # -- the lab
+
+    @property
+    def lab(self) -> Lab:
+        """The lab; loaded on first use. Raises UsageError when none was named."""
+        if self._lab is None:
+            if not self.references:
+                raise UsageError(
+                    "No lab is loaded. Import the library with 'lab=NAME', set the environment variable OTTO_LAB, or use 'Load Lab'."
+                )
+            self._lab = load_lab(self.references, self.suite_folder)
+        return self._lab
+
+    def load(self, references: str) -> Lab:
+        """Load other labs in place of the present one; hosts of the old one are closed."""
+        lab = load_lab(references, self.suite_folder)
+        self.close_hosts()
+        if self._lab is not None:
+            self._lab.close()
+        self.references, self._lab = references, lab
+        return lab
+
+    def facts(self, name: str) -> HostFacts:
+        """Return the facts of a host; its secrets are masked from now on."""
+        facts = self.lab.facts(name)
+        for secret in self.lab.secrets(name):
+            self.masker.add(secret)
+        return facts
+
+    # -- hosts
+
+    def host(self, name: str) -> Host:
+        """Return a host of the lab; it connects on first use. Raises UnknownNameError."""
+        if name not in self._hosts:
+            self.lab.entry(name)
+            self._hosts[name] = self._new_host(name, self.lab.entry(name).hop)
+        return self._hosts[name]
+
+    def reroute(self, name: str, hop: str | None) -> Host:
+        """Return the host, from now on reached through ``hop``; an open connection is closed first."""
+        path = self.lab.path(name, hop=hop)
+        present = self._hosts.get(name)
+        if present is not None and present.path != path:
+            self.run(present.close())
+            del self._hosts[name]
+        if name not in self._hosts:
+            self._hosts[name] = self._new_host(name, hop)
+        return self._hosts[name]
+
+    def open_hosts(self) -> list[Host]:
+        """Return the hosts with a living connection."""
+        return [host for host in self._hosts.values() if host.is_open]
+
+    def close_hosts(self) -> None:
+        """Close every host, those behind hops first."""
+        for host in sorted(self._hosts.values(), key=lambda host: -len(host.path)):
+            self.run(host.close())
+        self._hosts.clear()
+
+    def _new_host(self, name: str, hop: str | None) -> Host:
+        before = self.host(hop) if hop else None
+        path = (*before.path, name) if before else (name,)
+        return Host(name, path, lambda: self.facts(name), before, self.records.append)
+
+    # -- running things
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run ``coroutine`` on the engine and return its result."""
+        return self.engine.call(coroutine)
+
+    def take_records(self) -> list[Record]:
+        """Return what hosts did since the last call."""
+        records = self.records[:]
+        del self.records[: len(records)]
+        return records
+
+    def add_command(self, command: BackgroundCommand) -> str:
+        """Keep a background command, to be ended with the present scope; return its handle."""
+        handle = f"command-{len(self._commands) + 1}"
+        self._commands[handle] = command
+
+        async def stop() -> None:
+            await command.stop()
+
+        self.on_scope_end(stop)
+        return handle
+
+    def command(self, handle: str) -> BackgroundCommand:
+        """Return a background command; raise NotOpenError for an unknown handle."""
+        if handle not in self._commands:
+            known = ", ".join(self._commands) or "none"
+            raise NotOpenError(f"No background command '{handle}'. Known: {known}. 'Start On Host' returns the handle.")
+        return self._commands[handle]
+
+    # -- scopes
+
+    def begin_scope(self, kind: str) -> None:
+        """Enter a suite or a test."""
+        self._scopes.append(_Scope(kind))
+
+    def end_scope(self) -> None:
+        """Leave the present scope: its settings end, its clean-ups run, newest first, all of them."""
+        if len(self._scopes) > 1:
+            self._clean_up(self._scopes.pop())
+
+    def on_scope_end(self, clean_up: Callable[[], Awaitable[None]]) -> None:
+        """Run ``clean_up`` when the present scope ends."""
+        self._scopes[-1].clean_ups.append(clean_up)
+
+    def set_timeout(self, host: str, seconds: float, scope: str) -> float | None:
+        """Set the time-out of a host for the innermost such scope; return the one that counted before."""
+        before = self.timeout(host)
+        for present in reversed(self._scopes):
+            if present.kind == scope:
+                present.timeouts[host] = seconds
+                return before
+        raise UsageError(f"There is no {scope} scope here. Use one of: {', '.join(scope.kind for scope in self._scopes)}.")
+
+    def timeout(self, host: str) -> float | None:
+        """Return the time-out that was set for a host, the innermost scope first, or None."""
+        for scope in reversed(self._scopes):
+            if host in scope.timeouts:
+                return scope.timeouts[host]
+        return None
+
+    def close(self) -> None:
+        """End the run: all scopes, hosts, references and the engine. Idempotent."""
+        while self._scopes:
+            self._clean_up(self._scopes.pop())
+        self._scopes = [_Scope("global")]
+        if self.engine.running:
+            self.close_hosts()
+        if self._lab is not None:
+            self._lab.close()
+            self._lab = None
+        self.engine.close()
+
+    def _clean_up(self, scope: _Scope) -> None:
+        for clean_up in reversed(scope.clean_ups):
+            try:
+                self.run(_bounded(clean_up()))
+            except (HostError, UsageError, TimeoutError) as error:
+                self.warnings.append(self.masker.mask(f"A clean-up failed: {error}"))
+
+
+class _Scope:
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.timeouts: dict[str, float] = {}
+        self.clean_ups: list[Callable[[], Awaitable[None]]] = []
+
+
+async def _bounded(work: Awaitable[None]) -> None:
+    import asyncio
+
+    async with asyncio.timeout(_CLEAN_UP_S):
+        await work
+
+
+def describe(facts: HostFacts, path: Sequence[str], secret: Callable[[Secret], Any]) -> dict[str, Any]:
+    """Return the facts of a host as plain data, secrets turned into what ``secret`` makes of them."""
+    plain: dict[str, Any] = {"path": list(path)}
+    for name in facts.__dataclass_fields__:
+        plain[name] = _plain(getattr(facts, name), secret)
+    return plain
+
+
+def _plain(value: Any, secret: Callable[[Secret], Any]) -> Any:
+    if isinstance(value, Secret):
+        return secret(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item, secret) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item, secret) for item in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(getattr(value, name), secret) for name in value.__dataclass_fields__}
+    return value
