@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from OttoLibrary import registry, units
 from OttoLibrary.contracts import HostFacts, SshOptions
-from OttoLibrary.errors import PluginError, did_you_mean
+from OttoLibrary.errors import PluginError, ValueFormatError, did_you_mean
 from OttoLibrary.text import Secret
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*):([^}]*)\}")
@@ -56,7 +56,7 @@ class Place:
     def resolve(self, text: str) -> str | None:
         """Return ``text`` with its references replaced; None when one is unknown, has no value or is not to be resolved yet."""
         known, before = registry.names("reference"), len(self.problems)
-        for kind in {kind for kind, _ in references_in(text)} - set(known):
+        for kind in dict.fromkeys(kind for kind, _ in references_in(text) if kind not in known):
             self.wrong(f"unknown reference kind {kind!r}", kind, known)
         if self.resolver is None or len(self.problems) > before:
             return None
@@ -238,7 +238,7 @@ class Group:
         """Return a dictionary of the converted values."""
         if not isinstance(value, Mapping):
             return place.wrong(f"{_shown(value)} is not an object")
-        for key in value.keys() - self.fields.keys():
+        for key in (key for key in value if key not in self.fields):
             place.wrong(f"unknown key {key!r}", key, self.fields)
         for key in self.required:
             if value.get(key) is None:
@@ -310,15 +310,15 @@ def _port(value: object, _: Place) -> int:
 
 
 def _switch(value: object, _: Place) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
+    if value is True or value is False:
+        return value
+    raise ValueError
 
 
 def _duration(value: object, _: Place) -> float:
     try:
         return units.seconds(value)
-    except units.ValueFormatError as error:
+    except ValueFormatError as error:
         raise ValueError from error
 
 
@@ -340,12 +340,10 @@ def _variable(value: object, place: Place) -> str:
 
 
 def _transport(value: object, place: Place) -> str:
-    if value in (known := registry.names("transport")):
-        return str(value)
-    if not isinstance(value, str):
-        raise ValueError
-    place.wrong(f"transport {value!r} is not available, known are {', '.join(known)}", value, known)
-    return value
+    name, known = _word(value, place), registry.names("transport")
+    if name not in known:
+        place.wrong(f"transport {name!r} is not available, known are {', '.join(known)}", name, known)
+    return name
 
 
 def _host_key(value: object, place: Place) -> str:

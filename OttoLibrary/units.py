@@ -13,6 +13,7 @@ _UNITS = {
     "h": 3600, "hour": 3600, "hours": 3600,
     "d": 86400, "day": 86400, "days": 86400,
 }  # fmt: skip
+_LONGEST_S = 1e9
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
 
 
@@ -23,12 +24,12 @@ def seconds(value: object) -> float:
         value: A number of seconds, or text such as ``500ms``, ``10 s`` or ``1 min 30 s``.
 
     Raises:
-        ValueFormatError: It is no duration, or a negative one.
+        ValueFormatError: It is no duration, a negative one, or one that no clock can wait for.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LONGEST_S:
         return float(value)
     total = _parse(value.lower()) if isinstance(value, str) else None
-    if total is None:
+    if total is None or total > _LONGEST_S:
         raise ValueFormatError(f"{value!r} is no duration. Write seconds as a number, or text such as '500ms', '10 s' or '1 min 30 s'.")
     return total
 

@@ -1,0 +1,92 @@
+"""The command line: the schema of lab files, a lab's hosts, and whether they answer."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+
+from OttoLibrary.deadline import Deadline
+from OttoLibrary.errors import OttoError
+from OttoLibrary.lab import schema
+from OttoLibrary.session import Session
+from OttoLibrary.version import VERSION
+
+_AT_ONCE = 20
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 when a host does not answer, 2 for a mistake."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except OttoError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m OttoLibrary", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"OttoLibrary {VERSION}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    schema_parser = commands.add_parser("schema", help="print the JSON Schema of lab files")
+    schema_parser.set_defaults(run=_print_schema)
+    hosts = commands.add_parser("hosts", help="print a table of a lab's hosts and the hops to them")
+    hosts.add_argument("lab", help="name or path of a lab, or several joined by commas")
+    hosts.set_defaults(run=_print_hosts)
+    check = commands.add_parser("check", help="connect to each host of a lab and say who answers")
+    check.add_argument("lab", help="name or path of a lab, or several joined by commas")
+    check.add_argument("--timeout", type=float, default=15.0, help="seconds for each host (default: 15)")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _print_schema(options: argparse.Namespace) -> int:
+    print(json.dumps(schema(), indent=2))
+    return 0
+
+
+def _print_hosts(options: argparse.Namespace) -> int:
+    lab = Session(options.lab).lab
+    rows = []
+    for name in lab.names():
+        entry = lab.entry(name)
+        rows.append((name, entry.transport, str(entry.address or "-"), " > ".join(lab.path(name)), ", ".join(entry.tags)))
+    _print_table(("HOST", "TRANSPORT", "ADDRESS", "PATH", "TAGS"), rows)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    session = Session(options.lab)
+    try:
+        names = session.lab.names()
+        problems = session.run(_ask_all(session, names, options.timeout))
+    finally:
+        session.close()
+    _print_table(("HOST", "ANSWER"), [(name, session.masker.mask(problem) if problem else "up") for name, problem in problems.items()])
+    return 1 if any(problems.values()) else 0
+
+
+async def _ask_all(session: Session, names: list[str], timeout_s: float) -> dict[str, str]:
+    slots = asyncio.Semaphore(_AT_ONCE)
+    hosts = [session.host(name) for name in names]
+
+    async def ask(index: int) -> str:
+        async with slots:
+            try:
+                await hosts[index].open(Deadline(timeout_s))
+                await hosts[index].run_once("true", timeout_s=timeout_s)
+            except OttoError as error:
+                return str(error).partition("\n")[0]
+            return ""
+
+    answers = await asyncio.gather(*(ask(index) for index in range(len(hosts))))
+    return dict(zip(names, answers, strict=True))
+
+
+def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in [titles, *rows]) for column in range(len(titles))]
+    for row in [titles, *rows]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

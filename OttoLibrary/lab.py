@@ -1,0 +1,392 @@
+"""Labs: found by name or path, read, checked as a whole, merged, and handed out as frozen facts."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from itertools import chain, pairwise
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from OttoLibrary import fields, labfiles, ottolab, registry
+from OttoLibrary.contracts import HostFacts, Reference
+from OttoLibrary.errors import LabError, UnknownNameError, ValueFormatError
+from OttoLibrary.fields import JsonObject, Place
+from OttoLibrary.text import reveal
+
+_GLOB = re.compile(r"[*?\[]")
+_OPERATORS = {"AND", "OR", "NOT"}
+
+
+@dataclass(frozen=True)
+class HostEntry:
+    """One host as its lab file says it, references unresolved.
+
+    ``address``, ``port`` and ``user`` are as written, so they may hold a ``${kind:argument}``.
+    """
+
+    name: str
+    labs: tuple[str, ...]
+    file: Path
+    transport: str
+    address: str
+    port: int | str | None
+    user: str | None
+    hop: str | None
+    tags: tuple[str, ...]
+    resources: tuple[str, ...]
+    _own: JsonObject = field(repr=False, compare=False)
+    _own_place: Place = field(repr=False, compare=False)
+    _defaults: JsonObject = field(repr=False, compare=False)
+    _defaults_place: Place = field(repr=False, compare=False)
+
+    def written(self) -> dict[str, Any]:
+        """Return its fields as written, the defaults beneath its own."""
+        return fields.combine(self._defaults, self._own)
+
+    def values(self, problems: list[str], resolver: Any) -> dict[str, Any]:
+        """Return its fields converted, references resolved by ``resolver``."""
+        places = [replace(place, problems=problems, resolver=resolver) for place in (self._defaults_place, self._own_place)]
+        lower, upper = fields.HOST.read(self._defaults, places[0]), fields.HOST.read(self._own, places[1])
+        return {} if problems else fields.combine(lower, upper)
+
+    def place(self, key: str) -> Place:
+        """Return where a field stands, or the host itself when nobody says it."""
+        if key in self._own:
+            return self._own_place.at(key)
+        return self._defaults_place.at(key) if key in self._defaults else self._own_place
+
+
+@dataclass(frozen=True, eq=False)
+class Lab:
+    """One or several labs, checked and merged.
+
+    Attributes:
+        name: Their names, joined with commas.
+        description: What they are.
+        metadata: What the files say for suites, as written.
+        hosts: The hosts by name, in the order of the files.
+    """
+
+    name: str
+    description: str
+    metadata: JsonObject
+    hosts: Mapping[str, HostEntry]
+    _references: dict[str, Reference] = field(default_factory=dict, repr=False)
+    _resolved: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
+    _facts: dict[str, HostFacts] = field(default_factory=dict, repr=False)
+    _turn: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    def names(self) -> list[str]:
+        """Return the names of all hosts."""
+        return list(self.hosts)
+
+    def entry(self, name: str) -> HostEntry:
+        """Return what the file says about a host; raise UnknownNameError."""
+        if name not in self.hosts:
+            raise UnknownNameError("host", name, self.hosts)
+        return self.hosts[name]
+
+    def select(self, *expressions: str) -> list[str]:
+        """Return the hosts that any of the expressions selects, in lab order; without expressions all of them.
+
+        An expression is a name, a glob, ``tag:x`` or ``lab:x``, joined by ``AND``, ``OR`` and ``NOT``. As in Robot's tag
+        patterns, AND binds closest and NOT least: ``tag:dut OR tag:rig NOT dut2`` leaves dut2 out of both.
+
+        Raises:
+            UnknownNameError: An exact name is no host.
+            ValueFormatError: A word stands where none can.
+        """
+        chosen = set(chain.from_iterable(self._chosen(expression) for expression in expressions)) if expressions else self.hosts
+        return [name for name in self.hosts if name in chosen]
+
+    def _chosen(self, expression: str) -> set[str]:
+        wanted, *unwanted = _split(_words(expression), "NOT")
+        chosen = self._any_of(wanted) if wanted else set(self.hosts)
+        return chosen.difference(*map(self._any_of, unwanted))
+
+    def _any_of(self, words: list[str]) -> set[str]:
+        return set().union(*(self._all_of(part) for part in _split(words, "OR")))
+
+    def _all_of(self, words: list[str]) -> set[str]:
+        return set.intersection(*(self._matching(" ".join(part)) for part in _split(words, "AND")))
+
+    def _matching(self, pattern: str) -> set[str]:
+        kind, colon, value = pattern.partition(":")
+        if colon and kind in {"tag", "lab"}:
+            return {name for name, entry in self.hosts.items() if _any_match(entry.tags if kind == "tag" else entry.labs, value)}
+        if _GLOB.search(pattern):
+            return {name for name in self.hosts if fnmatchcase(name, pattern)}
+        return {self.entry(pattern).name}
+
+    def path(self, name: str, hop: str | None = None) -> tuple[str, ...]:
+        """Return the way to a host: its hops from the first on, itself last.
+
+        Args:
+            name: The host.
+            hop: A hop to use in place of the lab's; empty for none.
+
+        Raises:
+            UnknownNameError: No such host.
+            LabError: No such hop, or the hop itself is reached through the host.
+        """
+        before = self.entry(name).hop if hop is None else hop
+        if not before:
+            return (name,)
+        if before not in self.hosts:
+            raise LabError([f"Host '{name}' has no way: {UnknownNameError('hop', before, self.hosts)}"])
+        way = (*_hops(self.hosts, before), name)
+        if name in way[:-1]:
+            raise LabError([f"Host '{name}' cannot be reached through '{before}', which is reached through '{name}' itself."])
+        return way
+
+    def facts(self, name: str) -> HostFacts:
+        """Return all about a host, its references resolved; raise LabError with every one that has no value."""
+        with self._turn:
+            if name not in self._facts:
+                entry, problems = self.entry(name), list[str]()
+                values = entry.values(problems, self._resolve)
+                if problems:
+                    raise LabError(problems)
+                self._facts[name] = fields.host_facts(name, entry.labs, values)
+            return self._facts[name]
+
+    def secrets(self, name: str) -> list[str]:
+        """Return what must be masked of a host: its passwords, and what references bring into environment and metadata."""
+        facts = self.facts(name)
+        written = self.entry(name).written()
+        places = [written.get("environment"), written.get("metadata")]
+        with self._turn:
+            referenced = [self._resolve(*reference) for place in places for reference in fields.references_in(place)]
+        hidden = [facts.password, facts.passphrase, *facts.accounts.values()]
+        return list(dict.fromkeys([reveal(secret) for secret in hidden if secret is not None] + referenced))
+
+    def close(self) -> None:
+        """Give back what the references opened; a later use resolves anew."""
+        with self._turn:
+            with contextlib.ExitStack() as stack:
+                for reference in self._references.values():
+                    stack.callback(reference.close)
+                for known in (self._references, self._resolved, self._facts):
+                    stack.callback(known.clear)
+
+    def _resolve(self, kind: str, argument: str) -> str:
+        if (kind, argument) not in self._resolved:
+            if kind not in self._references:
+                self._references[kind] = registry.load("reference", kind)
+            self._resolved[kind, argument] = self._references[kind].resolve(argument)
+        return self._resolved[kind, argument]
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a lab file."""
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A lab of OttoLibrary"}
+    return {**head, **fields.LAB.definition(), "$defs": {fields.HOST.name: fields.HOST.definition()}}
+
+
+def load_lab(references: str, suite_folder: Path | None = None) -> Lab:
+    """Return the labs that ``references`` names, joined with commas, as one.
+
+    Raises:
+        LabError: With every mistake in every file.
+    """
+    wanted = [reference.strip() for reference in references.split(",") if reference.strip()]
+    if not wanted:
+        raise LabError(["No lab is given. Give the name of a lab, such as 'demo', or the path of its file."])
+    problems: list[str] = []
+    parts = [part for reference in dict.fromkeys(wanted) if (part := _load(reference, suite_folder, problems))]
+    hosts = _merged_hosts(parts, problems)
+    _check(hosts, problems)
+    lab = Lab(
+        name=",".join(dict.fromkeys(part.name for part in parts)),
+        description="\n".join(dict.fromkeys(part.description for part in parts if part.description)),
+        metadata=MappingProxyType(_merged_metadata(parts, problems)),
+        hosts=MappingProxyType(hosts),
+    )
+    if problems:
+        raise LabError(list(dict.fromkeys(problems)))
+    return lab
+
+
+def find_lab(reference: str, suite_folder: Path | None) -> Path:
+    """Return the file of a lab.
+
+    Args:
+        reference: A name, the path of a file, or a folder with a ``hosts.json``.
+        suite_folder: The folder of the suite; its ``labs`` and those of its parents are searched first.
+
+    Raises:
+        LabError: There is none; it names the known labs and the searched folders.
+    """
+    return labfiles.locate(reference, suite_folder)[0]
+
+
+# -- reading
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one reference brought."""
+
+    name: str
+    place: Place
+    description: str
+    metadata: JsonObject
+    hosts: list[HostEntry]
+
+
+def _load(reference: str, suite_folder: Path | None, problems: list[str]) -> _Part | None:
+    try:
+        file, member = labfiles.locate(reference, suite_folder)
+    except LabError as error:
+        problems.extend(error.problems)
+        return None
+    place, before = Place(file, problems), len(problems)
+    content = labfiles.parse(place)
+    if isinstance(content, list):
+        return _from_array(content, place, member)
+    if isinstance(content, Mapping):
+        return _from_object(content, place)
+    if len(problems) == before:
+        place.wrong("a lab is a JSON object, or an array of hosts in otto's form")
+    return None
+
+
+def _from_object(content: JsonObject, place: Place) -> _Part:
+    fields.LAB.read(content, place)
+    name = _text(content, "name") or _file_name(place.file)
+    raw = {key: entry for key, entry in _nested(content, "hosts").items() if isinstance(entry, Mapping)}
+    defaults, at = _nested(content, "defaults"), place.at("hosts")
+    hosts = [_entry(host, (name,), (own, at.at(host)), (defaults, place.at("defaults"))) for host, own in raw.items()]
+    return _Part(name, place, _text(content, "description") or "", _nested(content, "metadata"), hosts)
+
+
+def _from_array(content: list[object], place: Place, member: str | None) -> _Part:
+    hosts: dict[str, HostEntry] = {}
+    for host in ottolab.read_hosts(content, place):
+        if host.name in hosts:
+            host.place.wrong(f"host {host.name!r} is defined twice")
+        if member is None or member in host.labs:
+            hosts[host.name] = _entry(host.name, host.labs, (host.fields, host.place), ({}, host.place))
+    return _Part(member or _file_name(place.file), place, "", {}, list(hosts.values()))
+
+
+def _file_name(file: Path) -> str:
+    return file.parent.name if file.name == labfiles.HOSTS_FILE else file.stem
+
+
+def _entry(name: str, labs: tuple[str, ...], own: tuple[JsonObject, Place], defaults: tuple[JsonObject, Place]) -> HostEntry:
+    lower = fields.beneath(defaults[0], own[0])
+    written = fields.combine(lower, own[0])
+    port = written.get("port")
+    return HostEntry(
+        name=name,
+        labs=labs,
+        file=own[1].file,
+        transport=_text(written, "transport") or "ssh",
+        address=_text(written, "address") or "",
+        port=port if isinstance(port, int | str) else None,
+        user=_text(written, "user"),
+        hop=_text(written, "hop"),
+        tags=_texts(written, "tags"),
+        resources=_texts(written, "resources"),
+        _own=own[0],
+        _own_place=replace(own[1], problems=[]),
+        _defaults=lower,
+        _defaults_place=replace(defaults[1], problems=[]),
+    )
+
+
+def _text(values: JsonObject, key: str) -> str | None:
+    return value if isinstance(value := values.get(key), str) else None
+
+
+def _texts(values: JsonObject, key: str) -> tuple[str, ...]:
+    found = values.get(key)
+    return tuple(entry for entry in found if isinstance(entry, str)) if isinstance(found, list) else ()
+
+
+def _nested(values: JsonObject, key: str) -> JsonObject:
+    return found if isinstance(found := values.get(key), Mapping) else {}
+
+
+# -- merging and checking
+
+
+def _merged_hosts(parts: Iterable[_Part], problems: list[str]) -> dict[str, HostEntry]:
+    hosts: dict[str, HostEntry] = {}
+    for entry in chain.from_iterable(part.hosts for part in parts):
+        other = hosts.setdefault(entry.name, entry)
+        if other.written() != entry.written():
+            where = replace(entry._own_place, problems=problems)
+            where.wrong(f"host {entry.name!r} is defined differently in {fields.shown_path(other.file)}")
+        hosts[entry.name] = replace(other, labs=tuple(dict.fromkeys([*other.labs, *entry.labs])))
+    return hosts
+
+
+def _merged_metadata(parts: Iterable[_Part], problems: list[str]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for part in parts:
+        for key, value in part.metadata.items():
+            if merged.setdefault(key, value) != value:
+                replace(part.place.at("metadata"), problems=problems).wrong(f"{key!r} is defined differently in another lab")
+    return merged
+
+
+def _check(hosts: Mapping[str, HostEntry], problems: list[str]) -> None:
+    """Note what only the whole host, or the whole lab, can tell."""
+    circles: set[frozenset[str]] = set()
+    for entry in hosts.values():
+        at = replace(entry.place("hop"), problems=problems)
+        if entry.transport != "local" and not entry.address:
+            replace(entry._own_place, problems=problems).wrong("'address' is missing")
+        if entry.transport == "local" and entry.hop:
+            at.wrong(f"host {entry.name!r} is local and cannot have a hop")
+        if entry.hop and entry.hop not in hosts:
+            at.wrong(f"hop {entry.hop!r} is not a host of the lab", entry.hop, hosts)
+        way = _hops(hosts, entry.name)
+        circle = way[: way.index(end) + 1] if (end := hosts[way[0]].hop) in way else ()
+        if circle and frozenset(circle) not in circles:
+            circles.add(frozenset(circle))
+            replace(hosts[circle[-1]].place("hop"), problems=problems).wrong(f"the hops run in a circle: {' -> '.join([*reversed(circle), circle[-1]])}")
+
+
+def _hops(hosts: Mapping[str, HostEntry], name: str) -> tuple[str, ...]:
+    """Return the hosts on the way to ``name``, itself last; a circle ends where it closes."""
+    way = [name]
+    while (hop := hosts[way[0]].hop) and hop in hosts and hop not in way:
+        way.insert(0, hop)
+    return tuple(way)
+
+
+# -- selecting
+
+
+def _any_match(words: Iterable[str], pattern: str) -> bool:
+    return any(fnmatchcase(word, pattern) for word in words)
+
+
+def _words(expression: str) -> list[str]:
+    """Return the words of a selection, checked, with ``AND NOT`` as ``NOT``."""
+    words = expression.split()
+    words = [word for word, after in pairwise([*words, ""]) if (word, after) != ("AND", "NOT")]
+    bounded = [*([] if words[:1] == ["NOT"] else ["AND"]), *words, "AND"]
+    if any(_OPERATORS.issuperset(neighbours) for neighbours in pairwise(bounded)):
+        form = "a name, a glob, tag:x or lab:x stands on each side of AND, OR and NOT"
+        raise ValueFormatError(f"'{expression}' selects no hosts: {form}, and NOT may come first.")
+    return words
+
+
+def _split(words: list[str], operator: str) -> list[list[str]]:
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word == operator:
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return parts

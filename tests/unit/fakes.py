@@ -1,0 +1,76 @@
+"""Fakes that satisfy the contracts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from OttoLibrary.contracts import EndOfStream, ExitStatus
+from OttoLibrary.inbox import Inbox
+
+
+class FakeChannel:
+    """A channel fed by the test; ``on_write`` sees what is written."""
+
+    def __init__(self, on_write: Callable[[bytes], None] = lambda data: None) -> None:
+        self.inbox = Inbox()
+        self.written = b""
+        self._on_write = on_write
+
+    @property
+    def closed(self) -> bool:
+        return self.inbox.ended
+
+    async def read(self, limit: int) -> bytes:
+        return await self.inbox.read(limit)
+
+    async def write(self, data: bytes) -> None:
+        if self.inbox.ended:
+            raise EndOfStream
+        self.written += data
+        self._on_write(data)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        return
+
+    async def close(self) -> None:
+        self.inbox.end()
+
+    def describe(self) -> str:
+        return "fake"
+
+
+class FakeShell:
+    """A process that plays a shell: answers each command with given bytes and the marker that was asked for, in given pieces."""
+
+    def __init__(self, stdout: bytes = b"", stderr: bytes = b"", rc: int = 0, pieces: int = 1 << 20) -> None:
+        self.channel = FakeChannel(self._answer)
+        self.errors = FakeChannel()
+        self.stdout, self.stderr, self.rc, self.pieces = stdout, stderr, rc, pieces
+        self._exit: ExitStatus | None = None
+
+    async def end_input(self) -> None:
+        return
+
+    async def wait(self) -> ExitStatus:
+        while True:
+            if self._exit is not None:
+                return self._exit
+            await Inbox().read(1)
+
+    async def close(self) -> None:
+        await self.channel.close()
+        await self.errors.close()
+
+    def _answer(self, data: bytes) -> None:
+        tag = re.search(rb"@([0-9a-z]+\.\d+):%d:", data)
+        if tag is None:
+            return
+        setup = b"BASH_VERSION" in data
+        mark = b"\n@" + tag[1] + b":"
+        self._say(self.channel, (b"5.2\n" if setup else self.stdout) + mark + b"%d:@\n" % (0 if setup else self.rc))
+        self._say(self.errors, (b"" if setup else self.stderr) + mark + b"@\n")
+
+    def _say(self, channel: FakeChannel, data: bytes) -> None:
+        for start in range(0, len(data), self.pieces):
+            channel.inbox.feed(data[start : start + self.pieces])
