@@ -55,18 +55,17 @@ class Place:
 
     def resolve(self, text: str) -> str | None:
         """Return ``text`` with its references replaced; None when one is unknown, has no value or is not to be resolved yet."""
-        known, before = registry.names("reference"), len(self.problems)
+        known, before, resolver = registry.names("reference"), len(self.problems), self.resolver
         for kind in dict.fromkeys(kind for kind, _ in references_in(text) if kind not in known):
             self.wrong(f"unknown reference kind {kind!r}", kind, known)
-        if self.resolver is None or len(self.problems) > before:
+        if resolver is None or len(self.problems) > before:
             return None
-        resolved = _REFERENCE.sub(lambda found: self._value(found[1], found[2]), text)
+        resolved = _REFERENCE.sub(lambda found: self._value(resolver, found[1], found[2]), text)
         return resolved if len(self.problems) == before else None
 
-    def _value(self, kind: str, argument: str) -> str:
-        assert self.resolver is not None
+    def _value(self, resolver: Callable[[str, str], str], kind: str, argument: str) -> str:
         try:
-            return self.resolver(kind, argument)
+            return resolver(kind, argument)
         except (LookupError, PluginError) as error:
             self.wrong(str(error).removesuffix("."))
             return ""
@@ -75,6 +74,14 @@ class Place:
 def shown_path(file: Path) -> str:
     """Return a path as a message shows it: relative to the current folder when it is inside."""
     return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+
+
+def expanded(path: str) -> Path:
+    """Return the path with ``~`` as the home folder; the one of an unknown user stays."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def references_in(value: object) -> Iterator[tuple[str, str]]:
@@ -135,7 +142,8 @@ class One:
         try:
             return self.convert(value, place)
         except ValueError:
-            return place.wrong(f"{shown} is not {self.form}", value if isinstance(value, str) else "", self.json.get("examples", ()))
+            name = value if isinstance(value, str) else ""
+            return place.wrong(f"{shown} is not {self.form}", name, self.json.get("examples", ()))
 
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema; what is no text may still be a reference."""
@@ -323,7 +331,7 @@ def _duration(value: object, _: Place) -> float:
 
 
 def _path(value: object, place: Place) -> str:
-    return str(place.file.absolute().parent / os.path.expanduser(_word(value, place)))
+    return str(place.file.absolute().parent / expanded(_word(value, place)))
 
 
 def _host_name(value: object, place: Place) -> str:

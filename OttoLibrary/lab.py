@@ -55,11 +55,11 @@ class HostEntry:
         lower, upper = fields.HOST.read(self._defaults, places[0]), fields.HOST.read(self._own, places[1])
         return {} if problems else fields.combine(lower, upper)
 
-    def place(self, key: str) -> Place:
-        """Return where a field stands, or the host itself when nobody says it."""
-        if key in self._own:
-            return self._own_place.at(key)
-        return self._defaults_place.at(key) if key in self._defaults else self._own_place
+    def place(self, problems: list[str], key: str = "") -> Place:
+        """Return where a field stands, or the host itself when nobody says it; mistakes go to ``problems``."""
+        layers = ((self._own, self._own_place), (self._defaults, self._defaults_place))
+        places = [place.at(key) for layer, place in layers if key in layer]
+        return replace(next(iter(places), self._own_place), problems=problems)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,12 +168,11 @@ class Lab:
 
     def close(self) -> None:
         """Give back what the references opened; a later use resolves anew."""
-        with self._turn:
-            with contextlib.ExitStack() as stack:
-                for reference in self._references.values():
-                    stack.callback(reference.close)
-                for known in (self._references, self._resolved, self._facts):
-                    stack.callback(known.clear)
+        with self._turn, contextlib.ExitStack() as stack:
+            for known in (self._references, self._resolved, self._facts):
+                stack.callback(known.clear)
+            for reference in self._references.values():
+                stack.callback(reference.close)
 
     def _resolve(self, kind: str, argument: str) -> str:
         if (kind, argument) not in self._resolved:
@@ -323,8 +322,8 @@ def _merged_hosts(parts: Iterable[_Part], problems: list[str]) -> dict[str, Host
     for entry in chain.from_iterable(part.hosts for part in parts):
         other = hosts.setdefault(entry.name, entry)
         if other.written() != entry.written():
-            where = replace(entry._own_place, problems=problems)
-            where.wrong(f"host {entry.name!r} is defined differently in {fields.shown_path(other.file)}")
+            where = fields.shown_path(other.file)
+            entry.place(problems).wrong(f"host {entry.name!r} is defined differently in {where}")
         hosts[entry.name] = replace(other, labs=tuple(dict.fromkeys([*other.labs, *entry.labs])))
     return hosts
 
@@ -342,9 +341,9 @@ def _check(hosts: Mapping[str, HostEntry], problems: list[str]) -> None:
     """Note what only the whole host, or the whole lab, can tell."""
     circles: set[frozenset[str]] = set()
     for entry in hosts.values():
-        at = replace(entry.place("hop"), problems=problems)
+        at = entry.place(problems, "hop")
         if entry.transport != "local" and not entry.address:
-            replace(entry._own_place, problems=problems).wrong("'address' is missing")
+            entry.place(problems).wrong("'address' is missing")
         if entry.transport == "local" and entry.hop:
             at.wrong(f"host {entry.name!r} is local and cannot have a hop")
         if entry.hop and entry.hop not in hosts:
@@ -353,7 +352,8 @@ def _check(hosts: Mapping[str, HostEntry], problems: list[str]) -> None:
         circle = way[: way.index(end) + 1] if (end := hosts[way[0]].hop) in way else ()
         if circle and frozenset(circle) not in circles:
             circles.add(frozenset(circle))
-            replace(hosts[circle[-1]].place("hop"), problems=problems).wrong(f"the hops run in a circle: {' -> '.join([*reversed(circle), circle[-1]])}")
+            round_trip = " -> ".join([*reversed(circle), circle[-1]])
+            hosts[circle[-1]].place(problems, "hop").wrong(f"the hops run in a circle: {round_trip}")
 
 
 def _hops(hosts: Mapping[str, HostEntry], name: str) -> tuple[str, ...]:

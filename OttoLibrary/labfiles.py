@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from OttoLibrary.errors import LabError, UnknownNameError
-from OttoLibrary.fields import Place, shown_path
+from OttoLibrary.fields import Place, expanded, shown_path
 
 HOSTS_FILE = "hosts.json"
 _BUILT_IN = Path(__file__).parent / "labs"
@@ -28,7 +28,7 @@ def locate(reference: str, suite_folder: Path | None) -> tuple[Path, str | None]
             if reference in _memberships(folder / HOSTS_FILE):
                 return folder / HOSTS_FILE, reference
     for base in dict.fromkeys([Path.cwd(), suite_folder.absolute() if suite_folder else Path.cwd()]):
-        path = base / os.path.expanduser(reference)
+        path = base / expanded(reference)
         if (file := next(filter(_is_file, (path, path / HOSTS_FILE)), None)) is not None:
             return Path(os.path.normpath(file)), None
     raise _not_found(reference, folders)
@@ -47,7 +47,7 @@ def _is_file(path: Path) -> bool:
 
 def _lab_folders(suite_folder: Path | None) -> list[Path]:
     suite = [suite_folder.absolute(), *suite_folder.absolute().parents] if suite_folder else []
-    variable = [Path(folder).expanduser().absolute() for folder in os.environ.get("OTTO_LABS", "").split(os.pathsep) if folder]
+    variable = [expanded(folder).absolute() for folder in os.environ.get("OTTO_LABS", "").split(os.pathsep) if folder]
     return list(dict.fromkeys([*(folder / "labs" for folder in [*suite, Path.cwd()]), *variable, _BUILT_IN]))
 
 

@@ -34,6 +34,7 @@ _SETUP = (
     b'[ -z "$BASH_VERSION" ] || set +o history +H\n'
     b"exec 8>&1 9>&2\n"
     b"export OTTO_COMMAND\n"
+    b": &\n"  # so that $! has a value, also under `set -u`
 )
 _JOB_NOTICE = re.compile(rb"^\[\d+\] (\d+)\n", re.MULTILINE)
 # Interactive bash says this on stderr when a command ends it with `exit`.
@@ -82,6 +83,7 @@ class CommandShell:
         self.cwd: str | None = None
         self._seq = 0
         self._jobs: list[int] = []
+        self._last_job = b""
         self._ended = False
         self._away = False
         self._is_bash = False
@@ -168,10 +170,14 @@ class CommandShell:
         return frame.encode("utf-8", "surrogateescape") + self._marker()
 
     def _marker(self) -> bytes:
-        """Return the line that ends a command; after a time-out it is sent once more."""
+        """Return the line that ends a command: tag, status and the last background job; after a time-out it is sent once more."""
         status, back = ("$OTTO_RC", 'OTTO_RC=$?; cd -- "$OTTO_PWD"; ') if self._away else ("$?", "")
-        first = f"printf '\\n@{self._tag}:%d:' {status}; jobs -p; printf '@\\n'"
+        first = f"printf '\\n@{self._tag}:%d:%d@\\n' {status} $!"
         return f"{{ {back}{first}; printf '\\n@{self._tag}:@\\n' >&9; }} >&8 2>/dev/null\n".encode()
+
+    def _job_query(self) -> bytes:
+        listing = f"printf '\\n@{self._tag}:'; jobs -p; printf '@\\n'"
+        return f"{{ {listing}; printf '\\n@{self._tag}:@\\n' >&9; }} >&8 2>/dev/null\n".encode()
 
     async def _marked_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
@@ -195,12 +201,25 @@ class CommandShell:
             return await self._last_outcome(stray)
         stdout, status = self._split(self._output)
         stderr, _ = self._split(self._errors)
-        rc, _, jobs = status.partition(b":")
-        before, self._jobs = self._jobs, [int(pid) for pid in jobs.split()]
-        started = set(self._jobs) - set(before)
-        if started:
-            stderr = _JOB_NOTICE.sub(lambda notice: b"" if int(notice[1]) in started else notice[0], stderr)
+        rc, _, job = status.partition(b":")
+        if job != self._last_job:
+            self._last_job = job
+            stderr = await self._note_jobs(stderr)
         return Outcome(stdout, stderr, exit_status(int(rc)), stray=stray)
+
+    async def _note_jobs(self, stderr: bytes) -> bytes:
+        """Learn which background jobs there are; return stderr without bash's notices of new ones."""
+        self._seq += 1
+        await self._launched.process.channel.write(self._job_query())
+        await self._until_marked()
+        if not self._marked(self._output):
+            return stderr
+        _, pids = self._split(self._output)
+        if self._marked(self._errors):
+            self._split(self._errors)
+        before, self._jobs = self._jobs, [int(pid) for pid in pids.split()]
+        started = {*self._jobs, int(self._last_job)} - set(before)
+        return _JOB_NOTICE.sub(lambda notice: b"" if int(notice[1]) in started else notice[0], stderr)
 
     def _split(self, stream: Stream) -> tuple[bytes, bytes]:
         at = stream.find(self._mark)

@@ -30,7 +30,8 @@ def seconds(value: object) -> float:
         return float(value)
     total = _parse(value.lower()) if isinstance(value, str) else None
     if total is None or total > _LONGEST_S:
-        raise ValueFormatError(f"{value!r} is no duration. Write seconds as a number, or text such as '500ms', '10 s' or '1 min 30 s'.")
+        forms = "seconds as a number, or text such as '500ms', '10 s' or '1 min 30 s'"
+        raise ValueFormatError(f"{value!r} is no duration. Write {forms}.")
     return total
 
 

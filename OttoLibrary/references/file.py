@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 
@@ -12,10 +11,10 @@ class File:
     def resolve(self, argument: str) -> str:
         """Return the content of the file without its last newline; ``~`` is the home folder."""
         try:
-            text = Path(os.path.expanduser(argument)).read_text("utf-8")
+            text = Path(argument).expanduser().read_text("utf-8")
         except (UnicodeDecodeError, UnicodeEncodeError):
             raise LookupError(f"file '{argument}' is not UTF-8 text") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise LookupError(f"file '{argument}' cannot be read ({getattr(error, 'strerror', None) or error})") from error
         return text.removesuffix("\n")
 

@@ -43,10 +43,12 @@ class FakeChannel:
 class FakeShell:
     """A process that plays a shell: answers each command with given bytes and the marker that was asked for, in given pieces."""
 
-    def __init__(self, stdout: bytes = b"", stderr: bytes = b"", rc: int = 0, pieces: int = 1 << 20) -> None:
+    def __init__(self, stdout: bytes = b"", stderr: bytes = b"", rc: int = 0, pieces: int = 1 << 20, job: int = 1) -> None:
         self.channel = FakeChannel(self._answer)
         self.errors = FakeChannel()
         self.stdout, self.stderr, self.rc, self.pieces = stdout, stderr, rc, pieces
+        self.job = job
+        self._ready = False
         self._exit: ExitStatus | None = None
 
     async def end_input(self) -> None:
@@ -63,12 +65,17 @@ class FakeShell:
         await self.errors.close()
 
     def _answer(self, data: bytes) -> None:
-        tag = re.search(rb"@([0-9a-z]+\.\d+):%d:", data)
+        tag = re.search(rb"@([0-9a-z]+\.\d+):", data)
         if tag is None:
             return
-        setup = b"BASH_VERSION" in data
         mark = b"\n@" + tag[1] + b":"
-        self._say(self.channel, (b"5.2\n" if setup else self.stdout) + mark + b"%d:@\n" % (0 if setup else self.rc))
+        if b"jobs -p" in data:
+            self._say(self.channel, mark + b"%d\n@\n" % (self.job if self._ready else 1))
+            self._say(self.errors, mark + b"@\n")
+            return
+        setup = b"BASH_VERSION" in data
+        self._ready = self._ready or not setup
+        self._say(self.channel, (b"5.2\n" if setup else self.stdout) + mark + b"%d:%d@\n" % (0 if setup else self.rc, 1 if setup else self.job))
         self._say(self.errors, (b"" if setup else self.stderr) + mark + b"@\n")
 
     def _say(self, channel: FakeChannel, data: bytes) -> None:

@@ -41,16 +41,8 @@ def test_any_output_in_any_pieces_comes_back_exactly(stdout: bytes, stderr: byte
 
 
 def test_a_job_notice_of_bash_is_taken_off() -> None:
-    fake = FakeShell()
-    fake.stderr = b"[1] 4711\nreal\n"
-    original = fake._say
-
-    def say(channel: object, data: bytes) -> None:
-        data = data.replace(b".2:0:@", b".2:0:4711\n@")
-        original(channel, data)  # type: ignore[arg-type]
-
-    fake._say = say  # type: ignore[method-assign]
-    assert asyncio.run(_run(fake)).stderr == b"real\n"
+    fake = FakeShell(stderr=b"[1] 4711\n[2] 12\nreal\n", job=4711)
+    assert asyncio.run(_run(fake)).stderr == b"[2] 12\nreal\n"
 
 
 def test_a_command_past_its_time_has_no_status_and_what_it_said() -> None:

@@ -1,0 +1,62 @@
+# make demo | test | check | bench | docs | clean
+PYTHON ?= python3
+VENV := .venv
+PEERS := .venv-peers
+BIN := $(VENV)/bin
+ROBOT_FOLDERS := $(wildcard suites resources tests/acceptance)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs clean
+
+help:
+	@echo "make demo    run the demo suites on the embedded demo lab"
+	@echo "make test    run all tests; as root it installs the servers that they need"
+	@echo "make check   format, lint, types, structure"
+	@echo "make bench   measure against peers"
+	@echo "make docs    write docs/keywords/OttoLibrary.html"
+	@echo "make clean   remove what these made"
+
+# A virtual environment is made once, and brought up to date when pyproject.toml changed.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e . robotframework-pabot
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+$(PEERS)/.peers: pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet otto-sh robotframework-sshlibrary asyncssh
+	@touch $@
+
+demo: $(VENV)/.demo
+	@mkdir -p results
+	@$(BIN)/python -m pabot.pabot --outputdir results/demo --variable LAB:demo suites/demo; status=$$?; \
+		echo; echo "Log: $(CURDIR)/results/demo/log.html"; exit $$status
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m tests.peers.requirements
+	@$(BIN)/python -m pytest -n auto tests
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/robocop check $(ROBOT_FOLDERS)
+	$(BIN)/python -m pytest -q tests/structure
+
+bench: $(VENV)/.dev $(PEERS)/.peers
+	PEERS_PYTHON=$(CURDIR)/$(PEERS)/bin/python $(BIN)/python -m tests.benchmarks
+
+docs: $(VENV)/.dev
+	@mkdir -p docs/keywords
+	$(BIN)/python -m robot.libdoc OttoLibrary docs/keywords/OttoLibrary.html
+
+clean:
+	rm -rf $(VENV) $(PEERS) results build dist docs/keywords .hypothesis .mypy_cache .pytest_cache .robocop_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

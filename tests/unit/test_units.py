@@ -1,0 +1,57 @@
+"""Durations and sizes."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from OttoLibrary.errors import ValueFormatError
+from OttoLibrary.units import duration_text, seconds, size_text
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0, 0.0),
+        (1.5, 1.5),
+        ("10", 10.0),
+        ("500ms", 0.5),
+        ("10 s", 10.0),
+        ("1 min 30 s", 90.0),
+        ("1H2M", 3720.0),
+        ("2 days", 172800.0),
+    ],
+)
+def test_a_duration_is_seconds(value: object, expected: float) -> None:
+    assert seconds(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, -1, "", " ", "-1 s", "soon", "5 parsecs", "1 s!", [], float("nan"), float("inf"), 10**400, "9" * 400]
+)
+def test_what_is_no_duration_is_refused(value: object) -> None:
+    with pytest.raises(ValueFormatError, match="is no duration"):
+        seconds(value)
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_duration_or_refused(text: str) -> None:
+    with contextlib.suppress(ValueFormatError):
+        assert seconds(text) >= 0
+
+
+@pytest.mark.parametrize(
+    ("value_s", "text"), [(0.0012, "1.2 ms"), (0.35, "350 ms"), (2.5, "2.50 s"), (185, "3 min 5 s"), (60, "1 min 0 s")]
+)
+def test_a_duration_is_readable(value_s: float, text: str) -> None:
+    assert duration_text(value_s) == text
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"), [(512, "512 B"), (1536, "1.5 KiB"), (20 * 1024**2, "20.0 MiB"), (3 * 1024**3, "3.0 GiB")]
+)
+def test_a_size_is_readable(size_bytes: int, text: str) -> None:
+    assert size_text(size_bytes) == text
