@@ -1,12 +1,13 @@
 """OttoLibrary: a Robot Framework library for deploying to, testing and watching lab hosts.
 
-The class of the same name is loaded when it is asked for, so that everything below it is usable, and starts, without Robot Framework.
+The class of the same name is loaded when it is asked for, so that all below it is usable, and starts, without Robot Framework.
 """
 
 from typing import Any
 
-from OttoLibrary.version import VERSION as __version__
+from OttoLibrary.version import VERSION
 
+__version__ = VERSION
 __all__ = ["OttoLibrary", "__version__"]
 
 

@@ -65,7 +65,9 @@ def _check(options: argparse.Namespace) -> int:
         problems = session.run(_ask_all(session, names, options.timeout))
     finally:
         session.close()
-    _print_table(("HOST", "ANSWER"), [(name, session.masker.mask(problem) if problem else "up") for name, problem in problems.items()])
+    _print_table(
+        ("HOST", "ANSWER"), [(name, session.masker.mask(problem) if problem else "up") for name, problem in problems.items()]
+    )
     return 1 if any(problems.values()) else 0
 
 

@@ -101,7 +101,7 @@ class _Job(Generic[T]):
             self.done.set_result(await self._coroutine)
         except asyncio.CancelledError:
             self.done.cancel()
-        except BaseException as error:  # handed to the thread that waits
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             self.done.set_exception(error)
         finally:
             self._settled.set()

@@ -1,7 +1,7 @@
 """One host of a lab: its connection, its shells and consoles, and the processes beside them.
 
-A ``Host`` alone decides what serves a call. It connects on first use, shares its connection with the hosts behind it, and after a lost
-connection the next call connects anew.
+A ``Host`` alone decides what serves a call. It connects on first use, shares its connection with the hosts behind it, and after a
+lost connection the next call connects anew.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from OttoLibrary import console as consoles
 from OttoLibrary import launch, registry
 from OttoLibrary import shell as shells
 from OttoLibrary.console import Console, Match
-from OttoLibrary.contracts import Channel, CommandResult, Connection, EndOfStream, HostFacts, Record, Terminal
+from OttoLibrary.contracts import Channel, CommandResult, Connection, EndOfStream, ExitStatus, HostFacts, Record, Terminal
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import (
     CommandError,
@@ -38,7 +38,7 @@ from OttoLibrary.text import Secret, decode, reveal
 # sshd allows 10 sessions a connection by default; shell, console and the stopping of commands need the rest.
 _ONCE_AT_A_TIME = 6
 _STOP_BOUND_S = 7.0
-_STATE = "pwd; ([ -z \"$BASH_VERSION\" ] || set -o posix; export -p)"
+_STATE = 'pwd; ([ -z "$BASH_VERSION" ] || set -o posix; export -p)'
 _UNKNOWN_BOOT = "cat /proc/sys/kernel/random/boot_id"
 
 
@@ -138,11 +138,11 @@ class Host:
             return self._connection
         if self._opening is None:
             await self._forget_connection()
-            self._opening = self._opening or asyncio.create_task(self._connect())
-            self._opening.add_done_callback(self._opened)
+            self._begin_opening()
+        opening = self._opening
         try:
             async with deadline.timeout():
-                return await asyncio.shield(self._opening)
+                return await asyncio.shield(opening)
         except TimeoutError as error:
             if isinstance(error, HostError):
                 raise
@@ -169,6 +169,12 @@ class Host:
     def describe(self) -> str:
         """Return how it is connected, or ``not connected``."""
         return self._connection.describe() if self._connection and self.is_open else "not connected"
+
+    def _begin_opening(self) -> None:
+        """Connect in a task of its own: one caller that goes away does not stop it for the others."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._connect())
+            self._opening.add_done_callback(self._opened)
 
     async def _connect(self) -> Connection:
         facts = await self.facts()
@@ -266,7 +272,9 @@ class Host:
         except TimeoutError as error:
             raise WaitTimeoutError(self.name, self.path, "did not start a shell", deadline.seconds) from error
         except shells.PreludeFailed as error:
-            raise HostError(f"{self._subject()} did not take the lab's 'cwd' or 'environment': {error}.", host=self.name) from error
+            raise HostError(
+                f"{self._subject()} did not take the lab's 'cwd' or 'environment': {error}.", host=self.name
+            ) from error
         pair.command, pair.cwd = shell, None
         return shell
 
@@ -297,7 +305,7 @@ class Host:
         *,
         timeout_s: float | None = None,
         cwd: str | None = None,
-        expected: Expected = Expected(),  # noqa: B008 - frozen
+        expected: Expected = Expected(),
         shell: str = "",
     ) -> CommandResult:
         """Run a command in the command shell.
@@ -318,14 +326,21 @@ class Host:
             except EndOfStream as error:
                 raise self._recorded_loss(error, command, command_shell.partial(), began) from error
             except asyncio.CancelledError:
-                self._record("Run", command, began, command_shell.partial(), "It was given up, and everything it started is ended.")
+                self._record(
+                    "Run", command, began, command_shell.partial(), "It was given up, and everything it started is ended."
+                )
                 raise
             if outcome.shell_ended:
                 pair.notes.append(f"The command before ended the shell ({command!r}); this is a new one.")
         return self._conclude("Run", command, began, outcome, expected, deadline, pair)
 
     async def run_once(
-        self, command: str, *, timeout_s: float | None = None, cwd: str | None = None, expected: Expected = Expected()  # noqa: B008
+        self,
+        command: str,
+        *,
+        timeout_s: float | None = None,
+        cwd: str | None = None,
+        expected: Expected = Expected(),
     ) -> CommandResult:
         """Run a command in a process of its own, without the shell's state; raises what ``run`` raises."""
         _check_command(command)
@@ -338,7 +353,9 @@ class Host:
             except EndOfStream as error:
                 raise self._recorded_loss(error, command, background.partial(), began) from error
             except asyncio.CancelledError:
-                self._record("Run once", command, began, background.partial(), "It was given up, and everything it started is ended.")
+                self._record(
+                    "Run once", command, began, background.partial(), "It was given up, and everything it started is ended."
+                )
                 raise
         return self._conclude("Run once", command, began, outcome, expected, deadline, None)
 
@@ -357,7 +374,7 @@ class Host:
         *,
         timeout_s: float | None = None,
         cwd: str | None = None,
-        expected: Expected = Expected(),  # noqa: B008
+        expected: Expected = Expected(),
         shell: str = "",
     ) -> CommandResult:
         """Run a command on a terminal of its own and answer its questions: pattern -> reply, each time it shows."""
@@ -514,7 +531,7 @@ class Host:
             try:
                 yield pair.console
             except EndOfStream as error:
-                raise self._lost(error, pair.console.text if pair.console else "") from error
+                raise self._lost(error, pair.console.text) from error
 
     async def _drop_console(self, shell: str) -> None:
         pair = self._pair(shell)
@@ -690,9 +707,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
         raise UsageError(f"'{pattern}' is no regular expression: {error}. Escape literal signs with a backslash.") from error
 
 
-
-
-async def _status(launched: launch.Launched, deadline: Deadline) -> shells.ExitStatus | None:
+async def _status(launched: launch.Launched, deadline: Deadline) -> ExitStatus | None:
     try:
         async with deadline.timeout():
             return await launched.process.wait()

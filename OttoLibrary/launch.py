@@ -1,7 +1,7 @@
 """Starting processes on a host, as any user, with a private environment, and ending all that a process started.
 
-A process says its process id in a first line of its own, ``@<nonce>:<pid>``, which also marks where login noise ends. What must not
-show in a process list, environment and passwords, goes through standard input.
+A process says its process id in a first line of its own, ``@<nonce>:<pid>``, which also marks where login noise ends. What must
+not show in a process list, environment and passwords, goes through standard input.
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ async def start(
     return launched
 
 
-async def stop(connection: Connection, pid: int, *, account: Account | None = None, spare: tuple[str, list[int]] | None = None) -> str:
+async def stop(
+    connection: Connection, pid: int, *, account: Account | None = None, spare: tuple[str, list[int]] | None = None
+) -> str:
     """End what a process started: INT, then TERM, then KILL, with a moment for each; return its working directory.
 
     Args:
@@ -176,8 +178,8 @@ def _become(account: Account, command: str, nonce: str) -> str:
 
 
 # Runs on the host. It names its victims by session, so that a command's background children go too, and reads /proc itself:
-# minimal systems have no pkill. A shell that must live gets INT together with its whole process group, so that it sees its child die of
-# it and gives up the command; background jobs of a shell without job control ignore INT (POSIX, 2.11), so older ones live on.
+# minimal systems have no pkill. A shell that must live gets INT together with its whole process group, so that it sees its child
+# die of it and gives up the command; background jobs of a shell without job control ignore INT (POSIX, 2.11), so older ones live on.
 _STOP = r"""
 stat_of() { IFS= read -r line <"/proc/$1/stat" || return 1; set -- ${line##*) }; state=$1 ppid=$2 group=$3 session=$4; }
 stat_of "$PID" 2>/dev/null || exit 0

@@ -16,12 +16,12 @@ from OttoLibrary.session import Session
 from OttoLibrary.version import VERSION
 
 
-@library(scope="GLOBAL", version=VERSION, doc_format="Markdown")
-class OttoLibrary(DynamicCore):
-    """OttoLibrary drives lab hosts: it runs commands, talks to consoles and watches what happens, over SSH and locally.
+@library(scope="GLOBAL", version=VERSION, doc_format="MARKDOWN")
+class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no type hints
+    r"""OttoLibrary drives lab hosts: it runs commands, talks to consoles and fans out over many, over SSH and locally.
 
-    A *lab* is a JSON file of *hosts*. Every keyword names the host it acts on; there is no hidden current host. A host connects on
-    first use, through its *hops*, and connects anew after a lost connection.
+    A *lab* is a JSON file of *hosts*. Every keyword names the host it acts on; there is no hidden current host. A host connects
+    on first use, through its *hops*, and connects anew after a lost connection.
 
     ```robotframework
     *** Settings ***
@@ -35,19 +35,19 @@ class OttoLibrary(DynamicCore):
 
     ## Two ways to talk to a host
 
-    `Run On Host` uses the *command shell*: it has no terminal, keeps its directory, environment and functions from call to call, tells
-    stdout from stderr, and knows the exit status. `Send To Host` and `Expect From Host` use the *console*: a terminal, as a person sees
-    it, which opens with the directory and environment of the command shell.
+    `Run On Host` uses the *command shell*: it has no terminal, keeps its directory, environment and functions from call to call,
+    tells stdout from stderr, and knows the exit status. `Send To Host` and `Expect From Host` use the *console*: a terminal, as a
+    person sees it, which opens with the directory and environment of the command shell.
 
     ## Results
 
-    A command returns a result with the attributes `rc`, `stdout`, `stderr`, `signal`, `duration_s`, `host` and `command`. Bytes that
-    are no UTF-8 show as `\\xNN`.
+    A command returns a result with the attributes `rc`, `stdout`, `stderr`, `signal`, `duration_s`, `host` and `command`. Bytes
+    that are no UTF-8 show as `\xNN`.
 
     ## Time
 
-    Time-outs take Robot's time format (`10 s`, `1 min 30 s`). One covers all of a call, connecting included. A command whose time is
-    over is ended on the host with everything it started, and the shell stays usable.
+    Time-outs take Robot's time format (`10 s`, `1 min 30 s`). One covers all of a call, connecting included. A command whose time
+    is over is ended on the host with everything it started, and the shell stays usable.
 
     ## Secrets
 
@@ -58,8 +58,8 @@ class OttoLibrary(DynamicCore):
         """Name the lab; nothing is read or opened before the first keyword needs it.
 
         Args:
-            lab: A name (`labs/NAME.json` beside the suite or above, in the current folder or in `OTTO_LABS`), a path, or several joined by
-                commas. `demo` is built in. The environment variable `OTTO_LAB` counts when nothing is given.
+            lab: A name (`labs/NAME.json` beside the suite or above, in the current folder or in `OTTO_LABS`), a path, or several
+                joined by commas. `demo` is built in. The environment variable `OTTO_LAB` counts when nothing is given.
         """
         session = Session(lab or os.environ.get("OTTO_LAB", ""))
         self.ROBOT_LIBRARY_LISTENER = LibraryListener(session)

@@ -1,7 +1,7 @@
 """What the log shows: one block for a command, one table for many, one picture for a lab.
 
-Everything that came from a host, a lab or a user is escaped: a script in an HTML message would run in log.html. Colours follow the
-page's own text colour, so both themes read well.
+Everything that came from a host, a lab or a user is escaped: a script in an HTML message would run in log.html. Colours follow
+the page's own text colour, so both themes read well.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _GOOD, _BAD, _QUIET = "#2e9e44", "#d6453d", "#7a8794"
 _BLOCK = "border-left:3px solid {color};padding:1px 0 1px 8px;margin:1px 0"
 _PRE = "margin:2px 0 0 0;white-space:pre-wrap;overflow-wrap:anywhere;max-height:32em;overflow:auto"
 _CELL = "padding:1px 10px 1px 0;text-align:left;vertical-align:top;border-bottom:1px solid rgba(128,128,128,.35)"
+_LABEL = 'text-anchor="middle" fill="currentColor" stroke="none" font-size="12" font-family="sans-serif"'
 # Terminal control sequences: ECMA-48 CSI and OSC.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 
@@ -63,7 +64,10 @@ def block(record: Record, attachments: Attachments) -> str:
     color = _QUIET if result is None else (_GOOD if result.rc == 0 else _BAD)
     hops = " ← ".join(reversed(record.path[:-1]))
     parts = [f"<b>{escape(record.host)}</b>", f'<span style="opacity:.7">through {escape(hops)}</span>' if hops else ""]
-    parts += [f'<span style="opacity:.7">{escape(record.title)}</span>', f"<code>{escape(_one_line(record.text))}</code>" if record.text else ""]
+    parts += [
+        f'<span style="opacity:.7">{escape(record.title)}</span>',
+        f"<code>{escape(_one_line(record.text))}</code>" if record.text else "",
+    ]
     parts.append(_verdict(record))
     head = " &nbsp;".join(part for part in parts if part)
     stdout, stderr = (result.stdout, result.stderr) if result else (record.stdout, record.stderr)
@@ -74,7 +78,9 @@ def block(record: Record, attachments: Attachments) -> str:
 def fan_out(command: str, outcomes: Sequence[tuple[str, tuple[str, ...], CommandResult | Exception]]) -> str:
     """Return one table for one command on many hosts."""
     failed = sum(isinstance(outcome, Exception) for _, _, outcome in outcomes)
-    title = f"<code>{escape(_one_line(command))}</code> on {plural(len(outcomes), 'host')}" + (f", {failed} failed" if failed else "")
+    title = f"<code>{escape(_one_line(command))}</code> on {plural(len(outcomes), 'host')}" + (
+        f", {failed} failed" if failed else ""
+    )
     rows = [_fan_out_row(host, path, outcome) for host, path, outcome in outcomes]
     return f"{title}{table(('host', 'through', 'rc', 'time', 'output'), rows)}"
 
@@ -101,8 +107,7 @@ def topology(paths: Sequence[tuple[str, ...]]) -> str:
             edges.append(f'<path d="M{px} {py} C{px + 15} {py} {x - 15} {y + 11} {x} {y + 11}"/>')
         label = escape(name or "this machine")
         boxes.append(
-            f'<rect x="{x}" y="{y}" width="120" height="22" rx="4"/><text x="{x + 60}" y="{y + 15}" text-anchor="middle" fill="currentColor" '
-            f'stroke="none" font-size="12" font-family="sans-serif">{label[:40]}</text>'
+            f'<rect x="{x}" y="{y}" width="120" height="22" rx="4"/><text x="{x + 60}" y="{y + 15}" {_LABEL}>{label[:40]}</text>'
         )
     size = f'width="{columns * width}" height="{rows * height}" viewBox="-2 -2 {columns * width} {rows * height}"'
     return f'<svg {size} role="img" aria-label="topology" fill="none" stroke="currentColor">{"".join(edges + boxes)}</svg>'

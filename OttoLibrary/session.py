@@ -48,7 +48,8 @@ class Session:
         if self._lab is None:
             if not self.references:
                 raise UsageError(
-                    "No lab is loaded. Import the library with 'lab=NAME', set the environment variable OTTO_LAB, or use 'Load Lab'."
+                    "No lab is loaded. Import the library with 'lab=NAME', set the environment variable OTTO_LAB, "
+                    "or use 'Load Lab'."
                 )
             self._lab = load_lab(self.references, self.suite_folder)
         return self._lab

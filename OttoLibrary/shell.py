@@ -1,8 +1,8 @@
 """The command shell: one persistent shell without a terminal that runs commands and tells exactly what each did.
 
-A command goes as one quoted word into ``command eval``, so that its syntax is its own business; a line behind it prints a marker with a
-nonce, a counter and the exit status on both streams. The command is done when both markers are here. The shell is an interactive one
-without a terminal: there SIGINT gives up the whole command and leaves the shell alive.
+A command goes as one quoted word into ``command eval``, so that its syntax is its own business; a line behind it prints a marker
+with a nonce, a counter and the exit status on both streams. The command is done when both markers are here. The shell is an
+interactive one without a terminal: there SIGINT gives up the whole command and leaves the shell alive.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The keywords, one file for each group."""

@@ -7,13 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 from robot.api.deco import keyword
-from robot.utils import DotDict
 
 from OttoLibrary.contracts import CommandResult
-
-from OttoLibrary.errors import HostError, LabError, OttoError
+from OttoLibrary.errors import HostError, LabError, OttoError, UsageError
 from OttoLibrary.host import Expected
-from OttoLibrary.keywords.component import Component, ExpectedRc, Text, expected
+from OttoLibrary.keywords.component import Component, ExpectedRc, Text, dotted, expected
 from OttoLibrary.report import fan_out
 from OttoLibrary.text import plural
 
@@ -41,8 +39,8 @@ class CommandKeywords(Component):
             timeout: How long it may take, connecting included; by default the time-out of the host.
             cwd: Directory for this command alone.
             expected_rc: The right exit status, a list of right ones, or `any`.
-            answers: Replies to questions, regular expression to text; the command then runs on a terminal of its own that starts like
-                the shell, and stdout and stderr come together.
+            answers: Replies to questions, regular expression to text; the command then runs on a terminal of its own that starts
+                like the shell, and stdout and stderr come together.
             shell: Name of an extra shell, see `Open Shell`.
 
         Returns:
@@ -53,8 +51,8 @@ class CommandKeywords(Component):
             WaitTimeoutError: It took too long. Everything it started is ended, and the shell lives on.
             ConnectError, ConnectionLostError: The host cannot be reached, or was lost.
 
-        Directory, environment, functions and umask last from call to call; redirections by `exec` last for the call. An exit status
-        above 128 counts as a signal, as shells do.
+        Directory, environment, functions and umask last from call to call; redirections by `exec` last for the call. An exit
+        status above 128 counts as a signal, as shells do.
 
         ```robotframework
         ${result}=    Run On Host    dut1    ./fw --version    timeout=10 s
@@ -93,7 +91,9 @@ class CommandKeywords(Component):
         ```
         """
         right = expected(expected_rc)
-        return self.call(self.session.host(host).run_once(command, timeout_s=self.timeout(host, timeout), cwd=cwd, expected=right))
+        return self.call(
+            self.session.host(host).run_once(command, timeout_s=self.timeout(host, timeout), cwd=cwd, expected=right)
+        )
 
     @keyword(tags=["Command"])
     def run_on_hosts(
@@ -128,6 +128,8 @@ class CommandKeywords(Component):
         ```
         """
         names = self.session.lab.select(hosts)
+        if not names:
+            raise UsageError(f"No host of the lab is selected by '{hosts}'. 'Get Hosts' tells what a selection gives.")
         right = expected(expected_rc)
         timeouts = {name: self.timeout(name, timeout) for name in names}
         found = self.call(self._run_on(names, command, timeouts, cwd, right, max(1, limit)), publish=False)
@@ -136,8 +138,10 @@ class CommandKeywords(Component):
         failures = {name: outcome for name, outcome in found.items() if isinstance(outcome, Exception)}
         if failures:
             listed = "\n".join(str(error) for error in failures.values())
-            raise HostError(f"'{command}' failed on {len(failures)} of {plural(len(names), 'host')}:\n{listed}", host=next(iter(failures)))
-        return DotDict(found)
+            raise HostError(
+                f"'{command}' failed on {len(failures)} of {plural(len(names), 'host')}:\n{listed}", host=next(iter(failures))
+            )
+        return dotted(found)
 
     @keyword(tags=["Command", "Background"])
     def start_on_host(self, host: str, command: str, *, cwd: str | None = None, timeout: timedelta | None = None) -> str:
@@ -251,5 +255,3 @@ class CommandKeywords(Component):
             for name in names:
                 group.create_task(one(name))
         return {name: found[name] for name in names}
-
-

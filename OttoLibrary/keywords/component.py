@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from robot.api import logger
 from robot.api.types import Secret as RobotSecret
 from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
+from robot.utils import DotDict  # type: ignore[import-untyped]
 
 from OttoLibrary.host import Expected
 from OttoLibrary.report import Attachments, block
@@ -17,8 +18,8 @@ from OttoLibrary.session import Session
 from OttoLibrary.text import Secret
 
 T = TypeVar("T")
-ExpectedRc = int | list[int] | Literal["any"]
-Text = str | RobotSecret
+ExpectedRc: TypeAlias = int | list[int] | Literal["any"]
+Text: TypeAlias = str | RobotSecret
 
 
 class Component:
@@ -69,6 +70,12 @@ def expected(rc: ExpectedRc) -> Expected:
     if rc == "any":
         return Expected(())
     return Expected(tuple(rc) if isinstance(rc, list) else (int(rc),))
+
+
+def dotted(items: dict[str, Any]) -> dict[str, Any]:
+    """Return a dictionary whose items are attributes too, as Robot's own dictionaries are."""
+    found: dict[str, Any] = DotDict(items)
+    return found
 
 
 def _output_folder() -> Path | None:

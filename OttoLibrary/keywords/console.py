@@ -86,9 +86,7 @@ class ConsoleKeywords(Component):
         Should Contain    ${text}    done
         ```
         """
-        return self.call(
-            self.session.host(host).read(quiet.total_seconds(), shell=shell, timeout_s=self.timeout(host, timeout))
-        )
+        return self.call(self.session.host(host).read(quiet.total_seconds(), shell=shell, timeout_s=self.timeout(host, timeout)))
 
     @keyword(tags=["Console"])
     def interrupt_host(self, host: str, *, shell: str = "") -> None:

@@ -9,7 +9,6 @@ from robot.api import logger
 from robot.api.deco import keyword
 
 from OttoLibrary.deadline import Deadline
-
 from OttoLibrary.keywords.component import Component, Text
 from OttoLibrary.launch import Account
 from OttoLibrary.text import Secret
@@ -263,5 +262,3 @@ class HostKeywords(Component):
             asked = user if method == "su" else (facts.user or "")
             password = facts.accounts.get(asked) or (facts.password if method == "sudo" else None)
         return Account(user, method, password)
-
-

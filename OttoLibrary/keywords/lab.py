@@ -7,9 +7,8 @@ from typing import Any
 
 from robot.api.deco import keyword
 from robot.api.types import Secret as RobotSecret
-from robot.utils import DotDict
 
-from OttoLibrary.keywords.component import Component
+from OttoLibrary.keywords.component import Component, dotted
 from OttoLibrary.report import table, topology
 from OttoLibrary.session import describe
 
@@ -59,7 +58,7 @@ class LabKeywords(Component):
         """
         facts = self.session.facts(host)
         plain = describe(facts, self.session.host(host).path, lambda secret: RobotSecret(secret.value))
-        return DotDict(plain)
+        return dotted(plain)
 
     @keyword(tags=["Lab", "Getter"])
     def get_hosts(self, *selection: str) -> list[str]:
@@ -95,4 +94,7 @@ class LabKeywords(Component):
             cells = (name, entry.transport, entry.address, way, ", ".join(entry.tags), ", ".join(entry.labs))
             rows.append([escape(str(cell)) for cell in cells])
         titles = ("host", "transport", "address", "through", "tags", "labs")
-        self.log_html(f"<b>{escape(lab.name)}</b> {escape(lab.description)}{table(titles, rows)}{topology([lab.path(n) for n in lab.names()])}")
+        self.log_html(
+            f"<b>{escape(lab.name)}</b> {escape(lab.description)}"
+            f"{table(titles, rows)}{topology([lab.path(name) for name in lab.names()])}"
+        )

@@ -52,7 +52,7 @@ def _library() -> Any:
 def _check_key(library: Any, name: str, host: Host, ours: str) -> None:
     theirs = library.current.client.get_transport().get_remote_server_key()
     key = f"{theirs.get_name()} {theirs.get_base64()}"
-    if key.split()[:2] == ours.split()[:2] or theirs.get_name() != ours.split()[0]:
+    if key.split()[:2] == ours.split()[:2] or theirs.get_name() != ours.split(maxsplit=1)[0]:
         return
     library.close_connection()
     raise HostKeyError(name, host.path, "SSHLibrary met another host key than OttoLibrary")

@@ -1,0 +1,1 @@
+"""Kinds of ``${kind:argument}`` in lab files."""

@@ -129,8 +129,13 @@ class _DemoLab:
     async def _run(self, process: Any, name: str, home: Path) -> None:
         environment = {
             **{key: value for key, value in os.environ.items() if key in {"PATH", "LANG", "LC_ALL", "TMPDIR"}},
-            **{"HOME": str(home), "USER": self.user, "LOGNAME": self.user, "SHELL": shutil.which("bash") or "/bin/sh"},
-            **{"OTTO_DEMO_HOST": name, "PS1": f"{name}$ ", **process.env},
+            "HOME": str(home),
+            "USER": self.user,
+            "LOGNAME": self.user,
+            "SHELL": shutil.which("bash") or "/bin/sh",
+            "OTTO_DEMO_HOST": name,
+            "PS1": f"{name}$ ",
+            **process.env,
         }
         command = process.command or "exec $SHELL"
         runner = _run_on_terminal if process.term_type else _run_on_pipes
@@ -184,7 +189,15 @@ def _sftp_factory(home: Path) -> Any:
 async def _run_on_pipes(lab: _DemoLab, process: Any, command: str, environment: dict[str, str], home: Path) -> None:
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(
-        environment["SHELL"], "-c", command, env=environment, cwd=home, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        environment["SHELL"],
+        "-c",
+        command,
+        env=environment,
+        cwd=home,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        start_new_session=True,
     )
     assert child.stdin and child.stdout and child.stderr
     outputs = [_copy(child.stdout, process.stdout), _copy(child.stderr, process.stderr)]

@@ -22,15 +22,13 @@ from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError,
 from OttoLibrary.inbox import Inbox
 
 # AES-GCM moves about twice what AsyncSSH's first choice, ChaCha20, does per CPU second; both are safe.
-_CIPHERS = (
-    "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"
-)
+_CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"
 _KEEPALIVES = 3
 _HIGH_WATER = 4 << 20
 _LOW_WATER = 1 << 20
 _LEGACY_ADVICE = (
     "An old host may need algorithms that are off by default: set 'kex', 'ciphers', 'mac' or 'host_key_algorithms' "
-    "in its 'ssh' object, such as \"kex\": \"+diffie-hellman-group14-sha1\"."
+    'in its \'ssh\' object, such as "kex": "+diffie-hellman-group14-sha1".'
 )
 
 
@@ -262,7 +260,7 @@ class _Trust(asyncssh.SSHClient):
         """Return the keys on file for this host, in AsyncSSH's seven lists."""
         if _is_key(self._policy):
             return [asyncssh.import_public_key(self._policy)], [], [], [], [], [], []
-        own = SSHKnownHosts(_read(known_hosts_file())).match(self._name, "", None)
+        own: Any = SSHKnownHosts(_read(known_hosts_file())).match(self._name, "", None)
         users = SSHKnownHosts(_read(Path("~/.ssh/known_hosts").expanduser())).match(host, addr, port)
         if self._direct or not own[0]:
             own = tuple([*mine, *theirs] for mine, theirs in zip(own, users, strict=True))
@@ -359,9 +357,7 @@ def _options(facts: HostFacts, direct: bool) -> dict[str, Any]:
     return options
 
 
-def _translate(
-    error: Exception, facts: HostFacts, path: tuple[str, ...], trust: _Trust, deadline: Deadline
-) -> ConnectError:
+def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], trust: _Trust, deadline: Deadline) -> ConnectError:
     name, where = facts.name, f"{facts.address}:{facts.port or 22}"
     match error:
         case TimeoutError():
@@ -375,7 +371,9 @@ def _translate(
             advice = f"If the host was installed anew, remove its line from {known_hosts_file()}."
             return HostKeyError(name, path, trust.problem or error.reason, advice if "changed" in trust.problem else "")
         case asyncssh.KeyImportError() | asyncssh.KeyEncryptionError():
-            return LoginError(name, path, f"the key {facts.identity_file} cannot be read ({error})", "Is 'passphrase' set and right?")
+            return LoginError(
+                name, path, f"the key {facts.identity_file} cannot be read ({error})", "Is 'passphrase' set and right?"
+            )
         case asyncssh.ChannelOpenError():
             return _hop_refused(error, facts, path, where)
         case asyncssh.KeyExchangeFailed():

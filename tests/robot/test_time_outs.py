@@ -45,7 +45,16 @@ def test_40_of_40_time_outs_leave_robot_running_and_the_host_usable(tmp_path: Pa
         cases.append(f"Interrupted {number}\n    [Timeout]    {moments.randint(1, 250)} ms\n    {keyword}\n")
         cases.append(f"Usable {number}\n    [Timeout]    20 s\n    Run On Hosts    tag:dut    echo fine\n")
     (tmp_path / "time_outs.robot").write_text(_HEAD + "\n".join(cases))
-    command = [sys.executable, "-m", "robot", "--outputdir", str(tmp_path), "--console", "none", str(tmp_path / "time_outs.robot")]
+    command = [
+        sys.executable,
+        "-m",
+        "robot",
+        "--outputdir",
+        str(tmp_path),
+        "--console",
+        "none",
+        str(tmp_path / "time_outs.robot"),
+    ]
     done = subprocess.run(command, cwd=tmp_path, timeout=240, capture_output=True, text=True)
     result = ExecutionResult(tmp_path / "output.xml")
     tests = {test.name: test for test in result.suite.all_tests}

@@ -75,7 +75,10 @@ class FakeShell:
             return
         setup = b"BASH_VERSION" in data
         self._ready = self._ready or not setup
-        self._say(self.channel, (b"5.2\n" if setup else self.stdout) + mark + b"%d:%d@\n" % (0 if setup else self.rc, 1 if setup else self.job))
+        self._say(
+            self.channel,
+            (b"5.2\n" if setup else self.stdout) + mark + b"%d:%d@\n" % (0 if setup else self.rc, 1 if setup else self.job),
+        )
         self._say(self.errors, (b"" if setup else self.stderr) + mark + b"@\n")
 
     def _say(self, channel: FakeChannel, data: bytes) -> None:

@@ -14,7 +14,9 @@ from OttoLibrary.shell import CommandShell, Outcome, exit_status
 from OttoLibrary.stream import Bell, Stream
 from tests.unit.fakes import FakeShell
 
-_NOISE = st.binary(max_size=200) | st.lists(st.sampled_from([b"@", b"\n", b":", b"abc123.2", b"\n@abc123.2", b"\x00", b"0:@\n"])).map(b"".join)
+_NOISE = st.binary(max_size=200) | st.lists(
+    st.sampled_from([b"@", b"\n", b":", b"abc123.2", b"\n@abc123.2", b"\x00", b"0:@\n"])
+).map(b"".join)
 
 
 async def _run(fake: FakeShell, command: str = "true", timeout_s: float = 5) -> Outcome:

@@ -1,0 +1,100 @@
+"""Real peers for all tests; each starts on first use and ends with the run."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.peers.accounts import Accounts
+from tests.peers.keys import Keys, make_keys
+from tests.peers.network import Network
+from tests.peers.proxy import Proxy
+from tests.peers.requirements import is_root, require
+from tests.peers.sshd import Sshd
+
+if TYPE_CHECKING:
+    from tests.peers.faulty_ssh import FaultySsh
+
+
+@pytest.fixture(scope="session")
+def accounts() -> Iterator[Accounts | None]:
+    """Two accounts with known passwords; None unless the tests run as root."""
+    if not is_root():
+        yield None
+        return
+    require("useradd")
+    with Accounts() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory, accounts: Accounts | None) -> Keys:
+    """The keys that the real servers let in, and some that they do not."""
+    require("ssh-keygen")
+    logins = [getpass.getuser(), *([accounts.test.login, accounts.peer.login] if accounts else [])]
+    return make_keys(tmp_path_factory.mktemp("keys"), logins)
+
+
+@pytest.fixture(scope="session")
+def shared_sshd(keys: Keys) -> Iterator[Sshd]:
+    require("sshd")
+    with Sshd(keys) as running:
+        yield running
+
+
+@pytest.fixture
+def sshd(shared_sshd: Sshd) -> Iterator[Sshd]:
+    """A real OpenSSH server on a loopback port; what a test did to it is made right after the test."""
+    yield shared_sshd
+    shared_sshd.resume()
+    if not shared_sshd.running:
+        shared_sshd.start()
+
+
+@pytest.fixture
+def make_sshd(keys: Keys) -> Iterator[Callable[..., Sshd]]:
+    """Start servers with further arguments of ``Sshd``."""
+    require("sshd")
+    with ExitStack() as started:
+        yield lambda **arguments: started.enter_context(Sshd(keys, **arguments))
+
+
+@pytest.fixture(scope="session")
+def shared_network(keys: Keys, accounts: Accounts | None) -> Iterator[Network]:
+    require("sshd", *(["ip", "unshare", "hostname"] if is_root() else []))
+    with Network(keys, accounts, isolated=is_root()) as network:
+        yield network
+
+
+@pytest.fixture
+def network(shared_network: Network) -> Iterator[Network]:
+    """Controller - hop1 - hop2 - dut1, dut2; what a test did to it is made right after the test."""
+    yield shared_network
+    shared_network.mend_all()
+
+
+@pytest.fixture
+def proxy() -> Iterator[Callable[[str, int], Proxy]]:
+    """Start proxies: ``proxy(address, port)``."""
+    with ExitStack() as started:
+        yield lambda address, port: started.enter_context(Proxy(address, port))
+
+
+@pytest.fixture
+def faulty_ssh() -> Iterator[Callable[[str], FaultySsh]]:
+    """Start servers with a fault: ``faulty_ssh("silent")``."""
+    from tests.peers.faulty_ssh import FaultySsh
+
+    with ExitStack() as started:
+        yield lambda fault: started.enter_context(FaultySsh(fault))
+
+
+@pytest.fixture(scope="session")
+def root_folder() -> Path:
+    """The folder of the project."""
+    return Path(__file__).parent.parent

@@ -1,0 +1,80 @@
+"""What the tests start, where it comes from, and what happens when it is missing.
+
+``python -m tests.peers.requirements`` installs what is missing when it runs as root, and says what is missing otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+PACKAGES = {
+    "busybox": "busybox",
+    "hostname": "hostname",
+    "ip": "iproute2",
+    "ps": "procps",
+    "setpriv": "util-linux",
+    "ssh": "openssh-client",
+    "ssh-agent": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "sshd": "openssh-server",
+    "su": "util-linux",
+    "sudo": "sudo",
+    "unshare": "util-linux",
+    "useradd": "passwd",
+}
+_SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
+
+
+def find(program: str) -> str | None:
+    """Return the path of a program, also of one that only root has on its PATH."""
+    return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", ""), *_SYSTEM_FOLDERS]))
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def require(*names: str) -> None:
+    """Skip the test unless all of the programs are here; with ``OTTO_PEERS=required`` fail it. ``root`` asks for root."""
+    import pytest
+
+    programs = [name for name in names if name != "root" and find(name) is None]
+    reasons = [f"{', '.join(programs)} is missing. Install it: {install_command(programs)}"] if programs else []
+    if "root" in names and not is_root():
+        reasons.append("This test needs root.")
+    if not reasons:
+        return
+    if os.environ.get("OTTO_PEERS") == "required":
+        pytest.fail(" ".join(reasons), pytrace=False)
+    pytest.skip(" ".join(reasons))
+
+
+def install_command(programs: list[str]) -> str:
+    packages = sorted({PACKAGES.get(program, program) for program in programs})
+    return f"apt-get install --yes {' '.join(packages)}"
+
+
+def main() -> int:
+    missing = [program for program in PACKAGES if find(program) is None]
+    if not missing:
+        return 0
+    command = install_command(missing)
+    if not is_root() or shutil.which("apt-get") is None:
+        print(f"Tests that need {', '.join(missing)} will be skipped. To run them: sudo {command}")
+        return 0
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    # A package that starts its server when it is installed would take this machine's port 22; the tests need only the program.
+    environment["RUNLEVEL"] = "1"
+    for step in ("apt-get update --quiet", f"{command} --quiet --no-install-recommends"):
+        done = subprocess.run(step.split(), env=environment, check=False)
+        if done.returncode:
+            print(f"'{step}' failed with {done.returncode}.", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
