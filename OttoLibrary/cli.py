@@ -78,7 +78,7 @@ async def _ask_all(session: Session, names: list[str], timeout_s: float) -> dict
     async def ask(index: int) -> str:
         async with slots:
             try:
-                await hosts[index].open(Deadline(timeout_s))
+                await hosts[index].link.open(Deadline(timeout_s))
                 await hosts[index].run_once("true", timeout_s=timeout_s)
             except OttoError as error:
                 return str(error).partition("\n")[0]

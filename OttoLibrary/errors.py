@@ -132,10 +132,12 @@ class HopError(ConnectError):
 
     Attributes:
         hop: The name of the hop that failed.
+        hop_did: What it did, in the words of the sentence.
     """
 
     def __init__(self, host: str, path: Sequence[str], hop: str, what: str, cause: str) -> None:
         self.hop = hop
+        self.hop_did = what
         self.what = f"cannot be reached, because hop '{hop}' {what}"
         super().__init__(host, path, cause)
 

@@ -21,7 +21,7 @@ _PASSWORD_PROMPT = re.compile(rb"(?i)(password|passwort|passcode|mot de passe)[^
 _STOP_BOUND_S = 6.0
 
 
-class LoginRefused(Exception):
+class LoginRefusedError(Exception):
     """su or sudo did not let us in; carries what it said."""
 
 
@@ -94,7 +94,7 @@ async def start(
         private: Shell text to run before ``script`` that must not show in the process list.
 
     Raises:
-        LoginRefused: The user change was refused.
+        LoginRefusedError: The user change was refused.
         EndOfStream: The connection is gone.
     """
     nonce = secrets.token_hex(6)
@@ -141,13 +141,13 @@ async def _greet(launched: Launched, account: Account | None) -> None:
     password = account.password if account else None
     while not launched.find_pid():
         if launched.output.ended and launched.errors.ended:
-            raise LoginRefused(_said(launched))
+            raise LoginRefusedError(_said(launched))
         said = launched.errors if launched.process.errors else launched.output
         if account and _PASSWORD_PROMPT.search(said.data):
             said.take()
             if password is None:
                 await launched.close()
-                raise LoginRefused("it asks for a password, and the lab's 'accounts' has none")
+                raise LoginRefusedError("it asks for a password, and the lab's 'accounts' has none")
             await launched.process.channel.write(password.value.encode() + b"\n")
             password = None
             continue

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from OttoLibrary.background import BackgroundCommand
 from OttoLibrary.contracts import HostFacts, Record
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import HostError, NotOpenError, UsageError
-from OttoLibrary.host import BackgroundCommand, Host
+from OttoLibrary.host import Host
 from OttoLibrary.lab import Lab, load_lab
 from OttoLibrary.text import Masker, Secret
 
@@ -92,7 +93,7 @@ class Session:
 
     def open_hosts(self) -> list[Host]:
         """Return the hosts with a living connection."""
-        return [host for host in self._hosts.values() if host.is_open]
+        return [host for host in self._hosts.values() if host.link.is_open]
 
     def close_hosts(self) -> None:
         """Close every host, those behind hops first."""

@@ -44,7 +44,7 @@ _RESYNC_S = 0.5
 _EXIT_GRACE_S = 0.3
 
 
-class PreludeFailed(Exception):
+class PreludeFailedError(Exception):
     """The lab's environment or working directory could not be set; carries what the shell said."""
 
 
@@ -97,7 +97,7 @@ class CommandShell:
         return self._ended or self._exit.done() or self._launched.output.ended is not None
 
     async def begin(self, prelude: str) -> None:
-        """Make the shell ready; raise PreludeFailed, or EndOfStream when it ended at once."""
+        """Make the shell ready; raise PreludeFailedError, or EndOfStream when it ended at once."""
         await self._launched.process.channel.write(_SETUP)
         while not self._launched.find_pid():
             if self.ended:
@@ -108,7 +108,7 @@ class CommandShell:
         if outcome.shell_ended:
             raise EndOfStream(decode(outcome.stderr).strip() or "the shell ended at once")
         if outcome.status and outcome.status.rc:
-            raise PreludeFailed(decode(outcome.stderr).strip().splitlines()[-1])
+            raise PreludeFailedError(decode(outcome.stderr).strip().splitlines()[-1])
 
     async def run(self, command: str, deadline: Deadline | None, cwd: str | None = None) -> Outcome:
         """Run one command, in ``cwd`` when given; the shell's own working directory is as before after it.

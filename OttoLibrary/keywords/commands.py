@@ -8,9 +8,9 @@ from typing import Any
 
 from robot.api.deco import keyword
 
+from OttoLibrary.chronicle import Expected
 from OttoLibrary.contracts import CommandResult
 from OttoLibrary.errors import HostError, LabError, OttoError, UsageError
-from OttoLibrary.host import Expected
 from OttoLibrary.keywords.component import Component, ExpectedRc, Text, dotted, expected
 from OttoLibrary.report import fan_out
 from OttoLibrary.text import plural
@@ -191,10 +191,10 @@ class CommandKeywords(Component):
         ```
         """
         running = self.session.command(command)
-        name = running.host.name
+        name = running.host
 
         async def waited() -> CommandResult:
-            deadline = await running.host.deadline(self.timeout(name, timeout))
+            deadline = await self.session.host(name).deadline(self.timeout(name, timeout))
             return await running.wait(deadline, expected(expected_rc))
 
         return self.call(waited())

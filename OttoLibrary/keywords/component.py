@@ -12,7 +12,7 @@ from robot.api.types import Secret as RobotSecret
 from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 from robot.utils import DotDict  # type: ignore[import-untyped]
 
-from OttoLibrary.host import Expected
+from OttoLibrary.chronicle import Expected
 from OttoLibrary.report import Attachments, block
 from OttoLibrary.session import Session
 from OttoLibrary.text import Secret

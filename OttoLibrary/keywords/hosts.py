@@ -38,7 +38,7 @@ class HostKeywords(Component):
         """
         chosen = self.session.reroute(host, hop) if hop else self.session.host(host)
         self.call(self._open(chosen.name, self.timeout(host, timeout)))
-        logger.info(f"Host '{host}' is open: {chosen.describe()}.")
+        logger.info(f"Host '{host}' is open: {chosen.link.describe()}.")
 
     @keyword(tags=["Host"])
     def close_host(self, host: str) -> None:
@@ -254,7 +254,7 @@ class HostKeywords(Component):
 
     async def _open(self, name: str, timeout_s: float | None) -> None:
         chosen = self.session.host(name)
-        await chosen.open(await chosen.deadline(timeout_s))
+        await chosen.link.open(await chosen.deadline(timeout_s))
 
     def _account(self, host: str, user: str, method: str, password: Secret | None) -> Account:
         facts = self.session.facts(host)

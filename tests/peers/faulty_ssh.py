@@ -150,4 +150,8 @@ async def _echo(process: asyncssh.SSHServerProcess[str]) -> None:
 
 
 def _new_key(fault: Fault) -> asyncssh.SSHKey:
-    return asyncssh.generate_private_key("ssh-rsa", key_size=2048) if fault == "legacy" else asyncssh.generate_private_key("ssh-ed25519")
+    return (
+        asyncssh.generate_private_key("ssh-rsa", key_size=2048)
+        if fault == "legacy"
+        else asyncssh.generate_private_key("ssh-ed25519")
+    )

@@ -50,8 +50,8 @@ class Peer:
 class Network:
     """The four hosts. Used as a context manager; everything is gone afterwards.
 
-    With ``isolated``, each has a network namespace and a host name of its own, linked by veth pairs; nothing forwards IP, so that only a
-    hop reaches what is behind it. Otherwise all are loopback ports of this machine.
+    With ``isolated``, each has a network namespace and a host name of its own, linked by veth pairs; nothing forwards IP, so that
+    only a hop reaches what is behind it. Otherwise all are loopback ports of this machine.
     """
 
     def __init__(self, keys: Keys, accounts: Accounts | None, *, isolated: bool) -> None:
@@ -137,7 +137,7 @@ class Network:
 
 
 class _Namespaces:
-    """Network namespaces ``otto-<pid>-<host>``, each linked to the one before it by a veth pair, the first one to this machine."""
+    """Network namespaces ``otto-<pid>-<host>``, each linked to the one before it by a veth pair, hop1 to this machine."""
 
     def __init__(self) -> None:
         self._prefix = f"otto-{os.getpid()}-"
@@ -191,6 +191,9 @@ class _Namespaces:
         _run("ip", *there, "link", "set", inner, "up")
         _run("ip", "-n", namespace, "address", "add", f"{self._address(name, 2)}/30", "dev", "up0")
         _run("ip", "-n", namespace, "link", "set", "up0", "up")
+        if not before:
+            # What is behind hop1 is asked of hop1, which does not forward, not of whatever else this machine is connected to.
+            _run("ip", "route", "add", f"{self._subnet}.0/24", "via", self._address(name, 2))
 
     def _address(self, name: str, end: int) -> str:
         return f"{self._subnet}.{4 * _LINK[name] + end}"

@@ -182,7 +182,9 @@ class Sshd:
     def _owns_port(self) -> bool:
         """Tell whether it is our server that listens, not another one that was faster."""
         with contextlib.suppress(TimeoutError):
-            processes.wait_until(lambda: not self.running or f"Server listening on {self.address} port" in self.log(), "listening")
+            processes.wait_until(
+                lambda: not self.running or f"Server listening on {self.address} port" in self.log(), "listening"
+            )
         return self.running
 
     def _answers(self) -> bool:

@@ -124,8 +124,9 @@ def test_each_key_logs_in(sshd: Sshd, keys: Keys) -> None:
                 assert (await connection.run("echo $OTTO_PEER", check=True)).stdout == "sshd\n"
         with pytest.raises(asyncssh.PermissionDenied):
             await dial(sshd, client_keys=[str(keys.stranger_file)])
+        # As an object, since AsyncSSH adds the certificate beside a file by itself.
         with pytest.raises(asyncssh.PermissionDenied):
-            await dial(sshd, client_keys=[str(keys.certified_file)])
+            await dial(sshd, client_keys=[asyncssh.read_private_key(str(keys.certified_file))])
 
     asyncio.run(go())
 
@@ -228,7 +229,7 @@ def test_proxy_splits_delays_stalls_and_cuts(sshd: Sshd, keys: Keys, proxy: Make
         with pytest.raises((OSError, asyncssh.Error)):
             await asyncio.wait_for(connection.run("true"), 2)
         between.refuse()
-        with pytest.raises(OSError, match="refused|failed"):
+        with pytest.raises(OSError, match=r"refused|failed"):
             await dial(sshd, port=between.port)
 
     asyncio.run(go())
@@ -259,8 +260,8 @@ def log_in(peer: FaultySsh, **options: object) -> str:
     ("fault", "error"),
     [
         ("password", asyncssh.PermissionDenied),
-        ("legacy", asyncssh.KeyExchangeFailed),
-        ("drop", (asyncssh.ConnectionLost, ConnectionError)),
+        ("legacy", (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost)),
+        ("drop", (asyncssh.Error, ConnectionError)),
         ("session", asyncssh.ChannelOpenError),
     ],
 )
@@ -277,7 +278,8 @@ def test_legacy_server_takes_whoever_switches_its_algorithms_on(faulty_ssh: Make
 def test_legacy_server_is_refused_with_any_one_algorithm_off(faulty_ssh: MakeFaulty) -> None:
     peer = faulty_ssh("legacy")
     old = {"kex_algs": "+diffie-hellman-group14-sha1", "server_host_key_algs": "ssh-rsa"}
-    with pytest.raises(asyncssh.KeyExchangeFailed):
+    # Whichever side notices first.
+    with pytest.raises((asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost)):
         log_in(peer, **old, encryption_algs="aes128-ctr")
 
 

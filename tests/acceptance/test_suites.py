@@ -1,0 +1,76 @@
+"""Every ``.robot`` file of the acceptance tests and of the product's suites, as an item of pytest.
+
+A suite runs on the demo lab. One with ``Metadata    Lab    network`` runs on the real servers of the tests instead
+and gets ``${ACCOUNT}`` and ``${PEER ACCOUNT}``, two logins of its hosts whose passwords the lab knows (empty unless the tests run
+as root).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SUITES = sorted([*ROOT.glob("tests/acceptance/**/*.robot"), *ROOT.glob("suites/**/*.robot")])
+_LAB = re.compile(r"^Metadata(?: {2,}|\t)\s*Lab(?: {2,}|\t)\s*(\w+)\s*$", re.MULTILINE)
+_TOO_LONG_S = 600
+
+
+def _lab_of(suite: Path) -> str:
+    found = _LAB.search(suite.read_text())
+    return found[1] if found else "demo"
+
+
+def _name(suite: Path) -> str:
+    return str(suite.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=_name)
+def test_suite(suite: Path, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    _run(["robot", "--outputdir", str(tmp_path / "results")], [suite], _variables(_lab_of(suite), request, tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("lab", sorted({_lab_of(suite) for suite in SUITES}))
+def test_suites_under_pabot(lab: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    suites = [suite for suite in SUITES if _lab_of(suite) == lab]
+    command = ["pabot.pabot", "--processes", "4", "--outputdir", str(tmp_path / "results")]
+    _run(command, suites, _variables(lab, request, tmp_path), tmp_path)
+
+
+def _variables(lab: str, request: pytest.FixtureRequest, folder: Path) -> dict[str, str]:
+    if lab != "network":
+        return {"LAB": lab}
+    network = request.getfixturevalue("network")
+    logins = [network.accounts.test.login, network.accounts.peer.login] if network.accounts else ["", ""]
+    return {
+        "LAB": str(network.write_lab(folder / "network.json")),
+        **dict(zip(("ACCOUNT", "PEER ACCOUNT"), logins, strict=True)),
+    }
+
+
+def _run(command: list[str], suites: list[Path], variables: dict[str, str], folder: Path) -> None:
+    """Run suites in a process of their own with a home of its own, and fail with what it said."""
+    home = folder / "home"
+    home.mkdir()
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    given = [word for name, value in variables.items() for word in ("--variable", f"{name}:{value}")]
+    # Pabot writes its list of suites into the current folder.
+    done = subprocess.run(
+        [sys.executable, "-m", *command, *given, *map(str, suites)],
+        env=os.environ | {"HOME": str(home), "PYTHONPATH": paths},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=_TOO_LONG_S,
+        check=False,
+    )
+    if done.returncode:
+        pytest.fail(f"{' '.join(done.args)}\n{done.stdout}", pytrace=False)

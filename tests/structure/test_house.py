@@ -1,0 +1,104 @@
+"""What every keyword and every lab of the product has."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from OttoLibrary.lab import load_lab
+
+ROOT = Path(__file__).parents[2]
+OTHERS = [
+    *("BuiltIn", "Collections", "DateTime", "Dialogs", "Easter", "OperatingSystem", "Process", "Remote", "Reserved"),
+    *("Screenshot", "String", "Telnet", "XML", "SSHLibrary"),
+]
+# The one keyword that needs a fifth word.
+LONGER = {"Wait Until Host Is Up"}
+EXAMPLE = re.compile(r"\bExamples?\b|```\s*robotframework|\*\*\* Test Cases \*\*\*|^\| ", re.MULTILINE)
+
+
+@cache
+def library(name: str) -> Any:
+    from robot.libdocpkg import LibraryDocumentation
+
+    return LibraryDocumentation(name)
+
+
+@cache
+def keywords() -> dict[str, Any]:
+    return {keyword.name: keyword for keyword in library("OttoLibrary").keywords}
+
+
+def test_there_are_keywords() -> None:
+    assert "Run On Host" in keywords()
+
+
+def test_every_keyword_has_a_summary_of_one_line() -> None:
+    wrong = [name for name, keyword in keywords().items() if not 0 < len(keyword.doc.partition("\n")[0]) <= 79]
+    assert not wrong, f"The first line of their documentation is missing or longer than 79 characters: {', '.join(wrong)}"
+
+
+def test_every_keyword_has_an_example() -> None:
+    wrong = [name for name, keyword in keywords().items() if not EXAMPLE.search(keyword.doc)]
+    assert not wrong, f"No example: {', '.join(wrong)}"
+
+
+def test_every_keyword_has_a_tag() -> None:
+    wrong = [name for name, keyword in keywords().items() if not list(keyword.tags)]
+    assert not wrong, f"No tag: {', '.join(wrong)}"
+
+
+def test_every_argument_has_a_type() -> None:
+    wrong = [f"{name}: {argument.name}" for name, keyword in keywords().items() for argument in keyword.args if not argument.type]
+    assert not wrong, f"No type: {', '.join(wrong)}"
+
+
+def test_keyword_names_are_title_case_and_short() -> None:
+    wrong = [name for name in keywords() if not re.fullmatch(r"[A-Z]\w*( [A-Z]\w*)*", name)]
+    wrong += [name for name in keywords() if len(name.split()) > 4 and name not in LONGER]
+    assert not wrong, f"Not Title Case, or more than four words: {', '.join(wrong)}"
+
+
+def test_no_name_is_another_library_s() -> None:
+    ours = {_plain(name): name for name in keywords()}
+    clashes = []
+    for other in OTHERS:
+        if other == "SSHLibrary":
+            pytest.importorskip("SSHLibrary")
+        try:
+            theirs = library(other).keywords
+        except Exception as error:
+            # Telnet needs a module that Python 3.13 no longer has.
+            if "telnetlib" not in str(error):
+                raise
+            continue
+        clashes += [f"{ours[name]} ({other})" for keyword in theirs if (name := _plain(keyword.name)) in ours]
+    assert not clashes, f"These names are taken: {', '.join(clashes)}"
+
+
+@pytest.mark.parametrize("path", [*sorted(ROOT.glob("labs/*.json")), *sorted(ROOT.glob("OttoLibrary/labs/*.json"))], ids=str)
+def test_lab_loads(path: Path) -> None:
+    assert load_lab(str(path)).names()
+
+
+def test_top_folders_are_those_of_the_design() -> None:
+    product = {"OttoLibrary", "docs", "labs", "listeners", "resources", "suites", "tests"}
+    made = {"build", "dist", "results"}
+    found = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    assert found <= product | made, f"Folders that nobody knows: {', '.join(sorted(found - product - made))}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "listeners").glob("*.py")), ids=str)
+def test_run_listener_is_short_and_imports_only_the_library(path: Path) -> None:
+    source = path.read_text()
+    assert len(source.splitlines()) <= 30
+    imported = re.findall(r"^\s*(?:from|import)\s+(\w+)", source, re.MULTILINE)
+    assert set(imported) <= {"OttoLibrary", "__future__"}
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace(" ", "").replace("_", "")
