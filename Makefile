@@ -36,7 +36,7 @@ $(PEERS)/.peers: pyproject.toml
 
 demo: $(VENV)/.demo
 	@mkdir -p results
-	@$(BIN)/python -m pabot.pabot --outputdir results/demo --variable LAB:demo suites/demo; status=$$?; \
+	@$(BIN)/python -m pabot.pabot --command $(CURDIR)/$(BIN)/python -m robot --end-command --no-pabotlib --outputdir results/demo --variable LAB:demo suites/demo; status=$$?; \
 		echo; echo "Log: $(CURDIR)/results/demo/log.html"; exit $$status
 
 test: $(VENV)/.dev

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ SCRIPT = 'exec "${SHELL:-/bin/sh}" -i'
 # A pattern may not span more than this many characters: without a bound each new chunk would search everything again.
 _WINDOW = 1 << 16
 _INTERRUPT = b"\x03"
+_INTERRUPT_S = 0.5
+_INTERRUPT_QUIET_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,12 @@ class Console:
         await self._channel.write(text.encode("utf-8", "surrogateescape"))
 
     async def interrupt(self) -> None:
-        """Press Ctrl-C."""
+        """Press Ctrl-C, and wait a moment for what it does: a terminal throws away what is typed meanwhile."""
         await self._channel.write(_INTERRUPT)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_INTERRUPT_S):
+                await self._bell.wait()
+        await self._until_quiet(_INTERRUPT_QUIET_S, Deadline(_INTERRUPT_S))
 
     async def expect(self, patterns: Sequence[re.Pattern[str]], deadline: Deadline) -> Match:
         """Wait until a pattern matches; the earliest match wins, and of two at one place the earlier pattern.
@@ -94,14 +101,17 @@ class Console:
 
     async def read(self, quiet_s: float, deadline: Deadline) -> str:
         """Return all that was said, as soon as the console is quiet for ``quiet_s`` seconds or the deadline is here."""
+        await self._until_quiet(quiet_s, deadline)
+        text, self._text = self.text, ""
+        return text
+
+    async def _until_quiet(self, quiet_s: float, deadline: Deadline) -> None:
         while not self._stream.ended and not deadline.expired:
             try:
                 async with asyncio.timeout(min(quiet_s, deadline.remaining_s)):
                     await self._bell.wait()
             except TimeoutError:
-                break
-        text, self._text = self.text, ""
-        return text
+                return
 
     async def close(self) -> None:
         """Hang up."""

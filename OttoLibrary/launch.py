@@ -59,6 +59,9 @@ class Launched:
             return False
         line = self.output.take(end + 1)[start:]
         self.pid = int(line.partition(b":")[2])
+        noise_end = self.errors.data.find(f"@{self.nonce}\n".encode())
+        if noise_end >= 0:
+            self.errors.take(noise_end + len(self.nonce) + 2)
         return True
 
     async def close(self) -> None:
@@ -161,7 +164,7 @@ def _said(launched: Launched) -> str:
 
 
 def _hello(nonce: str, private_bytes: int, terminal: Terminal | None) -> str:
-    hello = f"echo @{nonce}:$$"
+    hello = f"echo @{nonce}:$$" if terminal else f"echo @{nonce} >&2; echo @{nonce}:$$"
     if not private_bytes:
         return hello
     hello = f'{hello}; eval "$(head -c {private_bytes})"'

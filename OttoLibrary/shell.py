@@ -24,8 +24,7 @@ from OttoLibrary.text import decode
 # Bash without readline; Debian's dash; busybox must not be interactive: there a background child's end would end it.
 SCRIPT = (
     "if command -v bash >/dev/null 2>&1; then exec bash --norc --noprofile --noediting -i; fi\n"
-    'if [ -z "$BB_ASH_VERSION" ]; then exec sh -i; fi\n'
-    "exec sh"
+    "exec sh -c 'case $(readlink /proc/$$/exe) in *busybox*) exec sh ;; esac; exec sh -i'"
 )
 # Descriptors 8 and 9 keep the way to us open when a command redirects the shell's own output.
 _SETUP = (

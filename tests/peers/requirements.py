@@ -66,8 +66,6 @@ def main() -> int:
         print(f"Tests that need {', '.join(missing)} will be skipped. To run them: sudo {command}")
         return 0
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    # A package that starts its server when it is installed would take this machine's port 22; the tests need only the program.
-    environment["RUNLEVEL"] = "1"
     for step in ("apt-get update --quiet", f"{command} --quiet --no-install-recommends"):
         done = subprocess.run(step.split(), env=environment, check=False)
         if done.returncode:

@@ -18,7 +18,20 @@ ROWS = {
     0: ["deadline", "errors", "text", "units", "version"],
     1: ["contracts", "engine", "inbox", "profiles", "registry", "stream"],
     ADAPTERS: ["labsources/", "metrics/", "references/", "reservations/", "transfers/", "transports/"],
-    HOST: ["console", "fields", "host", "lab", "launch", "lease", "ottolab", "shell"],
+    HOST: [
+        "background",
+        "chronicle",
+        "console",
+        "fields",
+        "host",
+        "lab",
+        "labfiles",
+        "launch",
+        "lease",
+        "link",
+        "ottolab",
+        "shell",
+    ],
     4: ["deploy", "load/", "monitor", "report", "scenario", "session"],
     EDGE: ["__main__", "cli", "keywords/", "library", "listener"],
 }
@@ -51,7 +64,7 @@ def test_no_import_breaks_a_rule_of_the_arrow() -> None:
 def test_files_do_not_import_each_other_in_circles() -> None:
     graph: dict[str, set[str]] = {}
     for found in _imports(FOLDER):
-        if (target := _file(found.module, FOLDER)) is not None:
+        if found.module.startswith(PACKAGE) and (target := _file(found.module, FOLDER)) is not None:
             graph.setdefault(found.file, set()).add(target)
     circle = _circle(graph)
     assert not circle, f"The files import each other in a circle: {' -> '.join(circle)}"
@@ -76,11 +89,19 @@ def test_files_do_not_import_each_other_in_circles() -> None:
         ("library", "from OttoLibrary import host", ""),
         ("text", "import json\nfrom __future__ import annotations", ""),
         ("keywords/lab", "from OttoLibrary.keywords.component import Component", ""),
-        ("nowhere", "import json", "no row is known"),
     ],
 )
 def test_rules_are_noticed(tmp_path: Path, file: str, source: str, rule: str) -> None:
-    others = ["__init__", "host", "session", "stream", "transports/local", "transports/ssh", "references/env", "keywords/component"]
+    others = [
+        "__init__",
+        "host",
+        "session",
+        "stream",
+        "transports/local",
+        "transports/ssh",
+        "references/env",
+        "keywords/component",
+    ]
     for name in [*others, file]:
         path = tmp_path / f"{name}.py"
         path.parent.mkdir(exist_ok=True)
@@ -100,7 +121,7 @@ def _broken_rule(found: Import, folder: Path) -> str:
         return ""
     row = _row(found.file)
     if row is None:
-        return "no row is known for this file"
+        return ""  # told by the test of the rows
     top = found.module.partition(".")[0]
     if top in OF_ROBOT:
         return "" if row == EDGE else "only row 5 knows Robot Framework"
@@ -115,7 +136,7 @@ def _broken_rule(found: Import, folder: Path) -> str:
 def _broken_order(file: str, row: int, target: str) -> str:
     other = _row(target)
     if other is None:
-        return f"no row is known for {target}.py"
+        return ""
     if {row, other} == {ADAPTERS, HOST}:
         return "rows 2 and 3 do not know each other"
     if row == other == ADAPTERS:

@@ -1,0 +1,228 @@
+"""What a run promises, on every kind of host, also when the way to it delays or splits."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from OttoLibrary.chronicle import Expected
+from OttoLibrary.contracts import CommandResult
+from OttoLibrary.errors import CommandError, UsageError, WaitTimeoutError
+from OttoLibrary.host import Host
+from OttoLibrary.session import Session
+from tests.peers import processes
+
+ANY = Expected(())
+WAYS = ("local", "sshd", "split", "delayed", "two hops", "sh", "busybox")
+
+
+class Box:
+    """A host with plain calls."""
+
+    def __init__(self, session: Session, name: str) -> None:
+        self.session, self.host = session, session.host(name)
+
+    def run(self, command: str, **options: Any) -> CommandResult:
+        return self.session.run(self.host.run(command, **({"expected": ANY, "timeout_s": 20.0} | options)))
+
+    def call(self, work: Callable[[Host], Any]) -> Any:
+        return self.session.run(work(self.host))
+
+
+@pytest.fixture(params=WAYS)
+def box(request: pytest.FixtureRequest, open_lab: Any, keys: Any, tmp_path: Any) -> Box:
+    way = request.param
+    if way == "local":
+        return Box(open_lab(box={"transport": "local"}), "box")
+    if way == "two hops":
+        network = request.getfixturevalue("network")
+        return Box(open_lab(network.write_lab(tmp_path / "network.json")), "dut1")
+    if way in {"sh", "busybox"}:
+        sshd = request.getfixturevalue("make_sshd")(options={"SetEnv": f"PATH={_only(way, tmp_path)}"})
+    else:
+        sshd = request.getfixturevalue("sshd")
+    address, port = sshd.address, sshd.port
+    if way in {"split", "delayed"}:
+        proxy = request.getfixturevalue("proxy")(address, port)
+        proxy.piece_bytes, proxy.delay_s = (1, 0.0) if way == "split" else (65536, 0.01)
+        port = proxy.port
+    host = {"address": address, "port": port, "user": sshd.user, "identity_file": str(keys.identity_file)}
+    return Box(open_lab(box=host), "box")
+
+
+def _only(way: str, folder: Any) -> str:
+    """Return a PATH without bash: the host's shell is then dash, or busybox's."""
+    place = folder / "bin"
+    place.mkdir()
+    for name in ("sh", "sleep", "cat", "tr", "grep", "head", "readlink", "seq", "printf", "env", "stty"):
+        (place / name).symlink_to(shutil.which("busybox" if way == "busybox" else name) or f"/bin/{name}")
+    return str(place)
+
+
+def test_state_lasts(box: Box) -> None:
+    box.run("cd /usr; export A='one two'; f() { echo f$A; }; umask 027")
+    assert box.run("pwd; f; umask").stdout == "/usr\nfone two\n0027\n"
+
+
+def test_streams_are_apart_and_bytes_exact(box: Box) -> None:
+    result = box.run("printf 'a\\n\\n\\n'; printf 'b\\n\\n' >&2; printf 'c\\000\\377'; exit_() { return 3; }; exit_")
+    assert (result.stdout, result.stderr, result.rc) == ("a\n\n\nc\x00\\xff", "b\n\n", 3)
+
+
+@pytest.mark.parametrize(
+    ("command", "stdout", "rc"),
+    [
+        ("echo x # a comment", "x\n", 0),
+        ("sleep 5 & echo started", "started\n", 0),
+        ("cat <<END\nline 'with\" quotes\nEND", "line 'with\" quotes\n", 0),
+        ("cat; echo read nothing", "read nothing\n", 0),
+        ("(sleep 5; echo late) & echo now", "now\n", 0),
+        ("echo $'no' | head -c 0; echo `echo tick`", "tick\n", 0),
+    ],
+)
+def test_nothing_hangs(box: Box, command: str, stdout: str, rc: int) -> None:
+    began = time.monotonic()
+    result = box.run(command)
+    assert (result.stdout, result.rc) == (stdout, rc)
+    assert time.monotonic() - began < 4
+    assert box.run("echo next").stdout == "next\n"
+
+
+@pytest.mark.parametrize("command", ["echo 'unclosed", 'echo "unclosed', "if then fi", "for x in", "echo )"])
+def test_a_syntax_error_is_told_at_once_and_the_shell_lives(box: Box, command: str) -> None:
+    box.run("KEPT=yes")
+    result = box.run(command)
+    assert result.rc != 0
+    assert result.stderr
+    assert not result.shell_ended
+    assert box.run("echo $KEPT").stdout == "yes\n"
+
+
+def test_an_exit_is_told_and_the_next_shell_is_new(box: Box) -> None:
+    box.run("GONE=yes")
+    result = box.run("echo bye; exit 3")
+    assert (result.stdout, result.stderr, result.rc, result.shell_ended) == ("bye\n", "", 3, True)
+    assert box.run("echo [$GONE]").stdout == "[]\n"
+
+
+def test_set_e_ends_the_shell_with_its_status(box: Box) -> None:
+    box.run("set -e")
+    assert box.run("false").rc == 1
+    assert box.run("echo fine").stdout == "fine\n"
+
+
+def test_set_x_and_set_u_do_not_show_the_frame(box: Box) -> None:
+    box.run("set -xu")
+    result = box.run("echo hi")
+    assert result.stdout == "hi\n"
+    assert [line for line in result.stderr.splitlines() if "OTTO" in line or "printf" in line] == []
+    assert "echo hi" in result.stderr
+
+
+def test_big_output(box: Box) -> None:
+    line = box.run("head -c 300000 /dev/zero | tr '\\0' x")
+    assert line.stdout == "x" * 300_000
+    many = box.run("seq 1 20000; seq 1 20000 >&2")
+    assert many.stdout == many.stderr == "".join(f"{number}\n" for number in range(1, 20001))
+
+
+def test_a_redirected_shell_still_answers(box: Box) -> None:
+    box.run("exec >/dev/null 2>&1 </dev/null")
+    assert box.run("echo here").stdout == "here\n"
+
+
+def test_a_time_out_ends_all_that_the_command_started(box: Box) -> None:
+    box.run("cd /usr")
+    mark = f"MARK={time.time_ns()}"
+    with pytest.raises(WaitTimeoutError) as caught:
+        box.run(f"export {mark}; echo part; sleep 50 & sleep 50; echo after", timeout_s=0.6)
+    assert caught.value.last_output.startswith("part\n")
+    assert "after" not in caught.value.last_output
+    processes.wait_until(lambda: not processes.marked(mark), "all processes are gone", 3)
+    result = box.run("pwd; echo new")
+    assert result.stdout == "/usr\nnew\n"
+
+
+def test_a_time_out_spares_what_earlier_commands_left_running(box: Box) -> None:
+    mark = f"MARK={time.time_ns()}"
+    box.run(f"env {mark} sleep 30 &")
+    box.run(f"(env {mark} sleep 30 &)")
+    processes.wait_until(lambda: len(processes.marked(mark)) == 2, "both processes run", 3)
+    with pytest.raises(WaitTimeoutError):
+        box.run("sleep 20", timeout_s=0.5)
+    alive = len(processes.marked(mark))
+    box.run(f"kill $(for p in /proc/[0-9]*; do grep -qs {mark} $p/environ && echo ${{p#/proc/}}; done)")
+    assert alive == 2
+
+
+def test_a_loop_ends_and_its_result_never_comes_late(box: Box) -> None:
+    for loop in ("while :; do :; done", "while sleep 0.01; do echo tick; done"):
+        with pytest.raises(WaitTimeoutError):
+            box.run(loop, timeout_s=0.5)
+        assert box.run("echo mine").stdout == "mine\n"
+
+
+def test_a_command_that_ignores_signals_is_killed(box: Box) -> None:
+    with pytest.raises(WaitTimeoutError):
+        box.run("sh -c 'trap \"\" INT TERM; while :; do sleep 1; done'", timeout_s=0.5)
+    assert box.run("echo alive").stdout == "alive\n"
+
+
+def test_run_once_is_apart_and_its_time_out_ends_it(box: Box) -> None:
+    box.run("export SEEN=yes")
+    result = box.call(lambda host: host.run_once("printf '[%s]' \"$SEEN\"; printf e >&2; exit 5", expected=ANY))
+    assert (result.stdout, result.stderr, result.rc) == ("[]", "e", 5)
+    mark = f"MARK={time.time_ns()}"
+    with pytest.raises(WaitTimeoutError):
+        box.call(lambda host: host.run_once(f"export {mark}; sleep 50 & sleep 50", timeout_s=0.6))
+    processes.wait_until(lambda: not processes.marked(mark), "all processes are gone", 3)
+
+
+def test_eight_callers_get_eight_right_results(box: Box) -> None:
+    async def all_at_once(host: Host) -> list[CommandResult]:
+        return await asyncio.gather(*(host.run(f"sleep 0.0{number}; echo {number}", timeout_s=20) for number in range(8)))
+
+    assert [result.stdout for result in box.call(all_at_once)] == [f"{number}\n" for number in range(8)]
+
+
+def test_a_wrong_status_is_an_error_with_the_last_lines(box: Box) -> None:
+    with pytest.raises(CommandError, match=r"exited with 4, expected 0\.\nLast lines of stderr:\nwhy$"):
+        box.run("echo why >&2; (exit 4)", expected=Expected())
+
+
+def test_nul_and_nothing_are_no_commands(box: Box) -> None:
+    for command in ("a\0b", "  "):
+        with pytest.raises(UsageError):
+            box.run(command)
+
+
+def test_the_console_has_the_state_of_the_shell(box: Box) -> None:
+    box.run("cd /usr && export STAGE=\"it's; two\"")
+
+    async def talk(host: Host) -> str:
+        await host.send('echo "<$STAGE>" "<$PWD>"\n', timeout_s=20)
+        return (await host.expect([r"<it's; two> <(/usr)>"], timeout_s=20)).groups[0] or ""
+
+    assert box.call(talk) == "/usr"
+
+
+def test_interrupt_reaches_the_console(box: Box) -> None:
+    async def talk(host: Host) -> None:
+        await host.send("sleep 60\n", timeout_s=20)
+        await host.read(0.3)
+        await host.interrupt()
+        await host.send("echo back-$((1+1))\n")
+        await host.expect(["back-2"], timeout_s=5)
+
+    box.call(talk)
+
+
+def test_answers_are_given_on_a_terminal(box: Box) -> None:
+    command = "printf 'name? '; read name; printf 'sure? '; read sure; echo \"<$name $sure>\"; test -t 0"
+    result = box.call(lambda host: host.answer(command, {r"name\? ": "ann", r"sure\? ": "yes"}, timeout_s=20))
+    assert "<ann yes>" in result.stdout
