@@ -18,8 +18,8 @@ SCRIPT = 'exec "${SHELL:-/bin/sh}" -i'
 # A pattern may not span more than this many characters: without a bound each new chunk would search everything again.
 _WINDOW = 1 << 16
 _INTERRUPT = b"\x03"
-_INTERRUPT_S = 0.5
-_INTERRUPT_QUIET_S = 0.05
+_SETTLE_S = 1.0
+_SETTLE_QUIET_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,14 @@ class Console:
     async def interrupt(self) -> None:
         """Press Ctrl-C, and wait a moment for what it does: a terminal throws away what is typed meanwhile."""
         await self._channel.write(_INTERRUPT)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Wait a moment for the console to say something, such as its prompt, and be quiet again; nothing is taken."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_INTERRUPT_S):
+            async with asyncio.timeout(_SETTLE_S):
                 await self._bell.wait()
-        await self._until_quiet(_INTERRUPT_QUIET_S, Deadline(_INTERRUPT_S))
+        await self._until_quiet(_SETTLE_QUIET_S, Deadline(_SETTLE_S))
 
     async def expect(self, patterns: Sequence[re.Pattern[str]], deadline: Deadline) -> Match:
         """Wait until a pattern matches; the earliest match wins, and of two at one place the earlier pattern.

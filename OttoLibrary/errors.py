@@ -25,12 +25,26 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from OttoLibrary.contracts import CommandResult
+from typing import Protocol
 
 _TAIL_LINES = 10
+
+
+class Result(Protocol):
+    """What an error needs of a ``CommandResult``."""
+
+    @property
+    def host(self) -> str: ...  # noqa: D102 - as in CommandResult
+    @property
+    def command(self) -> str: ...  # noqa: D102
+    @property
+    def rc(self) -> int: ...  # noqa: D102
+    @property
+    def stdout(self) -> str: ...  # noqa: D102
+    @property
+    def stderr(self) -> str: ...  # noqa: D102
+    @property
+    def signal(self) -> str | None: ...  # noqa: D102
 
 
 class OttoError(Exception):
@@ -173,7 +187,7 @@ class CommandError(HostError):
         result: The ``CommandResult``.
     """
 
-    def __init__(self, result: CommandResult, path: Sequence[str], expected: str) -> None:
+    def __init__(self, result: Result, path: Sequence[str], expected: str) -> None:
         self.result = result
         said = result.stderr or result.stdout
         stream = "stderr" if result.stderr else "stdout"

@@ -367,6 +367,7 @@ class Host:
                 async with self._bounded(deadline, "did not open its console"):
                     pair.launched = await self._launch(connection, consoles.SCRIPT, Terminal(), private)
                 pair.console = Console(pair.launched.process.channel, pair.launched.output, pair.launched.bell)
+                await pair.console.settle()
             try:
                 yield pair.console
             except EndOfStream as error:

@@ -182,7 +182,7 @@ def _become(account: Account, command: str, nonce: str) -> str:
 
 # Runs on the host. It names its victims by session, so that a command's background children go too, and reads /proc itself:
 # minimal systems have no pkill. A shell that must live gets INT together with its whole process group, so that it sees its child
-# die of it and gives up the command; background jobs of a shell without job control ignore INT (POSIX, 2.11), so older ones live on.
+# die of it and gives up the command; background jobs of a shell without job control ignore INT (POSIX, 2.11): older ones live on.
 _STOP = r"""
 stat_of() { IFS= read -r line <"/proc/$1/stat" || return 1; set -- ${line##*) }; state=$1 ppid=$2 group=$3 session=$4; }
 stat_of "$PID" 2>/dev/null || exit 0

@@ -170,7 +170,7 @@ def _output(label: str, text: str, record: Record, attachments: Attachments) -> 
 
 
 def plain(text: str) -> str:
-    """Return text without terminal escapes; other control characters show as ``\\xNN``, since XML cannot hold them."""
+    r"""Return text without terminal escapes; other control characters show as ``\xNN``, since XML cannot hold them."""
     text = re.sub(r"\r+(\n|$)", r"\1", _ESCAPES.sub("", text))
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\ud800-\udfff]", lambda found: f"\\x{ord(found[0]):02x}", text)
 

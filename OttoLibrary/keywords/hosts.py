@@ -65,7 +65,7 @@ class HostKeywords(Component):
 
     @keyword(tags=["Host", "Shell"])
     def open_shell(self, host: str, name: str, *, timeout: timedelta | None = None) -> None:
-        """Opens an extra shell with a name; it is closed at the end of the test, suite or run that opened it.
+        """Opens an extra shell with a name of its own.
 
         Args:
             host: Name of the host.
@@ -74,6 +74,8 @@ class HostKeywords(Component):
 
         Raises:
             UsageError: The host has a shell of that name already.
+
+        It is closed at the end of the test, suite or run that opened it.
 
         ```robotframework
         Open Shell    dut1    logs
@@ -114,7 +116,7 @@ class HostKeywords(Component):
     def set_host_timeout(
         self, host: str, timeout: timedelta, *, scope: Literal["Global", "Suite", "Test"] = "Suite"
     ) -> timedelta | None:
-        """Sets how long keywords may take on a host when they are given no time-out of their own.
+        """Sets how long keywords without a time-out of their own may take on a host.
 
         Args:
             host: Name of the host.
@@ -202,7 +204,7 @@ class HostKeywords(Component):
         password: Text | None = None,
         timeout: timedelta | None = None,
     ) -> None:
-        """Makes another user run what comes next on a host; shells and consoles start anew, in the same directory.
+        """Makes another user run what comes next on a host.
 
         Args:
             host: Name of the host.
@@ -213,6 +215,8 @@ class HostKeywords(Component):
 
         Raises:
             LoginError: The host refused; everything stays as it was.
+
+        Shells and consoles start anew, in the same directory.
 
         ```robotframework
         # tags: no-run
@@ -232,7 +236,7 @@ class HostKeywords(Component):
 
     @keyword(name="Share Host With SSHLibrary", tags=["Host", "SSHLibrary"])
     def share_host_with_sshlibrary(self, host: str, *, timeout: timedelta = timedelta(seconds=30)) -> None:
-        """Makes a host, hops included, a connection of SSHLibrary under its name, and the current one there.
+        """Makes a host, hops included, the current connection of SSHLibrary.
 
         Args:
             host: Name of the host; also the alias in SSHLibrary.

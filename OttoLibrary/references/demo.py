@@ -90,7 +90,7 @@ class _DemoLab:
     async def _serve_all(self) -> None:
         for dut in _DUTS:
             self.dut_ports[dut] = await self._serve(dut, None)
-        self.port = await self._serve("gateway", lambda name: self.dut_ports.get(name))
+        self.port = await self._serve("gateway", self.dut_ports.get)
 
     async def _serve(self, name: str, ways: Callable[[str], int | None] | None) -> int:
         import asyncssh
@@ -199,7 +199,9 @@ async def _run_on_pipes(lab: _DemoLab, process: Any, command: str, environment: 
         stderr=pipe,
         start_new_session=True,
     )
-    assert child.stdin and child.stdout and child.stderr
+    assert child.stdin
+    assert child.stdout
+    assert child.stderr
     outputs = [_copy(child.stdout, process.stdout), _copy(child.stderr, process.stderr)]
     await _serve(lab, process, child, child.stdin, outputs)
 

@@ -75,7 +75,8 @@ class SshConnection:
         if terminal is not None:
             options |= {"term_type": terminal.kind, "term_size": (terminal.columns, terminal.rows)}
         try:
-            _, session = await self.client.create_session(lambda: _Session(terminal is not None), command, **options)
+            session = _Session(terminal is not None)
+            await self.client.create_session(lambda: session, command, **options)
         except asyncssh.ChannelOpenError as error:
             reason = self.lost or f"the server opens no further session ({error.reason}); its MaxSessions may be reached"
             raise EndOfStream(reason) from error
@@ -86,7 +87,8 @@ class SshConnection:
     async def dial(self, address: str, port: int) -> Channel:
         """Open a byte stream from the host to ``address``."""
         try:
-            _, session = await self.client.create_connection(lambda: _Session(False), address, port)
+            session = _Session(has_terminal=False)
+            await self.client.create_connection(lambda: session, address, port)
         except asyncssh.Error as error:
             raise OSError(f"{address}:{port}: {error.reason}") from error
         return session.channel

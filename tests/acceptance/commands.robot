@@ -47,8 +47,8 @@ A Failure Shows The Last Lines Of Stderr
 A Time Out Ends The Command And Keeps The Shell
     Run On Host    dut2    cd /tmp && KEPT=yes
     Run Keyword And Expect Error
-    ...    STARTS: Host 'dut2' (through gateway) did not finish 'echo part; sleep 77; echo after' in 0.3 seconds.\nLast output:\npart
-    ...    Run On Host    dut2    echo part; sleep 77; echo after    timeout=300 ms
+    ...    STARTS: Host 'dut2' (through gateway) did not finish 'echo part; sleep 77' in 0.3 seconds.\nLast output:\npart
+    ...    Run On Host    dut2    echo part; sleep 77    timeout=300 ms
     ${r}=    Run On Host    dut2    echo $KEPT $PWD; pgrep -x -f 'sleep 77' || echo gone
     Should Be Equal    ${r.stdout}    yes /tmp\ngone\n
 
@@ -77,7 +77,7 @@ Background Commands Wait And Stop
     ${job}=    Start On Host    dut1    echo begun; sleep 88
     Wait Until Keyword Succeeds    5 s    50 ms    Output Should Begin    ${job}
     Stop Command    ${job}
-    ${r}=    Run On Host    dut1    pgrep -x -f 'sleep 88'    expected_rc=1
+    Run On Host    dut1    pgrep -x -f 'sleep 88'    expected_rc=1
 
 A Background Command Is Left Running
     Start On Host    dut3    sleep 99
@@ -109,6 +109,7 @@ Unknown Hosts Get A Suggestion
 
 *** Keywords ***
 Output Should Begin
+    [Documentation]    Fails until the background command has said its first line.
     [Arguments]    ${job}
-    ${stdout}    ${stderr}=    Get Command Output    ${job}
-    Should Be Equal    ${stdout}    begun\n
+    ${output}=    Get Command Output    ${job}
+    Should Be Equal    ${output}[0]    begun\n

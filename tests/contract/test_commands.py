@@ -202,7 +202,7 @@ def test_nul_and_nothing_are_no_commands(box: Box) -> None:
 
 
 def test_the_console_has_the_state_of_the_shell(box: Box) -> None:
-    box.run("cd /usr && export STAGE=\"it's; two\"")
+    box.run('cd /usr && export STAGE="it\'s; two"')
 
     async def talk(host: Host) -> str:
         await host.send('echo "<$STAGE>" "<$PWD>"\n', timeout_s=20)

@@ -33,6 +33,15 @@ def descendants(pid: int) -> list[int]:
     return found[1:]
 
 
+def freeze(pid: int) -> list[int]:
+    """Stop a process and all below it, those that start meanwhile too; return them."""
+    frozen: list[int] = []
+    while new := [one for one in (pid, *descendants(pid)) if one not in frozen]:
+        tell(new, signal.SIGSTOP)
+        frozen += new
+    return frozen
+
+
 def marked(mark: str) -> list[int]:
     """Return the processes with ``mark`` (``NAME=value``) in their environment."""
     wanted, found = mark.encode(), []

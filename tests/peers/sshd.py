@@ -107,8 +107,7 @@ class Sshd:
 
     def pause(self) -> None:
         """Freeze the listener and all of its sessions: connections stay, nobody answers."""
-        self._paused = [self.pid, *processes.descendants(self.pid)]
-        processes.tell(self._paused, signal.SIGSTOP)
+        self._paused = processes.freeze(self.pid)
 
     def resume(self) -> None:
         processes.tell(self._paused, signal.SIGCONT)
@@ -116,7 +115,8 @@ class Sshd:
 
     def drop_sessions(self) -> None:
         """End all connections; the listener stays."""
-        processes.tell((pid for session in self.sessions() for pid in [session, *processes.descendants(session)]), signal.SIGKILL)
+        for session in self.sessions():
+            processes.tell(processes.freeze(session), signal.SIGKILL)
 
     def make_host_keys(self) -> None:
         """Make new host keys; they count from the next start on."""
@@ -197,14 +197,15 @@ class Sshd:
     def _end(self, number: signal.Signals) -> None:
         if self._process is None:
             return
-        sessions = processes.descendants(self._process.pid) if self.running else []
-        processes.tell([self._process.pid], number)
+        if self.running:
+            processes.tell(processes.freeze(self._process.pid)[1:], signal.SIGKILL)
+            processes.tell([self._process.pid], number)
+            processes.tell([self._process.pid], signal.SIGCONT)
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(timeout=5)
-        processes.tell(sessions, signal.SIGKILL)
         self._process = None
 
     def _configure(self) -> Path:
