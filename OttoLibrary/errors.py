@@ -45,6 +45,8 @@ class Result(Protocol):
     def stderr(self) -> str: ...  # noqa: D102
     @property
     def signal(self) -> str | None: ...  # noqa: D102
+    @property
+    def duration_s(self) -> float: ...  # noqa: D102
 
 
 class OttoError(Exception):

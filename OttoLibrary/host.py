@@ -30,7 +30,8 @@ from OttoLibrary.text import Secret, decode, reveal
 
 # sshd allows 10 sessions a connection by default; shell, console and the stopping of commands need the rest.
 _ONCE_AT_A_TIME = 6
-_STATE = 'pwd; ([ -z "$BASH_VERSION" ] || set -o posix; export -p)'
+_STATE = """pwd
+(unset OTTO_COMMAND TERM SHLVL PWD OLDPWD SUDO_COMMAND; [ -z "$BASH_VERSION" ] || set -o posix; export -p) 2>/dev/null"""
 _BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
@@ -157,7 +158,7 @@ class Host:
             async with deadline.timeout():
                 launched = await self._launch(connection, shells.SCRIPT)
                 shell = CommandShell(launched, self._stopper(connection, launched))
-                await shell.begin(launch.prelude(facts.environment, pair.cwd or facts.cwd))
+                await shell.begin(launch.prelude(facts.environment, facts.cwd, pair.cwd))
         except TimeoutError as error:
             raise WaitTimeoutError(self.name, self.path, "did not start a shell", deadline.seconds) from error
         except shells.PreludeFailedError as error:
@@ -168,10 +169,12 @@ class Host:
         return shell
 
     def _stopper(self, connection: Connection, launched: launch.Launched) -> Callable[[str, list[int]], Awaitable[str]]:
+        account = self._account
+
         async def stop(tag: str, jobs: list[int]) -> str:
             if launched.pid is None:
                 return ""
-            return await launch.stop(connection, launched.pid, account=self._account, spare=(tag, jobs))
+            return await launch.stop(connection, launched.pid, account=account, spare=(tag, jobs))
 
         return stop
 
@@ -393,8 +396,7 @@ class Host:
         if outcome.status is None:
             raise WaitTimeoutError(self.name, self.path, "did not tell its environment", deadline.seconds)
         directory, _, exports = decode(outcome.stdout).partition("\n")
-        kept = re.sub(r"^export (OTTO_COMMAND|TERM|SHLVL|PWD|OLDPWD|_)\b.*\n", "", exports, flags=re.MULTILINE)
-        return f"{kept}export TERM=dumb\ncd -- {shlex.quote(cwd or directory)}\n"
+        return f"{exports}export TERM=dumb\ncd -- {shlex.quote(cwd or directory)}\n"
 
     # -- users and reboots
 
@@ -404,14 +406,15 @@ class Host:
         pair = self._pair("")
         async with self._turn(pair.turn, deadline):
             directory = await self._directory(pair, deadline)
+            fresh = _Pair(cwd=directory)
             self._account = account
-            await self._close_pairs()
-            pair.cwd = directory
             try:
-                await self._command_shell(pair, deadline)
+                await self._command_shell(fresh, deadline)
             except BaseException:
                 self._account = before
                 raise
+            await self._close_pairs()
+            pair.command = fresh.command
 
     async def boot_id(self, timeout_s: float) -> str:
         """Return the kernel's random id of this boot."""

@@ -53,12 +53,11 @@ class Launched:
         """Take login noise and the first line off the output; return True once the process id is known."""
         if self.pid is not None:
             return True
-        start = self.output.find(f"@{self.nonce}:".encode())
-        end = self.output.data.find(b"\n", start) if start >= 0 else -1
-        if end < 0:
+        hello = re.search(rb"@%b:(\d+)\r?\n" % self.nonce.encode(), self.output.data)
+        if hello is None:
             return False
-        line = self.output.take(end + 1)[start:]
-        self.pid = int(line.partition(b":")[2])
+        self.pid = int(hello[1])
+        self.output.take(hello.end())
         noise_end = self.errors.data.find(f"@{self.nonce}\n".encode())
         if noise_end >= 0:
             self.errors.take(noise_end + len(self.nonce) + 2)
@@ -71,10 +70,18 @@ class Launched:
         await self.process.close()
 
 
-def prelude(environment: Mapping[str, str], cwd: str | None) -> str:
-    """Return shell text that sets the environment and the working directory, and fails when it cannot."""
+def prelude(environment: Mapping[str, str], cwd: str | None, former_cwd: str | None = None) -> str:
+    """Return shell text that sets the environment and the working directory, and fails when it cannot.
+
+    Args:
+        environment: Variables to export.
+        cwd: The directory that the lab wants.
+        former_cwd: The directory of a shell before this one; when it is out of reach, home has to do.
+    """
     lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
-    if cwd:
+    if former_cwd:
+        lines.append(f"{{ cd -- {shlex.quote(former_cwd)} || cd || cd /; }} 2>/dev/null")
+    elif cwd:
         lines.append(f"cd -- {shlex.quote(cwd)}")
     return " && ".join(lines)
 

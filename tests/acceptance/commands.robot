@@ -39,7 +39,7 @@ An Exit Gets A New Shell
 
 A Failure Shows The Last Lines Of Stderr
     Run Keyword And Expect Error
-    ...    STARTS: Host 'dut1' (through gateway): command 'ls /nope' exited with 2, expected 0.\nLast lines of stderr:\nls: cannot access
+    ...    STARTS: Host 'dut1' (through gateway): command 'ls /nope' exited with 2, expected 0.\nLast lines of stderr:\nls:
     ...    Run On Host    dut1    ls /nope
     Run On Host    dut1    ls /nope    expected_rc=any
     Run On Host    dut1    exit 7    expected_rc=${{[0, 7]}}
