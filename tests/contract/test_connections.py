@@ -86,7 +86,7 @@ def test_a_stranger_s_key_is_a_login_error(open_lab: Any, sshd: Any, keys: Any) 
 def test_a_server_that_drops_after_login_is_told(open_lab: Any, faulty_ssh: Any) -> None:
     server = faulty_ssh("drop")
     session = open_lab(box={"address": server.address, "port": server.port, "user": server.user, "password": server.password})
-    with pytest.raises(HostError, match="^Host 'box' "):
+    with pytest.raises(HostError, match=r"^Host 'box' "):
         run(session, "true")
 
 
