@@ -32,6 +32,8 @@ from OttoLibrary.text import Secret, decode, reveal
 _ONCE_AT_A_TIME = 6
 _STATE = """pwd
 (unset OTTO_COMMAND TERM SHLVL PWD OLDPWD SUDO_COMMAND; [ -z "$BASH_VERSION" ] || set -o posix; export -p) 2>/dev/null"""
+# A background command ends with us, however we end: when its standard input closes, a watcher hangs up its process group.
+_LIFELINE = "exec 3<&0 </dev/null; (read -r line <&3; kill -s HUP -- -$$) >/dev/null 2>&1 & exec 3<&-"
 _BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
@@ -249,7 +251,7 @@ class Host:
         """Start a command in a process of its own and return at once."""
         _check_command(command)
         deadline = await self.deadline(timeout_s)
-        background = await self._start(command, cwd, deadline)
+        background = await self._start(command, cwd, deadline, lifeline=True)
         self._chronicle.record("Start", command, time.monotonic(), (b"", b""))
         return background
 
@@ -291,15 +293,18 @@ class Host:
         await launched.close()
         return self._chronicle.conclude("Run", command, began, outcome, expected, deadline)
 
-    async def _start(self, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
+    async def _start(self, command: str, cwd: str | None, deadline: Deadline, *, lifeline: bool = False) -> BackgroundCommand:
         connection = await self.link.open(deadline)
         facts = await self.link.facts()
         directory = cwd or facts.cwd
         script = f"cd -- {shlex.quote(directory)} || exit 1\n{command}" if directory else command
+        if lifeline:
+            script = f"{_LIFELINE}\n{script}"
         private = launch.prelude(facts.environment, None)
         async with self._bounded(deadline, "did not start the command"):
             launched = await self._launch(connection, script, private=private)
-            await launched.process.end_input()
+            if not lifeline:
+                await launched.process.end_input()
         return BackgroundCommand(self._chronicle, command, launched, connection, self._account)
 
     @contextlib.asynccontextmanager

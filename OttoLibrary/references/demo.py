@@ -19,6 +19,7 @@ _DUTS = ("dut1", "dut2", "dut3")
 _START_S = 20.0
 _LAST_OUTPUT_S = 0.2
 _CHUNK = 1 << 18
+_FOLDER = "otto-demo-"
 _FIRMWARE = """#!/bin/sh
 case "$1" in
   --version) echo "fw 2.1 on $OTTO_DEMO_HOST" ;;
@@ -68,7 +69,8 @@ class _DemoLab:
         self.user = pwd.getpwuid(os.getuid()).pw_name
         self.keys: dict[str, str] = {}
         self.dut_ports: dict[str, int] = {}
-        self.folder = Path(tempfile.mkdtemp(prefix="otto-demo-"))
+        _remove_leftovers()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="OttoLibrary demo lab", daemon=True)
         self._servers: list[Any] = []
@@ -144,6 +146,14 @@ class _DemoLab:
         # AsyncSSH asserts that the channel lives: a client may be gone before its process is wired up.
         with contextlib.suppress(OSError, asyncssh.Error, AssertionError):
             await runner(self, process, command, environment, home)
+
+
+def _remove_leftovers() -> None:
+    """Remove the folders of runs that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*-*"):
+        owner = folder.name.removeprefix(_FOLDER).partition("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _server_class(password: str, ways: Callable[[str], int | None] | None) -> Any:
