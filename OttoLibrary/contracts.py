@@ -91,6 +91,11 @@ class CommandResult:
             raise KeyError(key)
         return getattr(self, key)
 
+    def __str__(self) -> str:
+        """Return it in short; the log shows the whole of it beside."""
+        said = self.stdout if len(self.stdout) <= 60 else f"{self.stdout[:57]}..."
+        return f"rc={self.rc} stdout={said!r} stderr={len(self.stderr)} characters"
+
 
 @dataclass(frozen=True)
 class ExitStatus:

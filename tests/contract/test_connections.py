@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from OttoLibrary.launch import Account
 from OttoLibrary.session import Session
 from OttoLibrary.text import Secret
 from tests.peers import processes
+from tests.peers.requirements import require
 
 ANY = Expected(())
 
@@ -383,3 +385,41 @@ def test_a_reboot_is_proved_by_the_boot_id(open_lab: Any, make_sshd: Any, keys: 
     assert rebooted("second\n") > 0.4
     with pytest.raises(HostError, match="did not reboot: its boot id is the same"):
         rebooted("second\n")
+
+
+# -- what only SSH knows
+
+
+def test_an_agent_holds_the_key(open_lab: Any, sshd: Any, keys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require("ssh-agent", "ssh-add")
+    place = tmp_path / "agent"
+    with subprocess.Popen(["ssh-agent", "-D", "-a", str(place)], stdout=subprocess.DEVNULL) as agent:
+        try:
+            processes.wait_until(place.exists, "the agent answers", 5)
+            monkeypatch.setenv("SSH_AUTH_SOCK", str(place))
+            subprocess.run(["ssh-add", "-q", str(keys.identity_file)], check=True)
+            host = {"address": sshd.address, "port": sshd.port, "user": sshd.user}
+            assert (
+                run(open_lab(box=host | {"ssh": {"forward_agent": True}}), "test -S $SSH_AUTH_SOCK && echo in").stdout == "in\n"
+            )
+            with pytest.raises(LoginError):
+                run(open_lab(box=host | {"ssh": {"agent": False}}), "true")
+        finally:
+            agent.terminate()
+
+
+def test_forwards_are_opened_with_the_connection(open_lab: Any, sshd: Any, keys: Any) -> None:
+    port = processes.free_port()
+    session = open_lab(box=host_of(sshd, keys, ssh={"forwards": [f"{port}:127.0.0.1:{sshd.port}"]}))
+    run(session, "true")
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as way:
+        assert way.recv(7) == b"SSH-2.0"
+    session.close_hosts()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+
+
+def test_compression_and_chosen_ciphers_work(open_lab: Any, sshd: Any, keys: Any) -> None:
+    options = {"compression": True, "ciphers": ["chacha20-poly1305@openssh.com"]}
+    session = open_lab(box=host_of(sshd, keys, ssh=options))
+    assert len(run(session, "seq 1 50000").stdout) == 288_894

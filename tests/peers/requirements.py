@@ -17,6 +17,7 @@ PACKAGES = {
     "ps": "procps",
     "setpriv": "util-linux",
     "ssh": "openssh-client",
+    "ssh-add": "openssh-client",
     "ssh-agent": "openssh-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
