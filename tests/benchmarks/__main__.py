@@ -1,0 +1,265 @@
+"""Run every measurement with its peer in the same run, in turns, and print one table of medians and ratios."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from OttoLibrary.contracts import HostFacts
+from OttoLibrary.host import Host
+from tests.peers.keys import make_keys
+from tests.peers.sshd import Sshd
+
+Measure = Callable[[], Awaitable[float]]
+_ROUNDS = 7
+_LINES = "seq 1 100000"
+
+
+@dataclass
+class Row:
+    """One line of the table; times in milliseconds. ``limit`` is a ratio, or milliseconds when ``absolute``."""
+
+    what: str
+    ours_ms: float
+    peer: str
+    peer_ms: float | None
+    limit: float | None
+    absolute: bool = False
+
+    def __str__(self) -> str:
+        ratio = self.ours_ms / self.peer_ms if self.peer_ms else None
+        measured = self.ours_ms if self.absolute else ratio
+        verdict = "" if self.limit is None or measured is None else ("met" if measured <= self.limit else "MISSED")
+        limit = "" if self.limit is None else (f"{self.limit:g} ms" if self.absolute else f"{self.limit:g}")
+        peer = "" if self.peer_ms is None else f"{self.peer_ms:.2f}"
+        shown = "" if ratio is None else f"{ratio:.2f}"
+        return f"| {self.what} | {self.ours_ms:.2f} | {self.peer} | {peer} | {shown} | {limit} | {verdict} |"
+
+
+class Otto:
+    """The peer otto-sh, in its own interpreter."""
+
+    def __init__(self, python: str, sshd: Sshd, key: Path) -> None:
+        script = Path(__file__).with_name("peer_otto.py")
+        command = [python, str(script), sshd.address, str(sshd.port), sshd.user, str(key)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+
+    def measure(self, what: str, count: int, command: str = "true") -> Measure:
+        async def measured() -> float:
+            return await asyncio.to_thread(self._ask, json.dumps({"what": what, "count": count, "command": command}))
+
+        return measured
+
+    def _ask(self, request: str) -> float:
+        assert self._process.stdin
+        assert self._process.stdout
+        print(request, file=self._process.stdin, flush=True)
+        return float(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def timed(work: Callable[[], Awaitable[Any]], count: int) -> Measure:
+    """Return a measurement of the mean seconds of ``count`` turns."""
+
+    async def measured() -> float:
+        began = time.perf_counter()
+        for _ in range(count):
+            await work()
+        return (time.perf_counter() - began) / count
+
+    return measured
+
+
+async def compare(what: str, ours: Measure, peer: str, theirs: Measure, limit: float | None) -> Row:
+    """Measure both in turns, after one turn that does not count."""
+    await ours(), await theirs()
+    pairs = [(await ours(), await theirs()) for _ in range(_ROUNDS)]
+    mine, other = (statistics.median(times) * 1000 for times in zip(*pairs, strict=True))
+    return Row(what, mine, peer, other, limit)
+
+
+async def over_ssh(sshd: Sshd, key: Path, otto: Otto) -> list[Row]:
+    """Measure commands, connections and fan-outs."""
+
+    def new(name: str, hop: Host | None = None) -> Host:
+        facts = HostFacts(name, address=sshd.address, port=sshd.port, user=sshd.user, identity_file=str(key), host_key="ignore")
+        return Host(name, (*(hop.path if hop else ()), name), lambda: facts, hop, lambda record: None)
+
+    async def cold() -> None:
+        host = new("cold")
+        await host.run("true")
+        await host.close()
+
+    many = [new(f"h{number}") for number in range(50)]
+
+    async def many_warm() -> None:
+        await asyncio.gather(*(host.run("true") for host in many))
+
+    async def many_cold() -> float:
+        await asyncio.gather(*(host.close() for host in many))
+        return await timed(many_warm, 1)()
+
+    warm = new("warm")
+    far = new("far", new("middle", new("near")))
+    login = {"username": sshd.user, "client_keys": [str(key)], "known_hosts": None, "config": None}
+    rows = []
+    async with asyncssh.connect(sshd.address, sshd.port, **login) as raw:
+        shell = await raw.create_process("bash --norc --noprofile", encoding=None)
+
+        async def marked() -> None:
+            shell.stdin.write(b"true </dev/null\nr=$?; echo @M$r; echo @M >&2\n")
+            await shell.stdout.readuntil(b"\n")
+            await shell.stderr.readuntil(b"\n")
+
+        run, once = timed(lambda: warm.run("true"), 100), timed(lambda: warm.run_once("true"), 20)
+        raw_exec = timed(lambda: raw.run("true"), 20)
+        rows += [
+            await compare("run true, warm", run, "otto run", otto.measure("run", 100), 0.6),
+            await compare("run true, warm", run, "raw AsyncSSH shell, marker on both streams", timed(marked, 100), 1.5),
+            await compare("run once true", once, "raw AsyncSSH run", raw_exec, 1.15),
+            await compare("connect and first command", timed(cold, 2), "otto", otto.measure("cold", 2), 1.0),
+        ]
+        lines, raw_lines = timed(lambda: warm.run(_LINES), 3), timed(lambda: raw.run(_LINES, encoding=None), 3)
+        rows += [
+            await compare("100 000 lines", lines, "raw AsyncSSH", raw_lines, 3.0),
+            await compare("100 000 lines", lines, "otto run", otto.measure("run", 1, _LINES), None),
+            await compare("50 hosts, cold", many_cold, "otto", otto.measure("many_cold", 1), 1.0),
+            await compare("50 hosts, warm", timed(many_warm, 5), "otto", otto.measure("many_warm", 5), 0.5),
+            await compare(
+                "two hops, warm run", timed(lambda: far.run("true"), 50), "direct", timed(lambda: warm.run("true"), 50), 3.0
+            ),
+        ]
+        hopped = await compare("two hops, new channel", timed(lambda: far.run_once("true"), 20), "direct", once, 10)
+        hopped.absolute = True
+        rows.append(hopped)
+        rows.append(await control_master(sshd, key, once))
+    for host in (*many, warm, far, far.hop, far.hop.hop if far.hop else None):
+        if host is not None:
+            await host.close()
+    return rows
+
+
+async def control_master(sshd: Sshd, key: Path, once: Measure) -> Row:
+    """Measure the OpenSSH client over a shared connection."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["-o", "ControlMaster=auto", "-o", f"ControlPath={folder}/c", "-o", "ControlPersist=30", "-o", "BatchMode=yes"]
+        options += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i", str(key), "-p", str(sshd.port)]
+        command = ["ssh", "-q", *options, f"{sshd.user}@{sshd.address}", "true"]
+
+        async def theirs() -> None:
+            process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+            await process.wait()
+
+        row = await compare("run once true", once, "OpenSSH with ControlMaster", timed(theirs, 10), None)
+        leave = await asyncio.create_subprocess_exec(
+            "ssh", "-q", *options, "-O", "exit", f"{sshd.user}@{sshd.address}", stderr=asyncio.subprocess.DEVNULL
+        )
+        await leave.wait()
+        return row
+
+
+_LOOP = """*** Settings ***
+Library    {library}
+*** Test Cases ***
+Loop
+    {opening}
+    FOR    ${{i}}    IN RANGE    {count}
+        {keyword}
+    END
+"""
+_EMPTY = "*** Settings ***\n{setting}\n*** Test Cases ***\nEmpty\n    No Operation\n"
+
+
+def keywords(sshd: Sshd, key: Path, peers_python: str) -> Row:
+    """Measure the keyword in a loop, log and all, against SSHLibrary's."""
+    host = {"address": sshd.address, "port": sshd.port, "user": sshd.user, "identity_file": str(key), "host_key": "ignore"}
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "lab.json").write_text(json.dumps({"hosts": {"box": host}}))
+        connect = f"Open Connection    {sshd.address}    port={sshd.port}\n    Login With Public Key    {sshd.user}    {key}"
+        ours = ("OttoLibrary    lab=lab.json", "Run On Host    box    true", "Run On Host    box    true", 500)
+        theirs = ("SSHLibrary", connect, "Execute Command    true", 50)
+        pairs = []
+        for _ in range(3):
+            mine = _per_turn(sys.executable, place, *ours)
+            pairs.append((mine, _per_turn(peers_python, place, *theirs)))
+        mine_ms, other_ms = (statistics.median(times) * 1000 for times in zip(*pairs, strict=True))
+    return Row("keyword in a loop, with its log", mine_ms, "SSHLibrary Execute Command", other_ms, 2, absolute=True)
+
+
+def _per_turn(python: str, place: Path, library: str, opening: str, keyword: str, count: int) -> float:
+    few = _robot(python, place, _LOOP.format(library=library, opening=opening, keyword=keyword, count=1))
+    many = _robot(python, place, _LOOP.format(library=library, opening=opening, keyword=keyword, count=count + 1))
+    return (many - few) / count
+
+
+def importing() -> Row:
+    """Measure what importing the library adds to a run of an empty suite."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        pairs = [
+            (
+                _robot(sys.executable, place, _EMPTY.format(setting="Library    OttoLibrary    lab=demo")),
+                _robot(sys.executable, place, _EMPTY.format(setting="")),
+            )
+            for _ in range(_ROUNDS)
+        ]
+    added = statistics.median(mine - nothing for mine, nothing in pairs) * 1000
+    return Row("importing the library, added to an empty suite", added, "", None, 80, absolute=True)
+
+
+def _robot(python: str, place: Path, suite: str) -> float:
+    path = place / "suite.robot"
+    path.write_text(suite)
+    root = str(Path(__file__).parents[2])
+    command = [python, "-m", "robot", "--outputdir", str(place / "out"), "--console", "none", str(path)]
+    began = time.perf_counter()
+    subprocess.run(command, cwd=place, check=True, env=os.environ | {"PYTHONPATH": root}, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def main() -> int:
+    """Print the table; return 1 when a limit is missed."""
+    python = os.environ.get("PEERS_PYTHON")
+    if not python:
+        print(
+            "PEERS_PYTHON must name a Python with otto-sh and robotframework-sshlibrary. 'make bench' makes one.", file=sys.stderr
+        )
+        return 2
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["OTTO_KNOWN_HOSTS"] = f"{folder}/known_hosts"
+        keys = make_keys(Path(folder), [getpass.getuser()])
+        # Login files of the account that runs this would be measured otherwise; the server's home has none.
+        options = {"SetEnv": f"HOME={folder} SHLVL=2", "MaxSessions": "64"}
+        with Sshd(keys, options=options) as sshd:
+            otto = Otto(python, sshd, keys.identity_file)
+            try:
+                rows = asyncio.run(over_ssh(sshd, keys.identity_file, otto))
+            finally:
+                otto.close()
+            rows.append(keywords(sshd, keys.identity_file, python))
+    rows.append(importing())
+    print("| measurement | ours, ms | peer | peer, ms | ratio | limit | verdict |\n|---|---|---|---|---|---|---|")
+    print(*rows, sep="\n")
+    return 0 if all("MISSED" not in str(row) for row in rows) else 1
+
+
+sys.exit(main())
