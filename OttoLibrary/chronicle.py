@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from OttoLibrary.contracts import CommandResult, EndOfStream, Record
+from OttoLibrary.contracts import CommandResult, EndOfStream, Expected, Record
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import CommandError, ConnectionLostError, WaitTimeoutError
 from OttoLibrary.shell import Outcome
 from OttoLibrary.text import decode
 
 GIVEN_UP = "It was given up, and everything it started is ended."
-
-
-@dataclass(frozen=True)
-class Expected:
-    """Which exit statuses are right; none named means any."""
-
-    statuses: tuple[int, ...] = (0,)
-
-    def __contains__(self, rc: int) -> bool:
-        """Return True for a right one."""
-        return not self.statuses or rc in self.statuses
-
-    def __str__(self) -> str:
-        """Return ``0`` or ``0 or 2``."""
-        return " or ".join(map(str, self.statuses)) or "any"
-
-
-SUCCESS = Expected()
 
 
 class Chronicle:

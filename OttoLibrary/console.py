@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from OttoLibrary.contracts import Channel, EndOfStream
+from OttoLibrary.contracts import Channel, EndOfStream, Match
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.stream import Bell, Stream
 from OttoLibrary.text import incremental_decoder
@@ -20,31 +19,6 @@ _WINDOW = 1 << 16
 _INTERRUPT = b"\x03"
 _SETTLE_S = 1.0
 _SETTLE_QUIET_S = 0.05
-
-
-@dataclass(frozen=True)
-class Match:
-    """What ``expect`` found.
-
-    Attributes:
-        index: Which of the patterns matched, counted from 0.
-        pattern: That pattern.
-        text: The text that matched.
-        groups: Its groups; None for one that took no part.
-        before: Everything the console said before it.
-    """
-
-    index: int
-    pattern: str
-    text: str
-    groups: tuple[str | None, ...]
-    before: str
-
-    def __getitem__(self, key: str) -> object:
-        """Return an attribute by name, so that ``${match}[text]`` works too."""
-        if key not in self.__dataclass_fields__:
-            raise KeyError(key)
-        return getattr(self, key)
 
 
 class Console:

@@ -98,6 +98,49 @@ class CommandResult:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """Which exit statuses are right; none named means any."""
+
+    statuses: tuple[int, ...] = (0,)
+
+    def __contains__(self, rc: int) -> bool:
+        """Return True for a right one."""
+        return not self.statuses or rc in self.statuses
+
+    def __str__(self) -> str:
+        """Return ``0`` or ``0 or 2``."""
+        return " or ".join(map(str, self.statuses)) or "any"
+
+
+SUCCESS = Expected()
+
+
+@dataclass(frozen=True)
+class Match:
+    """What ``expect`` found.
+
+    Attributes:
+        index: Which of the patterns matched, counted from 0.
+        pattern: That pattern.
+        text: The text that matched.
+        groups: Its groups; None for one that took no part.
+        before: Everything the console said before it.
+    """
+
+    index: int
+    pattern: str
+    text: str
+    groups: tuple[str | None, ...]
+    before: str
+
+    def __getitem__(self, key: str) -> object:
+        """Return an attribute by name, so that ``${match}[text]`` works too."""
+        if key not in self.__dataclass_fields__:
+            raise KeyError(key)
+        return getattr(self, key)
+
+
+@dataclass(frozen=True)
 class ExitStatus:
     """How a process ended: ``rc`` or, when a signal did it, ``signal`` (``SIGTERM``) with rc 128 + number."""
 

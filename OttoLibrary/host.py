@@ -18,9 +18,20 @@ from OttoLibrary import console as consoles
 from OttoLibrary import launch
 from OttoLibrary import shell as shells
 from OttoLibrary.background import BackgroundCommand
-from OttoLibrary.chronicle import GIVEN_UP, SUCCESS, Chronicle, Expected
-from OttoLibrary.console import Console, Match
-from OttoLibrary.contracts import CommandResult, Connection, EndOfStream, ExitStatus, HostFacts, Record, Terminal
+from OttoLibrary.chronicle import GIVEN_UP, Chronicle
+from OttoLibrary.console import Console
+from OttoLibrary.contracts import (
+    SUCCESS,
+    CommandResult,
+    Connection,
+    EndOfStream,
+    ExitStatus,
+    Expected,
+    HostFacts,
+    Match,
+    Record,
+    Terminal,
+)
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostError, LoginError, NotOpenError, UsageError, WaitTimeoutError, subject
 from OttoLibrary.launch import Account, LoginRefusedError
@@ -136,11 +147,11 @@ class Host:
 
     @contextlib.asynccontextmanager
     async def _turn(self, lock: asyncio.Lock, deadline: Deadline) -> AsyncIterator[None]:
-        try:
-            async with deadline.timeout():
+        if lock.locked():
+            async with self._bounded(deadline, "was busy with another command"):
                 await lock.acquire()
-        except TimeoutError as error:
-            raise WaitTimeoutError(self.name, self.path, "was busy with another command", deadline.seconds) from error
+        else:
+            await lock.acquire()  # at once, without the price of a timer
         try:
             yield
         finally:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from OttoLibrary.background import BackgroundCommand
 from OttoLibrary.contracts import HostFacts, Record
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import HostError, NotOpenError, UsageError
-from OttoLibrary.host import Host
-from OttoLibrary.lab import Lab, load_lab
 from OttoLibrary.text import Masker, Secret
+
+# The library is imported in every process of a run, but not every one opens a host: what is heavy comes with the first use.
+if TYPE_CHECKING:
+    from OttoLibrary.background import BackgroundCommand
+    from OttoLibrary.host import Host
+    from OttoLibrary.lab import Lab
 
 T = TypeVar("T")
 SCOPES = ("global", "suite", "test")
@@ -52,11 +55,15 @@ class Session:
                     "No lab is loaded. Import the library with 'lab=NAME', set the environment variable OTTO_LAB, "
                     "or use 'Load Lab'."
                 )
+            from OttoLibrary.lab import load_lab
+
             self._lab = load_lab(self.references, self.suite_folder)
         return self._lab
 
     def load(self, references: str) -> Lab:
         """Load other labs in place of the present one; hosts of the old one are closed."""
+        from OttoLibrary.lab import load_lab
+
         lab = load_lab(references, self.suite_folder)
         self.close_hosts()
         if self._lab is not None:
@@ -102,6 +109,8 @@ class Session:
         self._hosts.clear()
 
     def _new_host(self, name: str, hop: str | None) -> Host:
+        from OttoLibrary.host import Host
+
         before = self.host(hop) if hop else None
         path = (*before.path, name) if before else (name,)
         return Host(name, path, lambda: self.facts(name), before, self.records.append)

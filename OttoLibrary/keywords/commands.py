@@ -8,11 +8,9 @@ from typing import Any
 
 from robot.api.deco import keyword
 
-from OttoLibrary.chronicle import Expected
-from OttoLibrary.contracts import CommandResult
+from OttoLibrary.contracts import CommandResult, Expected
 from OttoLibrary.errors import HostError, LabError, OttoError, UsageError
 from OttoLibrary.keywords.component import Component, ExpectedRc, Text, dotted, expected
-from OttoLibrary.report import fan_out
 from OttoLibrary.text import plural
 
 
@@ -134,6 +132,8 @@ class CommandKeywords(Component):
         timeouts = {name: self.timeout(name, timeout) for name in names}
         found = self.call(self._run_on(names, command, timeouts, cwd, right, max(1, limit)), publish=False)
         self.session.take_records()
+        from OttoLibrary.report import fan_out
+
         self.log_html(fan_out(command, [(name, self.session.host(name).path, outcome) for name, outcome in found.items()]))
         failures = {name: outcome for name, outcome in found.items() if isinstance(outcome, Exception)}
         if failures:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from robot.api import logger
 from robot.api.types import Secret as RobotSecret
 from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 from robot.utils import DotDict  # type: ignore[import-untyped]
 
-from OttoLibrary.chronicle import Expected
-from OttoLibrary.report import Attachments, block
+from OttoLibrary.contracts import Expected
 from OttoLibrary.session import Session
 from OttoLibrary.text import Secret
+
+if TYPE_CHECKING:
+    from OttoLibrary.report import Attachments
 
 T = TypeVar("T")
 ExpectedRc: TypeAlias = int | list[int] | Literal["any"]
@@ -39,6 +41,8 @@ class Component:
 
     def publish(self) -> None:
         """Log what hosts did since the last time."""
+        from OttoLibrary.report import block
+
         for record in self.session.take_records():
             self.log_html(block(record, self.attachments))
 
@@ -50,6 +54,8 @@ class Component:
     def attachments(self) -> Attachments:
         """The files beside the log."""
         if self._attachments is None:
+            from OttoLibrary.report import Attachments
+
             self._attachments = Attachments(_output_folder(), self.session.masker.mask)
         return self._attachments
 

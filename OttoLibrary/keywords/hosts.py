@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from robot.api import logger
 from robot.api.deco import keyword
 
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.keywords.component import Component, Text
-from OttoLibrary.launch import Account
 from OttoLibrary.text import Secret
 from OttoLibrary.units import duration_text
+
+if TYPE_CHECKING:
+    from OttoLibrary.launch import Account
 
 _REBOOT_S = timedelta(minutes=5)
 
@@ -261,6 +263,8 @@ class HostKeywords(Component):
         await chosen.link.open(await chosen.deadline(timeout_s))
 
     def _account(self, host: str, user: str, method: str, password: Secret | None) -> Account:
+        from OttoLibrary.launch import Account
+
         facts = self.session.facts(host)
         if password is None:
             asked = user if method == "su" else (facts.user or "")

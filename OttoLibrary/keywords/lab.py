@@ -9,7 +9,6 @@ from robot.api.deco import keyword
 from robot.api.types import Secret as RobotSecret
 
 from OttoLibrary.keywords.component import Component, dotted
-from OttoLibrary.report import table, topology
 from OttoLibrary.session import describe
 
 
@@ -86,6 +85,8 @@ class LabKeywords(Component):
         Log Lab
         ```
         """
+        from OttoLibrary.report import table, topology
+
         lab = self.session.lab
         rows = []
         for name in lab.names():

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.chronicle import Expected
-from OttoLibrary.contracts import CommandResult
+from OttoLibrary.contracts import CommandResult, Expected
 from OttoLibrary.errors import CommandError, UsageError, WaitTimeoutError
 from OttoLibrary.host import Host
 from OttoLibrary.session import Session

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.chronicle import Expected
+from OttoLibrary.contracts import Expected
 from OttoLibrary.errors import (
     ConnectError,
     ConnectionLostError,
