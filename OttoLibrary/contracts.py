@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.text import Secret
@@ -212,7 +212,6 @@ class Terminal:
     rows: int = 50
 
 
-@runtime_checkable
 class Connection(Protocol):
     """An open way to one host."""
 

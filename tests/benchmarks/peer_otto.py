@@ -14,7 +14,6 @@ from typing import Any
 from otto.host import UnixHost  # type: ignore[import-not-found]
 from otto.host.element import Element  # type: ignore[import-not-found]
 from otto.host.options import SshOptions  # type: ignore[import-not-found]
-from otto.logger.mode import LogMode  # type: ignore[import-not-found]
 from otto.models.base import Cred  # type: ignore[import-not-found]
 
 
@@ -27,9 +26,7 @@ class Otto:
     def _host(self, number: int) -> Any:
         address, port, user, key = self._where
         options = SshOptions(port=port, client_keys=[key])
-        return UnixHost(
-            address, [Cred(user)], name=f"h{number}", element=Element(f"h{number}"), ssh_options=options, log=LogMode.NEVER
-        )
+        return UnixHost(address, [Cred(user)], name=f"h{number}", element=Element(f"h{number}"), ssh_options=options)
 
     async def run(self, count: int, command: str) -> None:
         for _ in range(count):
