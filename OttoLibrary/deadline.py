@@ -31,10 +31,6 @@ class Deadline:
         """True when no time is left."""
         return self.remaining_s <= 0
 
-    def at_most(self, seconds: float) -> Deadline:
-        """Return the earlier of this deadline and one ``seconds`` from now."""
-        return self if self.remaining_s <= seconds else Deadline(seconds, self._clock)
-
     def timeout(self) -> asyncio.Timeout:
         """Return ``asyncio.timeout`` for what is left."""
         return asyncio.timeout(self.remaining_s)

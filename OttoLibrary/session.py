@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from OttoLibrary.lab import Lab
 
 T = TypeVar("T")
-SCOPES = ("global", "suite", "test")
 _CLEAN_UP_S = 20.0
 
 
@@ -97,10 +96,6 @@ class Session:
         if name not in self._hosts:
             self._hosts[name] = self._new_host(name, hop)
         return self._hosts[name]
-
-    def open_hosts(self) -> list[Host]:
-        """Return the hosts with a living connection."""
-        return [host for host in self._hosts.values() if host.link.is_open]
 
     def close_hosts(self) -> None:
         """Close every host, those behind hops first."""
