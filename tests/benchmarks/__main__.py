@@ -155,9 +155,9 @@ async def over_ssh(sshd: Sshd, key: Path, otto: Otto) -> list[Row]:
             await compare("run once true", once, "raw AsyncSSH run", raw_exec, 1.15),
             await compare(
                 "connect and first command",
-                timed(lambda: fresh.run("true"), 2, before=fresh.close),
+                timed(lambda: fresh.run("true"), 4, before=fresh.close),
                 "otto",
-                otto.measure("cold", 2),
+                otto.measure("cold", 4),
                 1.0,
             ),
         ]
