@@ -4,6 +4,8 @@ Library             OttoLibrary    lab=${LAB}
 
 *** Variables ***
 ${LAB}      demo
+# Part of what pgrep looks for: this suite may run twice at once on one machine.
+${OWN}      ${{__import__('os').getpid()}}
 
 *** Test Cases ***
 Streams And Bytes Are Exact
@@ -47,9 +49,9 @@ A Failure Shows The Last Lines Of Stderr
 A Time Out Ends The Command And Keeps The Shell
     Run On Host    dut2    cd /tmp && KEPT=yes
     Run Keyword And Expect Error
-    ...    STARTS: Host 'dut2' (through gateway) did not finish 'echo part; sleep 77' in 0.3 seconds.\nLast output:\npart
-    ...    Run On Host    dut2    echo part; sleep 77    timeout=300 ms
-    ${r}=    Run On Host    dut2    echo $KEPT $PWD; pgrep -x -f 'sleep 77' || echo gone
+    ...    STARTS: Host 'dut2' (through gateway) did not finish 'echo part; sleep 77.${OWN}' in 0.3 seconds.\nLast output:\npart
+    ...    Run On Host    dut2    echo part; sleep 77.${OWN}    timeout=300 ms
+    ${r}=    Run On Host    dut2    echo $KEPT $PWD; pgrep -x -f 'sleep 77.${OWN}' || echo gone
     Should Be Equal    ${r.stdout}    yes /tmp\ngone\n
 
 Cwd Counts For One Command
@@ -74,16 +76,16 @@ Background Commands Wait And Stop
     ${job}=    Start On Host    dut1    echo ready; sleep 0.2; exit 5
     ${r}=    Wait For Command    ${job}    timeout=5 s    expected_rc=5
     Should Be Equal    ${r.stdout}    ready\n
-    ${job}=    Start On Host    dut1    echo begun; sleep 88
+    ${job}=    Start On Host    dut1    echo begun; sleep 88.${OWN}
     Wait Until Keyword Succeeds    5 s    50 ms    Output Should Begin    ${job}
     Stop Command    ${job}
-    Run On Host    dut1    pgrep -x -f 'sleep 88'    expected_rc=1
+    Run On Host    dut1    pgrep -x -f 'sleep 88.${OWN}'    expected_rc=1
 
 A Background Command Is Left Running
-    Start On Host    dut3    sleep 99
+    Start On Host    dut3    sleep 99.${OWN}
 
 The Test Before Has Cleaned Up
-    Run On Host    dut3    pgrep -x -f 'sleep 99'    expected_rc=1
+    Run On Host    dut3    pgrep -x -f 'sleep 99.${OWN}'    expected_rc=1
 
 Extra Shells Are Apart
     Open Shell    dut1    two

@@ -308,8 +308,7 @@ def test_old_algorithms_are_switched_on_per_host(open_lab: Any, faulty_ssh: Any)
 
 
 def test_a_password_of_a_real_account(open_lab: Any, accounts: Any, make_sshd: Any, sshd: Any) -> None:
-    if accounts is None:
-        pytest.skip("accounts can only be made as root")
+    require("root")
     host = {"address": sshd.address, "port": sshd.port, "user": accounts.test.login, "password": accounts.test.password}
     session = open_lab(box=host)
     assert run(session, "whoami").stdout == f"{accounts.test.login}\n"
@@ -322,8 +321,7 @@ def test_a_password_of_a_real_account(open_lab: Any, accounts: Any, make_sshd: A
 
 
 def _user_lab(open_lab: Any, accounts: Any, sshd: Any) -> Session:
-    if accounts is None:
-        pytest.skip("accounts can only be made as root")
+    require("root")
     known = {accounts.peer.login: accounts.peer.password}
     host = {"address": sshd.address, "port": sshd.port, "user": accounts.test.login, "password": accounts.test.password}
     return open_lab(box=host | {"accounts": known})
@@ -333,14 +331,16 @@ def _user_lab(open_lab: Any, accounts: Any, sshd: Any) -> Session:
 def test_another_user_runs_everything_and_time_outs_still_end_it(open_lab: Any, accounts: Any, sshd: Any, method: str) -> None:
     session = _user_lab(open_lab, accounts, sshd)
     password = accounts.test.password if method == "sudo" else accounts.peer.password
+    # pgrep sees what another worker's test runs on this machine: each has a length of its own.
+    sleep = "sleep 43" if method == "sudo" else "sleep 44"
     run(session, "cd /usr")
     host = session.host("box")
     session.run(host.switch_user(Account(accounts.peer.login, method, Secret(password)), session.run(host.deadline(15))))
     assert run(session, "whoami; pwd").stdout == f"{accounts.peer.login}\n/usr\n"
     assert session.run(host.run_once("whoami")).stdout == f"{accounts.peer.login}\n"
     with pytest.raises(WaitTimeoutError):
-        run(session, "sleep 43 & sleep 43", timeout_s=0.4)
-    assert run(session, "pwd; pgrep -x -f 'sleep 43' || echo gone").stdout == "/usr\ngone\n"
+        run(session, f"{sleep} & {sleep}", timeout_s=0.4)
+    assert run(session, f"pwd; pgrep -x -f '{sleep}' || echo gone").stdout == "/usr\ngone\n"
     session.run(host.send("whoami\n"))
     session.run(host.expect([f"{accounts.peer.login}\r\n"], timeout_s=10))
     session.run(host.switch_user(None, session.run(host.deadline(15))))
