@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from OttoLibrary.contracts import CommandResult, EndOfStream, Expected, Record
+from OttoLibrary.contracts import CommandResult, EndOfStream, Expected, FileResult, Record
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import CommandError, ConnectionLostError, WaitTimeoutError
 from OttoLibrary.shell import Outcome
-from OttoLibrary.text import decode
+from OttoLibrary.text import decode, plural, printable
+from OttoLibrary.units import size_text
 
+_SHOWN_FILES = 100
+_RATED_BYTES = 1 << 20
 GIVEN_UP = "It was given up, and everything it started is ended."
 
 
@@ -36,6 +39,19 @@ class Chronicle:
         stdout, stderr = decode(said[0]), decode(said[1])
         duration = time.monotonic() - began
         self._journal(Record(title, self.host, self.path, text, None, stdout, stderr, (*self._take_news(), *notes), duration))
+
+    def transfer(self, title: str, text: str, began: float, files: Sequence[FileResult]) -> None:
+        """Record what became of files."""
+        duration = time.monotonic() - began
+        lines = "".join(f"{printable(_line(file))}\n" for file in files[:_SHOWN_FILES])
+        if len(files) > _SHOWN_FILES:
+            lines += f"… and {len(files) - _SHOWN_FILES} more\n"
+        moved = sum(file.sent_bytes for file in files)
+        # The rate of a small file says more about the way to the host than about its width.
+        rate = f", {size_text(int(moved / duration))}/s" if moved >= _RATED_BYTES else ""
+        notes = [*self._take_news(), f"{plural(len(files), 'file')}, {size_text(moved)} moved{rate}"]
+        notes += dict.fromkeys(note for file in files for note in file.notes)
+        self._journal(Record(title, self.host, self.path, printable(text), None, lines, notes=tuple(notes), duration_s=duration))
 
     def conclude(
         self, title: str, command: str, began: float, outcome: Outcome, expected: Expected, deadline: Deadline
@@ -76,3 +92,9 @@ class Chronicle:
     def _take_news(self) -> list[str]:
         news, self.news = self.news, []
         return news
+
+
+def _line(file: FileResult) -> str:
+    verified = f", checksum {file.checksum}" if file.checksum else ", not verified"
+    fate = "is the same already" if file.skipped else size_text(file.size_bytes)
+    return f"{' → '.join(filter(None, [file.source, file.target]))}: {fate}{verified}"

@@ -24,9 +24,10 @@ _SETTLE_QUIET_S = 0.05
 class Console:
     """A conversation over one channel; what was said waits until ``expect`` or ``read`` takes it."""
 
-    def __init__(self, channel: Channel, stream: Stream, bell: Bell) -> None:
+    def __init__(self, channel: Channel, stream: Stream, bell: Bell, encoding: str = "utf-8") -> None:
         self._channel, self._stream, self._bell = channel, stream, bell
-        self._decoder = incremental_decoder()
+        self._encoding = encoding
+        self._decoder = incremental_decoder(encoding)
         self._text = ""
 
     @property
@@ -37,12 +38,23 @@ class Console:
     @property
     def text(self) -> str:
         """What was said and not taken yet."""
-        self._text += self._decoder.decode(self._stream.take())
+        self.absorb()
         return self._text
+
+    def pass_by(self) -> bytes:
+        """Return what was said and nobody saw yet, and keep it too."""
+        news = self._stream.take()
+        self._text += self._decoder.decode(news)
+        return news
+
+    def absorb(self) -> None:
+        """Keep what was said so far, before somebody else reads on."""
+        if self._stream.data:
+            self._text += self._decoder.decode(self._stream.take())
 
     async def send(self, text: str) -> None:
         """Type ``text`` exactly as it is; raise EndOfStream when nobody listens."""
-        await self._channel.write(text.encode("utf-8", "surrogateescape"))
+        await self._channel.write(text.encode(self._encoding, "surrogateescape"))
 
     async def interrupt(self) -> None:
         """Press Ctrl-C, and wait a moment for what it does: a terminal throws away what is typed meanwhile."""

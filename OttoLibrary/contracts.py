@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.text import Secret
+from OttoLibrary.profiles import Profile, linux
+from OttoLibrary.text import Secret, plural
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,45 @@ class SshOptions:
 
 
 @dataclass(frozen=True)
+class SerialOptions:
+    """The ``serial`` object of a host: how its port is set, and how fast it may be typed on.
+
+    ``parity`` is ``none``, ``even``, ``odd``, ``mark`` or ``space``; ``flow_control`` is ``none``, ``rtscts``, ``dsrdtr`` or
+    ``xonxoff``; ``character_delay`` is seconds after each typed byte.
+    """
+
+    baudrate: int = 115200
+    bytesize: int = 8
+    parity: str = "none"
+    stopbits: float = 1
+    flow_control: str = "none"
+    character_delay: float = 0.0
+
+
+@dataclass(frozen=True)
+class FtpOptions:
+    """The ``ftp`` object of a host: its FTP server.
+
+    ``port`` is None for 21, or 990 when ``tls`` is ``implicit``; ``tls`` may also be ``no`` and ``explicit``. ``user`` and
+    ``password`` are None for the host's. ``certificate`` is ``verify``, ``ignore`` or a ``SHA256:`` fingerprint. ``mode`` is
+    ``passive`` or ``active``.
+    """
+
+    port: int | None = None
+    user: str | None = None
+    password: Secret | None = None
+    tls: str = "no"
+    certificate: str = "verify"
+    mode: str = "passive"
+
+
+@dataclass(frozen=True)
 class HostFacts:
     """One host of a lab, validated, with its references resolved.
 
     ``timeout``, ``connect_timeout`` and ``keepalive`` are seconds. ``host_key`` is ``accept-new``, ``strict``, ``ignore``, a
-    ``SHA256:`` fingerprint or a public key line.
+    ``SHA256:`` fingerprint or a public key line. ``transfer`` is empty for the best that the host offers. ``device`` is the
+    ``port`` of a serial host: a path or URL. ``console`` is what ``profile`` names.
     """
 
     name: str
@@ -42,6 +78,7 @@ class HostFacts:
     address: str = ""
     transport: str = "ssh"
     port: int | None = None
+    device: str = ""
     user: str | None = None
     password: Secret | None = None
     identity_file: str | None = None
@@ -49,6 +86,7 @@ class HostFacts:
     hop: str | None = None
     host_key: str = "accept-new"
     profile: str = "linux"
+    transfer: str = ""
     tags: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -59,6 +97,9 @@ class HostFacts:
     keepalive: float = 5.0
     accounts: Mapping[str, Secret] = field(default_factory=dict)
     ssh: SshOptions = field(default_factory=SshOptions)
+    serial: SerialOptions = field(default_factory=SerialOptions)
+    ftp: FtpOptions = field(default_factory=FtpOptions)
+    console: Profile = field(default_factory=linux)
 
 
 @dataclass(frozen=True)
@@ -68,7 +109,7 @@ class CommandResult:
     Attributes:
         host: Name of the host.
         command: The command as given.
-        rc: Exit status; 128 + number when a signal ended it.
+        rc: Exit status; 128 + number when a signal ended it; -1 when the host's profile knows no exit status.
         stdout: Standard output, exact.
         stderr: Standard error, exact.
         signal: Name of the signal that ended it, such as ``SIGKILL``, or None.
@@ -213,14 +254,29 @@ class Terminal:
 
 
 class Connection(Protocol):
-    """An open way to one host."""
+    """An open way to one host: it starts processes side by side, or has lines, each a command shell and a console in one."""
+
+    @property
+    def line_limit(self) -> int:
+        """How many lines it has at most at a time; 0 when it starts processes instead."""
+
+    @property
+    def logs_in(self) -> bool:
+        """True when a line that it opens waits for a command; False when nobody knows what is at its other end."""
 
     @property
     def lost(self) -> str | None:
         """Why the connection is gone, or None while it lives."""
 
+    @property
+    def native(self) -> object:
+        """The protocol library's own connection, for an adapter that speaks the same library, or None."""
+
     async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
         """Start ``command`` under the login shell; raise EndOfStream when the connection is gone."""
+
+    async def open_line(self) -> Channel:
+        """Open a line; what it said before is read first. Raises ConnectError; EndOfStream when it has none."""
 
     async def dial(self, address: str, port: int) -> Channel:
         """Open a byte stream from the host to ``address``; raise OSError when the host cannot."""
@@ -230,6 +286,179 @@ class Connection(Protocol):
 
     def describe(self) -> str:
         """Return what it is, for a log: protocol, address, user."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a script on a host said and how it ended, in bytes."""
+
+    rc: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Site(Protocol):
+    """A host as a transfer sees it."""
+
+    @property
+    def facts(self) -> HostFacts:
+        """What the lab says about it."""
+
+    @property
+    def connection(self) -> Connection:
+        """The open connection."""
+
+    @property
+    def user(self) -> str:
+        """The user it has become, empty for the login user."""
+
+    @property
+    def parallel(self) -> bool:
+        """True when processes run side by side on clean streams; False when one line serves everything."""
+
+    async def run(self, script: str) -> Answer:
+        """Run shell text to its end, as the present user; what it started is ended when the call is cancelled.
+
+        Raises:
+            EndOfStream: The connection broke.
+        """
+
+    async def execute(self, script: str) -> Process:
+        """Start shell text as the present user. On one line the line is the process's own until it is closed."""
+
+    async def dial(self, port: int) -> Channel:
+        """Open a byte stream to a port of the host, through its hops; raise OSError."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The bytes of one file on their way.
+
+    Attributes:
+        local: The file on this machine.
+        remote: Its absolute path on the host, a temporary name when it is written.
+        size: How many bytes the whole file has.
+        start: How many of them are there already.
+        moved: Called with the number of bytes that have just been moved.
+    """
+
+    local: Path
+    remote: str
+    size: int
+    start: int = 0
+    moved: Callable[[int], None] = lambda count: None
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of one file.
+
+    Attributes:
+        source: Its path before.
+        target: Its absolute path after.
+        size_bytes: How long it is.
+        sent_bytes: How many bytes were moved; less than its size when an earlier try was continued.
+        checksum: What was verified, or nothing with ``verify=no``.
+        skipped: True when the target was the same already.
+        notes: What could not be kept, in sentences.
+    """
+
+    source: str
+    target: str
+    size_bytes: int
+    sent_bytes: int
+    checksum: str = ""
+    skipped: bool = False
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, key: str) -> Any:
+        """Return an attribute by name, so that ``${file}[target]`` works too."""
+        if key not in self.__dataclass_fields__:
+            raise KeyError(key)
+        return getattr(self, key)
+
+
+@dataclass(frozen=True)
+class TransferResult:
+    """What a transfer did.
+
+    Attributes:
+        host: Name of the host.
+        protocol: How the bytes were moved.
+        files: One result for each file.
+        duration_s: Wall time in seconds.
+    """
+
+    host: str
+    protocol: str
+    files: tuple[FileResult, ...]
+    duration_s: float
+
+    @property
+    def target(self) -> str:
+        """The path of the first file after."""
+        return self.files[0].target if self.files else ""
+
+    @property
+    def size_bytes(self) -> int:
+        """How long all files are together."""
+        return sum(file.size_bytes for file in self.files)
+
+    @property
+    def sent_bytes(self) -> int:
+        """How many bytes were moved."""
+        return sum(file.sent_bytes for file in self.files)
+
+    def __getitem__(self, key: str) -> Any:
+        """Return an attribute by name, so that ``${result}[target]`` works too."""
+        if key not in {*self.__dataclass_fields__, "target", "size_bytes", "sent_bytes"}:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __str__(self) -> str:
+        """Return it in short; the log shows each file."""
+        return f"{plural(len(self.files), 'file')}, {self.sent_bytes} of {self.size_bytes} bytes moved by {self.protocol}"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a file is.
+
+    Attributes:
+        label: Which file, and where to.
+        moved_bytes: How many of its bytes are there.
+        size_bytes: How many it has.
+        ended: True for the last news of it, however it ended.
+    """
+
+    label: str
+    moved_bytes: int
+    size_bytes: int
+    ended: bool = False
+
+
+class Transfer(Protocol):
+    """One way to move the bytes of a file; everything else about files is not its business.
+
+    Attributes:
+        checksum: What its transfers are verified by: ``cksum`` where the way authenticates the bytes, otherwise ``sha256``.
+        resumes: True when ``start`` may be other than 0.
+    """
+
+    checksum: str
+    resumes: bool
+
+    async def put(self, site: Site, job: Job) -> None:
+        """Write ``local`` from ``start`` on into ``remote``, which exists and holds the bytes before.
+
+        Raises:
+            OSError: The host refused it, or this machine's file could not be read; the text says why.
+            EndOfStream: The connection broke.
+            UsageError: This host does not offer it; the sentence says what it lacks.
+        """
+
+    async def get(self, site: Site, job: Job) -> None:
+        """Write ``remote`` from ``start`` on into ``local``, which holds the bytes before; raises what ``put`` raises."""
 
 
 class Transport(Protocol):

@@ -16,7 +16,8 @@
         │   └─ HopError
         ├─ ConnectionLostError
         ├─ WaitTimeoutError       (also TimeoutError)
-        └─ CommandError           unexpected exit status; carries the CommandResult
+        ├─ CommandError           unexpected exit status; carries the CommandResult
+        └─ TransferError          a file did not arrive whole; carries sent_bytes, expected_bytes, verified
 
 A constructor takes data and builds the sentence. The first line says it all; details follow.
 """
@@ -26,6 +27,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from typing import Protocol
+
+from OttoLibrary.text import printable
 
 _TAIL_LINES = 10
 
@@ -110,7 +113,7 @@ class HostError(OttoError):
 
     def __init__(self, message: str, *, host: str = "", path: Sequence[str] = (), last_output: str = "") -> None:
         self.host, self.path, self.last_output = host, tuple(path) or (host,), last_output
-        super().__init__(message)
+        super().__init__(printable(message))
 
 
 class ConnectError(HostError):
@@ -196,6 +199,36 @@ class CommandError(HostError):
         how = f"was ended by {result.signal}" if result.signal else f"exited with {result.rc}"
         sentence = f"{subject(result.host, path)}: command '{_shorten(result.command)}' {how}, expected {expected}."
         super().__init__(sentence + _tail(f"Last lines of {stream}", said), host=result.host, path=path, last_output=said)
+
+
+class TransferError(HostError):
+    """A file did not arrive, or not as it was.
+
+    Attributes:
+        sent_bytes: How many bytes were moved.
+        expected_bytes: How many the file has, or None when that is not known.
+        verified: True when the bytes were right, and something after them failed.
+
+    Args:
+        what: What did not happen, such as ``did not take 'a.bin' as '/tmp/a.bin'``.
+        cause: Why, without a final full stop.
+        advice: What to do, a whole sentence.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        path: Sequence[str],
+        what: str,
+        cause: str,
+        advice: str = "",
+        *,
+        sent_bytes: int = 0,
+        expected_bytes: int | None = None,
+        verified: bool = False,
+    ) -> None:
+        self.sent_bytes, self.expected_bytes, self.verified = sent_bytes, expected_bytes, verified
+        super().__init__(_join(f"{subject(host, path)} {what}: {cause}.", advice), host=host, path=path)
 
 
 def subject(host: str, path: Sequence[str] = ()) -> str:

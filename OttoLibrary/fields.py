@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -10,16 +11,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from OttoLibrary import registry, units
-from OttoLibrary.contracts import HostFacts, SshOptions
+from OttoLibrary.contracts import FtpOptions, HostFacts, SerialOptions, SshOptions
 from OttoLibrary.errors import PluginError, ValueFormatError, did_you_mean
+from OttoLibrary.profiles import POSIX, PROMPT, Profile
 from OttoLibrary.text import Secret
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*):([^}]*)\}")
 _REFERENCE_SCHEMA = {"type": "string", "pattern": r"\$\{[A-Za-z_][\w-]*:[^}]*\}"}
 _HOST_NAME = r"""[^\s,:;=*?\[\]{}$'"<>/\\]+"""
 _FORWARD = re.compile(r"(?:[^\s]+:)?\d+:[^\s]+:\d+")
+_CERTIFICATE_WORDS = ("verify", "ignore")
 _HOST_KEY_WORDS = ("accept-new", "strict", "ignore")
 _SHOWN_LIMIT = 60
+_BYTE_SIZES = (5, 6, 7, 8)
+_STOP_BITS = (1, 1.5, 2)
 
 JsonObject = Mapping[str, Any]
 
@@ -311,10 +316,60 @@ def _secret(value: object, place: Place) -> Secret:
     return Secret(_text(value, place))
 
 
-def _port(value: object, _: Place) -> int:
+def _port(value: object, place: Place) -> int | str:
+    if isinstance(value, str) and "/" in value:
+        return _word(value, place)
+    return _tcp_port(value, place)
+
+
+def _tcp_port(value: object, _: Place) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65535:
         raise ValueError
     return value
+
+
+def _count(value: object, _: Place) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError
+    return value
+
+
+def _bits(value: object, place: Place) -> int:
+    if _count(value, place) not in _BYTE_SIZES:
+        raise ValueError
+    return _count(value, place)
+
+
+def _stop_bits(value: object, _: Place) -> float:
+    if isinstance(value, bool) or value not in _STOP_BITS:
+        raise ValueError
+    return float(value)
+
+
+def _one_of(words: tuple[str, ...]) -> One:
+    def word(value: object, place: Place) -> str:
+        name = _word(value, place)
+        if name not in words:
+            place.wrong(f"{name!r} is not one of {', '.join(words)}", name, words)
+        return name
+
+    return One(f"one of {', '.join(words)}", word, {"type": "string", "enum": list(words)})
+
+
+def _expression(value: object, place: Place) -> str:
+    pattern = _word(value, place)
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        place.wrong(f"{_shown(pattern)} is no regular expression: {error}")
+    return pattern
+
+
+def _encoding(value: object, place: Place) -> str:
+    try:
+        return codecs.lookup(_word(value, place)).name
+    except LookupError as error:
+        raise ValueError from error
 
 
 def _switch(value: object, _: Place) -> bool:
@@ -354,9 +409,23 @@ def _transport(value: object, place: Place) -> str:
     return name
 
 
+def _transfer(value: object, place: Place) -> str:
+    name, known = _word(value, place), registry.names("transfer")
+    if name not in known:
+        place.wrong(f"transfer {name!r} is not available, known are {', '.join(known)}", name, known)
+    return name
+
+
 def _host_key(value: object, place: Place) -> str:
     policy = _word(value, place)
     if policy not in _HOST_KEY_WORDS and not policy.startswith("SHA256:") and " " not in policy.strip():
+        raise ValueError
+    return policy
+
+
+def _certificate(value: object, place: Place) -> str:
+    policy = _word(value, place)
+    if policy not in _CERTIFICATE_WORDS and not re.fullmatch(r"SHA256:[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}", policy):
         raise ValueError
     return policy
 
@@ -381,11 +450,20 @@ TEXT = One("text", _text, _STRING)
 WORD = One("text with something in it", _word, _FILLED)
 LABEL = One("text with something in it", _word, _FILLED, plain=True)
 SECRET = One("text", _secret, _STRING, secret=True)
-PORT = One("a port from 1 to 65535", _port, {"type": "integer", "minimum": 1, "maximum": 65535}, _number)
+_TCP_PORT_SCHEMA = {"type": "integer", "minimum": 1, "maximum": 65535}
+_PORT_SCHEMA = {"anyOf": [_TCP_PORT_SCHEMA, {"type": "string", "pattern": "/"}]}
+TCP_PORT = One("a port from 1 to 65535", _tcp_port, _TCP_PORT_SCHEMA, _number)
+PORT = One("a port from 1 to 65535", _port, _PORT_SCHEMA, _number)
+COUNT = One("a number from 1 on", _count, {"type": "integer", "minimum": 1}, _number)
+BITS = One("5, 6, 7 or 8", _bits, {"type": "integer", "minimum": 5, "maximum": 8}, _number)
+STOP_BITS = One("1, 1.5 or 2", _stop_bits, {"type": "number", "enum": [1, 1.5, 2]}, _number)
+EXPRESSION = One("a regular expression", _expression, _FILLED, plain=True)
+ENCODING = One("the name of an encoding, such as utf-8 or latin-1", _encoding, _FILLED, plain=True)
 SWITCH = One("true or false", _switch, {"type": "boolean"}, _truth)
 DURATION = One("a duration such as 10, '500ms' or '1 min 30 s'", _duration, {"type": ["number", "string"], "minimum": 0})
 PATH = One("a path", _path, _FILLED)
 TRANSPORT = One("the name of a transport", _transport, _FILLED, plain=True)
+TRANSFER = One("the name of a transfer", _transfer, _FILLED)
 HOST_NAME = One(
     "a host name: no spaces, no , : ; = * ? [ ] { } $ ' \" < > / \\ and not AND, OR or NOT",
     _host_name,
@@ -396,6 +474,11 @@ HOST_KEY = One(
     "'accept-new', 'strict', 'ignore', a SHA256 fingerprint or a public key",
     _host_key,
     {"type": "string", "examples": list(_HOST_KEY_WORDS)},
+)
+CERTIFICATE = One(
+    "'verify', 'ignore' or SHA256: with the 64 hexadecimal digits of a fingerprint",
+    _certificate,
+    {"type": "string", "examples": list(_CERTIFICATE_WORDS)},
 )
 _VARIABLE = One("the name of a variable", _variable, {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]*$"}, plain=True)
 _FORWARDING = One("[bind_address:]port:address:port", _forward, _STRING)
@@ -414,10 +497,41 @@ SSH = Group({
     "forwards": Field(ListOf(_FORWARDING), "Local forwards, opened with the connection: [bind_address:]port:address:port."),
 })  # fmt: skip
 
+SERIAL = Group({
+    "baudrate": Field(COUNT, "Bits a second; 115200 by default."),
+    "bytesize": Field(BITS, "Bits of a byte; 8 by default."),
+    "parity": Field(_one_of(("none", "even", "odd", "mark", "space")), "none by default."),
+    "stopbits": Field(STOP_BITS, "1 (default), 1.5 or 2."),
+    "flow_control": Field(_one_of(("none", "rtscts", "dsrdtr", "xonxoff")), "none by default."),
+    "character_delay": Field(DURATION, "How long to wait after each typed byte, for a console that loses some; none by default."),
+})  # fmt: skip
+
+FTP = Group({
+    "port": Field(TCP_PORT, "The port of its FTP server; 21, or 990 with implicit TLS, by default."),
+    "user": Field(WORD, "The login; the host's by default."),
+    "password": Field(SECRET, "The password of the login; the host's by default."),
+    "tls": Field(_one_of(("no", "explicit", "implicit")), "no (default): all goes in clear text; explicit: AUTH TLS; implicit."),
+    "certificate": Field(CERTIFICATE, "verify (default), ignore, or the SHA256: fingerprint of the server's certificate."),
+    "mode": Field(_one_of(("passive", "active")), "Who opens data connections: passive (default): this side; active: the host."),
+})  # fmt: skip
+
+PROFILE = Group({
+    "base": Field(LABEL, "The profile that says what this one does not: linux by default."),
+    "runs": Field(_one_of((POSIX, PROMPT)), "What is behind the console: a posix shell, or only a prompt."),
+    "prompt": Field(EXPRESSION, "Regular expression for the prompt, at the end of what the console said."),
+    "newline": Field(One("text", _text, _STRING, plain=True), "What ends a typed line."),
+    "login_prompt": Field(EXPRESSION, "Regular expression for what asks for the user."),
+    "password_prompt": Field(EXPRESSION, "Regular expression for what asks for the password."),
+    "failed_login": Field(EXPRESSION, "Regular expression for what it says to a wrong user or password."),
+    "pager_off": Field(ListOf(LABEL), "Lines to type before the first command, so that long output does not stop."),
+    "status": Field(LABEL, "A line that makes a prompt print the exit status of the command before."),
+    "encoding": Field(ENCODING, "How its text is encoded; utf-8 by default."),
+}, name="profile")  # fmt: skip
+
 HOST = Group({
     "address": Field(WORD, "Name or IP address, as the last hop sees it."),
-    "transport": Field(TRANSPORT, "How it is reached: ssh (default), local or the name of a plug-in."),
-    "port": Field(PORT, "The port; by default the one of the transport."),
+    "transport": Field(TRANSPORT, "How it is reached: ssh (default), telnet, serial, local or the name of a plug-in."),
+    "port": Field(PORT, "The port, by default the one of the transport; for serial a device or a URL of pyserial."),
     "user": Field(WORD, "The login."),
     "password": Field(SECRET, "The password of the login, better as a reference such as ${env:NAME}."),
     "identity_file": Field(PATH, "A private key; relative to the lab file."),
@@ -425,6 +539,7 @@ HOST = Group({
     "hop": Field(HOST_NAME, "The host through which it is reached; that one may have a hop too."),
     "host_key": Field(HOST_KEY, "accept-new (default), strict, ignore, a SHA256: fingerprint or a public key line."),
     "profile": Field(LABEL, "How its console behaves; linux by default."),
+    "transfer": Field(TRANSFER, "How files are moved: sftp, scp, ftp, nc, console, local or a plug-in; the best by default."),
     "tags": Field(ListOf(LABEL), "Words to select hosts by, as tag:WORD."),
     "resources": Field(ListOf(LABEL), "What a reservation of the host takes."),
     "metadata": Field(Free(), "Anything a suite wants to know about it."),
@@ -435,6 +550,8 @@ HOST = Group({
     "keepalive": Field(DURATION, "How often a quiet connection is checked; every 5 seconds by default."),
     "accounts": Field(MapOf(WORD, SECRET), "Passwords by login, for switching user."),
     "ssh": Field(SSH, "What only SSH knows."),
+    "serial": Field(SERIAL, "What only a serial port knows."),
+    "ftp": Field(FTP, "Its FTP server."),
 }, name="host")  # fmt: skip
 
 LAB = Group({
@@ -444,6 +561,7 @@ LAB = Group({
     "metadata": Field(Free(), "Anything a suite wants to know about the lab."),
     "defaults": Field(HOST, "Fields for every host; an object merges with the host's, a host's null takes a default back."),
     "hosts": Field(MapOf(HOST_NAME, HOST), "The hosts by name."),
+    "profiles": Field(MapOf(LABEL, PROFILE), "Profiles of consoles by name."),
 }, required=("hosts",))  # fmt: skip
 
 
@@ -462,12 +580,42 @@ def combine(lower: JsonObject, upper: JsonObject) -> dict[str, Any]:
 
 def _without_null(values: JsonObject) -> dict[str, Any]:
     nested = {key: value for key, value in values.items() if value is not None}
-    for key in ("ssh", "environment", "accounts"):
+    for key in ("ssh", "serial", "ftp", "environment", "accounts"):
         if isinstance(nested.get(key), Mapping):
             nested[key] = {name: value for name, value in nested[key].items() if value is not None}
     return nested
 
 
-def host_facts(name: str, labs: tuple[str, ...], values: JsonObject) -> HostFacts:
-    """Return the facts of a host from the converted values of its fields."""
-    return HostFacts(name=name, labs=labs, **{**values, "ssh": SshOptions(**values.get("ssh", {}))})
+def host_facts(name: str, labs: tuple[str, ...], values: JsonObject, console: Profile) -> HostFacts:
+    """Return the facts of a host from the converted values of its fields and its profile."""
+    nested = {"ssh": SshOptions(**values.get("ssh", {})), "serial": SerialOptions(**values.get("serial", {})), "console": console}
+    nested["ftp"] = FtpOptions(**values.get("ftp", {}))
+    port = values.get("port")
+    place = {"port": None, "device": port} if isinstance(port, str) else {"port": port}
+    return HostFacts(name=name, labs=labs, **{**values, **nested, **place})
+
+
+def profile_named(name: str, own: JsonObject, place: Place, _way: tuple[str, ...] = ()) -> Profile | None:
+    """Return a profile; note a mistake and return None when there is none of that name.
+
+    Args:
+        name: Its name.
+        own: The profiles of the lab as written; they go before those of the registry.
+        place: Where the name stands.
+    """
+    known = sorted({*registry.names("profile"), *own})
+    # A profile may go by the name of a built-in one and be based on that.
+    built_in = name not in own or (_way[-1:] == (name,) and name in registry.names("profile"))
+    if name in _way and not built_in:
+        place.wrong(f"the profiles are based on each other in a circle: {' -> '.join([*_way, name])}")
+        return None
+    if built_in:
+        if name not in known:
+            place.wrong(f"profile {name!r} is not known, known are {', '.join(known)}", name, known)
+            return None
+        profile: Profile = registry.load("profile", name)
+        return profile
+    values: dict[str, Any] = PROFILE.read(own[name], replace(place, problems=[])) or {}
+    given = {key: value for key, value in values.items() if value is not None}
+    base = profile_named(given.pop("base", "linux"), own, place, (*_way, name))
+    return replace(base, name=name, **given) if base is not None else None

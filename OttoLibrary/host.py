@@ -12,7 +12,7 @@ import re
 import shlex
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from OttoLibrary import console as consoles
 from OttoLibrary import launch
@@ -22,22 +22,33 @@ from OttoLibrary.chronicle import GIVEN_UP, Chronicle
 from OttoLibrary.console import Console
 from OttoLibrary.contracts import (
     SUCCESS,
+    Answer,
     CommandResult,
     Connection,
     EndOfStream,
     ExitStatus,
     Expected,
+    FileResult,
     HostFacts,
     Match,
+    Process,
     Record,
     Terminal,
 )
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostError, LoginError, NotOpenError, UsageError, WaitTimeoutError, subject
 from OttoLibrary.launch import Account, LoginRefusedError
+from OttoLibrary.line import Line
+from OttoLibrary.lineshell import LineProcess, LineShell, NoTerminalControlError
 from OttoLibrary.link import Link
+from OttoLibrary.login import LoginRefusedError as LineLoginRefusedError
+from OttoLibrary.login import Prompts, log_in
+from OttoLibrary.profiles import POSIX
+from OttoLibrary.promptshell import PromptShell
 from OttoLibrary.shell import CommandShell, Outcome
+from OttoLibrary.stream import Bell, Stream
 from OttoLibrary.text import Secret, decode, reveal
+from OttoLibrary.transcript import Recorded, Transcript
 
 # sshd allows 10 sessions a connection by default; shell, console and the stopping of commands need the rest.
 _ONCE_AT_A_TIME = 6
@@ -45,14 +56,21 @@ _STATE = """pwd
 (unset OTTO_COMMAND TERM SHLVL PWD OLDPWD SUDO_COMMAND; [ -z "$BASH_VERSION" ] || set -o posix; export -p) 2>/dev/null"""
 # A background command ends with us, however we end: when its standard input closes, a watcher hangs up its process group.
 _LIFELINE = "exec 3<&0 </dev/null; (read -r line <&3; kill -s HUP -- -$$) >/dev/null 2>&1 & exec 3<&-"
+# How long a console may be quiet before somebody presses Enter.
+_KNOCK_S = 1.5
+_RESCUE_S = 5.0
 _BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
 @dataclass
 class _Pair:
-    """A named shell: a command shell and a console, each opened on first use; one caller at a time."""
+    """A named shell: a command shell and a console, each opened on first use; one caller at a time.
 
-    command: CommandShell | None = None
+    On a host with lines both are on one line, and ``turn`` is the turn of both.
+    """
+
+    command: CommandShell | LineShell | PromptShell | None = None
+    line: Line | None = None
     console: Console | None = None
     launched: launch.Launched | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -60,14 +78,16 @@ class _Pair:
     cwd: str | None = None
 
     async def close(self) -> None:
-        command, console, launched = self.command, self.console, self.launched
-        self.command = self.console = self.launched = None
+        command, console, launched, line = self.command, self.console, self.launched, self.line
+        self.command = self.console = self.launched = self.line = None
         if command is not None:
             await command.close()
         if console is not None:
             await console.close()
         if launched is not None:
             await launched.close()
+        if line is not None:
+            await line.close()
 
 
 class Host:
@@ -79,6 +99,7 @@ class Host:
         load_facts: Returns its facts; called when they are first needed, since that may ask a keyring.
         hop: The host before it, or None.
         journal: Takes a record of all that it does.
+        transcript: Returns what takes the words of a console that nobody else reads, or None to keep none.
     """
 
     def __init__(
@@ -88,10 +109,12 @@ class Host:
         load_facts: Callable[[], HostFacts],
         hop: Host | None,
         journal: Callable[[Record], None],
+        transcript: Callable[[str], Transcript | None] = lambda host: None,
     ) -> None:
         self.name, self.path, self.hop = name, path, hop
         self._chronicle = Chronicle(name, path, journal)
-        self.link: Link = Link(name, path, load_facts, hop.link if hop else None, self._on_lost)
+        self.link: Link = Link(name, path, load_facts, hop.link if hop else None, self._on_lost, self._on_open)
+        self._transcript = transcript
         self._account: Account | None = None
         self._pairs: dict[str, _Pair] = {"": _Pair()}
         self._once_slots = asyncio.Semaphore(_ONCE_AT_A_TIME)
@@ -104,6 +127,11 @@ class Host:
         """Close shells and connection; the next use opens them again. Never raises."""
         await self._close_pairs()
         await self.link.close()
+
+    async def _on_open(self, connection: Connection) -> None:
+        """Listen to the first line from its first moment on: a wire says nothing twice, and a lost login is noticed."""
+        if connection.line_limit:
+            await self._line(self._pairs[""], connection)
 
     async def _on_lost(self, reason: str) -> None:
         self._chronicle.news.append(f"The connection was lost ({reason}); this is a new one, with new shells.")
@@ -157,9 +185,11 @@ class Host:
         finally:
             lock.release()
 
-    async def _command_shell(self, pair: _Pair, deadline: Deadline) -> CommandShell:
+    async def _command_shell(self, pair: _Pair, deadline: Deadline) -> CommandShell | LineShell | PromptShell:
         """Return the command shell, a new one when there is none that lives."""
         connection = await self.link.open(deadline)
+        if connection.line_limit:
+            return await self._line_shell(pair, connection, deadline)
         if pair.command is not None and not pair.command.ended:
             return pair.command
         if pair.command is not None:
@@ -180,6 +210,117 @@ class Host:
             ) from error
         pair.command, pair.cwd = shell, None
         return shell
+
+    # -- lines
+
+    async def _line(self, pair: _Pair, connection: Connection) -> Line:
+        """Return the line of a shell, a new one when there is none that lives."""
+        if pair.line is not None and pair.line.ended is None:
+            return pair.line
+        await pair.close()
+        if connection.line_limit == 1 and pair is not self._pairs[""]:
+            raise UsageError(
+                f"Host '{self.name}' has one line only, its {connection.describe()}. Extra shells, 'Run Once On Host' and "
+                "'Start On Host' need one of their own. Use 'Run On Host', which starts background jobs there too: 'command &'."
+            )
+        facts = await self.link.facts()
+        try:
+            channel = await connection.open_line()
+        except EndOfStream as error:
+            raise self._chronicle.loss(error) from error
+        transcript = self._transcript(self.name) if connection.line_limit == 1 else None
+        if transcript is not None:
+            transcript.note(f"{connection.describe()} is open")
+            channel = Recorded(channel, transcript)
+        pair.line = Line(channel, Prompts(facts.console), None if connection.logs_in else self._greet)
+        return pair.line
+
+    async def _greet(self, line: Line) -> None:
+        """Log in where a login is asked for; what waits for a command already is fine."""
+        facts = await self.link.facts()
+        try:
+            await log_in(line.more, line.write, line.prompts, facts.user, facts.password, knock_s=_KNOCK_S)
+        except LineLoginRefusedError as error:
+            raise LoginError(self.name, self.path, f"user '{facts.user or ''}': {error}") from error
+
+    async def _line_shell(self, pair: _Pair, connection: Connection, deadline: Deadline) -> LineShell | PromptShell:
+        if isinstance(pair.command, LineShell | PromptShell) and not pair.command.ended:
+            return pair.command
+        if pair.command is not None and pair.line is not None:
+            if connection.logs_in:
+                await pair.close()
+            else:
+                pair.line.leave()
+        line = await self._line(pair, connection)
+        facts = await self.link.facts()
+        try:
+            async with deadline.timeout():
+                pair.command = await self._begun(line, connection, launch.prelude(facts.environment, facts.cwd, pair.cwd))
+        except TimeoutError as error:
+            said = line.console.text
+            raise WaitTimeoutError(self.name, self.path, "did not show its prompt", deadline.seconds, last_output=said) from error
+        except EndOfStream as error:
+            raise self._chronicle.loss(error, (line.console.text.encode(), b"")) from error
+        except shells.PreludeFailedError as error:
+            raise HostError(
+                f"{subject(self.name, self.path)} did not take the lab's 'cwd' or 'environment': {error}.", host=self.name
+            ) from error
+        return pair.command
+
+    async def _begun(self, line: Line, connection: Connection, prelude: str) -> LineShell | PromptShell:
+        profile = line.prompts.profile
+        if profile.runs == POSIX:
+            try:
+                shell = LineShell(line, self._rescuer(connection))
+                await shell.begin(prelude)
+                return shell
+            except NoTerminalControlError:
+                self._chronicle.news.append("The host has no stty: it is typed on, and stdout and stderr come together.")
+        prompt_shell = PromptShell(line, profile.status or ("echo $?" if profile.runs == POSIX else ""))
+        await prompt_shell.begin(prelude if profile.runs == POSIX else "")
+        return prompt_shell
+
+    def _rescuer(self, connection: Connection) -> Callable[[str], Awaitable[None]] | None:
+        """Return what runs a script on a line of its own, or None where there is only one."""
+        if connection.line_limit == 1:
+            return None
+
+        async def rescue(script: str) -> None:
+            # Where it fails, the line is given up and opened anew.
+            with contextlib.suppress(HostError, UsageError, EndOfStream):
+                async with self._own_line(connection, Deadline(_RESCUE_S)) as shell:
+                    await shell.run(f"sh -c {shlex.quote(script)}", Deadline(_RESCUE_S))
+
+        return rescue
+
+    @contextlib.asynccontextmanager
+    async def _own_line(self, connection: Connection, deadline: Deadline) -> AsyncIterator[LineShell | PromptShell]:
+        """Give a shell on a line of its own, hung up afterwards."""
+        pair = _Pair()
+        try:
+            yield await self._line_shell(pair, connection, deadline)
+        finally:
+            await pair.close()
+
+    async def _posix(self, pair: _Pair, deadline: Deadline, what: str) -> LineShell:
+        """Return the shell on a line; raise UsageError when it is only a prompt."""
+        shell = await self._command_shell(pair, deadline)
+        if isinstance(shell, LineShell):
+            return shell
+        profile = (await self.link.facts()).console.name
+        raise UsageError(f"Host '{self.name}' (profile '{profile}') has no POSIX shell, which {what}.")
+
+    async def _started_on_line(
+        self, pair: _Pair, script: str, deadline: Deadline, on_close: Callable[[], Awaitable[None]], *, terminal: bool = False
+    ) -> LineProcess:
+        try:
+            async with self._bounded(deadline, "did not start the command"):
+                shell = await self._posix(pair, deadline, "running a process needs")
+                process = await shell.execute(script, terminal)
+        except EndOfStream as error:
+            raise self._chronicle.loss(error) from error
+        process.on_close = on_close
+        return process
 
     def _stopper(self, connection: Connection, launched: launch.Launched) -> Callable[[str, list[int]], Awaitable[str]]:
         account = self._account
@@ -226,6 +367,7 @@ class Host:
         began = time.monotonic()
         async with self._turn(pair.turn, deadline):
             command_shell = await self._command_shell(pair, deadline)
+            await self._check_status(command_shell, expected)
             try:
                 outcome = await command_shell.run(command, deadline, cwd)
             except EndOfStream as error:
@@ -233,6 +375,10 @@ class Host:
             except asyncio.CancelledError:
                 self._chronicle.record("Run", command, began, command_shell.partial(), GIVEN_UP)
                 raise
+            except UsageError as error:
+                raise UsageError(f"Host '{self.name}' cannot run '{command}': {error}.") from error
+            if outcome.shell_ended and pair.line is not None and not pair.line.leave():
+                await pair.close()
         return self._chronicle.conclude("Run", command, began, outcome, expected, deadline)
 
     async def run_once(
@@ -248,6 +394,10 @@ class Host:
         deadline = await self.deadline(timeout_s)
         began = time.monotonic()
         async with self._turn(self._once_slots, deadline):  # type: ignore[arg-type]
+            connection = await self.link.open(deadline)
+            if connection.line_limit:
+                outcome = await self._run_on_own_line(connection, command, cwd, expected, deadline)
+                return self._chronicle.conclude("Run once", command, began, outcome, expected, deadline)
             background = await self._start(command, cwd, deadline)
             try:
                 outcome = await background.finish(deadline)
@@ -257,6 +407,25 @@ class Host:
                 self._chronicle.record("Run once", command, began, background.partial(), GIVEN_UP)
                 raise
         return self._chronicle.conclude("Run once", command, began, outcome, expected, deadline)
+
+    async def _run_on_own_line(
+        self, connection: Connection, command: str, cwd: str | None, expected: Expected, deadline: Deadline
+    ) -> Outcome:
+        began = time.monotonic()
+        async with self._own_line(connection, deadline) as shell:
+            await self._check_status(shell, expected)
+            try:
+                return replace(await shell.run(command, deadline, cwd), shell_ended=False)
+            except EndOfStream as error:
+                raise self._chronicle.recorded_loss(error, "Run once", command, began, shell.partial()) from error
+            except asyncio.CancelledError:
+                self._chronicle.record("Run once", command, began, shell.partial(), GIVEN_UP)
+                raise
+
+    async def _check_status(self, shell: CommandShell | LineShell | PromptShell, expected: Expected) -> None:
+        if isinstance(shell, PromptShell) and not shell.has_status and expected.statuses:
+            profile = (await self.link.facts()).console.name
+            raise UsageError(f"Host '{self.name}' (profile '{profile}') has no exit status; pass expected_rc=any.")
 
     async def start(self, command: str, *, cwd: str | None = None, timeout_s: float | None = None) -> BackgroundCommand:
         """Start a command in a process of its own and return at once."""
@@ -281,10 +450,14 @@ class Host:
         deadline = await self.deadline(timeout_s)
         began = time.monotonic()
         patterns = [compiled(pattern) for pattern in answers]
-        private = await self._shell_state(self._pair(shell), deadline, cwd)
         connection = await self.link.open(deadline)
-        async with self._bounded(deadline, "did not start the command"):
-            launched = await self._launch(connection, command, Terminal(), private)
+        if connection.line_limit:
+            script = f"cd -- {shlex.quote(cwd)} || exit 1\n{command}" if cwd else command
+            launched = _launched(await self._on_main_line(self._pair(shell), script, deadline, terminal=True))
+        else:
+            private = await self._shell_state(self._pair(shell), deadline, cwd)
+            async with self._bounded(deadline, "did not start the command"):
+                launched = await self._launch(connection, command, Terminal(), private)
         background = BackgroundCommand(self._chronicle, command, launched, connection, self._account)
         console = Console(launched.process.channel, launched.output, launched.bell)
         said = ""
@@ -309,6 +482,14 @@ class Host:
         facts = await self.link.facts()
         directory = cwd or facts.cwd
         script = f"cd -- {shlex.quote(directory)} || exit 1\n{command}" if directory else command
+        if connection.line_limit:
+            pair = _Pair()
+            try:
+                launched = _launched(await self._started_on_line(pair, f"exec </dev/null\n{script}", deadline, pair.close))
+            except BaseException:
+                await pair.close()
+                raise
+            return BackgroundCommand(self._chronicle, command, launched, connection, None)
         if lifeline:
             script = f"{_LIFELINE}\n{script}"
         private = launch.prelude(facts.environment, None)
@@ -325,6 +506,76 @@ class Host:
                 yield
         except TimeoutError as error:
             raise WaitTimeoutError(self.name, self.path, what, deadline.seconds) from error
+
+    # -- for transfers
+
+    @property
+    def account(self) -> Account | None:
+        """The user it has become, or None for the login user."""
+        return self._account
+
+    def note_transfer(self, title: str, text: str, began: float, files: Sequence[FileResult]) -> None:
+        """Record what became of the files that were moved since ``began``."""
+        self._chronicle.transfer(title, text, began, files)
+
+    async def execute(self, script: str, deadline: Deadline) -> Process:
+        """Start shell text as the present user, with the lab's environment and folder, on streams that belong to the caller.
+
+        Raises:
+            EndOfStream: The connection broke. WaitTimeoutError: It did not start in time.
+        """
+        if (await self.link.open(deadline)).line_limit:
+            return await self._on_main_line(self._pairs[""], await self._at_home(script), deadline)
+        connection, account = await self.link.open(deadline), self._account
+        launched = await self._own(script, deadline)
+        return await launched.hand_over(lambda pid: launch.stop(connection, pid, account=account))
+
+    async def parallel(self, deadline: Deadline) -> bool:
+        """Return True when processes run side by side on clean streams; False when one line serves everything."""
+        return not (await self.link.open(deadline)).line_limit
+
+    async def _on_main_line(self, pair: _Pair, script: str, deadline: Deadline, *, terminal: bool = False) -> LineProcess:
+        """Start a script that has the shell's line until its process is closed."""
+        turn = contextlib.AsyncExitStack()
+        await turn.enter_async_context(self._turn(pair.turn, deadline))
+        try:
+            return await self._started_on_line(pair, script, deadline, turn.aclose, terminal=terminal)
+        except BaseException:
+            await turn.aclose()
+            raise
+
+    async def _at_home(self, script: str) -> str:
+        """Return a script that begins in the folder where processes of the host begin."""
+        facts = await self.link.facts()
+        folder = shlex.quote(facts.cwd) if facts.cwd else '"${HOME:-/}"'
+        return f"cd -- {folder} || exit 1\n{script}"
+
+    async def answer_of(self, script: str, deadline: Deadline) -> Answer:
+        """Run shell text to its end, beside everything else; no record is made. Raises what ``execute`` raises."""
+        if (await self.link.open(deadline)).line_limit:
+            return await self._answer_of_line(script, deadline)
+        launched = await self._own(script, deadline)
+        background = BackgroundCommand(self._chronicle, script, launched, await self.link.open(deadline), self._account)
+        outcome = await background.finish(deadline)
+        if outcome.status is None:
+            raise WaitTimeoutError(self.name, self.path, "did not finish a step of the transfer", deadline.seconds)
+        return Answer(outcome.status.rc, outcome.stdout, outcome.stderr)
+
+    async def _answer_of_line(self, script: str, deadline: Deadline) -> Answer:
+        pair = self._pairs[""]
+        async with self._turn(pair.turn, deadline):
+            shell = await self._posix(pair, deadline, "files need")
+            outcome = await shell.run(f"(\n{await self._at_home(script)}\n)", deadline)
+        if outcome.status is None:
+            raise WaitTimeoutError(self.name, self.path, "did not finish a step of the transfer", deadline.seconds)
+        return Answer(outcome.status.rc, outcome.stdout, outcome.stderr)
+
+    async def _own(self, script: str, deadline: Deadline) -> launch.Launched:
+        connection = await self.link.open(deadline)
+        facts = await self.link.facts()
+        folder = f"cd -- {shlex.quote(facts.cwd)} || exit 1\n" if facts.cwd else ""
+        async with self._bounded(deadline, "did not start a process"):
+            return await self._launch(connection, folder + script, private=launch.prelude(facts.environment, None))
 
     # -- console
 
@@ -378,6 +629,11 @@ class Host:
     @contextlib.asynccontextmanager
     async def _console(self, shell: str, deadline: Deadline) -> AsyncIterator[Console]:
         pair = self._pair(shell)
+        connection = await self.link.open(deadline)
+        if connection.line_limit:
+            async with self._line_console(pair, connection, deadline) as console:
+                yield console
+            return
         async with self._turn(pair.console_turn, deadline):
             connection = await self.link.open(deadline)
             if pair.console is None or (pair.console.ended and not pair.console.text):
@@ -392,8 +648,26 @@ class Host:
             except EndOfStream as error:
                 raise self._chronicle.loss(error, (pair.console.text.encode(), b"")) from error
 
+    @contextlib.asynccontextmanager
+    async def _line_console(self, pair: _Pair, connection: Connection, deadline: Deadline) -> AsyncIterator[Console]:
+        async with self._turn(pair.turn, deadline):
+            if connection.logs_in and (await self.link.facts()).console.runs == POSIX and pair.command is None:
+                await self._line_shell(pair, connection, deadline)
+            line = await self._line(pair, connection)
+            if pair.command is not None:
+                await line.settle()
+            try:
+                yield line.console
+            except EndOfStream as error:
+                raise self._chronicle.loss(error, (line.console.text.encode(), b"")) from error
+            finally:
+                if isinstance(pair.command, LineShell):
+                    pair.command.used_by_console()
+
     async def _drop_console(self, shell: str) -> None:
         pair = self._pair(shell)
+        if pair.line is not None:
+            await pair.close()
         console, launched = pair.console, pair.launched
         pair.console = pair.launched = None
         if console is not None:
@@ -418,6 +692,11 @@ class Host:
 
     async def switch_user(self, account: Account | None, deadline: Deadline) -> None:
         """Be another user from now on (None: the login user); raise LoginError and stay who we were when refused."""
+        if (await self.link.open(deadline)).line_limit:
+            raise UsageError(
+                f"Host '{self.name}' cannot switch its user, because it is reached over a line. Use 'su' or 'sudo' there, with "
+                "'Send To Host' or with answers= of 'Run On Host'."
+            )
         before = self._account
         pair = self._pair("")
         async with self._turn(pair.turn, deadline):
@@ -437,12 +716,35 @@ class Host:
         result = await self.run_once(_BOOT_ID, timeout_s=timeout_s)
         return result.stdout.strip()
 
+    async def probe(self, timeout_s: float) -> None:
+        """Return once it runs a command, or its prompt answers; raise HostError."""
+        deadline = Deadline(timeout_s)
+        connection = await self.link.open(deadline)
+        if not connection.line_limit:
+            await self.run_once("true", timeout_s=deadline.remaining_s)
+        elif connection.logs_in:
+            async with self._own_line(connection, deadline):
+                return
+        else:
+            await self._probe_line(deadline)
+
+    async def _probe_line(self, deadline: Deadline) -> None:
+        pair = self._pairs[""]
+        async with self._turn(pair.turn, deadline):
+            shell = await self._command_shell(pair, deadline)
+            try:
+                outcome = await shell.run("true" if isinstance(shell, LineShell) else "", deadline)
+            except EndOfStream as error:
+                raise self._chronicle.loss(error) from error
+        if outcome.status is None:
+            raise WaitTimeoutError(self.name, self.path, "did not answer", deadline.seconds)
+
     async def wait_until_up(self, deadline: Deadline, pause_s: float = 0.5) -> None:
         """Return once a command runs on it; raise WaitTimeoutError with the last reason."""
         problem = "it was not tried"
         while not deadline.expired:
             try:
-                await self.run_once("true", timeout_s=max(0.1, min(deadline.remaining_s, 10)))
+                await self.probe(max(0.1, min(deadline.remaining_s, 10)))
                 return
             except LoginError:
                 raise
@@ -458,9 +760,16 @@ class Host:
             WaitTimeoutError: It did not go down, or did not come back.
             HostError: It came back without having rebooted.
         """
+        connection = await self.link.open(deadline)
+        if connection.line_limit == 1:
+            raise UsageError(
+                f"Host '{self.name}' cannot be rebooted over its one line. Send it the command with 'Send To Host', and wait "
+                "for its boot log with 'Expect From Host'."
+            )
         before = await self.boot_id(deadline.remaining_s)
         began = time.monotonic()
-        connection = await self.link.open(deadline)
+        if connection.line_limit:
+            await self.run("true", timeout_s=deadline.remaining_s)  # a line that is in use shows when the host goes down
         # Detached and a moment later, so that the command's own answer still gets through.
         await self.run_once(f"(sleep 0.2; {command}) >/dev/null 2>&1 </dev/null &", timeout_s=deadline.remaining_s)
         while connection.lost is None:
@@ -489,6 +798,12 @@ def compiled(pattern: str) -> re.Pattern[str]:
         return re.compile(pattern, re.MULTILINE)
     except re.error as error:
         raise UsageError(f"'{pattern}' is no regular expression: {error}. Escape literal signs with a backslash.") from error
+
+
+def _launched(process: LineProcess) -> launch.Launched:
+    """Return a process on a line with its streams; the line ends it, so it needs no process id."""
+    bell = Bell()
+    return launch.Launched(process, Stream(process.channel, bell), Stream(process.errors, bell), bell, "no nonce")
 
 
 async def _status(launched: launch.Launched, deadline: Deadline) -> ExitStatus | None:

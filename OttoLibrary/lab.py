@@ -17,6 +17,7 @@ from OttoLibrary import fields, labfiles, ottolab, registry
 from OttoLibrary.contracts import HostFacts, Reference
 from OttoLibrary.errors import LabError, UnknownNameError, ValueFormatError
 from OttoLibrary.fields import JsonObject, Place
+from OttoLibrary.profiles import Profile
 from OttoLibrary.text import reveal
 
 _GLOB = re.compile(r"[*?\[]")
@@ -40,6 +41,8 @@ class HostEntry:
     hop: str | None
     tags: tuple[str, ...]
     resources: tuple[str, ...]
+    profile: str
+    profiles: JsonObject = field(repr=False, compare=False)
     _own: JsonObject = field(repr=False, compare=False)
     _own_place: Place = field(repr=False, compare=False)
     _defaults: JsonObject = field(repr=False, compare=False)
@@ -54,6 +57,10 @@ class HostEntry:
         places = [replace(place, problems=problems, resolver=resolver) for place in (self._defaults_place, self._own_place)]
         lower, upper = fields.HOST.read(self._defaults, places[0]), fields.HOST.read(self._own, places[1])
         return {} if problems else fields.combine(lower, upper)
+
+    def console(self, problems: list[str]) -> Profile | None:
+        """Return its profile; note a mistake when there is none of that name."""
+        return fields.profile_named(self.profile, self.profiles, self.place(problems, "profile"))
 
     def place(self, problems: list[str], key: str = "") -> Place:
         """Return where a field stands, or the host itself when nobody says it; mistakes go to ``problems``."""
@@ -151,9 +158,10 @@ class Lab:
             if name not in self._facts:
                 entry, problems = self.entry(name), list[str]()
                 values = entry.values(problems, self._resolve)
-                if problems:
+                console = entry.console(problems)
+                if problems or console is None:
                     raise LabError(problems)
-                self._facts[name] = fields.host_facts(name, entry.labs, values)
+                self._facts[name] = fields.host_facts(name, entry.labs, values, console)
             return self._facts[name]
 
     def secrets(self, name: str) -> list[str]:
@@ -163,7 +171,7 @@ class Lab:
         places = [written.get("environment"), written.get("metadata")]
         with self._turn:
             referenced = [self._resolve(*reference) for place in places for reference in fields.references_in(place)]
-        hidden = [facts.password, facts.passphrase, *facts.accounts.values()]
+        hidden = [facts.password, facts.passphrase, facts.ftp.password, *facts.accounts.values()]
         return list(dict.fromkeys([reveal(secret) for secret in hidden if secret is not None] + referenced))
 
     def close(self) -> None:
@@ -185,7 +193,7 @@ class Lab:
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a lab file."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A lab of OttoLibrary"}
-    return {**head, **fields.LAB.definition(), "$defs": {fields.HOST.name: fields.HOST.definition()}}
+    return {**head, **fields.LAB.definition(), "$defs": {part.name: part.definition() for part in (fields.HOST, fields.PROFILE)}}
 
 
 def load_lab(references: str, suite_folder: Path | None = None) -> Lab:
@@ -261,7 +269,10 @@ def _from_object(content: JsonObject, place: Place) -> _Part:
     name = _text(content, "name") or _file_name(place.file)
     raw = {key: entry for key, entry in _nested(content, "hosts").items() if isinstance(entry, Mapping)}
     defaults, at = _nested(content, "defaults"), place.at("hosts")
-    hosts = [_entry(host, (name,), (own, at.at(host)), (defaults, place.at("defaults"))) for host, own in raw.items()]
+    profiles = _nested(content, "profiles")
+    for profile in profiles:
+        fields.profile_named(profile, profiles, place.at("profiles").at(profile))
+    hosts = [_entry(host, (name,), (own, at.at(host)), (defaults, place.at("defaults")), profiles) for host, own in raw.items()]
     return _Part(name, place, _text(content, "description") or "", _nested(content, "metadata"), hosts)
 
 
@@ -279,7 +290,13 @@ def _file_name(file: Path) -> str:
     return file.parent.name if file.name == labfiles.HOSTS_FILE else file.stem
 
 
-def _entry(name: str, labs: tuple[str, ...], own: tuple[JsonObject, Place], defaults: tuple[JsonObject, Place]) -> HostEntry:
+def _entry(
+    name: str,
+    labs: tuple[str, ...],
+    own: tuple[JsonObject, Place],
+    defaults: tuple[JsonObject, Place],
+    profiles: JsonObject = MappingProxyType({}),
+) -> HostEntry:
     lower = fields.beneath(defaults[0], own[0])
     written = fields.combine(lower, own[0])
     port = written.get("port")
@@ -294,6 +311,8 @@ def _entry(name: str, labs: tuple[str, ...], own: tuple[JsonObject, Place], defa
         hop=_text(written, "hop"),
         tags=_texts(written, "tags"),
         resources=_texts(written, "resources"),
+        profile=_text(written, "profile") or "linux",
+        profiles=profiles,
         _own=own[0],
         _own_place=replace(own[1], problems=[]),
         _defaults=lower,
@@ -342,8 +361,11 @@ def _check(hosts: Mapping[str, HostEntry], problems: list[str]) -> None:
     circles: set[frozenset[str]] = set()
     for entry in hosts.values():
         at = entry.place(problems, "hop")
-        if entry.transport != "local" and not entry.address:
+        if entry.transport not in {"local", "serial"} and not entry.address:
             entry.place(problems).wrong("'address' is missing")
+        _check_port(entry, problems)
+        if entry.profile not in entry.profiles:
+            entry.console(problems)
         if entry.transport == "local" and entry.hop:
             at.wrong(f"host {entry.name!r} is local and cannot have a hop")
         if entry.hop and entry.hop not in hosts:
@@ -354,6 +376,20 @@ def _check(hosts: Mapping[str, HostEntry], problems: list[str]) -> None:
             circles.add(frozenset(circle))
             round_trip = " -> ".join([*reversed(circle), circle[-1]])
             hosts[circle[-1]].place(problems, "hop").wrong(f"the hops run in a circle: {round_trip}")
+
+
+def _check_port(entry: HostEntry, problems: list[str]) -> None:
+    at, port = entry.place(problems, "port"), entry.port
+    if entry.transport != "serial":
+        if isinstance(port, str) and "/" in port and not any(fields.references_in(port)):
+            at.wrong(f"{port!r} is a serial device, and transport {entry.transport!r} wants a port from 1 to 65535")
+        return
+    if not isinstance(port, str):
+        at.wrong("a serial host needs a device such as '/dev/ttyUSB0', or a URL such as 'rfc2217://address:4001', as its 'port'")
+    elif entry.hop and not any(fields.references_in(port)) and not port.startswith(("socket://", "rfc2217://")):
+        at.wrong(
+            f"{port!r} is a device of this machine, and hop {entry.hop!r} leads elsewhere; use a socket:// or rfc2217:// URL"
+        )
 
 
 def _hops(hosts: Mapping[str, HostEntry], name: str) -> tuple[str, ...]:

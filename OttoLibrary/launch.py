@@ -6,13 +6,15 @@ not show in a process list, environment and passwords, goes through standard inp
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import secrets
 import shlex
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from OttoLibrary.contracts import Connection, Process, Terminal
+from OttoLibrary.contracts import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.stream import Bell, Stream
 from OttoLibrary.text import Secret, decode
@@ -63,11 +65,78 @@ class Launched:
             self.errors.take(noise_end + len(self.nonce) + 2)
         return True
 
+    async def hand_over(self, stop: Callable[[int], Awaitable[object]]) -> Process:
+        """Return the process with what it says from its own first word on, for one who reads its streams himself.
+
+        Args:
+            stop: Ends what a process id has started; used when the process is closed before anybody has seen its end.
+        """
+        while not self.find_pid():
+            if self.output.ended:
+                raise EndOfStream(self.output.ended.lost or _said(self))
+            await self.bell.wait()
+        self.output.stop()
+        self.errors.stop()
+        pid = self.pid or 0
+        return _Continued(self.process, self.output.take(), self.errors.take(), lambda: stop(pid))
+
     async def close(self) -> None:
         """Stop reading and close the process."""
         self.output.stop()
         self.errors.stop()
         await self.process.close()
+
+
+class _Continued:
+    """A process of which somebody has read the beginning."""
+
+    def __init__(self, process: Process, output: bytes, errors: bytes, stop: Callable[[], Awaitable[object]]) -> None:
+        self._process, self._stop = process, stop
+        self._ended = False
+        self.channel: Channel = _Rest(process.channel, output)
+        self.errors: Channel | None = _Rest(process.errors, errors) if process.errors else None
+
+    async def end_input(self) -> None:
+        await self._process.end_input()
+
+    async def wait(self) -> ExitStatus:
+        status = await self._process.wait()
+        self._ended = True
+        return status
+
+    async def close(self) -> None:
+        if not self._ended:
+            self._ended = True
+            with contextlib.suppress(EndOfStream, OSError, TimeoutError, LoginRefusedError):
+                await asyncio.shield(asyncio.ensure_future(self._stop()))
+        await self._process.close()
+
+
+class _Rest:
+    def __init__(self, channel: Channel, begun: bytes) -> None:
+        self._channel, self._begun = channel, begun
+
+    @property
+    def closed(self) -> bool:
+        return self._channel.closed
+
+    async def read(self, limit: int) -> bytes:
+        if not self._begun:
+            return await self._channel.read(limit)
+        data, self._begun = self._begun[:limit], self._begun[limit:]
+        return data
+
+    async def write(self, data: bytes) -> None:
+        await self._channel.write(data)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        await self._channel.resize(columns, rows)
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    def describe(self) -> str:
+        return self._channel.describe()
 
 
 def prelude(environment: Mapping[str, str], cwd: str | None, former_cwd: str | None = None) -> str:
@@ -133,9 +202,7 @@ async def stop(
         spare: For a shell that must live on: the tag of its present command, and its older background jobs. The shell itself
             gets only INT; processes of older commands are left alone.
     """
-    tag, jobs = spare or ("", [])
-    words = {"PID": str(pid), "TAG": tag, "KEEP": " ".join(map(str, jobs)), "SHELL_LIVES": "yes" if spare else ""}
-    script = "".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items()) + _STOP
+    script = stop_script(pid, spare)
     deadline = Deadline(_STOP_BOUND_S)
     async with deadline.timeout():
         launched = await start(connection, f"exec sh -c {shlex.quote(script)}", account=account)
@@ -145,6 +212,15 @@ async def stop(
             return decode(bytes(launched.output.data)).rstrip("\n")
         finally:
             await launched.close()
+
+
+def stop_script(pid: int, spare: tuple[str, list[int]] | None = None, *, idle: bool = False) -> str:
+    """Return the script that does what ``stop`` does; ``idle`` for one that the shell runs itself when its command is gone."""
+    tag, jobs = spare or ("", [])
+    lives = "idle" if idle else "yes"
+    words = {"PID": str(pid), "TAG": tag, "KEEP": " ".join(map(str, jobs)), "SHELL_LIVES": lives if spare else ""}
+    settings = "".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items())
+    return settings + ('KEEP="$KEEP $$"\n' if idle else "") + _STOP
 
 
 async def _greet(launched: Launched, account: Account | None) -> None:
@@ -174,7 +250,7 @@ def _hello(nonce: str, private_bytes: int, terminal: Terminal | None) -> str:
     hello = f"echo @{nonce}:$$" if terminal else f"echo @{nonce} >&2; echo @{nonce}:$$"
     if not private_bytes:
         return hello
-    hello = f'{hello}; eval "$(head -c {private_bytes})"'
+    hello = f'{hello}; eval "$(dd bs=1 count={private_bytes} 2>/dev/null)"'
     # A terminal would echo what we send, and cut lines at 4096 characters.
     return f"stty raw -echo; {hello}; stty -raw echo" if terminal else hello
 
@@ -190,6 +266,7 @@ def _become(account: Account, command: str, nonce: str) -> str:
 # Runs on the host. It names its victims by session, so that a command's background children go too, and reads /proc itself:
 # minimal systems have no pkill. A shell that must live gets INT together with its whole process group, so that it sees its child
 # die of it and gives up the command; background jobs of a shell without job control ignore INT (POSIX, 2.11): older ones live on.
+# The leader of its session, such as login, lives too.
 _STOP = r"""
 stat_of() { IFS= read -r line <"/proc/$1/stat" || return 1; set -- ${line##*) }; state=$1 ppid=$2 group=$3 session=$4; }
 stat_of "$PID" 2>/dev/null || exit 0
@@ -206,7 +283,7 @@ look() {
     p=${folder#/proc/}
     stat_of "$p" || continue
     [ "$session" = "$home" ] && [ "$state" != Z ] || continue
-    [ "$p" != "$PID" ] || [ -z "$SHELL_LIVES" ] || continue
+    case $p in "$PID" | "$home") [ -z "$SHELL_LIVES" ] || continue ;; esac
     case " $KEEP " in *" $p "* | *" $ppid "*) KEEP="$KEEP $p"; continue ;; esac
     older "$p" && continue
     victims="$victims $p"
@@ -215,7 +292,7 @@ look() {
 {
   for signal in INT TERM KILL KILL; do
     look; look
-    [ -z "$SHELL_LIVES" ] || kill -s INT -- "-$gang"
+    [ "$SHELL_LIVES" != yes ] || kill -s INT -- "-$gang"
     [ -z "$victims" ] || kill -s "$signal" $victims
     for pause in 0.01 0.04 0.2; do
       look

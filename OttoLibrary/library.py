@@ -9,16 +9,20 @@ from robotlibcore import DynamicCore
 
 from OttoLibrary.keywords.commands import CommandKeywords
 from OttoLibrary.keywords.console import ConsoleKeywords
+from OttoLibrary.keywords.files import FileKeywords
 from OttoLibrary.keywords.hosts import HostKeywords
 from OttoLibrary.keywords.lab import LabKeywords
 from OttoLibrary.listener import LibraryListener
+from OttoLibrary.progress import ConsoleProgress
 from OttoLibrary.session import Session
 from OttoLibrary.version import VERSION
 
 
 @library(scope="GLOBAL", version=VERSION, doc_format="MARKDOWN")
 class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no type hints
-    r"""OttoLibrary drives lab hosts: it runs commands, talks to consoles and fans out over many, over SSH and locally.
+    r"""OttoLibrary drives lab hosts: it runs commands, talks to consoles and fans out over many.
+
+    Hosts are reached over SSH, Telnet and serial lines, or are this machine.
 
     A *lab* is a JSON file of *hosts*. Every keyword names the host it acts on; there is no hidden current host. A host connects
     on first use, through its *hops*, and connects anew after a lost connection.
@@ -62,5 +66,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
                 joined by commas. `demo` is built in. The environment variable `OTTO_LAB` counts when nothing is given.
         """
         session = Session(lab or os.environ.get("OTTO_LAB", ""))
+        session.progress = ConsoleProgress()
         self.ROBOT_LIBRARY_LISTENER = LibraryListener(session)
-        super().__init__([LabKeywords(session), HostKeywords(session), CommandKeywords(session), ConsoleKeywords(session)])
+        groups = (LabKeywords, HostKeywords, CommandKeywords, ConsoleKeywords, FileKeywords)
+        super().__init__([group(session) for group in groups])

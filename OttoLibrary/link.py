@@ -20,6 +20,7 @@ class Link:
         load_facts: Returns its facts; called when they are first needed, since that may ask a keyring.
         hop: The link of the host before it, or None.
         on_lost: Called with the reason before a lost connection is replaced.
+        on_open: Called with a new connection before anybody else gets it.
     """
 
     def __init__(
@@ -29,10 +30,11 @@ class Link:
         load_facts: Callable[[], HostFacts],
         hop: Link | None,
         on_lost: Callable[[str], Awaitable[None]],
+        on_open: Callable[[Connection], Awaitable[None]],
     ) -> None:
         self.name, self.path, self.hop = name, path, hop
         self._load_facts = load_facts
-        self._on_lost = on_lost
+        self._on_lost, self._on_open = on_lost, on_open
         self._facts: HostFacts | None = None
         self._connection: Connection | None = None
         self._opening: asyncio.Task[Connection] | None = None
@@ -106,6 +108,7 @@ class Link:
         transport = registry.load("transport", facts.transport)
         connection: Connection = await transport.connect(facts, self.path, hop, Deadline(facts.connect_timeout))
         self._connection = connection
+        await self._on_open(connection)
         return connection
 
     async def _open_hop(self, hop: Link, deadline: Deadline) -> Connection:

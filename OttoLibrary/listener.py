@@ -27,6 +27,7 @@ class LibraryListener:
     def start_suite(self, data: Any, result: Any) -> None:
         """Enter the suite."""
         self._begin("suite")
+        self._session.output_folder = Path(BuiltIn().get_variable_value("${OUTPUT DIR}"))
         if data.source:
             source = Path(data.source)
             self._session.suite_folder = source if source.is_dir() else source.parent

@@ -13,6 +13,25 @@ _BUILT_IN: dict[str, dict[str, str]] = {
     "transport": {
         "ssh": "OttoLibrary.transports.ssh:Ssh",
         "local": "OttoLibrary.transports.local:Local",
+        "telnet": "OttoLibrary.transports.telnet:Telnet",
+        "serial": "OttoLibrary.transports.serial:Serial",
+    },
+    "profile": {
+        "linux": "OttoLibrary.profiles:linux",
+        "bash": "OttoLibrary.profiles:bash",
+        "busybox": "OttoLibrary.profiles:busybox",
+        "uboot": "OttoLibrary.profiles:uboot",
+        "zephyr": "OttoLibrary.profiles:zephyr",
+        "cisco-ios": "OttoLibrary.profiles:cisco_ios",
+        "raw": "OttoLibrary.profiles:raw",
+    },
+    "transfer": {
+        "sftp": "OttoLibrary.transfers.sftp:Sftp",
+        "scp": "OttoLibrary.transfers.scp:Scp",
+        "ftp": "OttoLibrary.transfers.ftp:Ftp",
+        "nc": "OttoLibrary.transfers.nc:Nc",
+        "console": "OttoLibrary.transfers.console:ConsoleTransfer",
+        "local": "OttoLibrary.transfers.local:LocalCopy",
     },
     "reference": {
         "env": "OttoLibrary.references.env:Env",
@@ -23,15 +42,27 @@ _BUILT_IN: dict[str, dict[str, str]] = {
 }
 _METHODS = {
     "transport": ("connect",),
+    "transfer": ("put", "get"),
+    "profile": (),
     "reference": ("resolve", "close"),
 }
-_EXTRAS = {"keyring": "keyring"}
+_EXTRAS = {"ftp": "ftp", "keyring": "keyring", "serial": "serial"}
 _registered: dict[str, dict[str, tuple[Any, str]]] = {}
 
 
 def register_transport(name: str, factory: Any) -> None:
     """Make ``transport: name`` mean ``factory()``, a class that satisfies ``contracts.Transport``."""
     register("transport", name, factory)
+
+
+def register_transfer(name: str, factory: Any) -> None:
+    """Make ``transfer: name`` and ``via=name`` mean ``factory()``, a class that satisfies ``contracts.Transfer``."""
+    register("transfer", name, factory)
+
+
+def register_profile(name: str, factory: Any) -> None:
+    """Make ``profile: name`` in lab files mean ``factory()``, a ``profiles.Profile``."""
+    register("profile", name, factory)
 
 
 def register_reference(name: str, factory: Any) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from OttoLibrary.contracts import CommandResult, Record
+from OttoLibrary.contracts import CommandResult, Record, TransferResult
 from OttoLibrary.errors import CommandError
 from OttoLibrary.text import plural
 from OttoLibrary.units import duration_text, size_text
@@ -83,6 +83,25 @@ def fan_out(command: str, outcomes: Sequence[tuple[str, tuple[str, ...], Command
     )
     rows = [_fan_out_row(host, path, outcome) for host, path, outcome in outcomes]
     return f"{title}{table(('host', 'through', 'rc', 'time', 'output'), rows)}"
+
+
+def put_table(source: str, target: str, outcomes: Sequence[tuple[str, tuple[str, ...], TransferResult | Exception]]) -> str:
+    """Return one table for files that went to many hosts."""
+    failed = sum(isinstance(outcome, Exception) for _, _, outcome in outcomes)
+    title = f"<code>{escape(_one_line(source))}</code> → <code>{escape(_one_line(target))}</code> on "
+    title += plural(len(outcomes), "host") + (f", {failed} failed" if failed else "")
+    rows = [_put_row(host, path, outcome) for host, path, outcome in outcomes]
+    return f"{title}{table(('host', 'through', 'by', 'moved', 'time', 'file'), rows)}"
+
+
+def _put_row(host: str, path: tuple[str, ...], outcome: TransferResult | Exception) -> tuple[str, ...]:
+    hops = escape(" ← ".join(reversed(path[:-1])))
+    if isinstance(outcome, Exception):
+        return escape(host), hops, f'<span style="color:{_BAD}">failed</span>', "", "", _clip(str(outcome))
+    skipped = all(file.skipped for file in outcome.files)
+    moved = "the same already" if skipped else size_text(outcome.sent_bytes)
+    targets = "\n".join(file.target for file in outcome.files)
+    return escape(host), hops, escape(outcome.protocol), moved, duration_text(outcome.duration_s), _clip(targets)
 
 
 def table(titles: Iterable[str], rows: Iterable[Sequence[str]]) -> str:

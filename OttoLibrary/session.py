@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from OttoLibrary.contracts import HostFacts, Record
+from OttoLibrary.contracts import HostFacts, Progress, Record
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import HostError, NotOpenError, UsageError
 from OttoLibrary.text import Masker, Secret
@@ -17,8 +17,11 @@ from OttoLibrary.text import Masker, Secret
 # The library is imported in every process of a run, but not every one opens a host: what is heavy comes with the first use.
 if TYPE_CHECKING:
     from OttoLibrary.background import BackgroundCommand
+    from OttoLibrary.files import Files
+    from OttoLibrary.folders import Folders
     from OttoLibrary.host import Host
     from OttoLibrary.lab import Lab
+    from OttoLibrary.transcript import Transcript
 
 T = TypeVar("T")
 _CLEAN_UP_S = 20.0
@@ -29,6 +32,9 @@ class Session:
 
     Args:
         references: The labs to load on first use, joined by commas.
+
+    Attributes:
+        output_folder: Where files beside the log go, in a folder ``otto``; None keeps none.
     """
 
     def __init__(self, references: str = "") -> None:
@@ -38,8 +44,11 @@ class Session:
         self.suite_folder: Path | None = None
         self.records: list[Record] = []
         self.warnings: list[str] = []
+        self.output_folder: Path | None = None
+        self.progress: Callable[[Progress], None] = lambda news: None
         self._lab: Lab | None = None
         self._hosts: dict[str, Host] = {}
+        self._files: dict[str, Files] = {}
         self._scopes: list[_Scope] = [_Scope("global")]
         self._commands: dict[str, BackgroundCommand] = {}
 
@@ -86,6 +95,24 @@ class Session:
             self._hosts[name] = self._new_host(name, self.lab.entry(name).hop)
         return self._hosts[name]
 
+    def files(self, name: str) -> Files:
+        """Return the files of a host of the lab. Raises UnknownNameError."""
+        from OttoLibrary.files import Files
+
+        host = self.host(name)
+        if name not in self._files or self._files[name].host is not host:
+            self._files[name] = Files(host, self._tell)
+        return self._files[name]
+
+    def folders(self, name: str) -> Folders:
+        """Return the folders of a host of the lab. Raises UnknownNameError."""
+        from OttoLibrary.folders import Folders
+
+        return Folders(self.files(name))
+
+    def _tell(self, news: Progress) -> None:
+        self.progress(news)
+
     def reroute(self, name: str, hop: str | None) -> Host:
         """Return the host, from now on reached through ``hop``; an open connection is closed first."""
         path = self.lab.path(name, hop=hop)
@@ -108,7 +135,12 @@ class Session:
 
         before = self.host(hop) if hop else None
         path = (*before.path, name) if before else (name,)
-        return Host(name, path, lambda: self.facts(name), before, self.records.append)
+        return Host(name, path, lambda: self.facts(name), before, self.records.append, self._transcript)
+
+    def _transcript(self, host: str) -> Transcript | None:
+        from OttoLibrary.transcript import Transcript
+
+        return Transcript(self.output_folder / "otto", host, self.masker.mask) if self.output_folder else None
 
     # -- running things
 

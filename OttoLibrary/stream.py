@@ -41,16 +41,16 @@ class Stream:
         self.data = bytearray()
         self.ended: EndOfStream | None = None
         self._bell = bell
-        self._scanned = 0
+        self._scanned: dict[bytes, int] = {}
         self._task = asyncio.create_task(self._pump(channel)) if channel else None
         if channel is None:
             self.ended = EndOfStream()
 
     def find(self, mark: bytes) -> int:
         """Return where ``mark`` begins, or -1; bytes searched before are not searched again."""
-        at = self.data.find(mark, self._scanned)
+        at = self.data.find(mark, self._scanned.get(mark, 0))
         if at < 0:
-            self._scanned = max(0, len(self.data) - len(mark) + 1)
+            self._scanned[mark] = max(0, len(self.data) - len(mark) + 1)
         return at
 
     def take(self, count: int | None = None) -> bytes:
@@ -58,7 +58,7 @@ class Stream:
         count = len(self.data) if count is None else count
         taken = bytes(self.data[:count])
         del self.data[:count]
-        self._scanned = 0
+        self._scanned.clear()
         return taken
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from html import escape
 
 MASK = "<secret>"
 _WORD_LIMIT = 4
+_SEQUENCES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|[\x00\x07]")
 
 
 class Secret:
@@ -94,9 +95,19 @@ def decode(data: bytes) -> str:
     return data.decode("utf-8", "otto.bytes")
 
 
-def incremental_decoder() -> codecs.IncrementalDecoder:
+def printable(text: str) -> str:
+    r"""Return text that came from the system, such as a path, with bytes that are no UTF-8 as ``\xNN``."""
+    return decode(text.encode("utf-8", "surrogateescape"))
+
+
+def incremental_decoder(encoding: str = "utf-8") -> codecs.IncrementalDecoder:
     """Return a decoder that does what ``decode`` does for data which comes in pieces."""
-    return codecs.getincrementaldecoder("utf-8")("otto.bytes")
+    return codecs.getincrementaldecoder(encoding)("otto.bytes")
+
+
+def plain_text(text: str) -> str:
+    """Return what a console said without colours, titles and other terminal sequences, lines ended by a newline alone."""
+    return re.sub(r"\r+(?=\n|$)", "", _SEQUENCES.sub("", text))
 
 
 def plural(count: int, noun: str) -> str:

@@ -6,16 +6,18 @@ import getpass
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.peers.accounts import Accounts
+from tests.peers.consoles import SerialConsole
 from tests.peers.keys import Keys, make_keys
 from tests.peers.network import Network
 from tests.peers.proxy import Proxy
 from tests.peers.requirements import is_root, require
 from tests.peers.sshd import Sshd
+from tests.peers.telnetd import Telnetd
 
 if TYPE_CHECKING:
     from tests.peers.faulty_ssh import FaultySsh
@@ -92,6 +94,26 @@ def faulty_ssh() -> Iterator[Callable[[str], FaultySsh]]:
 
     with ExitStack() as started:
         yield lambda fault: started.enter_context(FaultySsh(fault))
+
+
+@pytest.fixture
+def telnetd() -> Iterator[Callable[..., Telnetd]]:
+    """Start Telnet servers: ``telnetd("inetutils")``."""
+    with ExitStack() as started:
+
+        def start(kind: str, **arguments: Any) -> Telnetd:
+            require("busybox telnetd" if kind == "busybox" else "telnetd", *([] if "login" in arguments else ["root"]))
+            return started.enter_context(Telnetd(kind, **arguments))
+
+        yield start
+
+
+@pytest.fixture
+def serial_console() -> Iterator[Callable[..., SerialConsole]]:
+    """Start devices with a serial console: ``serial_console(consoles.shell)``."""
+    require("busybox", "setsid")
+    with ExitStack() as started:
+        yield lambda *arguments, **options: started.enter_context(SerialConsole(*arguments, **options))
 
 
 @pytest.fixture(scope="session")

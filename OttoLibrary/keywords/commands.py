@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
 from robot.api.deco import keyword
 
-from OttoLibrary.contracts import CommandResult, Expected
-from OttoLibrary.errors import HostError, LabError, OttoError, UsageError
+from OttoLibrary.contracts import CommandResult
+from OttoLibrary.errors import HostError, LabError, UsageError
+from OttoLibrary.fanout import each
 from OttoLibrary.keywords.component import Component, ExpectedRc, Text, dotted, expected
 from OttoLibrary.text import plural
 
@@ -130,7 +130,11 @@ class CommandKeywords(Component):
             raise UsageError(f"No host of the lab is selected by '{hosts}'. 'Get Hosts' tells what a selection gives.")
         right = expected(expected_rc)
         timeouts = {name: self.timeout(name, timeout) for name in names}
-        found = self.call(self._run_on(names, command, timeouts, cwd, right, max(1, limit)), publish=False)
+
+        async def run(name: str) -> CommandResult:
+            return await self.session.host(name).run(command, timeout_s=timeouts[name], cwd=cwd, expected=right)
+
+        found = self.call(each(names, run, limit, (HostError, LabError)), publish=False)
         self.session.take_records()
         from OttoLibrary.report import fan_out
 
@@ -237,21 +241,3 @@ class CommandKeywords(Component):
             return running.said()
 
         return self.call(said())
-
-    async def _run_on(
-        self, names: list[str], command: str, timeouts: dict[str, float | None], cwd: str | None, right: Expected, limit: int
-    ) -> dict[str, CommandResult | OttoError]:
-        slots = asyncio.Semaphore(limit)
-        found: dict[str, CommandResult | OttoError] = {}
-
-        async def one(name: str) -> None:
-            async with slots:
-                try:
-                    found[name] = await self.session.host(name).run(command, timeout_s=timeouts[name], cwd=cwd, expected=right)
-                except (HostError, LabError) as error:
-                    found[name] = error
-
-        async with asyncio.TaskGroup() as group:
-            for name in names:
-                group.create_task(one(name))
-        return {name: found[name] for name in names}

@@ -169,7 +169,7 @@ class HostKeywords(Component):
         Host Should Be Up    gateway
         ```
         """
-        self.call(self.session.host(host).run_once("true", timeout_s=timeout.total_seconds()))
+        self.call(self.session.host(host).probe(timeout.total_seconds()))
 
     @keyword(tags=["Host"])
     def reboot_host(self, host: str, *, command: str = "reboot", timeout: timedelta = _REBOOT_S) -> timedelta:

@@ -17,6 +17,9 @@ from OttoLibrary.deadline import Deadline
 from OttoLibrary.inbox import Inbox
 
 _CHUNK = 1 << 18
+_HIGH_WATER = 4 << 20
+_LOW_WATER = 1 << 20
+_GOODBYE_S = 0.5
 # A session leader that opens a terminal gets it as its controlling one: no code of ours runs between fork and exec.
 _ON_TERMINAL = 'exec 0<>"$1" 1>&0 2>&0; exec /bin/sh -c "$2"'
 
@@ -33,6 +36,9 @@ class LocalConnection:
     """This machine."""
 
     lost: str | None = None
+    native: object = None
+    line_limit = 0
+    logs_in = True
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
@@ -46,15 +52,24 @@ class LocalConnection:
         process.on_close(self._processes.discard)
         return process
 
+    async def open_line(self) -> Channel:
+        """Refuse: it starts processes."""
+        raise EndOfStream("it has no lines")
+
     async def dial(self, address: str, port: int) -> Channel:
         """Open a TCP connection from this machine."""
         reader, writer = await asyncio.open_connection(address, port)
         return _TcpChannel(reader, writer)
 
     async def close(self) -> None:
-        """Hang up every process that still runs."""
-        for process in list(self._processes):
+        """Hang up every process that still runs, and wait a moment for it to notice."""
+        ending = list(self._processes)
+        for process in ending:
             await process.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_S):
+                for process in ending:
+                    await process.wait()
 
     def describe(self) -> str:
         """Return ``local``."""
@@ -68,6 +83,8 @@ class LocalProcess(asyncio.SubprocessProtocol):
         self._output, self._errors = Inbox(), Inbox()
         self._transport: asyncio.SubprocessTransport | None = None
         self._exited = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
         self._master: int | None = None
         # Our own slave keeps the master readable until the process has opened the terminal; closed when it exits.
         self._slave: int | None = None
@@ -123,7 +140,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
 
     async def end_input(self) -> None:
         """Close standard input."""
-        pipe = self._transport.get_pipe_transport(0) if self._transport else None
+        pipe = self._pipe(0)
         if pipe is not None:
             pipe.close()
 
@@ -142,7 +159,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
                 os.killpg(self._pid, signal.SIGHUP)
         if self._transport is not None:
             for descriptor in (0, 1, 2):
-                pipe = self._transport.get_pipe_transport(descriptor)
+                pipe = self._pipe(descriptor)
                 if pipe is not None:
                     pipe.close()
         self._output.end()
@@ -152,21 +169,22 @@ class LocalProcess(asyncio.SubprocessProtocol):
 
     async def read_output(self, limit: int) -> bytes:
         """Return what it said."""
-        return await self._output.read(limit)
+        return await self._read(self._output, 1, limit)
 
     async def read_errors(self, limit: int) -> bytes:
         """Return what it said on standard error."""
-        return await self._errors.read(limit)
+        return await self._read(self._errors, 2, limit)
 
     async def write(self, data: bytes) -> None:
         """Give it input."""
         if self._master is not None:
             await self._write_terminal(data)
             return
-        pipe: Any = self._transport.get_pipe_transport(0) if self._transport else None
+        pipe = self._pipe(0)
         if pipe is None or pipe.is_closing():
             raise EndOfStream
         pipe.write(data)
+        await self._writable.wait()
 
     def resize(self, columns: int, rows: int) -> None:
         """Set the terminal's size."""
@@ -178,9 +196,21 @@ class LocalProcess(asyncio.SubprocessProtocol):
         """True when it will say no more."""
         return self._output.ended
 
+    def pause_writing(self) -> None:
+        """Let writers wait: it reads more slowly than we write."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Let writers go on."""
+        self._writable.set()
+
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """Take what came on stdout (1) or stderr (2)."""
-        (self._output if fd == 1 else self._errors).feed(data)
+        """Take what came on stdout (1) or stderr (2), as long as somebody reads it."""
+        inbox = self._output if fd == 1 else self._errors
+        inbox.feed(data)
+        pipe = self._pipe(fd)
+        if inbox.size > _HIGH_WATER and pipe is not None and pipe.is_reading():
+            pipe.pause_reading()
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         """Note the end of stdout or stderr."""
@@ -188,11 +218,22 @@ class LocalProcess(asyncio.SubprocessProtocol):
             self._output.end()
         elif fd == 2:
             self._errors.end()
+        else:
+            self._writable.set()
 
     def process_exited(self) -> None:
         """Note its end."""
         self._exited.set()
         self._release_slave()
+
+    def _pipe(self, fd: int) -> Any:
+        return self._transport.get_pipe_transport(fd) if self._transport else None
+
+    async def _read(self, inbox: Inbox, fd: int, limit: int) -> bytes:
+        data = await inbox.read(limit)
+        if inbox.size < _LOW_WATER and (pipe := self._pipe(fd)) is not None and not pipe.is_closing() and not pipe.is_reading():
+            pipe.resume_reading()
+        return data
 
     def _terminal_ready(self) -> None:
         assert self._master is not None

@@ -53,6 +53,9 @@ class Ssh:
 class SshConnection:
     """One authenticated connection."""
 
+    line_limit = 0
+    logs_in = True
+
     def __init__(self, client: asyncssh.SSHClientConnection, trust: _Trust) -> None:
         self.client = client
         self._trust = trust
@@ -62,6 +65,11 @@ class SshConnection:
     def lost(self) -> str | None:
         """Why it is gone, or None."""
         return self._trust.lost
+
+    @property
+    def native(self) -> object:
+        """AsyncSSH's connection."""
+        return self.client
 
     @property
     def server_key(self) -> str:
@@ -76,13 +84,18 @@ class SshConnection:
             options |= {"term_type": terminal.kind, "term_size": (terminal.columns, terminal.rows)}
         try:
             session = _Session(terminal is not None)
-            await self.client.create_session(lambda: session, command, **options)
+            words: Any = command.encode("utf-8", "surrogateescape")  # a path in it may be no text
+            await self.client.create_session(lambda: session, words, **options)
         except asyncssh.ChannelOpenError as error:
             reason = self.lost or f"the server opens no further session ({error.reason}); its MaxSessions may be reached"
             raise EndOfStream(reason) from error
         except (OSError, asyncssh.Error) as error:
             raise EndOfStream(self.lost or str(error)) from error
         return session
+
+    async def open_line(self) -> Channel:
+        """Refuse: it starts processes."""
+        raise EndOfStream("it has no lines")
 
     async def dial(self, address: str, port: int) -> Channel:
         """Open a byte stream from the host to ``address``."""

@@ -1,12 +1,13 @@
 """Every ``.robot`` file of the acceptance tests and of the product's suites, as an item of pytest.
 
-A suite runs on the demo lab. One with ``Metadata    Lab    network`` runs on the real servers of the tests instead
-and gets ``${ACCOUNT}`` and ``${PEER ACCOUNT}``, two logins of its hosts whose passwords the lab knows (empty unless the tests run
-as root).
+A suite runs on the demo lab. One with ``Metadata    Lab    lines`` runs on Telnet and serial peers of the tests, one
+with ``network`` on their SSH servers, where it gets ``${ACCOUNT}`` and ``${PEER ACCOUNT}``, two logins of its hosts whose
+passwords the lab knows (empty unless the tests run as root).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.peers import consoles
+from tests.peers.telnetd import PASSWORD, USER, login_program
 
 ROOT = Path(__file__).parents[2]
 SUITES = sorted([*ROOT.glob("tests/acceptance/**/*.robot"), *ROOT.glob("suites/**/*.robot")])
@@ -45,6 +49,8 @@ def test_suites_under_pabot(lab: str, request: pytest.FixtureRequest, tmp_path: 
 
 
 def _variables(lab: str, request: pytest.FixtureRequest, folder: Path) -> dict[str, str]:
+    if lab == "lines":
+        return {"LAB": str(_lines_lab(request, folder))}
     if lab != "network":
         return {"LAB": lab}
     network = request.getfixturevalue("network")
@@ -53,6 +59,26 @@ def _variables(lab: str, request: pytest.FixtureRequest, folder: Path) -> dict[s
         "LAB": str(network.write_lab(folder / "network.json")),
         **dict(zip(("ACCOUNT", "PEER ACCOUNT"), logins, strict=True)),
     }
+
+
+def _lines_lab(request: pytest.FixtureRequest, folder: Path) -> Path:
+    """Write a lab of a Telnet host behind a hop and a board that boots on a serial port."""
+    sshd, keys = request.getfixturevalue("sshd"), request.getfixturevalue("keys")
+    server = request.getfixturevalue("telnetd")("inetutils", login=login_program(folder, "bash --norc -i"))
+    environment = {"OTTO_PASSWORD": "board-word", "OTTO_COUNT_S": "3"}
+    board = request.getfixturevalue("serial_console")(consoles.boot, environment, on_open=True)
+    rack = {"transport": "telnet", "address": server.address, "port": server.port, "hop": "gateway", "user": USER}
+    serial = {"transport": "serial", "port": board.device}
+    hosts = {
+        "gateway": {"address": sshd.address, "port": sshd.port, "user": sshd.user, "identity_file": str(keys.identity_file)},
+        "rack": rack | {"password": PASSWORD},
+        "rack-wrong": rack | {"password": "no-good-word"},
+        "board": serial | {"profile": "busybox", "user": "root", "password": "board-word"},
+        "loader": serial | {"profile": "uboot"},
+    }
+    lab = folder / "lines.json"
+    lab.write_text(json.dumps({"hosts": hosts}))
+    return lab
 
 
 def _run(command: list[str], suites: list[Path], variables: dict[str, str], folder: Path) -> None:

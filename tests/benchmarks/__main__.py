@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import getpass
 import json
 import os
@@ -12,109 +11,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import asyncssh
 
 from OttoLibrary.contracts import HostFacts
 from OttoLibrary.host import Host
+from tests.benchmarks import files
+from tests.benchmarks.measure import ROUNDS, Measure, Otto, Row, compare, timed
 from tests.peers.keys import make_keys
 from tests.peers.sshd import Sshd
 
-Measure = Callable[[], Awaitable[list[float]]]
-_ROUNDS = 7
+GROUPS = ["commands", "files", "keywords"]
 _TURNS = 500
 _LINES = "seq 1 100000"
-
-
-@dataclass
-class Row:
-    """One line of the table; times in milliseconds. ``limit`` is a ratio, or milliseconds when ``absolute``."""
-
-    what: str
-    ours_ms: float
-    peer: str
-    peer_ms: float | None
-    limit: float | None
-    absolute: bool = False
-
-    @property
-    def missed(self) -> bool | None:
-        """Whether it is over its limit; None without one."""
-        if self.limit is None:
-            return None
-        return self.ours_ms / (1 if self.absolute else self.peer_ms or 1) > self.limit
-
-    def __str__(self) -> str:
-        ratio = self.ours_ms / self.peer_ms if self.peer_ms else None
-        verdict = "" if self.missed is None else ("missed" if self.missed else "met")
-        limit = "" if self.limit is None else (f"{self.limit:g} ms" if self.absolute else f"{self.limit:g}")
-        peer = "" if self.peer_ms is None else f"{self.peer_ms:.2f}"
-        shown = "" if ratio is None else f"{ratio:.2f}"
-        return f"| {self.what} | {self.ours_ms:.2f} | {self.peer} | {peer} | {shown} | {limit} | {verdict} |"
-
-
-class Otto:
-    """The peer otto-sh, in its own interpreter; what it complains about goes to ``log``."""
-
-    def __init__(self, python: str, sshd: Sshd, key: Path, log: Path) -> None:
-        script = Path(__file__).with_name("peer_otto.py")
-        command = [python, str(script), sshd.address, str(sshd.port), sshd.user, str(key)]
-        self._log = log
-        with log.open("wb") as errors:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
-
-    def measure(self, what: str, count: int, command: str = "true") -> Measure:
-        async def measured() -> list[float]:
-            return await asyncio.to_thread(self._ask, json.dumps({"what": what, "count": count, "command": command}))
-
-        return measured
-
-    def _ask(self, request: str) -> list[float]:
-        assert self._process.stdin
-        assert self._process.stdout
-        answer = ""
-        with contextlib.suppress(BrokenPipeError):
-            print(request, file=self._process.stdin, flush=True)
-            answer = self._process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"otto-sh failed at {request}. It said: {self._log.read_text(errors='replace')[-4000:]}")
-        seconds: list[float] = json.loads(answer)
-        return seconds
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-def timed(work: Callable[[], Awaitable[Any]], count: int, before: Callable[[], Awaitable[Any]] | None = None) -> Measure:
-    """Return a measurement of ``count`` turns, in seconds each; ``before`` comes before each and does not count."""
-
-    async def measured() -> list[float]:
-        seconds = []
-        for _ in range(count):
-            if before is not None:
-                await before()
-            began = time.perf_counter()
-            await work()
-            seconds.append(time.perf_counter() - began)
-        return seconds
-
-    return measured
-
-
-async def compare(what: str, ours: Measure, peer: str, theirs: Measure, limit: float | None) -> Row:
-    """Measure both in turns, after one turn that does not count."""
-    await ours(), await theirs()
-    mine: list[float] = []
-    other: list[float] = []
-    for _ in range(_ROUNDS):
-        mine += await ours()
-        other += await theirs()
-    return Row(what, statistics.median(mine) * 1000, peer, statistics.median(other) * 1000, limit)
 
 
 async def over_ssh(sshd: Sshd, key: Path, otto: Otto) -> list[Row]:
@@ -244,7 +154,7 @@ def importing() -> Row:
                 _robot(sys.executable, place, _EMPTY.format(setting="Library    OttoLibrary    lab=demo")),
                 _robot(sys.executable, place, _EMPTY.format(setting="")),
             )
-            for _ in range(_ROUNDS)
+            for _ in range(ROUNDS)
         ]
     added = statistics.median(mine - nothing for mine, nothing in pairs) * 1000
     return Row("importing the library, added to an empty suite", added, "", None, 80, absolute=True)
@@ -261,7 +171,8 @@ def _robot(python: str, place: Path, suite: str) -> float:
 
 
 def main() -> int:
-    """Print the table; return 1 when a limit is missed."""
+    """Print the table, of the groups that are named or of all; return 1 when a limit is missed."""
+    wanted, rows = sys.argv[1:] or GROUPS, list[Row]()
     python = os.environ.get("PEERS_PYTHON")
     if not python:
         print(
@@ -276,11 +187,16 @@ def main() -> int:
         with Sshd(keys, options=options) as sshd:
             otto = Otto(python, sshd, keys.identity_file, Path(folder) / "otto-sh.log")
             try:
-                rows = asyncio.run(over_ssh(sshd, keys.identity_file, otto))
+                if "commands" in wanted:
+                    rows += asyncio.run(over_ssh(sshd, keys.identity_file, otto))
+                if "files" in wanted:
+                    rows += asyncio.run(files.over_ssh(sshd, keys.identity_file, otto))
             finally:
                 otto.close()
-            rows.append(keywords(sshd, keys.identity_file, python))
-    rows.append(importing())
+            if "keywords" in wanted:
+                rows.append(keywords(sshd, keys.identity_file, python))
+    if "keywords" in wanted:
+        rows.append(importing())
     print("| measurement | ours, ms | peer | peer, ms | ratio | limit | verdict |\n|---|---|---|---|---|---|---|")
     print(*rows, sep="\n")
     return 1 if any(row.missed for row in rows) else 0

@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from otto.host import UnixHost  # type: ignore[import-not-found]
@@ -21,12 +22,13 @@ class Otto:
     def __init__(self, address: str, port: int, user: str, key: str) -> None:
         self._where = (address, port, user, key)
         self.warm = self._host(0)
+        self.moving: dict[str, Any] = {}
         self.many = [self._host(number) for number in range(50)]
 
-    def _host(self, number: int) -> Any:
+    def _host(self, number: int, **more: Any) -> Any:
         address, port, user, key = self._where
         options = SshOptions(port=port, client_keys=[key])
-        return UnixHost(address, [Cred(user)], name=f"h{number}", element=Element(f"h{number}"), ssh_options=options)
+        return UnixHost(address, [Cred(user)], name=f"h{number}", element=Element(f"h{number}"), ssh_options=options, **more)
 
     async def run(self, command: str) -> float:
         return await _seconds(command, [self.warm])
@@ -39,6 +41,30 @@ class Otto:
 
     async def many_warm(self, command: str) -> float:
         return await _seconds(command, self.many)
+
+    async def put_sftp(self, paths: str) -> float:
+        return await self._moved("sftp", "put", paths)
+
+    async def get_sftp(self, paths: str) -> float:
+        return await self._moved("sftp", "get", paths)
+
+    async def put_scp(self, paths: str) -> float:
+        return await self._moved("scp", "put", paths)
+
+    async def get_scp(self, paths: str) -> float:
+        return await self._moved("scp", "get", paths)
+
+    async def _moved(self, protocol: str, direction: str, paths: str) -> float:
+        if protocol not in self.moving:
+            self.moving[protocol] = self._host(50, transfer=protocol)
+            await self.moving[protocol].run("true")
+        source, folder = (Path(path) for path in json.loads(paths))
+        began = time.perf_counter()
+        result = await getattr(self.moving[protocol], direction)(source, folder, show_progress=False)
+        took = time.perf_counter() - began
+        if not result.is_ok:
+            raise RuntimeError(f"{direction} by {protocol} failed: {result}")
+        return took
 
     async def _fresh(self, command: str, hosts: list[Any]) -> float:
         try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from OttoLibrary.session import Session
+from tests.contract.sites import WAYS, Site, opened
 
 OpenLab = Callable[..., Session]
 
@@ -40,3 +42,13 @@ def open_lab(tmp_path: Path) -> Iterator[OpenLab]:
     yield opened
     for session in sessions:
         session.close()
+
+
+@pytest.fixture(params=WAYS, ids=lambda way: f"{way[1]}-{way[0]}".replace(" ", "-"))
+def site(request: pytest.FixtureRequest, open_lab: OpenLab, tmp_path: Path) -> Iterator[Site]:
+    """A host to move files to and from."""
+    way, via = request.param
+    with ExitStack() as ending:
+        found = opened(way, via, request, open_lab, tmp_path, ending)
+        yield found
+        found.session.close()

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,17 +15,20 @@ from OttoLibrary.contracts import CommandResult, Expected
 from OttoLibrary.errors import CommandError, UsageError, WaitTimeoutError
 from OttoLibrary.host import Host
 from OttoLibrary.session import Session
-from tests.peers import processes
+from tests.peers import consoles, processes
+from tests.peers.telnetd import PASSWORD, USER, login_program
 
 ANY = Expected(())
-WAYS = ("local", "sshd", "split", "delayed", "two hops", "sh", "busybox")
+PROCESSES = ("local", "sshd", "split", "delayed", "two hops", "sh", "busybox")
+LINES = ("telnet", "telnet busybox", "telnet hop", "telnet split", "telnet delayed", "telnet ash", "telnet dash", "serial")
+WAYS = (*PROCESSES, *LINES)
 
 
 class Box:
     """A host with plain calls."""
 
-    def __init__(self, session: Session, name: str) -> None:
-        self.session, self.host = session, session.host(name)
+    def __init__(self, session: Session, name: str, one_line: bool = False) -> None:
+        self.session, self.host, self.one_line = session, session.host(name), one_line
 
     def run(self, command: str, **options: Any) -> CommandResult:
         return self.session.run(self.host.run(command, **({"expected": ANY, "timeout_s": 20.0} | options)))
@@ -38,6 +42,8 @@ def box(request: pytest.FixtureRequest, open_lab: Any, keys: Any, tmp_path: Any)
     way = request.param
     if way == "local":
         return Box(open_lab(box={"transport": "local"}), "box")
+    if way in LINES:
+        return Box(open_lab(**_line_lab(way, request, tmp_path, keys)), "box", one_line=way == "serial")
     if way == "two hops":
         network = request.getfixturevalue("network")
         return Box(open_lab(network.write_lab(tmp_path / "network.json")), "dut1")
@@ -54,11 +60,36 @@ def box(request: pytest.FixtureRequest, open_lab: Any, keys: Any, tmp_path: Any)
     return Box(open_lab(box=host), "box")
 
 
+def _line_lab(way: str, request: pytest.FixtureRequest, folder: Path, keys: Any) -> dict[str, Any]:
+    if way == "serial":
+        console = request.getfixturevalue("serial_console")(consoles.shell)
+        return {"box": {"transport": "serial", "port": console.device, "profile": "busybox"}}
+    telnetd, login = request.getfixturevalue("telnetd"), {}
+    shell = {"telnet ash": f"env PATH={_only('busybox', folder)} sh -i", "telnet dash": "dash -i"}.get(way)
+    if shell is not None:
+        server = telnetd("inetutils" if way == "telnet dash" else "busybox", login=login_program(folder, shell))
+        login = {"user": USER, "password": PASSWORD}
+    else:
+        server = telnetd("busybox" if way == "telnet busybox" else "inetutils")
+        account = request.getfixturevalue("accounts").test
+        login = {"user": account.login, "password": account.password}
+    host = {"transport": "telnet", "address": server.address, "port": server.port, **login}
+    if way == "telnet hop":
+        sshd = request.getfixturevalue("sshd")
+        hop = {"address": sshd.address, "port": sshd.port, "user": sshd.user, "identity_file": str(keys.identity_file)}
+        return {"hop": hop, "box": host | {"hop": "hop"}}
+    if way in {"telnet split", "telnet delayed"}:
+        proxy = request.getfixturevalue("proxy")(server.address, server.port)
+        proxy.piece_bytes, proxy.delay_s = (1, 0.0) if way == "telnet split" else (65536, 0.01)
+        host["port"] = proxy.port
+    return {"box": host}
+
+
 def _only(way: str, folder: Any) -> str:
     """Return a PATH without bash: the host's shell is then dash, or busybox's."""
     place = folder / "bin"
     place.mkdir()
-    for name in ("sh", "sleep", "cat", "tr", "grep", "head", "readlink", "seq", "printf", "env", "stty"):
+    for name in ("sh", "sleep", "cat", "tr", "grep", "head", "dd", "readlink", "seq", "printf", "env", "stty"):
         (place / name).symlink_to(shutil.which("busybox" if way == "busybox" else name) or f"/bin/{name}")
     return str(place)
 
@@ -174,6 +205,10 @@ def test_a_command_that_ignores_signals_is_killed(box: Box) -> None:
 
 def test_run_once_is_apart_and_its_time_out_ends_it(box: Box) -> None:
     box.run("export SEEN=yes")
+    if box.one_line:
+        with pytest.raises(UsageError, match=r"has one line only, its serial console /dev/pts/\d+\. .* Use 'Run On Host'"):
+            box.call(lambda host: host.run_once("true"))
+        return
     result = box.call(lambda host: host.run_once("printf '[%s]' \"$SEEN\"; printf e >&2; exit 5", expected=ANY))
     assert (result.stdout, result.stderr, result.rc) == ("[]", "e", 5)
     mark = f"MARK={time.time_ns()}"

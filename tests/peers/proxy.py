@@ -25,6 +25,7 @@ class Proxy:
         self.delay_s = 0.0
         self.piece_bytes = 65536
         self.passed_bytes = 0
+        self._cut_at: int | None = None
         self.address = "127.0.0.1"
         self._target = (address, port)
         self._background = Background()
@@ -52,6 +53,10 @@ class Proxy:
     def cut(self) -> None:
         """Reset all connections; new ones are accepted."""
         self._background.run(self._reset_all())
+
+    def cut_after(self, count: int) -> None:
+        """Reset all connections once ``count`` more bytes were passed on."""
+        self._cut_at = self.passed_bytes + count
 
     def refuse(self) -> None:
         """Accept no new connections any more."""
@@ -100,6 +105,10 @@ class Proxy:
             while data:
                 await asyncio.sleep(self.delay_s)
                 await self._flowing.wait()
+                if self._cut_at is not None and self.passed_bytes + len(data) > self._cut_at:
+                    self._cut_at = None
+                    await self._reset_all()
+                    return
                 piece, data = data[: self.piece_bytes], data[self.piece_bytes :]
                 writer.write(piece)
                 self.passed_bytes += len(piece)

@@ -11,11 +11,18 @@ import subprocess
 import sys
 
 PACKAGES = {
-    "busybox": "busybox",
+    "busybox": "busybox-static",
+    "busybox telnetd": "busybox-static",  # the package busybox has no telnetd
     "hostname": "hostname",
     "ip": "iproute2",
+    "mount": "mount",
+    "nc.openbsd": "netcat-openbsd",
+    "nc.traditional": "netcat-traditional",
+    "ncat": "ncat",
     "ps": "procps",
+    "ser2net": "ser2net",
     "setpriv": "util-linux",
+    "setsid": "util-linux",
     "ssh": "openssh-client",
     "ssh-add": "openssh-client",
     "ssh-agent": "openssh-client",
@@ -23,15 +30,24 @@ PACKAGES = {
     "sshd": "openssh-server",
     "su": "util-linux",
     "sudo": "sudo",
+    "telnet": "inetutils-telnet",
+    "telnetd": "inetutils-telnetd",
+    "umount": "mount",
     "unshare": "util-linux",
     "useradd": "passwd",
+    "vsftpd": "vsftpd",
 }
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
 
 
 def find(program: str) -> str | None:
-    """Return the path of a program, also of one that only root has on its PATH."""
-    return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", ""), *_SYSTEM_FOLDERS]))
+    """Return the path of a program, also of one that only root has on its PATH; ``busybox telnetd`` asks for an applet too."""
+    name, _, applet = program.partition(" ")
+    path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *_SYSTEM_FOLDERS]))
+    if path is None or not applet:
+        return path
+    applets = subprocess.run([path, "--list"], capture_output=True, text=True, check=False).stdout.split()
+    return path if applet in applets else None
 
 
 def is_root() -> bool:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import ftplib
 import json
 import os
+import pty
+import select
 import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from ssl import _create_unverified_context
 
 import asyncssh
 import pytest
 
-from tests.peers import processes
+from tests.peers import consoles, processes
+from tests.peers import telnetd as telnetds
 from tests.peers.accounts import Accounts
+from tests.peers.disk import read_only_disk, small_disk
 from tests.peers.faulty_ssh import PASSWORD, USER, FaultySsh
+from tests.peers.ftp import Pyftpdlib
 from tests.peers.keys import Keys
+from tests.peers.netcat import KINDS, make_path
 from tests.peers.network import Network, _Namespaces
 from tests.peers.proxy import Proxy
 from tests.peers.requirements import find, install_command, is_root, require
@@ -295,6 +303,44 @@ def test_restart_changes_the_host_key(faulty_ssh: MakeFaulty) -> None:
         log_in(peer, known_hosts=known)
 
 
+def test_a_small_disk_is_full_at_once() -> None:
+    with small_disk(64) as folder:
+        (folder / "fits").write_bytes(bytes(32 << 10))
+        with pytest.raises(OSError, match="No space left on device"):
+            (folder / "too-much").write_bytes(bytes(64 << 10))
+    assert not folder.exists()
+
+
+def test_a_read_only_disk_can_be_read() -> None:
+    with read_only_disk("a.bin") as folder:
+        assert (folder / "a.bin").read_text() == "a.bin"
+        with pytest.raises(OSError, match="Read-only file system"):
+            (folder / "a.bin").write_text("b")
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("tls", ["no", "explicit"])
+def test_an_ftp_server_serves_and_ends(tls: str) -> None:
+    with Pyftpdlib("otto", "secret", tls=tls) as server:
+        client = ftplib.FTP_TLS(context=_create_unverified_context()) if tls != "no" else ftplib.FTP()
+        client.connect(server.address, server.port, timeout=5)
+        client.login("otto", "secret")
+        assert client.pwd() == "/"
+        client.close()
+    assert not server.folder.exists()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((server.address, server.port))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_path_has_one_kind_of_nc(kind: str, tmp_path: Path) -> None:
+    name, program = KINDS[kind]
+    path = make_path(tmp_path / "bin", kind)
+    words = f"for name in nc ncat netcat busybox {program}; do command -v $name; done; true"
+    said = subprocess.run(["sh", "-c", words], env={"PATH": path}, capture_output=True, text=True, check=True).stdout
+    assert set(said.split()) == {f"{path}/{name}"}
+
+
 def test_missing_program_skips_or_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     assert install_command(["sshd", "ip"]) == "apt-get install --yes iproute2 openssh-server"
     monkeypatch.delenv("OTTO_PEERS", raising=False)
@@ -304,3 +350,48 @@ def test_missing_program_skips_or_fails(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(pytest.fail.Exception, match="no-such-program is missing"):
         require("no-such-program")
     require("sh", *(["root"] if is_root() else []))
+
+
+@pytest.mark.parametrize("kind", telnetds.KINDS)
+def test_telnet_server_asks_for_the_login_and_is_dropped(
+    telnetd: Callable[..., telnetds.Telnetd], kind: str, tmp_path: Path
+) -> None:
+    require("telnet")
+    server = telnetd(kind, login=telnetds.login_program(tmp_path, "cat"))
+    here, there = pty.openpty()
+    with subprocess.Popen(["telnet", server.address, str(server.port)], stdin=there, stdout=there, stderr=there) as client:
+        os.close(there)
+
+        def said_until(what: bytes) -> None:
+            said = b""
+            while what not in said:
+                assert select.select([here], [], [], 5)[0], said
+                said += os.read(here, 4096)
+
+        try:
+            said_until(b"box login: ")
+            os.write(here, f"{telnetds.USER}\n".encode())
+            said_until(b"Password: ")
+            os.write(here, f"{telnetds.PASSWORD}\n".encode())
+            said_until(b"Welcome.")
+            server.drop_sessions()
+            said_until(b"closed")
+            client.wait(5)
+        finally:
+            client.kill()
+            os.close(here)
+    server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((server.address, server.port), timeout=1)
+
+
+def test_serial_console_is_a_port_with_a_program_behind_it(serial_console: Callable[..., consoles.SerialConsole]) -> None:
+    console = serial_console(consoles.boot, {"OTTO_LOADER": "no"}, on_open=True)
+    port = os.open(console.device, os.O_RDWR | os.O_NOCTTY)
+    try:
+        said = b""
+        while b"box login: " not in said:
+            said += os.read(port, 4096)
+        assert b"Starting dropbear" in said
+    finally:
+        os.close(port)

@@ -16,8 +16,8 @@ OTHERS = [
     *("BuiltIn", "Collections", "DateTime", "Dialogs", "Easter", "OperatingSystem", "Process"),
     *("Screenshot", "String", "Telnet", "XML", "SSHLibrary"),
 ]
-# The one keyword that needs a fifth word.
-LONGER = {"Wait Until Host Is Up"}
+# The keywords that need a fifth word.
+LONGER = {"Wait Until Host Is Up", "Host File Should Not Exist"}
 EXAMPLE = re.compile(r"\bExamples?\b|```\s*robotframework|\*\*\* Test Cases \*\*\*|^\| ", re.MULTILINE)
 
 

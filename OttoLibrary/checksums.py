@@ -1,0 +1,78 @@
+"""Checksums of files on this machine, made beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+_ANY = ("cksum", "md5sum", "sha256sum", "openssl", "shasum")
+_AT_ONCE = 1000
+_SHA256 = ("openssl", "sha256sum", "shasum")
+
+
+def tools(kind: str) -> str:
+    """Return the tools that make a checksum of this kind, ``cksum`` or ``sha256``, the cheapest first; nothing for ``no``."""
+    if kind == "no":
+        return ""
+    # Python has no POSIX cksum; the one of this machine is used, and if it has none, no host is asked for one.
+    usable = _SHA256 if kind == "sha256" else _ANY[0 if shutil.which("cksum") else 1 :]
+    return " ".join(usable)
+
+
+async def checksum(file: Path, tool: str) -> str:
+    """Return what ``tool`` says of a file; nothing without a tool."""
+    if not tool:
+        return ""
+    if tool == "cksum":
+        return await _posix(file)
+    return await asyncio.to_thread(_digest, file, "md5" if tool == "md5sum" else "sha256")
+
+
+async def checksums(folder: Path, names: Sequence[str], tool: str) -> dict[str, str]:
+    """Return what ``tool`` says of many files in a folder, by name."""
+    if tool != "cksum":
+        return {name: await checksum(folder / name, tool) for name in names}
+    plain = [name for name in names if is_plain(name)]
+    found = {name: await _posix(folder / name) for name in names if not is_plain(name)}
+    for first in range(0, len(plain), _AT_ONCE):
+        some = plain[first : first + _AT_ONCE]
+        said = await _output(["cksum", *(f"./{name}" for name in some)], cwd=folder)
+        found |= parsed(said)
+    return found
+
+
+def parsed(said: str) -> dict[str, str]:
+    """Return checksums by name from the lines of any of the tools, of which each ends with ``./name``."""
+    lines = (line.partition("./") for line in said.split("\n") if "./" in line)
+    return {name: words.split()[0] for words, _, name in lines if words.split()}
+
+
+def is_plain(name: str) -> bool:
+    """Return True when the tools print a name as it is, on one line."""
+    return "\n" not in name and "\\" not in name
+
+
+def _digest(file: Path, algorithm: str) -> str:
+    with file.open("rb") as source:
+        return hashlib.file_digest(source, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+
+
+async def _posix(file: Path) -> str:
+    with file.open("rb") as source:
+        return (await _output(["cksum"], stdin=source)).split()[0]
+
+
+async def _output(command: list[str], stdin: BinaryIO | int = asyncio.subprocess.DEVNULL, cwd: Path | None = None) -> str:
+    process = await asyncio.create_subprocess_exec(*command, stdin=stdin, stdout=asyncio.subprocess.PIPE, cwd=cwd)
+    try:
+        said, _ = await process.communicate()
+    except asyncio.CancelledError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        raise
+    return said.decode("utf-8", "surrogateescape")

@@ -1,0 +1,537 @@
+"""Files to and from a host: the promises that hold for every protocol.
+
+A protocol (``transfers/``) moves bytes; here is all the rest: which one serves, where a file goes, its temporary name, its
+checksum, mode and time, and what is left when something fails, which is nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import stat
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from OttoLibrary import checksums, registry
+from OttoLibrary.contracts import (
+    Answer,
+    Channel,
+    Connection,
+    EndOfStream,
+    FileResult,
+    HostFacts,
+    Job,
+    Process,
+    Progress,
+    Transfer,
+    TransferResult,
+)
+from OttoLibrary.deadline import Deadline
+from OttoLibrary.errors import TransferError, UsageError, WaitTimeoutError
+from OttoLibrary.host import Host
+from OttoLibrary.steward import Found, IdleShells, Place, RefusedError, Steward
+from OttoLibrary.text import decode
+from OttoLibrary.units import size_text
+
+_NEWS_S = 0.1
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How a transfer is to be done.
+
+    Attributes:
+        via: The protocol; empty for the host's own or the best that it offers.
+        parents: Make folders that are missing.
+        mode: Permission bits in place of the source's.
+        verify: ``auto``, ``sha256`` or ``no``.
+        resume: Go on where an earlier try was cut, and leave what arrived when this one is.
+        skip_same: Move only what differs.
+        links: ``follow`` symbolic links, or ``keep`` them as links.
+        timeout_s: Seconds for all of it, or None: then it may take its time while bytes move.
+    """
+
+    via: str = ""
+    parents: bool = False
+    mode: int | None = None
+    verify: str = "auto"
+    resume: bool = False
+    skip_same: bool = False
+    links: str = "follow"
+    timeout_s: float | None = None
+
+
+PLAIN = Wishes()
+
+
+class Files:
+    """The files of one host.
+
+    Args:
+        host: The host; an attribute too.
+        progress: Told how far each file is, now and then.
+    """
+
+    def __init__(self, host: Host, progress: Callable[[Progress], None] = lambda news: None) -> None:
+        self.host = host
+        self.progress = progress
+        self.shells = IdleShells()
+
+    async def put(self, sources: Sequence[Path], target: str, wishes: Wishes = PLAIN) -> TransferResult:
+        """Copy files of this machine to the host.
+
+        Args:
+            sources: The files.
+            target: A folder (it ends with ``/`` or exists) in which they keep their names, or the new name of a single one.
+            wishes: How.
+
+        Raises:
+            TransferError: One did not arrive whole; then its target is as it was.
+            WaitTimeoutError: The time was over.
+        """
+        if len(sources) > 1 and not target.endswith("/"):
+            target += "/"
+        async with self.work("Put", f"{_names(sources)} → {target}", wishes) as work:
+            for source in sources:
+                work.files.append(await self.put_one(work, source, target, wishes))
+        return work.result()
+
+    async def get(self, source: str, target: str, wishes: Wishes = PLAIN) -> TransferResult:
+        """Copy files of the host to this machine.
+
+        Args:
+            source: A path, or a pattern with ``*``, ``?`` and ``[...]``.
+            target: A folder (it ends with ``/`` or exists) in which they keep their names, or the new name of a single one.
+            wishes: How.
+
+        Raises:
+            TransferError: One did not arrive whole; then its target is as it was.
+            WaitTimeoutError: The time was over.
+        """
+        async with self.work("Get", f"{source} → {target}", wishes) as work:
+            for path in await self._expanded(work, source):
+                work.files.append(await self.get_one(work, path, local_place(path, target, wishes), wishes))
+        return work.result()
+
+    # -- looking and tidying up
+
+    async def matching(self, pattern: str) -> list[str]:
+        """Return the paths that a pattern matches, possibly none."""
+        async with self._single(f"did not look for '{pattern}'") as steward:
+            return await steward.expand(pattern)
+
+    async def checksum(self, path: str) -> str:
+        """Return the SHA-256 of a file."""
+        async with self._single(f"made no checksum of '{path}'") as steward:
+            return await steward.digest(path)
+
+    async def listing(self, path: str, pattern: str) -> list[str]:
+        """Return the names in a folder that match a pattern, sorted; a folder's ends with ``/``."""
+        async with self._single(f"did not list '{path}'") as steward:
+            names = await steward.names(path)
+        return sorted(name for name in names if fnmatchcase(name.rstrip("/"), pattern))
+
+    async def read(self, path: str, encoding: str) -> str:
+        """Return the text of a file."""
+        with tempfile.TemporaryDirectory(prefix="otto-read-") as folder:
+            content = Path(folder, "content")
+            async with self.work("Read", path, PLAIN) as work:
+                result = await self.get_one(work, path, content, PLAIN)
+                work.files.append(replace(result, target=""))
+            data = content.read_bytes()
+        return decode(data) if codecs.lookup(encoding).name == "utf-8" else data.decode(encoding)
+
+    async def write(self, path: str, data: bytes, mode: int) -> None:
+        """Write a file, in place of what was there."""
+        wishes = Wishes(mode=mode)
+        with tempfile.TemporaryDirectory(prefix="otto-write-") as folder:
+            content = Path(folder, path.rpartition("/")[2] or "content")
+            content.write_bytes(data)
+            async with self.work("Write", path, wishes) as work:
+                result = await self.put_one(work, content, path, wishes)
+                work.files.append(replace(result, source=""))
+
+    async def remove(self, pattern: str) -> None:
+        """Remove the files that a pattern matches."""
+        async with self._single(f"did not remove '{pattern}'") as steward:
+            for path in await steward.expand(pattern):
+                await steward.remove(path)
+
+    async def make_folder(self, path: str) -> None:
+        """Make a folder, and those above it."""
+        async with self._single(f"did not make the folder '{path}'") as steward:
+            await steward.make_folder(path)
+
+    @contextlib.asynccontextmanager
+    async def _single(self, what: str) -> AsyncIterator[Steward]:
+        """Give a steward for steps without bytes."""
+        site = await self._site()
+        moved = Moved(lambda news: None, "", 0)
+        async with _attempt(self.host, what, moved, site.patience_s), Steward(site, self.shells) as steward:
+            yield steward
+
+    # -- one file
+
+    async def put_one(self, work: Work, source: Path, target: str, wishes: Wishes) -> FileResult:
+        """Copy one file to the host."""
+        if wishes.links == "keep" and source.is_symlink():
+            return await self._put_link(work, source, target, wishes)
+        facts = _local_facts(source, work)
+        moved = Moved(self.progress, f"{source.name} → {self.host.name}", facts.st_size)
+        name = _temporary_name(source.name, facts.st_size, int(facts.st_mtime), wishes)
+        tools = checksums.tools(work.verify(wishes))
+        what = f"did not take '{source}' as '{target}'"
+        async with work.attempt(what, moved), Steward(work.site, self.shells) as steward:
+            place = await steward.place(
+                target, source.name, name, facts.st_size, parents=wishes.parents, with_tools=tools, resume=wishes.resume
+            )
+            summing = asyncio.create_task(checksums.checksum(source, place.tool))
+            try:
+                if wishes.skip_same and await _is_there(steward, place, facts, summing):
+                    return FileResult(str(source), place.path, facts.st_size, 0, await summing, skipped=True)
+                start = place.present if work.transfer.resumes else 0
+                moved.begin(start)
+                try:
+                    await work.transfer.put(work.site, Job(source, place.temporary, facts.st_size, start, moved.add))
+                except OSError as error:
+                    raise OSError(_told(error) + await steward.room(place.temporary)) from error
+                mode, mtime = stat.S_IMODE(facts.st_mode), int(facts.st_mtime)
+                notes = await steward.keep(place, await summing, facts.st_size, wishes.mode, mode, mtime)
+                return FileResult(str(source), place.path, facts.st_size, moved.count, await summing, notes=tuple(notes))
+            finally:
+                summing.cancel()
+
+    async def _put_link(self, work: Work, source: Path, target: str, wishes: Wishes) -> FileResult:
+        name = f".otto-{secrets.token_hex(6)}.part"
+        moved = Moved(self.progress, source.name, 0)
+        what = f"did not take the link '{source}' as '{target}'"
+        async with work.attempt(what, moved), Steward(work.site, self.shells) as steward:
+            place = await steward.place(target, source.name, name, 0, parents=wishes.parents, with_tools="", resume=False)
+            await steward.link(place, str(source.readlink()))
+        return FileResult(str(source), place.path, 0, 0)
+
+    async def get_one(self, work: Work, source: str, target: Path, wishes: Wishes) -> FileResult:
+        """Copy one file of the host to this machine."""
+        moved = Moved(self.progress, f"{self.host.name} → {target.name}", 0)
+        async with work.attempt(f"did not give '{source}' as '{target}'", moved), Steward(work.site, self.shells) as steward:
+            if wishes.links == "keep" and (points_to := await steward.points_to(source)):
+                _keep_link(points_to, target)
+                return FileResult(source, str(target), 0, 0)
+            name = f".otto-{secrets.token_hex(6)}"
+            found, tool = await steward.look(source, name, checksums.tools(work.verify(wishes)))
+            moved.size = found.size
+            if wishes.skip_same and await _is_here(steward, found, tool, target):
+                return FileResult(source, str(target), found.size, 0, skipped=True)
+            part = target.with_name(_temporary_name(target.name, found.size, found.mtime, wishes))
+            try:
+                start = _begin_part(part, found.size, wishes.resume and work.transfer.resumes)
+                moved.begin(start)
+                # The host makes its checksum while the bytes are on their way.
+                if tool:
+                    await steward.begin_checksum(found.path, tool, found.size)
+                await work.transfer.get(work.site, Job(part, found.path, found.size, start, moved.add))
+                checksum = await self._checked(steward, part, found, tool)
+                _keep_part(part, target, found, wishes.mode)
+            except RefusedError:
+                part.unlink(missing_ok=True)
+                raise
+            finally:
+                if not wishes.resume:
+                    part.unlink(missing_ok=True)
+        return FileResult(source, str(target), found.size, moved.count, checksum)
+
+    async def _checked(self, steward: Steward, part: Path, found: Found, tool: str) -> str:
+        if part.stat().st_size != found.size:
+            raise RefusedError(f"{part.stat().st_size} of {found.size} bytes arrived")
+        if not tool:
+            return ""
+        there, here = await steward.checksum(), await checksums.checksum(part, tool)
+        if there != here:
+            raise RefusedError(f"the {tool} checksum is {there or 'unknown, for it became shorter'} there and {here} here")
+        return here
+
+    async def _expanded(self, work: Work, pattern: str) -> list[str]:
+        async with (
+            work.attempt(f"did not give '{pattern}'", Moved(self.progress, pattern, 0)),
+            Steward(work.site, self.shells) as steward,
+        ):
+            found = await steward.expand(pattern)
+            if not found and re.search(r"[*?\[]", pattern):
+                raise RefusedError("no file there matches it")
+        return found or [pattern]
+
+    # -- the whole
+
+    async def _site(self) -> _HostSite:
+        host, deadline = self.host, await self.host.deadline(None)
+        facts, connection = await host.link.facts(), await host.link.open(deadline)
+        return _HostSite(host, facts, connection, deadline.seconds, parallel=await host.parallel(deadline))
+
+    @contextlib.asynccontextmanager
+    async def work(self, title: str, text: str, wishes: Wishes) -> AsyncIterator[Work]:
+        """Begin a call: choose the protocol, bound the time, and record what became of the files."""
+        began = time.monotonic()
+        host = self.host
+        site = await self._site()
+        name = wishes.via or site.facts.transfer or _best(site, host)
+        work = Work(host, site, name, registry.load("transfer", name), began)
+        _check(wishes, work, host)
+        bound = Deadline(wishes.timeout_s) if wishes.timeout_s is not None else None
+        try:
+            async with asyncio.timeout(bound.remaining_s if bound else None):
+                yield work
+        except TimeoutError as error:
+            if bound is None or not bound.expired:
+                raise
+            what = f"did not finish '{text}'"
+            raise WaitTimeoutError(host.name, host.path, what, bound.seconds, advice="Nothing unfinished is left.") from error
+        finally:
+            host.note_transfer(title, f"{text} ({work.protocol})", began, work.files)
+
+
+@dataclass
+class Work:
+    """One call on its way."""
+
+    host: Host
+    site: _HostSite
+    protocol: str
+    transfer: Transfer
+    began: float
+
+    def __post_init__(self) -> None:
+        self.files: list[FileResult] = []
+
+    def verify(self, wishes: Wishes) -> str:
+        """Return the kind of checksum: ``cksum``, ``sha256`` or ``no``."""
+        return str(self.transfer.checksum) if wishes.verify == "auto" else wishes.verify
+
+    def result(self) -> TransferResult:
+        """Return what was done."""
+        return TransferResult(self.host.name, self.protocol, tuple(self.files), time.monotonic() - self.began)
+
+    def attempt(self, what: str, moved: Moved) -> contextlib.AbstractAsyncContextManager[None]:
+        """Turn whatever ends the work into a TransferError, whose sentence says ``what`` did not happen."""
+        return _attempt(self.host, what, moved, self.site.patience_s, self.protocol)
+
+
+@contextlib.asynccontextmanager
+async def _attempt(host: Host, what: str, moved: Moved, patience_s: float, protocol: str = "") -> AsyncIterator[None]:
+    """Turn whatever ends the work on one file into a TransferError; one that does not move for too long is ended."""
+
+    def failure(cause: str) -> TransferError:
+        if moved.size and moved.count:
+            cause += f", after {size_text(moved.start + moved.count)} of {size_text(moved.size)}"
+        cause = cause.removesuffix(".")
+        return TransferError(host.name, host.path, what, cause, sent_bytes=moved.count, expected_bytes=moved.size)
+
+    try:
+        async with moved.watched(patience_s):
+            yield
+    except RefusedError as error:
+        raise failure(str(error)) from error
+    except _StalledError as error:
+        raise failure(f"no byte moved for {patience_s:g} seconds") from error
+    except EndOfStream as error:
+        raise failure(f"the connection broke ({error})") from error
+    except UsageError as error:
+        raise UsageError(f"Host '{host.name}' cannot use '{protocol}': {error}.") from error
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise failure(_told(error)) from error
+    finally:
+        moved.end()
+
+
+class _HostSite:
+    """``contracts.Site`` over a host."""
+
+    def __init__(self, host: Host, facts: HostFacts, connection: Connection, patience_s: float, *, parallel: bool) -> None:
+        self.host = host
+        self.facts, self.connection, self.patience_s = facts, connection, patience_s
+        self.parallel = parallel
+        self.user = host.account.user if host.account else ""
+
+    async def run(self, script: str) -> Answer:
+        return await self.host.answer_of(script, Deadline(self.patience_s))
+
+    async def execute(self, script: str) -> Process:
+        return await self.host.execute(script, Deadline(self.patience_s))
+
+    async def dial(self, port: int) -> Channel:
+        address = self.facts.address or "127.0.0.1"
+        deadline = Deadline(self.facts.connect_timeout)
+        if self.host.hop is not None:
+            connection = await self.host.hop.link.open(deadline)
+        else:
+            connection = await registry.load("transport", "local").connect(self.facts, self.host.path, None, deadline)
+        async with deadline.timeout():
+            return await connection.dial(address, port)
+
+
+class _StalledError(Exception):
+    """No byte moved for too long."""
+
+
+class Moved:
+    """Counts the bytes of one file, tells of them now and then, and notices when there are none."""
+
+    def __init__(self, progress: Callable[[Progress], None], label: str, size: int) -> None:
+        self.size, self.start, self.count = size, 0, 0
+        self._progress, self._label = progress, label
+        self._told = time.monotonic()
+        self._bound: asyncio.Timeout | None = None
+        self._patience_s = 0.0
+
+    def begin(self, start: int) -> None:
+        """Note how many bytes were there before."""
+        self.start = start
+
+    def add(self, count: int) -> None:
+        """Count bytes that were moved."""
+        self.count += count
+        now = time.monotonic()
+        if now - self._told < _NEWS_S:
+            return
+        self._told = now
+        self.stir()
+        self._progress(Progress(self._label, self.start + self.count, self.size))
+
+    def stir(self) -> None:
+        """Note that there is progress, though no byte has moved."""
+        if self._bound is not None:
+            self._bound.reschedule(asyncio.get_running_loop().time() + self._patience_s)
+
+    def end(self) -> None:
+        """Tell that it is over."""
+        self._progress(Progress(self._label, self.start + self.count, self.size, ended=True))
+
+    @contextlib.asynccontextmanager
+    async def watched(self, patience_s: float) -> AsyncIterator[None]:
+        """Raise _StalledError when nothing moves for so long."""
+        self._patience_s = patience_s
+        try:
+            async with asyncio.timeout(patience_s) as self._bound:
+                yield
+        except TimeoutError as error:
+            if self._bound is not None and self._bound.expired():
+                raise _StalledError from error
+            raise
+
+
+def _best(site: _HostSite, host: Host) -> str:
+    """Return the best protocol for a host that names none."""
+    if site.facts.transport == "local":
+        return "console" if host.account else "local"
+    return "sftp" if site.connection.native is not None and host.account is None else "console"
+
+
+def _check(wishes: Wishes, work: Work, host: Host) -> None:
+    for name, value, known in (
+        ("verify", wishes.verify, ("auto", "sha256", "no")),
+        ("links", wishes.links, ("follow", "keep")),
+    ):
+        if value not in known:
+            raise UsageError(f"{name}={value} is not known. Use one of: {', '.join(known)}.")
+    if wishes.resume and not work.transfer.resumes:
+        raise UsageError(f"A cut transfer by {work.protocol} cannot be continued. Use via=sftp or via=nc, or leave resume away.")
+    if host.account is not None and work.protocol in {"sftp", "scp", "ftp", "local"}:
+        raise UsageError(
+            f"{work.protocol} works as the login user, and host '{host.name}' is user '{host.account.user}' now. "
+            "Use via=console, or switch back first."
+        )
+
+
+def _local_facts(source: Path, work: Work) -> os.stat_result:
+    """Return the facts of a file to send; raise TransferError when it is none, or may not be read."""
+    cause = ""
+    try:
+        facts = source.stat()
+        if stat.S_ISREG(facts.st_mode):
+            source.open("rb").close()
+            return facts
+        cause = "it is a directory; use 'Put Directory To Host'" if stat.S_ISDIR(facts.st_mode) else "it is no regular file"
+    except OSError as error:
+        cause = error.strerror or str(error)
+    what = f"was sent nothing, for '{source}' cannot be read here"
+    raise TransferError(work.host.name, work.host.path, what, cause)
+
+
+def local_place(source: str, target: str, wishes: Wishes) -> Path:
+    """Return where a file of the host goes on this machine."""
+    place = Path(target).expanduser()
+    if target.endswith("/") or place.is_dir():
+        place /= source.rstrip("/").rpartition("/")[2]
+    if not place.parent.is_dir():
+        if not wishes.parents:
+            raise UsageError(f"The folder '{place.parent}' does not exist here. Make it, or use parents=yes.")
+        place.parent.mkdir(parents=True, exist_ok=True)
+    if place.is_dir():
+        raise UsageError(f"'{place}' is a directory here, and cannot be replaced by a file.")
+    return Path(os.path.realpath(place)) if place.is_symlink() and wishes.links == "follow" else place
+
+
+def _temporary_name(name: str, size: int, mtime: int, wishes: Wishes) -> str:
+    """Return a name that no one else has; one to be resumed is the same for the same state of the same file."""
+    identity = hashlib.sha256(f"{name}\0{size}\0{mtime}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return f".otto-{identity if wishes.resume else secrets.token_hex(6)}.part"
+
+
+def _begin_part(part: Path, size: int, resume: bool) -> int:
+    """Make the local temporary file; return how much of it is there already."""
+    present = part.stat().st_size if resume and part.exists() else 0
+    if present and present <= size:
+        return present
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    return 0
+
+
+def _keep_part(part: Path, target: Path, found: Found, mode: int | None) -> None:
+    part.chmod(found.mode if mode is None else mode)
+    os.utime(part, (found.mtime, found.mtime))
+    part.replace(target)
+
+
+def _keep_link(points_to: str, target: Path) -> None:
+    part = target.with_name(f".otto-{secrets.token_hex(6)}.part")
+    part.symlink_to(points_to)
+    part.replace(target)
+
+
+async def _is_there(steward: Steward, place: Place, facts: os.stat_result, summing: asyncio.Task[str]) -> bool:
+    old = place.old
+    if old is None or old.size != facts.st_size:
+        return False
+    if not place.tool:
+        return old.mtime == int(facts.st_mtime)
+    await steward.begin_checksum(place.path, place.tool, old.size)
+    return await steward.checksum() == await summing
+
+
+async def _is_here(steward: Steward, found: Found, tool: str, target: Path) -> bool:
+    if not target.is_file() or target.stat().st_size != found.size:
+        return False
+    if not tool:
+        return int(target.stat().st_mtime) == found.mtime
+    await steward.begin_checksum(found.path, tool, found.size)
+    return await steward.checksum() == await checksums.checksum(target, tool)
+
+
+def _names(sources: Sequence[Path]) -> str:
+    return str(sources[0]) if len(sources) == 1 else f"{len(sources)} files"
+
+
+def _told(error: OSError) -> str:
+    if error.strerror:
+        return f"{error.strerror} ('{error.filename}')" if error.filename else error.strerror
+    return str(error)

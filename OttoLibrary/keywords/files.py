@@ -1,0 +1,508 @@
+"""Keywords that move files and look at those of a host."""
+
+from __future__ import annotations
+
+import glob
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from robot.api.deco import keyword
+
+from OttoLibrary.contracts import TransferResult
+from OttoLibrary.errors import HostError, LabError, OttoError, UsageError
+from OttoLibrary.fanout import each
+from OttoLibrary.files import Wishes
+from OttoLibrary.keywords.component import Component, dotted
+from OttoLibrary.text import plural
+
+Verify = Literal["auto", "sha256", "no"]
+Links = Literal["follow", "keep"]
+
+
+class FileKeywords(Component):
+    """Put, get, copy, compare and tidy up."""
+
+    @keyword(tags=["File"])
+    def put_file_to_host(
+        self,
+        host: str,
+        source: str,
+        target: str,
+        *,
+        via: str = "",
+        parents: bool = False,
+        mode: str | None = None,
+        verify: Verify = "auto",
+        resume: bool = False,
+        skip_same: bool = False,
+        links: Links = "follow",
+        timeout: timedelta | None = None,
+    ) -> TransferResult:
+        """Copies files of this machine to a host: whole, verified, or not at all.
+
+        Args:
+            host: Name of the host.
+            source: The file, or a pattern with `*`, `?`, `[...]` and `**`.
+            target: A folder (it ends with `/` or exists), where files keep their names, or the new name of a single file. A
+                relative one starts where the host's shells start, `~/` is the home there.
+            via: How: `sftp`, `scp`, `ftp`, `nc`, `console` or `local`; by default the lab's `transfer` or the best there is.
+            parents: Make the folder when it is missing.
+            mode: File mode, such as `0755`; by default the one of the source.
+            verify: `auto` compares a checksum on both sides, by the cheapest tool the way needs; `sha256` insists; `no` compares
+                the size alone.
+            resume: Go on where an earlier try was cut (`sftp`, `nc`, `console`, `local`), and leave what arrived for the next.
+            skip_same: Send nothing when the target is the same already.
+            links: `follow` symbolic links, or `keep` them as links.
+            timeout: How long all of it may take; by default as long as bytes move (they may pause for the host's time-out).
+
+        Returns:
+            The result: `files` (each with `source`, `target`, `size_bytes`, `sent_bytes`, `checksum`, `skipped`), and of all
+            `target` (of the first), `size_bytes`, `sent_bytes`, `duration_s`, `protocol`, `host`.
+
+        Raises:
+            TransferError: It did not arrive whole. The old file is as it was, and nothing unfinished is left.
+            WaitTimeoutError: The time was over; the same holds.
+            UsageError: No such file here, or the host does not offer `via`.
+
+        Data goes to a temporary name beside the target, which is renamed when all is right. Mode and modification time are kept.
+
+        ```robotframework
+        Create File    ${TEMPDIR}/fw.bin    version 3
+        ${sent}=    Put File To Host    dut1    ${TEMPDIR}/fw.bin    build/    parents=yes
+        Should Be Equal As Integers    ${sent.size_bytes}    9
+        ```
+        """
+        wishes = self._wishes(via, parents, mode, verify, resume, skip_same, links, timeout)
+        return self.call(self.session.files(host).put(_local_files(source), target, wishes))
+
+    @keyword(tags=["File"])
+    def get_file_from_host(
+        self,
+        host: str,
+        source: str,
+        target: str = "./",
+        *,
+        via: str = "",
+        parents: bool = False,
+        mode: str | None = None,
+        verify: Verify = "auto",
+        resume: bool = False,
+        skip_same: bool = False,
+        links: Links = "follow",
+        timeout: timedelta | None = None,
+    ) -> TransferResult:
+        r"""Copies files of a host to this machine: whole, verified, or not at all.
+
+        Args:
+            host: Name of the host.
+            source: The file, or a pattern with `*`, `?` and `[...]`; a file whose name is just that wins.
+            target: A folder (it ends with `/` or exists), where files keep their names, or the new name of a single file; by
+                default the current folder.
+            via: As for `Put File To Host`.
+            parents: Make the folder when it is missing.
+            mode: File mode, such as `0600`; by default the one of the source.
+            verify: As for `Put File To Host`.
+            resume: As for `Put File To Host`.
+            skip_same: Fetch nothing when the target is the same already.
+            links: `follow` symbolic links, or `keep` them as links.
+            timeout: As for `Put File To Host`.
+
+        Returns:
+            The result, as of `Put File To Host`.
+
+        Raises:
+            TransferError, WaitTimeoutError, UsageError: As of `Put File To Host`.
+
+        A file that grows meanwhile, as a log does, is fetched as long as it was at the start.
+
+        ```robotframework
+        Write Host File    dut1    boot.log    ready\n
+        ${got}=    Get File From Host    dut1    *.log    ${TEMPDIR}/
+        Should Contain    ${got.files[0].target}    boot.log
+        ```
+        """
+        wishes = self._wishes(via, parents, mode, verify, resume, skip_same, links, timeout)
+        return self.call(self.session.files(host).get(source, target, wishes))
+
+    @keyword(tags=["File"])
+    def put_directory_to_host(
+        self,
+        host: str,
+        source: str,
+        target: str,
+        *,
+        via: str = "",
+        parents: bool = False,
+        verify: Verify = "auto",
+        skip_same: bool = False,
+        links: Links = "keep",
+        timeout: timedelta | None = None,
+    ) -> TransferResult:
+        """Copies a folder of this machine, with all that is in it, to a host.
+
+        Args:
+            host: Name of the host.
+            source: The folder.
+            target: A folder that exists or ends with `/`, where it keeps its name, or the new name. A folder that is there
+                already is added to: files of the same name are replaced, others stay.
+            via: As for `Put File To Host`.
+            parents: Make the folder above when it is missing.
+            verify: As for `Put File To Host`; each file is checked.
+            skip_same: Send only files that differ from those there.
+            links: `keep` symbolic links as links, or `follow` them.
+            timeout: As for `Put File To Host`.
+
+        Returns:
+            The result, as of `Put File To Host`, with one entry of `files` for each.
+
+        Raises:
+            TransferError, WaitTimeoutError, UsageError: As of `Put File To Host`. Nothing is put in place before all has
+                arrived and was checked.
+
+        Many small files go as one stream. Empty folders, modes and modification times are kept.
+
+        ```robotframework
+        Create File    ${TEMPDIR}/web/css/page.css    body {}
+        Put Directory To Host    dut1    ${TEMPDIR}/web    www
+        Host File Should Exist    dut1    www/css/page.css
+        ```
+        """
+        wishes = self._wishes(via, parents, None, verify, resume=False, skip_same=skip_same, links=links, timeout=timeout)
+        return self.call(self.session.folders(host).put(Path(source).expanduser(), target, wishes))
+
+    @keyword(tags=["File"])
+    def get_directory_from_host(
+        self,
+        host: str,
+        source: str,
+        target: str = "./",
+        *,
+        via: str = "",
+        parents: bool = False,
+        verify: Verify = "auto",
+        skip_same: bool = False,
+        links: Links = "keep",
+        timeout: timedelta | None = None,
+    ) -> TransferResult:
+        """Copies a folder of a host, with all that is in it, to this machine.
+
+        Args:
+            host: Name of the host.
+            source: The folder there.
+            target: A folder that exists or ends with `/`, where it keeps its name, or the new name; by default the current
+                folder. A folder that is there already is added to.
+            via: As for `Put File To Host`.
+            parents: Make the folder above when it is missing.
+            verify: As for `Put File To Host`; each file is checked.
+            skip_same: Fetch only files that differ from those here.
+            links: `keep` symbolic links as links, or `follow` them.
+            timeout: As for `Put File To Host`.
+
+        Returns:
+            The result, as of `Put Directory To Host`.
+
+        Raises:
+            TransferError, WaitTimeoutError, UsageError: As of `Put Directory To Host`.
+
+        ```robotframework
+        Create Host Directory    dut1    logs/today
+        Write Host File    dut1    logs/boot.log    ready
+        Get Directory From Host    dut1    logs    ${TEMPDIR}/logs-of-dut1
+        ```
+        """
+        wishes = self._wishes(via, parents, None, verify, resume=False, skip_same=skip_same, links=links, timeout=timeout)
+        return self.call(self.session.folders(host).get(source, target, wishes))
+
+    @keyword(tags=["File"])
+    def copy_file_between_hosts(
+        self,
+        source_host: str,
+        source: str,
+        target_host: str,
+        target: str,
+        *,
+        via: str = "",
+        parents: bool = False,
+        mode: str | None = None,
+        verify: Verify = "auto",
+        timeout: timedelta | None = None,
+    ) -> TransferResult:
+        """Copies files from host to host; the two need not see each other.
+
+        Args:
+            source_host: Name of the host that has them.
+            source: The file there, or a pattern.
+            target_host: Name of the host that gets them.
+            target: A folder there, or the new name of a single file.
+            via: How, on both ways; by default what is best for each host.
+            parents: Make the folder when it is missing.
+            mode: File mode; by default the one of the source.
+            verify: As for `Put File To Host`.
+            timeout: How long each of the two ways may take.
+
+        Returns:
+            The result of the second way, as of `Put File To Host`.
+
+        Raises:
+            TransferError, WaitTimeoutError, UsageError: As of `Put File To Host`.
+
+        ```robotframework
+        Write Host File    dut1    report.txt    all well
+        Copy File Between Hosts    dut1    report.txt    dut2    from-dut1.txt
+        Host File Should Exist    dut2    from-dut1.txt
+        ```
+        """
+        wishes = self._wishes(via, parents, mode, verify, resume=False, skip_same=False, links="follow", timeout=timeout)
+        with tempfile.TemporaryDirectory(prefix="otto-copy-") as folder:
+            fetched = self.call(self.session.files(source_host).get(source, f"{folder}/", wishes))
+            files = [Path(file.target) for file in fetched.files]
+            return self.call(self.session.files(target_host).put(files, target, wishes))
+
+    @keyword(tags=["File"])
+    def put_file_to_hosts(
+        self,
+        hosts: str,
+        source: str,
+        target: str,
+        *,
+        limit: int = 10,
+        via: str = "",
+        parents: bool = False,
+        mode: str | None = None,
+        verify: Verify = "auto",
+        skip_same: bool = False,
+        timeout: timedelta | None = None,
+    ) -> dict[str, Any]:
+        """Copies files of this machine to many hosts at once and logs one table.
+
+        Args:
+            hosts: Which hosts: a selection as of `Get Hosts`, such as `tag:dut`.
+            source: The file, or a pattern.
+            target: A folder on each, or the new name of a single file.
+            limit: How many hosts at the same time.
+            via: As for `Put File To Host`.
+            parents: Make the folder when it is missing.
+            mode: File mode; by default the one of the source.
+            verify: As for `Put File To Host`.
+            skip_same: Send nothing where the target is the same already.
+            timeout: How long it may take for each host.
+
+        Returns:
+            A dictionary of host name to result.
+
+        Raises:
+            HostError: It failed for at least one host; all were tried, and the message names each.
+
+        ```robotframework
+        Create File    ${TEMPDIR}/fw.bin    version 3
+        &{sent}=    Put File To Hosts    tag:dut    ${TEMPDIR}/fw.bin    fw.bin
+        Should Be Equal    ${sent.dut2.protocol}    sftp
+        ```
+        """
+        names = self.session.lab.select(hosts)
+        if not names:
+            raise UsageError(f"No host of the lab is selected by '{hosts}'. 'Get Hosts' tells what a selection gives.")
+        wishes = self._wishes(via, parents, mode, verify, resume=False, skip_same=skip_same, links="follow", timeout=timeout)
+        files = _local_files(source)
+
+        async def put(name: str) -> TransferResult:
+            return await self.session.files(name).put(files, target, wishes)
+
+        found = self.call(each(names, put, limit, (HostError, LabError)), publish=False)
+        self.session.take_records()
+        from OttoLibrary.report import put_table
+
+        self.log_html(put_table(source, target, [(name, self.session.host(name).path, found[name]) for name in names]))
+        failures = [outcome for outcome in found.values() if isinstance(outcome, OttoError)]
+        if failures:
+            listed = "\n".join(str(error) for error in failures)
+            raise HostError(f"'{source}' did not reach {len(failures)} of {plural(len(names), 'host')}:\n{listed}")
+        return dotted(found)
+
+    # -- looking
+
+    @keyword(tags=["File"])
+    def host_file_should_exist(self, host: str, path: str) -> None:
+        """Fails unless a file or folder is on the host.
+
+        Args:
+            host: Name of the host.
+            path: Its path, or a pattern that must match something.
+
+        ```robotframework
+        Host File Should Exist    dut1    /etc/passwd
+        ```
+        """
+        if not self.call(self.session.files(host).matching(path)):
+            raise HostError(f"Host '{host}' has no '{path}'.", host=host)
+
+    @keyword(tags=["File"])
+    def host_file_should_not_exist(self, host: str, path: str) -> None:
+        """Fails when a file or folder is on the host.
+
+        Args:
+            host: Name of the host.
+            path: Its path, or a pattern that may not match anything.
+
+        ```robotframework
+        Host File Should Not Exist    dut1    core.*
+        ```
+        """
+        found = self.call(self.session.files(host).matching(path))
+        if found:
+            listed = "', '".join(found[:5])
+            raise HostError(f"Host '{host}' has '{listed}', which should not exist.", host=host)
+
+    @keyword(tags=["File", "Getter"])
+    def get_host_file_checksum(self, host: str, path: str) -> str:
+        """Returns the SHA-256 of a file on the host, made there.
+
+        Args:
+            host: Name of the host.
+            path: The file.
+
+        Returns:
+            64 hexadecimal digits, as `sha256sum` prints them.
+
+        ```robotframework
+        Write Host File    dut1    empty    ${EMPTY}
+        ${sum}=    Get Host File Checksum    dut1    empty
+        Should Start With    ${sum}    e3b0c44298fc1c14
+        ```
+        """
+        return self.call(self.session.files(host).checksum(path))
+
+    @keyword(tags=["File", "Getter"])
+    def list_host_directory(self, host: str, path: str = ".", pattern: str = "*") -> list[str]:
+        """Returns the names in a folder of the host, sorted.
+
+        Args:
+            host: Name of the host.
+            path: The folder; by default the one where the host's shells start.
+            pattern: Only names that match it; `*` stands for all, hidden ones too.
+
+        Returns:
+            The names; a folder's ends with `/`.
+
+        ```robotframework
+        Create Host Directory    dut1    results/run1
+        ${names}=    List Host Directory    dut1    results
+        Should Be Equal    ${names}    ${{['run1/']}}
+        ```
+        """
+        return self.call(self.session.files(host).listing(path, pattern))
+
+    @keyword(tags=["File", "Getter"])
+    def read_host_file(self, host: str, path: str, *, encoding: str = "UTF-8") -> str:
+        r"""Returns the text of a file on the host.
+
+        Args:
+            host: Name of the host.
+            path: The file; one in /proc or /sys works too.
+            encoding: Its encoding.
+
+        Returns:
+            The text; with UTF-8, bytes that are none show as `\xNN`.
+
+        ```robotframework
+        ${text}=    Read Host File    dut1    /proc/sys/kernel/ostype
+        Should Be Equal    ${text}    Linux\n
+        ```
+        """
+        return self.call(self.session.files(host).read(path, encoding))
+
+    # -- changing
+
+    @keyword(tags=["File"])
+    def write_host_file(self, host: str, path: str, content: str, *, mode: str = "0644", encoding: str = "UTF-8") -> None:
+        r"""Writes text into a file on the host, in place of what was there.
+
+        Args:
+            host: Name of the host.
+            path: The file; its folder must exist.
+            content: The text, written as it is.
+            mode: File mode.
+            encoding: How to encode the text.
+
+        Raises:
+            TransferError: It did not arrive whole; the old file is as it was.
+
+        ```robotframework
+        Write Host File    dut1    settings.ini    speed=fast\n
+        ```
+        """
+        self.call(self.session.files(host).write(path, content.encode(encoding), _mode(mode) or 0o644))
+
+    @keyword(tags=["File"])
+    def remove_host_file(self, host: str, path: str) -> None:
+        """Removes files of the host; none is fine too.
+
+        Args:
+            host: Name of the host.
+            path: The file, or a pattern with `*`, `?` and `[...]`.
+
+        Raises:
+            TransferError: It is a folder, or could not be removed.
+
+        ```robotframework
+        Remove Host File    dut1    core.*
+        ```
+        """
+        self.call(self.session.files(host).remove(path))
+
+    @keyword(tags=["File"])
+    def create_host_directory(self, host: str, path: str) -> None:
+        """Makes a folder on the host, and those above it; one that exists is fine.
+
+        Args:
+            host: Name of the host.
+            path: The folder.
+
+        Raises:
+            TransferError: It could not be made.
+
+        ```robotframework
+        Create Host Directory    dut1    results/today
+        ```
+        """
+        self.call(self.session.files(host).make_folder(path))
+
+    def _wishes(
+        self,
+        via: str,
+        parents: bool,
+        mode: str | None,
+        verify: str,
+        resume: bool,
+        skip_same: bool,
+        links: str,
+        timeout: timedelta | None,
+    ) -> Wishes:
+        seconds = timeout.total_seconds() if timeout is not None else None
+        return Wishes(via, parents, _mode(mode), verify, resume, skip_same, links, seconds)
+
+
+def _mode(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o7777:
+        raise UsageError(f"mode={text} is no file mode. Write octal digits such as 0644 or 755.")
+    return mode
+
+
+def _local_files(pattern: str) -> list[Path]:
+    """Return the files of this machine that a pattern matches; a file whose name is just that wins."""
+    whole = Path(pattern).expanduser()
+    if whole.exists() or whole.is_symlink() or not glob.has_magic(pattern):
+        return [whole]
+    found = [Path(name) for name in sorted(glob.glob(str(whole), recursive=True))]  # noqa: PTH207 - absolute ones too
+    files = [path for path in found if not path.is_dir()]
+    if not files:
+        raise UsageError(f"No file here matches '{pattern}'{', only folders' if found else ''}.")
+    return files

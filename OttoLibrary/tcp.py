@@ -1,0 +1,84 @@
+"""A TCP connection of this machine as a byte stream."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from OttoLibrary.contracts import Channel, EndOfStream
+
+_UNANSWERED = 3
+_SEGMENT = 1460
+
+
+async def dial(address: str, port: int, keepalive_s: float | None = None) -> Channel:
+    """Open a TCP connection; raise OSError.
+
+    Args:
+        address: Where to.
+        port: Where to.
+        keepalive_s: Ask a silent peer this often; three unanswered questions end the connection.
+    """
+    reader, writer = await asyncio.open_connection(address, port)
+    own: socket.socket = writer.get_extra_info("socket")
+    own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # What comes as urgent data stays in its place.
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+    if keepalive_s:
+        _watch(own, keepalive_s)
+    return TcpChannel(reader, writer)
+
+
+def _watch(own: socket.socket, keepalive_s: float) -> None:
+    seconds = max(1, round(keepalive_s))
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    own.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+    own.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, seconds)
+    own.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _UNANSWERED)
+    # Keepalive asks only while nothing of ours is on its way; this counts when something is.
+    own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * keepalive_s * (_UNANSWERED + 1)))
+
+
+class TcpChannel:
+    """The channel of a TCP connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._socket: socket.socket = writer.get_extra_info("socket")
+
+    @property
+    def closed(self) -> bool:
+        """True after ``close``."""
+        return self._writer.is_closing()
+
+    async def read(self, limit: int) -> bytes:
+        """Return what came."""
+        try:
+            data = await self._reader.read(limit)
+            if len(data) < _SEGMENT and not self._writer.is_closing():
+                # A server with Nagle's algorithm on waits for our acknowledgement, which the kernel likes to hold back 40 ms.
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        except OSError as error:
+            raise EndOfStream(str(error)) from error
+        if not data:
+            raise EndOfStream
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Send ``data``."""
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except OSError as error:
+            raise EndOfStream(str(error)) from error
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Do nothing: there is no terminal."""
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+
+    def describe(self) -> str:
+        """Return ``tcp``."""
+        return "tcp"

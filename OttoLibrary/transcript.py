@@ -1,0 +1,103 @@
+"""What a console said, with time stamps, in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from OttoLibrary.contracts import Channel
+from OttoLibrary.text import incremental_decoder
+
+# A line without an end is written so far at this length.
+_LONG = 4096
+
+
+class Transcript:
+    """A file that takes what one console says, line by line.
+
+    Args:
+        folder: Where the file goes; it is made when there is something to write.
+        host: Name of the host; the file is ``console-HOST.log``.
+        mask: Hides secrets.
+    """
+
+    def __init__(self, folder: Path, host: str, mask: Callable[[str], str]) -> None:
+        self.path = folder / "console-{}.log".format(re.sub(r"[^\w.-]+", "_", host))
+        self._mask = mask
+        self._decoder = incremental_decoder()
+        self._line, self._began = "", ""
+
+    def note(self, what: str) -> None:
+        """Write a line of our own, such as that the port was opened."""
+        self._finish()
+        self._write([f"{_now()} -- {what}"])
+
+    def add(self, data: bytes) -> None:
+        """Take what the console said."""
+        lines = []
+        *ended, rest = self._decoder.decode(data).replace("\r", "").split("\n")
+        for piece in ended:
+            lines.append(f"{self._began or _now()} {self._line}{piece}")
+            self._line = self._began = ""
+        if rest:
+            self._began = self._began or _now()
+            self._line += rest
+        if len(self._line) > _LONG:
+            lines.append(f"{self._began} {self._line}")
+            self._line = self._began = ""
+        if lines:
+            self._write(lines)
+
+    def _finish(self) -> None:
+        if self._line:
+            self._write([f"{self._began} {self._line}"])
+            self._line = self._began = ""
+
+    def _write(self, lines: list[str]) -> None:
+        # A full disk must not stop the console.
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
+                file.writelines(f"{self._mask(line)}\n" for line in lines)
+
+
+class Recorded:
+    """A channel whose words go into a transcript too."""
+
+    def __init__(self, channel: Channel, transcript: Transcript) -> None:
+        self._channel, self._transcript = channel, transcript
+
+    @property
+    def closed(self) -> bool:
+        """True after the end."""
+        return self._channel.closed
+
+    async def read(self, limit: int) -> bytes:
+        """Return what came."""
+        data = await self._channel.read(limit)
+        self._transcript.add(data)
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Send ``data``."""
+        await self._channel.write(data)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Tell the size."""
+        await self._channel.resize(columns, rows)
+
+    async def close(self) -> None:
+        """Close it and end the transcript."""
+        self._transcript.note("closed")
+        await self._channel.close()
+
+    def describe(self) -> str:
+        """Return what it is."""
+        return self._channel.describe()
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(sep=" ", timespec="milliseconds")

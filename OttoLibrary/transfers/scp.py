@@ -1,0 +1,68 @@
+"""SCP through AsyncSSH: the protocol of OpenSSH's ``scp -O``, for hosts whose server has no SFTP."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from pathlib import Path
+
+import asyncssh
+
+from OttoLibrary.contracts import EndOfStream, Job, Site
+from OttoLibrary.errors import UsageError
+
+_BLOCK = 1 << 20
+
+
+class Scp:
+    """The transfer ``scp``."""
+
+    checksum = "cksum"
+    resumes = False
+
+    async def put(self, site: Site, job: Job) -> None:
+        """Send the file."""
+        client = _client(site)
+        with tempfile.TemporaryDirectory(prefix="otto-scp-") as folder:
+            # The protocol tells the name too, and has no way to write a newline or a backslash in it.
+            plain = Path(folder, "file")
+            plain.symlink_to(job.local.absolute())
+            await _copy(site, bytes(plain), (client, _quoted(job.remote)), job)
+
+    async def get(self, site: Site, job: Job) -> None:
+        """Fetch the file."""
+        # The same on the host: there the shell opens the file, and scp sees a name without surprises.
+        await _copy(site, (_client(site), b"/dev/fd/3 3<" + _quoted(job.remote)), bytes(job.local), job)
+
+
+def _client(site: Site) -> asyncssh.SSHClientConnection:
+    connection = site.connection.native
+    if not isinstance(connection, asyncssh.SSHClientConnection):
+        raise UsageError("scp needs an SSH host")
+    return connection
+
+
+def _quoted(path: str) -> bytes:
+    """Return the path for the remote shell, which reads the command line of the scp there."""
+    return shlex.quote(path).encode("utf-8", "surrogateescape")
+
+
+async def _copy(site: Site, source: object, target: object, job: Job) -> None:
+    before = 0
+
+    def moved(_source: bytes, _target: bytes, copied: int, _total: int) -> None:
+        nonlocal before
+        job.moved(copied - before)
+        before = copied
+
+    try:
+        await asyncssh.scp(source, target, block_size=_BLOCK, progress_handler=moved)  # type: ignore[arg-type]
+    except (asyncssh.ConnectionLost, BrokenPipeError) as error:
+        raise EndOfStream(site.connection.lost or str(error)) from error
+    except asyncssh.ChannelOpenError as error:
+        raise UsageError(f"its SSH server opens no session for scp ({error.reason})") from error
+    except (asyncssh.Error, OSError) as error:
+        reason = getattr(error, "reason", None) or str(error)
+        if "scp: not found" in reason or "command not found" in reason:
+            raise UsageError("it has no scp program; use another 'via'") from error
+        raise OSError(reason.removeprefix("scp: ")) from error

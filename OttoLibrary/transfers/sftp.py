@@ -1,0 +1,103 @@
+"""SFTP through AsyncSSH (draft-ietf-secsh-filexfer-02, version 3)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from weakref import WeakKeyDictionary
+
+import asyncssh
+
+from OttoLibrary.contracts import EndOfStream, Job, Site
+from OttoLibrary.errors import UsageError
+
+# OpenSSH's sftp-server ends on requests of 256 KiB and more.
+_BLOCK = 255 << 10
+# Blocks on their way at once: 4 MiB are enough for a gigabit at 30 ms.
+_LANES = 16
+_clients: WeakKeyDictionary[asyncssh.SSHClientConnection, asyncssh.SFTPClient] = WeakKeyDictionary()
+
+
+class Sftp:
+    """The transfer ``sftp``."""
+
+    checksum = "cksum"
+    resumes = True
+
+    async def put(self, site: Site, job: Job) -> None:
+        """Write blocks side by side."""
+        client = await _client(site)
+        source = os.open(job.local, os.O_RDONLY)
+        try:
+            async with _foreign(site), client.open(os.fsencode(job.remote), "r+b", block_size=0) as target:
+
+                async def move(at: int, count: int) -> None:
+                    await target.write(os.pread(source, count, at), at)
+
+                await _in_lanes(job, move)
+        finally:
+            os.close(source)
+
+    async def get(self, site: Site, job: Job) -> None:
+        """Read blocks side by side."""
+        client = await _client(site)
+        target = os.open(job.local, os.O_WRONLY)
+        try:
+            async with _foreign(site), client.open(os.fsencode(job.remote), "rb", block_size=0) as source:
+
+                async def move(at: int, count: int) -> None:
+                    while count:
+                        data: bytes = await source.read(count, at)
+                        if not data:
+                            raise OSError(f"the file ends at byte {at} of {job.size}")
+                        os.pwrite(target, data, at)
+                        at, count = at + len(data), count - len(data)
+
+                await _in_lanes(job, move)
+        finally:
+            os.close(target)
+
+
+async def _client(site: Site) -> asyncssh.SFTPClient:
+    connection = site.connection.native
+    if not isinstance(connection, asyncssh.SSHClientConnection):
+        raise UsageError("sftp needs an SSH host")
+    if connection not in _clients:
+        try:
+            _clients[connection] = await connection.start_sftp_client()
+        except asyncssh.ChannelOpenError as error:
+            raise UsageError(f"its SSH server opens no SFTP session ({error.reason})") from error
+        except (asyncssh.Error, OSError) as error:
+            raise UsageError(f"its SSH server offers no SFTP ({error})") from error
+    return _clients[connection]
+
+
+@asynccontextmanager
+async def _foreign(site: Site) -> AsyncIterator[None]:
+    """Translate AsyncSSH's errors; a session that is gone is opened anew by the next transfer."""
+    try:
+        yield
+    except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as error:
+        _clients.pop(site.connection.native, None)  # type: ignore[call-overload]
+        raise EndOfStream(site.connection.lost or f"the SFTP session ended ({error.reason})") from error
+    except asyncssh.Error as error:
+        raise OSError(error.reason) from error
+
+
+async def _in_lanes(job: Job, move: Callable[[int, int], Awaitable[None]]) -> None:
+    blocks = iter(range(job.start, job.size, _BLOCK))
+
+    async def lane() -> None:
+        for at in blocks:
+            count = min(_BLOCK, job.size - at)
+            await move(at, count)
+            job.moved(count)
+
+    try:
+        async with asyncio.TaskGroup() as lanes:
+            for _ in range(_LANES):
+                lanes.create_task(lane())
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
