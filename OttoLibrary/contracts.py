@@ -331,6 +331,31 @@ class Site(Protocol):
 
 
 @dataclass(frozen=True)
+class Wishes:
+    """How a transfer is to be done.
+
+    Attributes:
+        via: The protocol; empty for the host's own or the best that it offers.
+        parents: Make folders that are missing.
+        mode: Permission bits in place of the source's.
+        verify: ``auto``, ``sha256`` or ``no``.
+        resume: Go on where an earlier try was cut, and leave what arrived when this one is.
+        skip_same: Move only what differs.
+        links: ``follow`` symbolic links, or ``keep`` them as links.
+        timeout_s: Seconds for all of it, or None: then it may take its time while bytes move.
+    """
+
+    via: str = ""
+    parents: bool = False
+    mode: int | None = None
+    verify: str = "auto"
+    resume: bool = False
+    skip_same: bool = False
+    links: str = "follow"
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
 class Job:
     """The bytes of one file on their way.
 

@@ -17,7 +17,7 @@ import stat
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from OttoLibrary.contracts import (
     Progress,
     Transfer,
     TransferResult,
+    Wishes,
 )
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import TransferError, UsageError, WaitTimeoutError
@@ -45,31 +46,6 @@ from OttoLibrary.units import size_text
 _NEWS_S = 0.1
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """How a transfer is to be done.
-
-    Attributes:
-        via: The protocol; empty for the host's own or the best that it offers.
-        parents: Make folders that are missing.
-        mode: Permission bits in place of the source's.
-        verify: ``auto``, ``sha256`` or ``no``.
-        resume: Go on where an earlier try was cut, and leave what arrived when this one is.
-        skip_same: Move only what differs.
-        links: ``follow`` symbolic links, or ``keep`` them as links.
-        timeout_s: Seconds for all of it, or None: then it may take its time while bytes move.
-    """
-
-    via: str = ""
-    parents: bool = False
-    mode: int | None = None
-    verify: str = "auto"
-    resume: bool = False
-    skip_same: bool = False
-    links: str = "follow"
-    timeout_s: float | None = None
-
-
 PLAIN = Wishes()
 
 
@@ -78,12 +54,22 @@ class Files:
 
     Args:
         host: The host; an attribute too.
-        progress: Told how far each file is, now and then.
+        progress: Told how far each file is, now and then; an attribute too.
+        patience_s: Returns how many seconds a transfer may stand still, or None for the host's time-out.
+
+    Attributes:
+        shells: Those of its stewards.
     """
 
-    def __init__(self, host: Host, progress: Callable[[Progress], None] = lambda news: None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        progress: Callable[[Progress], None] = lambda news: None,
+        patience_s: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self.host = host
         self.progress = progress
+        self._patience_s = patience_s
         self.shells = IdleShells()
 
     async def put(self, sources: Sequence[Path], target: str, wishes: Wishes = PLAIN) -> TransferResult:
@@ -272,7 +258,7 @@ class Files:
     # -- the whole
 
     async def _site(self) -> _HostSite:
-        host, deadline = self.host, await self.host.deadline(None)
+        host, deadline = self.host, await self.host.deadline(self._patience_s())
         facts, connection = await host.link.facts(), await host.link.open(deadline)
         return _HostSite(host, facts, connection, deadline.seconds, parallel=await host.parallel(deadline))
 
@@ -307,9 +293,7 @@ class Work:
     protocol: str
     transfer: Transfer
     began: float
-
-    def __post_init__(self) -> None:
-        self.files: list[FileResult] = []
+    files: list[FileResult] = field(default_factory=list)
 
     def verify(self, wishes: Wishes) -> str:
         """Return the kind of checksum: ``cksum``, ``sha256`` or ``no``."""

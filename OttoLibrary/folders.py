@@ -13,9 +13,9 @@ from pathlib import Path
 
 from OttoLibrary import trees
 from OttoLibrary.checksums import checksums, tools
-from OttoLibrary.contracts import EndOfStream, FileResult, Job, Process, TransferResult
+from OttoLibrary.contracts import EndOfStream, FileResult, Job, Process, TransferResult, Wishes
 from OttoLibrary.errors import UsageError
-from OttoLibrary.files import Files, Moved, Wishes, Work, local_place
+from OttoLibrary.files import Files, Moved, Work, local_place
 from OttoLibrary.steward import FolderPlace, RefusedError, Steward
 from OttoLibrary.text import decode
 from OttoLibrary.trees import Entry, TreeError, Unpacker

@@ -38,17 +38,15 @@ from OttoLibrary.contracts import (
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostError, LoginError, NotOpenError, UsageError, WaitTimeoutError, subject
 from OttoLibrary.launch import Account, LoginRefusedError
-from OttoLibrary.line import Line
-from OttoLibrary.lineshell import LineProcess, LineShell, NoTerminalControlError
+from OttoLibrary.lines import Lines, Seat
+from OttoLibrary.lineshell import LineProcess, LineShell
 from OttoLibrary.link import Link
-from OttoLibrary.login import LoginRefusedError as LineLoginRefusedError
-from OttoLibrary.login import Prompts, log_in
 from OttoLibrary.profiles import POSIX
 from OttoLibrary.promptshell import PromptShell
 from OttoLibrary.shell import CommandShell, Outcome
 from OttoLibrary.stream import Bell, Stream
 from OttoLibrary.text import Secret, decode, reveal
-from OttoLibrary.transcript import Recorded, Transcript
+from OttoLibrary.transcript import Transcript
 
 # sshd allows 10 sessions a connection by default; shell, console and the stopping of commands need the rest.
 _ONCE_AT_A_TIME = 6
@@ -56,9 +54,6 @@ _STATE = """pwd
 (unset OTTO_COMMAND TERM SHLVL PWD OLDPWD SUDO_COMMAND; [ -z "$BASH_VERSION" ] || set -o posix; export -p) 2>/dev/null"""
 # A background command ends with us, however we end: when its standard input closes, a watcher hangs up its process group.
 _LIFELINE = "exec 3<&0 </dev/null; (read -r line <&3; kill -s HUP -- -$$) >/dev/null 2>&1 & exec 3<&-"
-# How long a console may be quiet before somebody presses Enter.
-_KNOCK_S = 1.5
-_RESCUE_S = 5.0
 _BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
@@ -66,11 +61,11 @@ _BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 class _Pair:
     """A named shell: a command shell and a console, each opened on first use; one caller at a time.
 
-    On a host with lines both are on one line, and ``turn`` is the turn of both.
+    On a host with lines both are on the line of ``seat``, and ``turn`` is the turn of both.
     """
 
-    command: CommandShell | LineShell | PromptShell | None = None
-    line: Line | None = None
+    command: CommandShell | None = None
+    seat: Seat = field(default_factory=Seat)
     console: Console | None = None
     launched: launch.Launched | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -78,16 +73,15 @@ class _Pair:
     cwd: str | None = None
 
     async def close(self) -> None:
-        command, console, launched, line = self.command, self.console, self.launched, self.line
-        self.command = self.console = self.launched = self.line = None
+        command, console, launched = self.command, self.console, self.launched
+        self.command = self.console = self.launched = None
         if command is not None:
             await command.close()
         if console is not None:
             await console.close()
         if launched is not None:
             await launched.close()
-        if line is not None:
-            await line.close()
+        await self.seat.close()
 
 
 class Host:
@@ -114,9 +108,9 @@ class Host:
         self.name, self.path, self.hop = name, path, hop
         self._chronicle = Chronicle(name, path, journal)
         self.link: Link = Link(name, path, load_facts, hop.link if hop else None, self._on_lost, self._on_open)
-        self._transcript = transcript
         self._account: Account | None = None
         self._pairs: dict[str, _Pair] = {"": _Pair()}
+        self._lines = Lines(self._chronicle, self.link, self._pairs[""].seat, transcript)
         self._once_slots = asyncio.Semaphore(_ONCE_AT_A_TIME)
 
     async def deadline(self, timeout_s: float | None) -> Deadline:
@@ -131,7 +125,7 @@ class Host:
     async def _on_open(self, connection: Connection) -> None:
         """Listen to the first line from its first moment on: a wire says nothing twice, and a lost login is noticed."""
         if connection.line_limit:
-            await self._line(self._pairs[""], connection)
+            await self._lines.line(self._pairs[""].seat, connection)
 
     async def _on_lost(self, reason: str) -> None:
         self._chronicle.news.append(f"The connection was lost ({reason}); this is a new one, with new shells.")
@@ -189,7 +183,10 @@ class Host:
         """Return the command shell, a new one when there is none that lives."""
         connection = await self.link.open(deadline)
         if connection.line_limit:
-            return await self._line_shell(pair, connection, deadline)
+            return await self._lines.shell(pair.seat, connection, deadline)
+        return await self._process_shell(pair, connection, deadline)
+
+    async def _process_shell(self, pair: _Pair, connection: Connection, deadline: Deadline) -> CommandShell:
         if pair.command is not None and not pair.command.ended:
             return pair.command
         if pair.command is not None:
@@ -210,117 +207,6 @@ class Host:
             ) from error
         pair.command, pair.cwd = shell, None
         return shell
-
-    # -- lines
-
-    async def _line(self, pair: _Pair, connection: Connection) -> Line:
-        """Return the line of a shell, a new one when there is none that lives."""
-        if pair.line is not None and pair.line.ended is None:
-            return pair.line
-        await pair.close()
-        if connection.line_limit == 1 and pair is not self._pairs[""]:
-            raise UsageError(
-                f"Host '{self.name}' has one line only, its {connection.describe()}. Extra shells, 'Run Once On Host' and "
-                "'Start On Host' need one of their own. Use 'Run On Host', which starts background jobs there too: 'command &'."
-            )
-        facts = await self.link.facts()
-        try:
-            channel = await connection.open_line()
-        except EndOfStream as error:
-            raise self._chronicle.loss(error) from error
-        transcript = self._transcript(self.name) if connection.line_limit == 1 else None
-        if transcript is not None:
-            transcript.note(f"{connection.describe()} is open")
-            channel = Recorded(channel, transcript)
-        pair.line = Line(channel, Prompts(facts.console), None if connection.logs_in else self._greet)
-        return pair.line
-
-    async def _greet(self, line: Line) -> None:
-        """Log in where a login is asked for; what waits for a command already is fine."""
-        facts = await self.link.facts()
-        try:
-            await log_in(line.more, line.write, line.prompts, facts.user, facts.password, knock_s=_KNOCK_S)
-        except LineLoginRefusedError as error:
-            raise LoginError(self.name, self.path, f"user '{facts.user or ''}': {error}") from error
-
-    async def _line_shell(self, pair: _Pair, connection: Connection, deadline: Deadline) -> LineShell | PromptShell:
-        if isinstance(pair.command, LineShell | PromptShell) and not pair.command.ended:
-            return pair.command
-        if pair.command is not None and pair.line is not None:
-            if connection.logs_in:
-                await pair.close()
-            else:
-                pair.line.leave()
-        line = await self._line(pair, connection)
-        facts = await self.link.facts()
-        try:
-            async with deadline.timeout():
-                pair.command = await self._begun(line, connection, launch.prelude(facts.environment, facts.cwd, pair.cwd))
-        except TimeoutError as error:
-            said = line.console.text
-            raise WaitTimeoutError(self.name, self.path, "did not show its prompt", deadline.seconds, last_output=said) from error
-        except EndOfStream as error:
-            raise self._chronicle.loss(error, (line.console.text.encode(), b"")) from error
-        except shells.PreludeFailedError as error:
-            raise HostError(
-                f"{subject(self.name, self.path)} did not take the lab's 'cwd' or 'environment': {error}.", host=self.name
-            ) from error
-        return pair.command
-
-    async def _begun(self, line: Line, connection: Connection, prelude: str) -> LineShell | PromptShell:
-        profile = line.prompts.profile
-        if profile.runs == POSIX:
-            try:
-                shell = LineShell(line, self._rescuer(connection))
-                await shell.begin(prelude)
-                return shell
-            except NoTerminalControlError:
-                self._chronicle.news.append("The host has no stty: it is typed on, and stdout and stderr come together.")
-        prompt_shell = PromptShell(line, profile.status or ("echo $?" if profile.runs == POSIX else ""))
-        await prompt_shell.begin(prelude if profile.runs == POSIX else "")
-        return prompt_shell
-
-    def _rescuer(self, connection: Connection) -> Callable[[str], Awaitable[None]] | None:
-        """Return what runs a script on a line of its own, or None where there is only one."""
-        if connection.line_limit == 1:
-            return None
-
-        async def rescue(script: str) -> None:
-            # Where it fails, the line is given up and opened anew.
-            with contextlib.suppress(HostError, UsageError, EndOfStream):
-                async with self._own_line(connection, Deadline(_RESCUE_S)) as shell:
-                    await shell.run(f"sh -c {shlex.quote(script)}", Deadline(_RESCUE_S))
-
-        return rescue
-
-    @contextlib.asynccontextmanager
-    async def _own_line(self, connection: Connection, deadline: Deadline) -> AsyncIterator[LineShell | PromptShell]:
-        """Give a shell on a line of its own, hung up afterwards."""
-        pair = _Pair()
-        try:
-            yield await self._line_shell(pair, connection, deadline)
-        finally:
-            await pair.close()
-
-    async def _posix(self, pair: _Pair, deadline: Deadline, what: str) -> LineShell:
-        """Return the shell on a line; raise UsageError when it is only a prompt."""
-        shell = await self._command_shell(pair, deadline)
-        if isinstance(shell, LineShell):
-            return shell
-        profile = (await self.link.facts()).console.name
-        raise UsageError(f"Host '{self.name}' (profile '{profile}') has no POSIX shell, which {what}.")
-
-    async def _started_on_line(
-        self, pair: _Pair, script: str, deadline: Deadline, on_close: Callable[[], Awaitable[None]], *, terminal: bool = False
-    ) -> LineProcess:
-        try:
-            async with self._bounded(deadline, "did not start the command"):
-                shell = await self._posix(pair, deadline, "running a process needs")
-                process = await shell.execute(script, terminal)
-        except EndOfStream as error:
-            raise self._chronicle.loss(error) from error
-        process.on_close = on_close
-        return process
 
     def _stopper(self, connection: Connection, launched: launch.Launched) -> Callable[[str, list[int]], Awaitable[str]]:
         account = self._account
@@ -367,7 +253,7 @@ class Host:
         began = time.monotonic()
         async with self._turn(pair.turn, deadline):
             command_shell = await self._command_shell(pair, deadline)
-            await self._check_status(command_shell, expected)
+            await self._lines.check_status(command_shell, expected)
             try:
                 outcome = await command_shell.run(command, deadline, cwd)
             except EndOfStream as error:
@@ -377,8 +263,8 @@ class Host:
                 raise
             except UsageError as error:
                 raise UsageError(f"Host '{self.name}' cannot run '{command}': {error}.") from error
-            if outcome.shell_ended and pair.line is not None and not pair.line.leave():
-                await pair.close()
+            if outcome.shell_ended:
+                await pair.seat.leave()
         return self._chronicle.conclude("Run", command, began, outcome, expected, deadline)
 
     async def run_once(
@@ -412,8 +298,8 @@ class Host:
         self, connection: Connection, command: str, cwd: str | None, expected: Expected, deadline: Deadline
     ) -> Outcome:
         began = time.monotonic()
-        async with self._own_line(connection, deadline) as shell:
-            await self._check_status(shell, expected)
+        async with self._lines.own(connection, deadline) as shell:
+            await self._lines.check_status(shell, expected)
             try:
                 return replace(await shell.run(command, deadline, cwd), shell_ended=False)
             except EndOfStream as error:
@@ -421,11 +307,8 @@ class Host:
             except asyncio.CancelledError:
                 self._chronicle.record("Run once", command, began, shell.partial(), GIVEN_UP)
                 raise
-
-    async def _check_status(self, shell: CommandShell | LineShell | PromptShell, expected: Expected) -> None:
-        if isinstance(shell, PromptShell) and not shell.has_status and expected.statuses:
-            profile = (await self.link.facts()).console.name
-            raise UsageError(f"Host '{self.name}' (profile '{profile}') has no exit status; pass expected_rc=any.")
+            except UsageError as error:
+                raise UsageError(f"Host '{self.name}' cannot run '{command}': {error}.") from error
 
     async def start(self, command: str, *, cwd: str | None = None, timeout_s: float | None = None) -> BackgroundCommand:
         """Start a command in a process of its own and return at once."""
@@ -483,11 +366,11 @@ class Host:
         directory = cwd or facts.cwd
         script = f"cd -- {shlex.quote(directory)} || exit 1\n{command}" if directory else command
         if connection.line_limit:
-            pair = _Pair()
+            seat = Seat()
             try:
-                launched = _launched(await self._started_on_line(pair, f"exec </dev/null\n{script}", deadline, pair.close))
+                launched = _launched(await self._lines.start(seat, f"exec </dev/null\n{script}", deadline, seat.close))
             except BaseException:
-                await pair.close()
+                await seat.close()
                 raise
             return BackgroundCommand(self._chronicle, command, launched, connection, None)
         if lifeline:
@@ -539,7 +422,7 @@ class Host:
         turn = contextlib.AsyncExitStack()
         await turn.enter_async_context(self._turn(pair.turn, deadline))
         try:
-            return await self._started_on_line(pair, script, deadline, turn.aclose, terminal=terminal)
+            return await self._lines.start(pair.seat, script, deadline, turn.aclose, terminal=terminal)
         except BaseException:
             await turn.aclose()
             raise
@@ -564,7 +447,7 @@ class Host:
     async def _answer_of_line(self, script: str, deadline: Deadline) -> Answer:
         pair = self._pairs[""]
         async with self._turn(pair.turn, deadline):
-            shell = await self._posix(pair, deadline, "files need")
+            shell = await self._lines.posix(pair.seat, await self.link.open(deadline), deadline, "moving files")
             outcome = await shell.run(f"(\n{await self._at_home(script)}\n)", deadline)
         if outcome.status is None:
             raise WaitTimeoutError(self.name, self.path, "did not finish a step of the transfer", deadline.seconds)
@@ -651,23 +534,22 @@ class Host:
     @contextlib.asynccontextmanager
     async def _line_console(self, pair: _Pair, connection: Connection, deadline: Deadline) -> AsyncIterator[Console]:
         async with self._turn(pair.turn, deadline):
-            if connection.logs_in and (await self.link.facts()).console.runs == POSIX and pair.command is None:
-                await self._line_shell(pair, connection, deadline)
-            line = await self._line(pair, connection)
-            if pair.command is not None:
+            if connection.logs_in and (await self.link.facts()).console.runs == POSIX and pair.seat.shell is None:
+                await self._lines.shell(pair.seat, connection, deadline)
+            line = await self._lines.line(pair.seat, connection)
+            if pair.seat.shell is not None:
                 await line.settle()
             try:
                 yield line.console
             except EndOfStream as error:
                 raise self._chronicle.loss(error, (line.console.text.encode(), b"")) from error
             finally:
-                if isinstance(pair.command, LineShell):
-                    pair.command.used_by_console()
+                if pair.seat.shell is not None:
+                    pair.seat.shell.used_by_console()
 
     async def _drop_console(self, shell: str) -> None:
         pair = self._pair(shell)
-        if pair.line is not None:
-            await pair.close()
+        await pair.seat.close()
         console, launched = pair.console, pair.launched
         pair.console = pair.launched = None
         if console is not None:
@@ -692,7 +574,8 @@ class Host:
 
     async def switch_user(self, account: Account | None, deadline: Deadline) -> None:
         """Be another user from now on (None: the login user); raise LoginError and stay who we were when refused."""
-        if (await self.link.open(deadline)).line_limit:
+        connection = await self.link.open(deadline)
+        if connection.line_limit:
             raise UsageError(
                 f"Host '{self.name}' cannot switch its user, because it is reached over a line. Use 'su' or 'sudo' there, with "
                 "'Send To Host' or with answers= of 'Run On Host'."
@@ -704,7 +587,7 @@ class Host:
             fresh = _Pair(cwd=directory)
             self._account = account
             try:
-                await self._command_shell(fresh, deadline)
+                await self._process_shell(fresh, connection, deadline)
             except BaseException:
                 self._account = before
                 raise
@@ -723,7 +606,7 @@ class Host:
         if not connection.line_limit:
             await self.run_once("true", timeout_s=deadline.remaining_s)
         elif connection.logs_in:
-            async with self._own_line(connection, deadline):
+            async with self._lines.own(connection, deadline):
                 return
         else:
             await self._probe_line(deadline)

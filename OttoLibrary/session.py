@@ -101,7 +101,7 @@ class Session:
 
         host = self.host(name)
         if name not in self._files or self._files[name].host is not host:
-            self._files[name] = Files(host, self._tell)
+            self._files[name] = Files(host, self._tell, lambda: self.timeout(name))
         return self._files[name]
 
     def folders(self, name: str) -> Folders:

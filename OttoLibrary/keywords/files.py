@@ -10,10 +10,9 @@ from typing import Any, Literal
 
 from robot.api.deco import keyword
 
-from OttoLibrary.contracts import TransferResult
+from OttoLibrary.contracts import TransferResult, Wishes
 from OttoLibrary.errors import HostError, LabError, OttoError, UsageError
 from OttoLibrary.fanout import each
-from OttoLibrary.files import Wishes
 from OttoLibrary.keywords.component import Component, dotted
 from OttoLibrary.text import plural
 

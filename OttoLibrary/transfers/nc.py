@@ -24,9 +24,10 @@ from OttoLibrary.text import decode
 
 _Result = TypeVar("_Result")
 _BLOCK = 1 << 20
-_PORTS = (20000, 60000)
-_TRIES = 4
-_LISTEN_S = 5.0
+# Below those that Linux gives to connections that it opens.
+_PORTS = (20000, 32000)
+# How long each try may take: a traditional nc that finds its port taken says nothing for 8 seconds.
+_TRIES_S = (1.5, 3.0, 5.0)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.1
 
 
@@ -157,17 +158,17 @@ async def _connected(
 ) -> AsyncIterator[tuple[asyncio.Task[Answer], Channel]]:
     """Let an nc listen on the host and connect to it; both are gone afterwards."""
     six = "-6 " if ":" in site.facts.address else ""
-    for tries_left in reversed(range(_TRIES)):
+    for patience_s in _TRIES_S:
         port, token = random.randint(*_PORTS), secrets.token_hex(8)
         listener = asyncio.create_task(_run(site, listen.format(port=port, six=six), functools.partial(script, token)))
         channel = None
         try:
-            channel = await _beside(listener, _open(site, port, token.encode()))
+            channel = await _beside(listener, _open(site, port, token.encode(), patience_s))
             yield listener, channel
             return
         except _EndedError as error:
-            if channel is not None or not tries_left:
-                raise OSError(f"its nc does not listen: {error}") from error
+            if channel is not None or patience_s == _TRIES_S[-1]:
+                raise OSError(f"no connection to its nc: {error}") from error
         finally:
             if channel is not None:
                 await channel.close()
@@ -218,28 +219,28 @@ async def _beside(listener: asyncio.Task[Answer], work: Coroutine[None, None, _R
         await _end(task)
 
 
-async def _open(site: Site, port: int, token: bytes) -> Channel:
+async def _open(site: Site, port: int, token: bytes, patience_s: float) -> Channel:
     """Connect as soon as something listens, and hear that it is our nc."""
-    channel = await _dial(site, port)
+    channel = await _dial(site, port, patience_s)
     said = b""
     try:
         with contextlib.suppress(TimeoutError, EndOfStream):
-            async with asyncio.timeout(_LISTEN_S):
+            async with asyncio.timeout(patience_s):
                 while len(said) < len(token):
                     said += await channel.read(len(token) - len(said))
         if said != token:
-            raise _EndedError(f"something else answers at its port {port}")
+            raise _EndedError(f"something else answers at port {port}")
     except BaseException:
         await channel.close()
         raise
     return channel
 
 
-async def _dial(site: Site, port: int) -> Channel:
+async def _dial(site: Site, port: int, patience_s: float) -> Channel:
     """Connect; as long as nothing listens there, try again."""
-    pause, last = _FIRST_PAUSE_S, OSError()
+    pause, last = _FIRST_PAUSE_S, OSError("no answer")
     try:
-        async with asyncio.timeout(_LISTEN_S):
+        async with asyncio.timeout(patience_s):
             while True:
                 try:
                     return await site.dial(port)
@@ -248,7 +249,7 @@ async def _dial(site: Site, port: int) -> Channel:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
     except TimeoutError:
-        raise OSError(f"its port {port} cannot be reached ({last}); does a firewall block it?") from last
+        raise _EndedError(f"port {port} cannot be reached ({last}); does a firewall block it?") from last
 
 
 async def _send(channel: Channel, job: Job) -> None:

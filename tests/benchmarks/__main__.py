@@ -17,12 +17,12 @@ import asyncssh
 
 from OttoLibrary.contracts import HostFacts
 from OttoLibrary.host import Host
-from tests.benchmarks import files
+from tests.benchmarks import files, lines
 from tests.benchmarks.measure import ROUNDS, Measure, Otto, Row, compare, timed
 from tests.peers.keys import make_keys
 from tests.peers.sshd import Sshd
 
-GROUPS = ["commands", "files", "keywords"]
+GROUPS = ["commands", "files", "lines", "keywords"]
 _TURNS = 500
 _LINES = "seq 1 100000"
 
@@ -191,6 +191,8 @@ def main() -> int:
                     rows += asyncio.run(over_ssh(sshd, keys.identity_file, otto))
                 if "files" in wanted:
                     rows += asyncio.run(files.over_ssh(sshd, keys.identity_file, otto))
+                if "lines" in wanted:
+                    rows += asyncio.run(lines.all_rows())
             finally:
                 otto.close()
             if "keywords" in wanted:

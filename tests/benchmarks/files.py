@@ -13,8 +13,8 @@ from typing import Any
 
 import asyncssh
 
-from OttoLibrary.contracts import HostFacts
-from OttoLibrary.files import Files, Wishes
+from OttoLibrary.contracts import HostFacts, Wishes
+from OttoLibrary.files import Files
 from OttoLibrary.folders import Folders
 from OttoLibrary.host import Host
 from tests.benchmarks.measure import Measure, Otto, Row, compare, timed

@@ -21,7 +21,7 @@ ROUNDS = 7
 
 @dataclass
 class Row:
-    """One line of the table; times in milliseconds. ``limit`` is a ratio, or milliseconds when ``absolute``."""
+    """One line of the table; times in milliseconds. ``limit`` is a ratio, or milliseconds of it or of the difference."""
 
     what: str
     ours_ms: float
@@ -29,18 +29,22 @@ class Row:
     peer_ms: float | None
     limit: float | None
     absolute: bool = False
+    difference: bool = False
 
     @property
     def missed(self) -> bool | None:
         """Whether it is over its limit; None without one."""
         if self.limit is None:
             return None
+        if self.difference:
+            return self.ours_ms - (self.peer_ms or 0) > self.limit
         return self.ours_ms / (1 if self.absolute else self.peer_ms or 1) > self.limit
 
     def __str__(self) -> str:
         ratio = self.ours_ms / self.peer_ms if self.peer_ms else None
         verdict = "" if self.missed is None else ("missed" if self.missed else "met")
-        limit = "" if self.limit is None else (f"{self.limit:g} ms" if self.absolute else f"{self.limit:g}")
+        limit = "" if self.limit is None else (f"{self.limit:.0f} ms" if self.absolute else f"{self.limit:.2f}")
+        limit = f"{self.limit:g} ms more" if self.difference else limit
         peer = "" if self.peer_ms is None else f"{self.peer_ms:.2f}"
         shown = "" if ratio is None else f"{ratio:.2f}"
         return f"| {self.what} | {self.ours_ms:.2f} | {self.peer} | {peer} | {shown} | {limit} | {verdict} |"

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.files import Wishes
+from OttoLibrary.contracts import Wishes
 from OttoLibrary.session import Session
 from tests.peers.consoles import SerialConsole, shell
+from tests.peers.ftp import Pyftpdlib
 from tests.peers.requirements import require
 from tests.peers.telnetd import PASSWORD, USER, Telnetd, login_program
 
@@ -31,6 +32,7 @@ WAYS = [
     ("two hops", "console"),
     ("sshd", "nc"),
     ("two hops", "nc"),
+    ("ftp server", "ftp"),
     ("telnet", "console"),
     ("serial", "console"),
 ]
@@ -83,6 +85,9 @@ def opened(way: str, via: str, request: pytest.FixtureRequest, open_lab: Any, fo
 def _host(way: str, request: pytest.FixtureRequest, folder: Path, ending: ExitStack) -> dict[str, Any]:
     if way == "local":
         return {"transport": "local"}
+    if way == "ftp server":
+        server = ending.enter_context(Pyftpdlib("otto", "secret"))
+        return {"transport": "local", "ftp": server.lab}
     if way == "telnet":
         require("telnetd")
         server = ending.enter_context(Telnetd("inetutils", login_program(folder, "bash")))

@@ -89,7 +89,7 @@ def _only(way: str, folder: Any) -> str:
     """Return a PATH without bash: the host's shell is then dash, or busybox's."""
     place = folder / "bin"
     place.mkdir()
-    for name in ("sh", "sleep", "cat", "tr", "grep", "head", "dd", "readlink", "seq", "printf", "env", "stty"):
+    for name in ("sh", "sleep", "cat", "tr", "grep", "head", "dd", "readlink", "seq", "printf", "env", "stty", "rm", "od"):
         (place / name).symlink_to(shutil.which("busybox" if way == "busybox" else name) or f"/bin/{name}")
     return str(place)
 
@@ -159,6 +159,17 @@ def test_big_output(box: Box) -> None:
     assert line.stdout == "x" * 300_000
     many = box.run("seq 1 20000; seq 1 20000 >&2")
     assert many.stdout == many.stderr == "".join(f"{number}\n" for number in range(1, 20001))
+
+
+def test_a_long_command_arrives_whole(box: Box) -> None:
+    word = "x" * 6000
+    assert box.run(f"cat <<END\n{word}\n{word}\nEND\n: '{word}'").stdout == f"{word}\n{word}\n"
+
+
+def test_control_characters_of_a_command_arrive(box: Box) -> None:
+    assert box.run("printf %s '\x01\x03\x04\t\x11\x15\x1a\x1c\x7f\r' | od -An -tx1 -v").stdout.split() == (
+        ["01", "03", "04", "09", "11", "15", "1a", "1c", "7f", "0d"]
+    )
 
 
 def test_a_redirected_shell_still_answers(box: Box) -> None:

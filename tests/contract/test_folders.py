@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from OttoLibrary.contracts import Wishes
 from OttoLibrary.errors import TransferError, UsageError, WaitTimeoutError
-from OttoLibrary.files import Wishes
 from tests.contract.sites import Site, content, write
 from tests.contract.test_transfers import NAMES
 

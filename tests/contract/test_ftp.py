@@ -145,6 +145,13 @@ def test_names_are_names(box: Callable[..., Box], kind: str, name: str) -> None:
     assert host.get(name) == b"data"
 
 
+def test_a_name_of_bytes_that_are_no_text(box: Callable[..., Box]) -> None:
+    host = box("vsftpd")  # pyftpdlib knows names in UTF-8 only
+    name = os.fsdecode(b"bad-\xff-name")
+    host.put(b"data", name)
+    assert host.get(name) == b"data"
+
+
 def test_a_name_with_a_newline_is_not_for_ftp(box: Callable[..., Box]) -> None:
     host = box("pyftpdlib")
     (host.there / "two\nlines").write_bytes(b"data")

@@ -218,8 +218,7 @@ def test_a_port_that_is_taken_is_left_alone(
     box: Callable[..., Box], monkeypatch: pytest.MonkeyPatch, kind: str, greeting: bytes
 ) -> None:
     host = box(kind)
-    # The traditional one tries for 8 seconds to get a port that is taken.
-    monkeypatch.setattr(nc, "_LISTEN_S", 1.0)
+    monkeypatch.setattr(nc, "_TRIES_S", (0.5, 5.0))
     heard = b"?"
 
     def answer(taken: socket.socket) -> None:
@@ -239,6 +238,19 @@ def test_a_port_that_is_taken_is_left_alone(
         socket.create_connection(taken.getsockname()).close()
         thread.join()
     assert heard == b""
+
+
+@pytest.mark.parametrize("kind", ["openbsd", "traditional", "busybox", "ncat"])
+def test_a_port_that_an_outgoing_connection_has(box: Callable[..., Box], monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    host = box(kind)
+    monkeypatch.setattr(nc, "_TRIES_S", (0.5, 5.0))
+    with socket.socket() as bound:
+        bound.bind(("0.0.0.0", 0))
+        ports = iter([bound.getsockname()[1], processes.free_port()])
+        monkeypatch.setattr(nc.random, "randint", lambda low, high: next(ports))
+        host.put(b"data")
+    assert (host.there / "a.bin").read_bytes() == b"data"
+    host.check_clean()
 
 
 # -- wrong
@@ -292,11 +304,13 @@ def test_a_port_that_cannot_be_reached(box: Callable[..., Box], monkeypatch: pyt
         def __getattr__(self, name: str) -> Any:
             return getattr(self._site, name)
 
-    monkeypatch.setattr(nc, "_LISTEN_S", 0.1)
+    monkeypatch.setattr(nc, "_TRIES_S", (0.1, 0.2))
     host = box("openbsd")
     local = host.here / "a.bin"
     local.write_bytes(b"data")
-    with pytest.raises(OSError, match=r"its port \d+ cannot be reached \(no route\); does a firewall block it\?"):
+    with pytest.raises(
+        OSError, match=r"no connection to its nc: port \d+ cannot be reached \(no route\); does a firewall block it\?"
+    ):
         host.do(lambda site: nc.Nc().put(Walled(site), Job(local, f"{host.there}/a.bin", 4)))
     host.check_clean()
 

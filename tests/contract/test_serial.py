@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -107,8 +108,6 @@ def test_a_prompt_takes_neither_lines_nor_folders(open_lab: Any, serial_console:
 
 
 def test_a_lab_s_own_profile_counts(open_lab: Any, serial_console: Any, tmp_path: Path) -> None:
-    import json
-
     console = serial_console(consoles.shell, {"PS1": "own> "})
     profiles = {"own": {"base": "raw", "prompt": "^own> ", "status": "echo $?"}}
     lab = tmp_path / "own.json"
@@ -116,6 +115,16 @@ def test_a_lab_s_own_profile_counts(open_lab: Any, serial_console: Any, tmp_path
     session = open_lab(lab)
     assert run(session, "echo hello").stdout == "hello\n"
     assert run(session, "false", expected=ANY).rc == 1
+
+
+def test_text_comes_and_goes_in_the_encoding_of_the_profile(open_lab: Any, serial_console: Any, tmp_path: Path) -> None:
+    lab = tmp_path / "latin.json"
+    box = host_of(serial_console(consoles.shell), profile="old")
+    lab.write_text(json.dumps({"profiles": {"old": {"base": "busybox", "encoding": "latin-1"}}, "hosts": {"box": box}}))
+    session = open_lab(lab)
+    assert run(session, "printf '\\344'; printf ' %s' ü | head -c 2").stdout == "ä ü"
+    send(session, "printf '<\\366>'\n")
+    assert expect(session, "<(\\w)>").groups == ("ö",)
 
 
 def test_a_shell_without_stty_is_typed_on(open_lab: Any, serial_console: Any, tmp_path: Path) -> None:

@@ -87,6 +87,56 @@ def test_a_slow_and_noisy_login_is_followed(open_lab: Any, telnetd: Any, kind: s
     assert run(session, "echo in").stdout == "in\n"
 
 
+def test_the_host_knows_the_size_of_the_window(open_lab: Any, telnetd: Any, tmp_path: Path) -> None:
+    server = telnetd("inetutils", login=login_program(tmp_path, "sh -i"))
+    assert run(open_lab(box=host_of(server)), "stty size </dev/tty; echo $TERM").stdout == "50 200\ndumb\n"
+
+
+_SWITCH = r"""#!/bin/sh
+while :; do
+  printf '\nUser Access Verification\n\nUsername: '
+  read -r user || exit
+  printf 'Password: '
+  stty -echo; read -r word; stty echo
+  echo
+  [ "$user $word" = "tester secret-word" ] && break
+  echo '% Login invalid'
+done
+while printf 'sw1>' && read -r line; do
+  case $line in
+    'terminal length 0') length=all ;;
+    'terminal width 0') ;;
+    'show clock') echo '*12:00:00.123 UTC Mon Mar 1 2027' ;;
+    'show length') echo "$length" ;;
+    'ping') sleep 30 ;;
+    '') ;;
+    *) echo "% Unknown command or computer name" ;;
+  esac
+done
+"""
+
+
+def test_a_network_device_is_a_prompt(open_lab: Any, telnetd: Any, kind: str, tmp_path: Path) -> None:
+    program = tmp_path / "switch"
+    program.write_text(_SWITCH)
+    program.chmod(0o755)
+    switch = host_of(telnetd(kind, login=program), profile="cisco-ios")
+    session = open_lab(box=switch, wrong=switch | {"password": "no"})
+    assert run(session, "show clock", expected=ANY).stdout == "*12:00:00.123 UTC Mon Mar 1 2027\n"
+    assert run(session, "show length", expected=ANY).stdout == "all\n"
+    once = session.run(session.host("box").run_once("show clock", expected=ANY, timeout_s=10))
+    assert (once.stdout[:3], once.rc) == ("*12", -1)
+    for work in (session.host("box").run, session.host("box").run_once):
+        with pytest.raises(UsageError, match=r"^Host 'box' \(profile 'cisco-ios'\) has no exit status; pass expected_rc=any\.$"):
+            session.run(work("show clock", timeout_s=10))
+        with pytest.raises(UsageError, match=r"^Host 'box' cannot run 'a\nb': a prompt takes one line at a time"):
+            session.run(work("a\nb", expected=ANY, timeout_s=10))
+    with pytest.raises(UsageError, match=r"\(profile 'cisco-ios'\) has no POSIX shell, which moving files needs\."):
+        session.run(session.host("box").answer_of("true", Deadline(10)))
+    with pytest.raises(LoginError, match="it said '% Login invalid'"):
+        run(session, "show clock", "wrong", expected=ANY)
+
+
 # -- not reached
 
 

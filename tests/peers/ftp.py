@@ -83,6 +83,7 @@ class FtpServer:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
+                    cwd=Path(__file__).parents[2],
                 )
             with contextlib.suppress(TimeoutError):
                 processes.wait_until(lambda: not self._running or self._answers(), f"Starting {self.kind}")
@@ -196,7 +197,7 @@ class Pyftpdlib(FtpServer):
         config = self.folder / "pyftpdlib.json"
         config.write_text(json.dumps(words | secure | {"options": self._options}))
         config.chmod(0o600)
-        return [sys.executable, str(Path(__file__).resolve()), str(config)]
+        return [sys.executable, "-m", "tests.peers.ftp", str(config)]
 
 
 def make_certificate(path: Path, address: str) -> None:

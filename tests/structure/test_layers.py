@@ -32,6 +32,7 @@ ROWS = {
         "launch",
         "lease",
         "line",
+        "lines",
         "lineshell",
         "link",
         "ottolab",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from OttoLibrary import fields, profiles, registry
 from OttoLibrary.contracts import HostFacts
-from OttoLibrary.errors import LabError, UnknownNameError, ValueFormatError
+from OttoLibrary.errors import LabError, PluginError, UnknownNameError, ValueFormatError
 from OttoLibrary.lab import Lab, find_lab, load_lab, schema
 from OttoLibrary.profiles import Profile
 from OttoLibrary.text import Secret
@@ -305,6 +305,14 @@ def test_a_lab_s_own_profile_says_what_its_base_does_not(write: Write) -> None:
     assert (router.name, router.prompt, router.newline) == ("router-de", "^r1[>#]", "\r")
     assert (router.encoding, router.pager_off, router.runs) == ("iso8859-1", ("no pager",), "prompt")
     assert lab.facts("uboot").console == profiles.uboot()
+
+
+def test_a_plug_in_s_profile_has_a_name_of_its_own(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_registered", {})
+    registry.register_profile("mine", lambda: Profile("mine", prompt="^mine> "))
+    assert facts(profile="mine").console.prompt == "^mine> "
+    with pytest.raises(PluginError, match="owns it already"):
+        registry.register_profile("linux", lambda: Profile("linux"))
 
 
 def test_profiles_are_those_of_a_host_s_own_lab(write: Write) -> None:
