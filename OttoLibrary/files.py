@@ -15,33 +15,24 @@ import re
 import secrets
 import stat
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from OttoLibrary import checksums, registry
+from OttoLibrary import checksums
 from OttoLibrary.contracts import (
-    Answer,
-    Channel,
-    Connection,
-    EndOfStream,
     FileResult,
-    HostFacts,
     Job,
-    Process,
     Progress,
-    Transfer,
     TransferResult,
     Wishes,
 )
-from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import TransferError, UsageError, WaitTimeoutError
+from OttoLibrary.errors import TransferError, UsageError
 from OttoLibrary.host import Host
 from OttoLibrary.steward import Found, IdleShells, Place, RefusedError, Steward
 from OttoLibrary.text import decode
-from OttoLibrary.units import size_text
+from OttoLibrary.transfer import Moved, Work, begin, guarded, site_of, told
 
 _NEWS_S = 0.1
 
@@ -86,7 +77,7 @@ class Files:
         """
         if len(sources) > 1 and not target.endswith("/"):
             target += "/"
-        async with self.work("Put", f"{_names(sources)} → {target}", wishes) as work:
+        async with self.begin("Put", f"{_names(sources)} → {target}", wishes) as work:
             for source in sources:
                 work.files.append(await self.put_one(work, source, target, wishes))
         return work.result()
@@ -103,10 +94,14 @@ class Files:
             TransferError: One did not arrive whole; then its target is as it was.
             WaitTimeoutError: The time was over.
         """
-        async with self.work("Get", f"{source} → {target}", wishes) as work:
+        async with self.begin("Get", f"{source} → {target}", wishes) as work:
             for path in await self._expanded(work, source):
                 work.files.append(await self.get_one(work, path, local_place(path, target, wishes), wishes))
         return work.result()
+
+    def begin(self, title: str, text: str, wishes: Wishes) -> contextlib.AbstractAsyncContextManager[Work]:
+        """Begin a call that moves files of this host."""
+        return begin(self.host, self._patience_s(), title, text, wishes)
 
     # -- looking and tidying up
 
@@ -130,7 +125,7 @@ class Files:
         """Return the text of a file."""
         with tempfile.TemporaryDirectory(prefix="otto-read-") as folder:
             content = Path(folder, "content")
-            async with self.work("Read", path, PLAIN) as work:
+            async with self.begin("Read", path, PLAIN) as work:
                 result = await self.get_one(work, path, content, PLAIN)
                 work.files.append(replace(result, target=""))
             data = content.read_bytes()
@@ -142,7 +137,7 @@ class Files:
         with tempfile.TemporaryDirectory(prefix="otto-write-") as folder:
             content = Path(folder, path.rpartition("/")[2] or "content")
             content.write_bytes(data)
-            async with self.work("Write", path, wishes) as work:
+            async with self.begin("Write", path, wishes) as work:
                 result = await self.put_one(work, content, path, wishes)
                 work.files.append(replace(result, source=""))
 
@@ -160,9 +155,9 @@ class Files:
     @contextlib.asynccontextmanager
     async def _single(self, what: str) -> AsyncIterator[Steward]:
         """Give a steward for steps without bytes."""
-        site = await self._site()
+        site = await site_of(self.host, self._patience_s())
         moved = Moved(lambda news: None, "", 0)
-        async with _attempt(self.host, what, moved, site.patience_s), Steward(site, self.shells) as steward:
+        async with guarded(self.host, what, moved, site.patience_s), Steward(site, self.shells) as steward:
             yield steward
 
     # -- one file
@@ -180,6 +175,7 @@ class Files:
             place = await steward.place(
                 target, source.name, name, facts.st_size, parents=wishes.parents, with_tools=tools, resume=wishes.resume
             )
+            moved.stir(facts.st_size)
             summing = asyncio.create_task(checksums.checksum(source, place.tool))
             try:
                 if wishes.skip_same and await _is_there(steward, place, facts, summing):
@@ -189,7 +185,8 @@ class Files:
                 try:
                     await work.transfer.put(work.site, Job(source, place.temporary, facts.st_size, start, moved.add))
                 except OSError as error:
-                    raise OSError(_told(error) + await steward.room(place.temporary)) from error
+                    raise OSError(told(error) + await steward.room(place.temporary)) from error
+                moved.stir(facts.st_size)
                 mode, mtime = stat.S_IMODE(facts.st_mode), int(facts.st_mtime)
                 notes = await steward.keep(place, await summing, facts.st_size, wishes.mode, mode, mtime)
                 return FileResult(str(source), place.path, facts.st_size, moved.count, await summing, notes=tuple(notes))
@@ -215,6 +212,7 @@ class Files:
             name = f".otto-{secrets.token_hex(6)}"
             found, tool = await steward.look(source, name, checksums.tools(work.verify(wishes)))
             moved.size = found.size
+            moved.stir(found.size)
             if wishes.skip_same and await _is_here(steward, found, tool, target):
                 return FileResult(source, str(target), found.size, 0, skipped=True)
             part = target.with_name(_temporary_name(target.name, found.size, found.mtime, wishes))
@@ -225,6 +223,7 @@ class Files:
                 if tool:
                     await steward.begin_checksum(found.path, tool, found.size)
                 await work.transfer.get(work.site, Job(part, found.path, found.size, start, moved.add))
+                moved.stir(found.size)
                 checksum = await self._checked(steward, part, found, tool)
                 _keep_part(part, target, found, wishes.mode)
             except RefusedError:
@@ -254,186 +253,6 @@ class Files:
             if not found and re.search(r"[*?\[]", pattern):
                 raise RefusedError("no file there matches it")
         return found or [pattern]
-
-    # -- the whole
-
-    async def _site(self) -> _HostSite:
-        host, deadline = self.host, await self.host.deadline(self._patience_s())
-        facts, connection = await host.link.facts(), await host.link.open(deadline)
-        return _HostSite(host, facts, connection, deadline.seconds, parallel=await host.parallel(deadline))
-
-    @contextlib.asynccontextmanager
-    async def work(self, title: str, text: str, wishes: Wishes) -> AsyncIterator[Work]:
-        """Begin a call: choose the protocol, bound the time, and record what became of the files."""
-        began = time.monotonic()
-        host = self.host
-        site = await self._site()
-        name = wishes.via or site.facts.transfer or _best(site, host)
-        work = Work(host, site, name, registry.load("transfer", name), began)
-        _check(wishes, work, host)
-        bound = Deadline(wishes.timeout_s) if wishes.timeout_s is not None else None
-        try:
-            async with asyncio.timeout(bound.remaining_s if bound else None):
-                yield work
-        except TimeoutError as error:
-            if bound is None or not bound.expired:
-                raise
-            what = f"did not finish '{text}'"
-            raise WaitTimeoutError(host.name, host.path, what, bound.seconds, advice="Nothing unfinished is left.") from error
-        finally:
-            host.note_transfer(title, f"{text} ({work.protocol})", began, work.files)
-
-
-@dataclass
-class Work:
-    """One call on its way."""
-
-    host: Host
-    site: _HostSite
-    protocol: str
-    transfer: Transfer
-    began: float
-    files: list[FileResult] = field(default_factory=list)
-
-    def verify(self, wishes: Wishes) -> str:
-        """Return the kind of checksum: ``cksum``, ``sha256`` or ``no``."""
-        return str(self.transfer.checksum) if wishes.verify == "auto" else wishes.verify
-
-    def result(self) -> TransferResult:
-        """Return what was done."""
-        return TransferResult(self.host.name, self.protocol, tuple(self.files), time.monotonic() - self.began)
-
-    def attempt(self, what: str, moved: Moved) -> contextlib.AbstractAsyncContextManager[None]:
-        """Turn whatever ends the work into a TransferError, whose sentence says ``what`` did not happen."""
-        return _attempt(self.host, what, moved, self.site.patience_s, self.protocol)
-
-
-@contextlib.asynccontextmanager
-async def _attempt(host: Host, what: str, moved: Moved, patience_s: float, protocol: str = "") -> AsyncIterator[None]:
-    """Turn whatever ends the work on one file into a TransferError; one that does not move for too long is ended."""
-
-    def failure(cause: str) -> TransferError:
-        if moved.size and moved.count:
-            cause += f", after {size_text(moved.start + moved.count)} of {size_text(moved.size)}"
-        cause = cause.removesuffix(".")
-        return TransferError(host.name, host.path, what, cause, sent_bytes=moved.count, expected_bytes=moved.size)
-
-    try:
-        async with moved.watched(patience_s):
-            yield
-    except RefusedError as error:
-        raise failure(str(error)) from error
-    except _StalledError as error:
-        raise failure(f"no byte moved for {patience_s:g} seconds") from error
-    except EndOfStream as error:
-        raise failure(f"the connection broke ({error})") from error
-    except UsageError as error:
-        raise UsageError(f"Host '{host.name}' cannot use '{protocol}': {error}.") from error
-    except TimeoutError:
-        raise
-    except OSError as error:
-        raise failure(_told(error)) from error
-    finally:
-        moved.end()
-
-
-class _HostSite:
-    """``contracts.Site`` over a host."""
-
-    def __init__(self, host: Host, facts: HostFacts, connection: Connection, patience_s: float, *, parallel: bool) -> None:
-        self.host = host
-        self.facts, self.connection, self.patience_s = facts, connection, patience_s
-        self.parallel = parallel
-        self.user = host.account.user if host.account else ""
-
-    async def run(self, script: str) -> Answer:
-        return await self.host.answer_of(script, Deadline(self.patience_s))
-
-    async def execute(self, script: str) -> Process:
-        return await self.host.execute(script, Deadline(self.patience_s))
-
-    async def dial(self, port: int) -> Channel:
-        address = self.facts.address or "127.0.0.1"
-        deadline = Deadline(self.facts.connect_timeout)
-        if self.host.hop is not None:
-            connection = await self.host.hop.link.open(deadline)
-        else:
-            connection = await registry.load("transport", "local").connect(self.facts, self.host.path, None, deadline)
-        async with deadline.timeout():
-            return await connection.dial(address, port)
-
-
-class _StalledError(Exception):
-    """No byte moved for too long."""
-
-
-class Moved:
-    """Counts the bytes of one file, tells of them now and then, and notices when there are none."""
-
-    def __init__(self, progress: Callable[[Progress], None], label: str, size: int) -> None:
-        self.size, self.start, self.count = size, 0, 0
-        self._progress, self._label = progress, label
-        self._told = time.monotonic()
-        self._bound: asyncio.Timeout | None = None
-        self._patience_s = 0.0
-
-    def begin(self, start: int) -> None:
-        """Note how many bytes were there before."""
-        self.start = start
-
-    def add(self, count: int) -> None:
-        """Count bytes that were moved."""
-        self.count += count
-        now = time.monotonic()
-        if now - self._told < _NEWS_S:
-            return
-        self._told = now
-        self.stir()
-        self._progress(Progress(self._label, self.start + self.count, self.size))
-
-    def stir(self) -> None:
-        """Note that there is progress, though no byte has moved."""
-        if self._bound is not None:
-            self._bound.reschedule(asyncio.get_running_loop().time() + self._patience_s)
-
-    def end(self) -> None:
-        """Tell that it is over."""
-        self._progress(Progress(self._label, self.start + self.count, self.size, ended=True))
-
-    @contextlib.asynccontextmanager
-    async def watched(self, patience_s: float) -> AsyncIterator[None]:
-        """Raise _StalledError when nothing moves for so long."""
-        self._patience_s = patience_s
-        try:
-            async with asyncio.timeout(patience_s) as self._bound:
-                yield
-        except TimeoutError as error:
-            if self._bound is not None and self._bound.expired():
-                raise _StalledError from error
-            raise
-
-
-def _best(site: _HostSite, host: Host) -> str:
-    """Return the best protocol for a host that names none."""
-    if site.facts.transport == "local":
-        return "console" if host.account else "local"
-    return "sftp" if site.connection.native is not None and host.account is None else "console"
-
-
-def _check(wishes: Wishes, work: Work, host: Host) -> None:
-    for name, value, known in (
-        ("verify", wishes.verify, ("auto", "sha256", "no")),
-        ("links", wishes.links, ("follow", "keep")),
-    ):
-        if value not in known:
-            raise UsageError(f"{name}={value} is not known. Use one of: {', '.join(known)}.")
-    if wishes.resume and not work.transfer.resumes:
-        raise UsageError(f"A cut transfer by {work.protocol} cannot be continued. Use via=sftp or via=nc, or leave resume away.")
-    if host.account is not None and work.protocol in {"sftp", "scp", "ftp", "local"}:
-        raise UsageError(
-            f"{work.protocol} works as the login user, and host '{host.name}' is user '{host.account.user}' now. "
-            "Use via=console, or switch back first."
-        )
 
 
 def _local_facts(source: Path, work: Work) -> os.stat_result:
@@ -513,9 +332,3 @@ async def _is_here(steward: Steward, found: Found, tool: str, target: Path) -> b
 
 def _names(sources: Sequence[Path]) -> str:
     return str(sources[0]) if len(sources) == 1 else f"{len(sources)} files"
-
-
-def _told(error: OSError) -> str:
-    if error.strerror:
-        return f"{error.strerror} ('{error.filename}')" if error.filename else error.strerror
-    return str(error)

@@ -15,9 +15,10 @@ from OttoLibrary import trees
 from OttoLibrary.checksums import checksums, tools
 from OttoLibrary.contracts import EndOfStream, FileResult, Job, Process, TransferResult, Wishes
 from OttoLibrary.errors import UsageError
-from OttoLibrary.files import Files, Moved, Work, local_place
+from OttoLibrary.files import Files, local_place
 from OttoLibrary.steward import FolderPlace, RefusedError, Steward
 from OttoLibrary.text import decode
+from OttoLibrary.transfer import Moved, Work
 from OttoLibrary.trees import Entry, TreeError, Unpacker
 
 _CHUNK = 1 << 18
@@ -49,7 +50,7 @@ class Folders:
             TransferError: Something did not arrive whole; the files in place are whole, the old ones or the new ones.
             WaitTimeoutError: The time was over.
         """
-        async with self._files.work("Put folder", f"{source} → {target}", wishes) as work:
+        async with self._files.begin("Put folder", f"{source} → {target}", wishes) as work:
             moved = Moved(self._files.progress, f"{source.name} → {work.host.name}", 0)
             async with work.attempt(f"did not take the folder '{source}' as '{target}'", moved), _told():
                 entries = await asyncio.to_thread(_scanned, source, wishes)
@@ -60,7 +61,7 @@ class Folders:
 
     async def get(self, source: str, target: str, wishes: Wishes) -> TransferResult:
         """Copy a folder of the host to this machine; arguments and errors as of ``put``."""
-        async with self._files.work("Get folder", f"{source} → {target}", wishes) as work:
+        async with self._files.begin("Get folder", f"{source} → {target}", wishes) as work:
             moved = Moved(self._files.progress, f"{work.host.name} → {target}", 0)
             what = f"did not give the folder '{source}' as '{target}'"
             async with work.attempt(what, moved), _told(), Steward(work.site, self._files.shells) as steward:
@@ -147,6 +148,7 @@ class Folders:
             else:
                 locked = await self._fetch(work, steward, place, part, moved, follow=follow)
             entries = await asyncio.to_thread(lambda: trees.scan(part, follow=False))
+            moved.stir(moved.count)
             names = [entry.name for entry in entries if entry.kind == "file"]
             here = await checksums(part, names, place.tool) if place.tool else {}
             if place.tool:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
+from OttoLibrary import steps
 from OttoLibrary.checksums import is_plain, parsed, tools
 from OttoLibrary.contracts import EndOfStream, Process, Site
 from OttoLibrary.text import decode
@@ -97,7 +98,7 @@ class IdleShells:
                 return process
             await process.close()
         process = await site.execute("exec sh")
-        await process.channel.write((_HELD + _WORDS).encode())
+        await process.channel.write((steps.HELD + steps.WORDS).encode())
         return process
 
     def give_back(self, site: Site, process: Process) -> None:
@@ -129,7 +130,7 @@ class Steward:
         with contextlib.suppress(EndOfStream, OSError, TimeoutError, RefusedError):
             async with asyncio.timeout(_GOODBYE_S):
                 if self._may_hold(failed):
-                    await self._step(_DROP, Z=self._holds, W=self._scratch)
+                    await self._step(steps.DROP, Z=self._holds, W=self._scratch)
         process, self._process = self._process, None
         if process is not None and not self._asked and not process.channel.closed:
             self._shells.give_back(self._site, process)
@@ -159,7 +160,7 @@ class Steward:
             resume: Go on with what is under the temporary name; it then stays when the transfer fails.
         """
         words = {"T": target, "N": name, "W": temporary, "P": _yes(parents), "TOOLS": with_tools, "R": _yes(resume), "SIZE": size}
-        reply = await self._step(_PLACE, **words)
+        reply = await self._step(steps.PLACE, **words)
         old = _found(reply["path"], reply["old"]) if reply.get("old") else None
         return Place(reply["path"], reply["temporary"], int(reply["present"]), old, reply.get("tool", ""))
 
@@ -179,19 +180,19 @@ class Steward:
             "STRICT": _yes(mode is not None),
             "STAMP": _stamp(mtime),
         }
-        reply = await self._step(_KEEP, **words)
+        reply = await self._step(steps.KEEP, **words)
         self._holds = ""
         return [note for key in ("mode", "time") if (note := reply.get(key, "").strip())]
 
     async def link(self, place: Place, points_to: str) -> None:
         """Make a symbolic link of the place."""
-        await self._step(_LINK, Z=place.temporary, T=place.path, L=points_to)
+        await self._step(steps.LINK, Z=place.temporary, T=place.path, L=points_to)
         self._holds = ""
 
     async def room(self, path: str) -> str:
         """Return why a file of ours may not have fitted beside ``path``, or nothing."""
         with contextlib.suppress(RefusedError, EndOfStream, ValueError):
-            free = int((await self._step(_ROOM, Z=path))["free"])
+            free = int((await self._step(steps.ROOM, Z=path))["free"])
             if free < 64:
                 return f"; only {free} KiB are free there"
         return ""
@@ -201,16 +202,16 @@ class Steward:
     async def look(self, path: str, temporary: str, with_tools: str) -> tuple[Found, str]:
         """Return the file to read, and the checksum tool; one without a size of its own, as in /proc, is copied first."""
         self._scratch = temporary
-        reply = await self._step(_LOOK, T=path, W=temporary, TOOLS=with_tools)
+        reply = await self._step(steps.LOOK, T=path, W=temporary, TOOLS=with_tools)
         return _found(reply["path"], reply["facts"]), reply.get("tool", "")
 
     async def points_to(self, path: str) -> str:
         """Return what a symbolic link says; nothing when it is none."""
-        return (await self._step(_POINTS_TO, T=path))["link"]
+        return (await self._step(steps.POINTS_TO, T=path))["link"]
 
     async def begin_checksum(self, path: str, tool: str, size: int) -> None:
         """Begin to make the checksum of the first ``size`` bytes of a file; ``checksum`` brings it."""
-        await self._begin(_SUM, T=path, TOOL=tool, SIZE=size)
+        await self._begin(steps.SUM, T=path, TOOL=tool, SIZE=size)
 
     async def checksum(self) -> str:
         """Return the checksum that was begun; nothing when the file is shorter now."""
@@ -219,7 +220,7 @@ class Steward:
     async def expand(self, pattern: str) -> list[str]:
         """Return the paths that a pattern matches; a path that exists as it is stands for itself."""
         reply = await self._step(
-            f"if [ -e {_quoted(pattern)} ]; then set -- {_quoted(pattern)}; else set -- {_glob(pattern)}; fi\n{_EXPAND}"
+            f"if [ -e {_quoted(pattern)} ]; then set -- {_quoted(pattern)}; else set -- {_glob(pattern)}; fi\n{steps.EXPAND}"
         )
         return [value for key, value in reply.items() if key.isdigit()]
 
@@ -228,30 +229,30 @@ class Steward:
     async def place_folder(self, target: str, name: str, temporary: str, *, parents: bool, with_tools: str) -> FolderPlace:
         """Find out where a folder goes, and make a temporary one: beside it, or in it when it exists."""
         words = {"T": target, "N": name, "W": temporary, "P": _yes(parents), "TOOLS": with_tools}
-        reply = await self._step(_PLACE_FOLDER, **words)
+        reply = await self._step(steps.PLACE_FOLDER, **words)
         return FolderPlace(reply["path"], reply["temporary"], "exists" in reply, "tar" in reply, reply.get("tool", ""))
 
     async def make_folders(self, path: str, names: Sequence[str]) -> None:
         """Make folders below a folder."""
-        await self._step(_MAKE_FOLDERS.replace("NAMES", " ".join(map(shlex.quote, names))), T=path)
+        await self._step(steps.MAKE_FOLDERS.replace("NAMES", " ".join(map(shlex.quote, names))), T=path)
 
     async def touch(self, path: str) -> None:
         """Make an empty file."""
-        await self._step(_TOUCH, T=path)
+        await self._step(steps.TOUCH, T=path)
 
     async def unpack(self, archive: str, folder: str) -> None:
         """Unpack an archive into a folder, and remove it."""
-        await self._step(_UNPACK, A=archive, Z=folder)
+        await self._step(steps.UNPACK, A=archive, Z=folder)
 
     async def pack(self, folder: str, temporary: str, *, follow: bool) -> Found:
         """Make an archive of a folder under a temporary name."""
         self._scratch = temporary
-        reply = await self._step(_PACK, T=folder, W=temporary, FLAGS="chf" if follow else "cf")
+        reply = await self._step(steps.PACK, T=folder, W=temporary, FLAGS="chf" if follow else "cf")
         return _found(reply["path"], reply["facts"])
 
     async def checksums(self, folder: str, names: Sequence[str], tool: str, *, follow: bool) -> dict[str, str]:
         """Return the checksums of the files in a folder, by name; of those with odd names one by one."""
-        reply = await self._step(_SUMS, T=folder, TOOL=tool, FOLLOW="-L" if follow else "")
+        reply = await self._step(steps.SUMS, T=folder, TOOL=tool, FOLLOW="-L" if follow else "")
         found = parsed(reply["sums"])
         for name in names:
             if not is_plain(name):
@@ -260,7 +261,7 @@ class Steward:
 
     async def checksum_of(self, path: str, tool: str, size: int | None = None) -> str:
         """Return the checksum of a file, or of its first ``size`` bytes."""
-        await self._begin(_SUM, T=path, TOOL=tool, SIZE=-1 if size is None else size)
+        await self._begin(steps.SUM, T=path, TOOL=tool, SIZE=-1 if size is None else size)
         return await self.checksum()
 
     async def keep_folder(self, place: FolderPlace, later_modes: Mapping[str, int]) -> None:
@@ -271,17 +272,17 @@ class Steward:
             later_modes: Modes for folders that could not have them while they were filled.
         """
         modes = "".join(f'chmod {mode:o} "$T"/{shlex.quote(name)}\n' for name, mode in later_modes.items())
-        await self._step(_KEEP_FOLDER + modes, Z=place.temporary, T=place.path)
+        await self._step(steps.KEEP_FOLDER + modes, Z=place.temporary, T=place.path)
         self._holds = ""
 
     async def look_folder(self, path: str, with_tools: str) -> FolderPlace:
         """Return the folder to read."""
-        reply = await self._step(_LOOK_FOLDER, T=path, TOOLS=with_tools)
+        reply = await self._step(steps.LOOK_FOLDER, T=path, TOOLS=with_tools)
         return FolderPlace(reply["path"], "", True, "tar" in reply, reply.get("tool", ""))
 
     async def tree(self, folder: str, *, follow: bool) -> list[tuple[str, str]]:
         """Return kind (``folder``, ``file``, ``link`` or ``other``) and name of all that is in a folder."""
-        reply = await self._step(_TREE, T=folder, FOLLOW="-L" if follow else "")
+        reply = await self._step(steps.TREE, T=folder, FOLLOW="-L" if follow else "")
         lines = reply["tree"].split(f"\n@{self._nonce}-")[1:]
         kinds = {"d": "folder", "f": "file", "l": "link"}
         return [(kinds.get(line[0], "other"), line[2:]) for line in lines if line[2:]]
@@ -295,16 +296,16 @@ class Steward:
 
     async def names(self, folder: str) -> list[str]:
         """Return the names in a folder; a folder's ends with ``/``."""
-        reply = await self._step(_NAMES, T=folder)
+        reply = await self._step(steps.NAMES, T=folder)
         return [value for key, value in reply.items() if key.isdigit()]
 
     async def remove(self, path: str) -> None:
         """Remove a file."""
-        await self._step(_REMOVE, T=path)
+        await self._step(steps.REMOVE, T=path)
 
     async def make_folder(self, path: str) -> None:
         """Make a folder, and those above it."""
-        await self._step(_MAKE_FOLDER, T=path)
+        await self._step(steps.MAKE_FOLDER, T=path)
 
     # -- talking
 
@@ -324,7 +325,7 @@ class Steward:
     async def _answer(self) -> dict[str, str]:
         end = f"\n@{self._nonce}:.:\n".encode()
         if self._process is None:
-            self._said += (await self._site.run(f"{_PLAIN}{_WORDS}{self._script}")).stdout
+            self._said += (await self._site.run(f"{steps.PLAIN}{steps.WORDS}{self._script}")).stdout
         while (at := self._said.find(end)) < 0:
             if self._process is None:
                 raise EndOfStream(f"the shell did not finish its step: {decode(bytes(self._said))[-200:].strip()}")
@@ -372,216 +373,3 @@ def _glob(pattern: str) -> str:
     return home + re.sub(
         r"[^\w./*?\[\]!^-]", lambda found: shlex.quote(found[0]) if found[0] != "'" else "\\'", rest, flags=re.ASCII
     )
-
-
-# The exit trap holds in the shell that lives as long as the transfer.
-_HELD = """H=
-trap '[ -z "$H" ] || rm -rf -- "$H"' EXIT
-trap 'exit 1' HUP INT TERM
-"""
-_PLAIN = "H=\n"
-# $K begins each thing said. Values may hold anything but that: the paths of a host are bytes, newlines included.
-_WORDS = r"""
-LC_ALL=C; export LC_ALL
-say() { printf '\n%s:%s:%s' "$K" "$1" "$2"; [ "$1" != . ] || echo; }
-absolute() { case $T in '~') T=$HOME ;; '~/'*) T=$HOME/${T#??} ;; /*) ;; *) T=$PWD/$T ;; esac; }
-facts() { stat -L -c '%s %Y %a' -- "$1" 2>/dev/null || stat -L -f '%z %m %Lp' -- "$1"; }
-tool() {
-  [ -n "$TOOLS" ] || return 0
-  for X in $TOOLS; do ! command -v "$X" >/dev/null 2>&1 || { say tool "$X"; return 0; }; done
-  say fail "it has none of $TOOLS to verify the bytes with; use verify=no"
-  return 1
-}
-sum() {
-  case $TOOL in
-    openssl) S=$(openssl dgst -sha256 -r) ;;
-    shasum) S=$(shasum -a 256) ;;
-    *) S=$("$TOOL") ;;
-  esac
-  S=${S%% *}
-}
-"""
-# `true` where `:` would do: in busybox, a redirection that fails for a special built-in ends more than its own command.
-_PLACE = r"""
-absolute
-F=; case $T in */) F=$T ;; *) [ ! -d "$T" ] || F=$T/ ;; esac
-if [ -n "$F" ]; then T=$F$N; else F=${T%/*}/; fi
-if [ ! -d "$F" ]; then
-  [ -n "$P" ] || { say fail "the folder '${F%/}' does not exist; make it, or use parents=yes"; return; }
-  E=$(mkdir -p -- "$F" 2>&1) || { say fail "$E"; return; }
-fi
-[ ! -d "$T" ] || { say fail "'$T' is a directory"; return; }
-[ ! -L "$T" ] || { L=$(readlink -f -- "$T" && echo x) && T=${L%?x} F=${T%/*}/; }
-[ ! -e "$T" ] || [ -f "$T" ] || { say fail "'$T' is no regular file"; return; }
-tool || return
-say path "$T"
-[ ! -f "$T" ] || say old "$(facts "$T")"
-Z=$F$W
-[ -n "$R" ] || { H=$Z; say holds "$Z"; }
-A=0; [ -z "$R" ] || [ ! -f "$Z" ] || A=$(($(wc -c <"$Z")))
-if [ "$A" = 0 ] || [ "$A" -gt "$SIZE" ]; then
-  A=0
-  E=$( (umask 077; true >"$Z") 2>&1) || { H=; say holds ""; say fail "$E"; return; }
-fi
-say temporary "$Z"
-say present "$A"
-"""
-_KEEP = r"""
-A=$(($(wc -c <"$Z")))
-[ "$A" = "$SIZE" ] || { say fail "$A of $SIZE bytes arrived"; return; }
-if [ -n "$TOOL" ]; then
-  sum <"$Z"
-  [ "$S" = "$SUM" ] || { rm -f -- "$Z"; say fail "the $TOOL checksum is $S there and $SUM here"; return; }
-fi
-E=$(chmod "$MODE" "$Z" 2>&1) || {
-  [ -z "$STRICT" ] || { say fail "$E"; return; }
-  say mode "The file mode could not be kept: $E"
-}
-E=$(TZ=UTC0 touch -t "$STAMP" "$Z" 2>&1) || say time "The modification time could not be kept: $E"
-E=$(mv -f -- "$Z" "$T" 2>&1) || { say fail "$E"; return; }
-H=
-"""
-_LINK = r"""
-rm -f -- "$Z"
-E=$( { ln -s -- "$L" "$Z" && mv -f -- "$Z" "$T"; } 2>&1) || { say fail "$E"; return; }
-H=
-"""
-_PLACE_FOLDER = r"""
-absolute
-case $T in */) T=$T$N ;; *) [ ! -d "$T" ] || T=$T/$N ;; esac
-F=${T%/*}/
-if [ ! -d "$F" ]; then
-  [ -n "$P" ] || { say fail "the folder '${F%/}' does not exist; make it, or use parents=yes"; return; }
-  E=$(mkdir -p -- "$F" 2>&1) || { say fail "$E"; return; }
-fi
-[ ! -e "$T" ] || [ -d "$T" ] || { say fail "'$T' is there and no folder"; return; }
-tool || return
-[ ! -d "$T" ] || { say exists yes; F=$T/; }
-H=$F$W; say holds "$H"
-E=$( (umask 077; mkdir -- "$H") 2>&1) || { H=; say holds ""; say fail "$E"; return; }
-! command -v tar >/dev/null 2>&1 || say tar yes
-say path "$T"
-say temporary "$H"
-"""
-_MAKE_FOLDERS = r"""
-cd -- "$T" || return
-E=$(mkdir -p -- NAMES 2>&1) || say fail "$E"
-"""
-_TOUCH = r"""
-E=$( (umask 077; true >"$T") 2>&1) || say fail "$E"
-"""
-_UNPACK = r"""
-E=$( { cd -- "$Z" && tar xpf "$A" && rm -f -- "$A"; } 2>&1) || say fail "$E"
-"""
-_PACK = r"""
-H=${TMPDIR:-/tmp}/$W; say holds "$H"
-E=$( (umask 077; cd -- "$T" && tar "$FLAGS" "$H" .) 2>&1) || { say fail "$E"; return; }
-say path "$H"
-say facts "$(facts "$H")"
-"""
-_SUMS = r"""
-case $TOOL in
-  openssl) C='openssl dgst -sha256 -r' ;;
-  shasum) C='shasum -a 256' ;;
-  *) C=$TOOL ;;
-esac
-E=$( { cd -- "$T" && find $FOLLOW . -name '.otto-*.part' -prune -o -type f -exec $C {} +; } 2>&1) || { say fail "$E"; return; }
-say sums "$E"
-"""
-_KEEP_FOLDER = r"""
-merge() {
-  for X in "$1"/* "$1"/.[!.]* "$1"/..?*; do
-    Y=$2/${X##*/}
-    if [ -d "$X" ] && [ ! -L "$X" ] && [ -d "$Y" ]; then (merge "$X" "$Y") && rmdir -- "$X" || return 1; fi
-  done
-  find "$1" -mindepth 1 -maxdepth 1 -exec sh -c 'T=$1; shift; mv -f -- "$@" "$T/"' sh "$2" {} +
-}
-if [ -d "$T" ]; then
-  E=$( { merge "$Z" "$T" && rmdir -- "$Z"; } 2>&1) || { say fail "$E"; return; }
-else
-  E=$(mv -f -- "$Z" "$T" 2>&1) || { say fail "$E"; return; }
-fi
-H=
-"""
-_LOOK_FOLDER = r"""
-absolute
-[ "$T" = / ] || T=${T%/}
-[ -e "$T" ] || { say fail "'$T' does not exist"; return; }
-[ -d "$T" ] || { say fail "'$T' is no folder; use 'Get File From Host'"; return; }
-[ -r "$T" ] && [ -x "$T" ] || { say fail "'$T' may not be read"; return; }
-tool || return
-! command -v tar >/dev/null 2>&1 || say tar yes
-say path "$T"
-"""
-_TREE = r"""
-say tree ""
-cd -- "$T" && K=$K find $FOLLOW . -exec sh -c '
-for X in "$@"; do
-  if [ -L "$X" ] && [ -z "$0" ]; then Y=l; elif [ -d "$X" ]; then Y=d; elif [ -f "$X" ]; then Y=f; else Y=o; fi
-  printf "
-%s-%s:%s" "$K" "$Y" "${X#./}"
-done' "$FOLLOW" {} +
-"""
-_DROP = r"""
-rm -rf -- ${Z:+"$Z"} ${W:+"${TMPDIR:-/tmp}/$W"}
-H=
-"""
-_ROOM = r"""
-set -- $(df -Pk "${Z%/*}/" | tail -n 1)
-say free "$4"
-"""
-_LOOK = r"""
-absolute
-[ -e "$T" ] || { say fail "'$T' does not exist"; return; }
-[ ! -d "$T" ] || { say fail "'$T' is a directory; use 'Get Directory From Host'"; return; }
-[ -f "$T" ] || { say fail "'$T' is no regular file"; return; }
-[ -r "$T" ] || { say fail "'$T' may not be read"; return; }
-tool || return
-X=$(facts "$T")
-if [ "${X%% *}" = 0 ] && [ "$(head -c 1 <"$T" | wc -c)" -gt 0 ]; then
-  H=${TMPDIR:-/tmp}/$W; say holds "$H"
-  E=$( (umask 077; cat <"$T" >"$H") 2>&1) || { say fail "$E"; return; }
-  T=$H X=$(facts "$H")
-fi
-say path "$T"
-say facts "$X"
-"""
-_POINTS_TO = r"""
-absolute
-L=; [ ! -L "$T" ] || { L=$(readlink -- "$T" && echo x) && L=${L%?x}; }
-say link "$L"
-"""
-_SUM = r"""
-sum <"$T"
-A=$(($(wc -c <"$T")))
-[ "$SIZE" -ge 0 ] || SIZE=$A
-[ "$A" -ge "$SIZE" ] || S=
-# It grew since: its first bytes are what was asked for.
-[ "$A" -le "$SIZE" ] || S=$(head -c "$SIZE" <"$T" | { sum; printf %s "$S"; })
-say sum "$S"
-"""
-_NAMES = r"""
-absolute
-[ -d "$T" ] || { [ -e "$T" ] && say fail "'$T' is no folder" || say fail "'$T' does not exist"; return; }
-[ -r "$T" ] && [ -x "$T" ] || { say fail "'$T' may not be read"; return; }
-I=0
-for X in "${T%/}"/* "${T%/}"/.[!.]* "${T%/}"/..?*; do
-  [ -e "$X" ] || [ -L "$X" ] || continue
-  I=$((I + 1)); Y=${X##*/}
-  [ ! -d "$X" ] || Y=$Y/
-  say "$I" "$Y"
-done
-"""
-_REMOVE = r"""
-absolute
-[ ! -d "$T" ] || [ -L "$T" ] || { say fail "'$T' is a folder"; return; }
-E=$(rm -f -- "$T" 2>&1) || say fail "$E"
-"""
-_MAKE_FOLDER = r"""
-absolute
-E=$(mkdir -p -- "$T" 2>&1) || say fail "$E"
-"""
-_EXPAND = r"""
-I=0
-for X in "$@"; do [ -e "$X" ] || [ -L "$X" ] || continue; I=$((I + 1)); say "$I" "$X"; done
-"""

@@ -97,7 +97,7 @@ def _host(way: str, request: pytest.FixtureRequest, folder: Path, ending: ExitSt
         return {"transport": "serial", "port": ending.enter_context(SerialConsole(shell)).device, "profile": "busybox"}
     sshd = request.getfixturevalue("sshd")
     if way == "busybox":
-        sshd = request.getfixturevalue("make_sshd")(options={"SetEnv": f"PATH={_busybox(folder)}"})
+        sshd = request.getfixturevalue("make_sshd")(options={"SetEnv": f"PATH={_busybox(folder)} SHLVL=2"})
     keys = request.getfixturevalue("keys")
     return {"address": sshd.address, "port": sshd.port, "user": sshd.user, "identity_file": str(keys.identity_file)}
 

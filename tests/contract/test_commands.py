@@ -48,7 +48,7 @@ def box(request: pytest.FixtureRequest, open_lab: Any, keys: Any, tmp_path: Any)
         network = request.getfixturevalue("network")
         return Box(open_lab(network.write_lab(tmp_path / "network.json")), "dut1")
     if way in {"sh", "busybox"}:
-        sshd = request.getfixturevalue("make_sshd")(options={"SetEnv": f"PATH={_only(way, tmp_path)}"})
+        sshd = request.getfixturevalue("make_sshd")(options={"SetEnv": f"PATH={_only(way, tmp_path)} SHLVL=2"})
     else:
         sshd = request.getfixturevalue("sshd")
     address, port = sshd.address, sshd.port
