@@ -54,7 +54,6 @@ _STATE = """pwd
 (unset OTTO_COMMAND TERM SHLVL PWD OLDPWD SUDO_COMMAND; [ -z "$BASH_VERSION" ] || set -o posix; export -p) 2>/dev/null"""
 # A background command ends with us, however we end: when its standard input closes, a watcher hangs up its process group.
 _LIFELINE = "exec 3<&0 </dev/null; (read -r line <&3; kill -s HUP -- -$$) >/dev/null 2>&1 & exec 3<&-"
-_BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
 @dataclass
@@ -570,7 +569,7 @@ class Host:
         directory, _, exports = decode(outcome.stdout).partition("\n")
         return f"{exports}export TERM=dumb\ncd -- {shlex.quote(cwd or directory)}\n"
 
-    # -- users and reboots
+    # -- users, and being up
 
     async def switch_user(self, account: Account | None, deadline: Deadline) -> None:
         """Be another user from now on (None: the login user); raise LoginError and stay who we were when refused."""
@@ -594,11 +593,6 @@ class Host:
             await self._close_pairs()
             pair.command = fresh.command
 
-    async def boot_id(self, timeout_s: float) -> str:
-        """Return the kernel's random id of this boot."""
-        result = await self.run_once(_BOOT_ID, timeout_s=timeout_s)
-        return result.stdout.strip()
-
     async def probe(self, timeout_s: float) -> None:
         """Return once it runs a command, or its prompt answers; raise HostError."""
         deadline = Deadline(timeout_s)
@@ -621,52 +615,6 @@ class Host:
                 raise self._chronicle.loss(error) from error
         if outcome.status is None:
             raise WaitTimeoutError(self.name, self.path, "did not answer", deadline.seconds)
-
-    async def wait_until_up(self, deadline: Deadline, pause_s: float = 0.5) -> None:
-        """Return once a command runs on it; raise WaitTimeoutError with the last reason."""
-        problem = "it was not tried"
-        while not deadline.expired:
-            try:
-                await self.probe(max(0.1, min(deadline.remaining_s, 10)))
-                return
-            except LoginError:
-                raise
-            except HostError as error:
-                problem = str(error)
-            await asyncio.sleep(min(pause_s, deadline.remaining_s))
-        raise WaitTimeoutError(self.name, self.path, "was not up", deadline.seconds, advice=f"Last try: {problem}")
-
-    async def reboot(self, command: str, deadline: Deadline) -> float:
-        """Reboot it, wait until it is back, and return how many seconds it was away.
-
-        Raises:
-            WaitTimeoutError: It did not go down, or did not come back.
-            HostError: It came back without having rebooted.
-        """
-        connection = await self.link.open(deadline)
-        if connection.line_limit == 1:
-            raise UsageError(
-                f"Host '{self.name}' cannot be rebooted over its one line. Send it the command with 'Send To Host', and wait "
-                "for its boot log with 'Expect From Host'."
-            )
-        before = await self.boot_id(deadline.remaining_s)
-        began = time.monotonic()
-        if connection.line_limit:
-            await self.run("true", timeout_s=deadline.remaining_s)  # a line that is in use shows when the host goes down
-        # Detached and a moment later, so that the command's own answer still gets through.
-        await self.run_once(f"(sleep 0.2; {command}) >/dev/null 2>&1 </dev/null &", timeout_s=deadline.remaining_s)
-        while connection.lost is None:
-            if deadline.expired:
-                raise WaitTimeoutError(self.name, self.path, f"did not go down after '{command}'", deadline.seconds)
-            await asyncio.sleep(0.05)
-        await self.wait_until_up(deadline)
-        away = time.monotonic() - began
-        if await self.boot_id(max(1.0, deadline.remaining_s)) == before:
-            sentence = (
-                f"{subject(self.name, self.path)} was away for {away:.1f} seconds but did not reboot: its boot id is the same."
-            )
-            raise HostError(sentence, host=self.name, path=self.path)
-        return away
 
     async def _directory(self, pair: _Pair, deadline: Deadline) -> str | None:
         if pair.command is None or pair.command.ended:

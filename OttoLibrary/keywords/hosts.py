@@ -152,7 +152,9 @@ class HostKeywords(Component):
         Wait Until Host Is Up    dut1    timeout=30 s
         ```
         """
-        self.call(self.session.host(host).wait_until_up(Deadline(timeout.total_seconds())))
+        from OttoLibrary.uptime import wait_until_up
+
+        self.call(wait_until_up(self.session.host(host), Deadline(timeout.total_seconds())))
 
     @keyword(tags=["Host", "Assertion"])
     def host_should_be_up(self, host: str, *, timeout: timedelta = timedelta(seconds=10)) -> None:
@@ -192,7 +194,9 @@ class HostKeywords(Component):
         ${away}=    Reboot Host    dut1    command=sudo reboot    timeout=3 min
         ```
         """
-        away = self.call(self.session.host(host).reboot(command, Deadline(timeout.total_seconds())))
+        from OttoLibrary.uptime import reboot
+
+        away = self.call(reboot(self.session.host(host), command, Deadline(timeout.total_seconds())))
         logger.info(f"Host '{host}' rebooted and was away for {duration_text(away)}.")
         return timedelta(seconds=away)
 

@@ -63,6 +63,7 @@ All That A Board Said Is On File
 
 *** Keywords ***
 Job Should Say
+    [Documentation]    A job in the background has said something.
     [Arguments]    ${job}    ${text}
-    ${stdout}    ${stderr}=    Get Command Output    ${job}
-    Should Contain    ${stdout}    ${text}
+    ${output}=    Get Command Output    ${job}
+    Should Contain    ${output}[0]    ${text}

@@ -26,6 +26,7 @@ from OttoLibrary.errors import (
 from OttoLibrary.launch import Account
 from OttoLibrary.session import Session
 from OttoLibrary.text import Secret
+from OttoLibrary.uptime import reboot
 from tests.peers import processes
 from tests.peers.requirements import require
 
@@ -374,9 +375,12 @@ def test_a_reboot_is_proved_by_the_boot_id(open_lab: Any, make_sshd: Any, keys: 
 
     def rebooted(new_id: str) -> float:
         with ThreadPoolExecutor(1) as pool:
-            away = pool.submit(session.run, host.reboot("true", session.run(host.deadline(20))))
-            time.sleep(0.6)
+            gone = tmp_path / f"going down for {new_id.strip()}"
+            deadline = session.run(host.deadline(20))
+            away = pool.submit(session.run, reboot(host, f"touch '{gone}'", deadline))
+            processes.wait_until(gone.exists, "The reboot command")
             sshd.kill()
+            gone.unlink()
             boot_id.write_text(new_id)
             time.sleep(0.5)
             sshd.start()  # in the main thread: it would end with a shorter-lived one

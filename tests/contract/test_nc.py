@@ -21,6 +21,7 @@ from OttoLibrary.contracts import Channel, Job
 from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
 from OttoLibrary.files import Wishes
 from OttoLibrary.session import Session
+from OttoLibrary.transfer import site_of
 from OttoLibrary.transfers import nc
 from tests.peers import processes
 from tests.peers.disk import small_disk
@@ -62,7 +63,7 @@ class Box:
         """Run ``work(site)``."""
 
         async def run() -> Any:
-            return await work(await self.session.files(self.name)._site())
+            return await work(await site_of(self.session.files(self.name).host, None))
 
         return self.session.run(run())
 

@@ -18,6 +18,7 @@ from OttoLibrary.contracts import Expected
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, ConnectionLostError, LoginError, UsageError, WaitTimeoutError
 from OttoLibrary.session import Session
+from OttoLibrary.uptime import reboot, wait_until_up
 from tests.peers import consoles, processes
 from tests.peers.requirements import find, require
 
@@ -204,10 +205,10 @@ def test_extra_shells_say_what_to_use_instead(open_lab: Any, serial_console: Any
 def test_being_up_is_asked_for_on_the_line(open_lab: Any, serial_console: Any) -> None:
     console = serial_console(consoles.boot, {"OTTO_PASSWORD": "pw"}, on_open=True)
     session = open_lab(box=host_of(console, user="root", password="pw"), loader=host_of(console, profile="uboot"))
-    session.run(session.host("box").wait_until_up(Deadline(15)))
+    session.run(wait_until_up(session.host("box"), Deadline(15)))
     session.run(session.host("box").probe(5))
     with pytest.raises(UsageError, match=r"cannot be rebooted over its one line\. Send it the command with 'Send To Host'"):
-        session.run(session.host("box").reboot("reboot", Deadline(5)))
+        session.run(reboot(session.host("box"), "reboot", Deadline(5)))
     session.run(session.host("box").read(0.1))
     send(session, "exit\n")
     expect(session, "stop autoboot")

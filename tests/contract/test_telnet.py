@@ -17,6 +17,7 @@ from OttoLibrary.contracts import Expected
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, ConnectionLostError, HostError, LoginError, UsageError, WaitTimeoutError
 from OttoLibrary.session import Session
+from OttoLibrary.uptime import reboot, wait_until_up
 from tests.peers import processes
 from tests.peers.requirements import require
 from tests.peers.telnetd import KINDS, PASSWORD, USER, login_program
@@ -295,13 +296,13 @@ def test_a_reboot_is_proved_by_the_boot_id(open_lab: Any, telnetd: Any, tmp_path
 
     crasher = threading.Timer(0.6, crash)
     crasher.start()
-    assert session.run(host.reboot("true", Deadline(20))) > 0.3
+    assert session.run(reboot(host, "true", Deadline(20))) > 0.3
     crasher.join()
 
 
 def test_being_up_is_asked_for_by_a_login(open_lab: Any, server: Any) -> None:
     session = open_lab(box=host_of(server))
-    session.run(session.host("box").wait_until_up(Deadline(10)))
+    session.run(wait_until_up(session.host("box"), Deadline(10)))
     server.stop()
     with pytest.raises(HostError):
         session.run(session.host("box").probe(0.5))

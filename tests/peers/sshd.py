@@ -230,7 +230,7 @@ class Sshd:
             "PrintMotd": "no",
             "PrintLastLog": "no",
             "AcceptEnv": "LANG LC_*",
-            # With SHLVL, bash reads no start-up file of the account that runs the tests: slow ones, and locks in them, are not ours.
+            # With SHLVL, bash reads no start-up file of the account that runs the tests: slow ones are not ours.
             "SetEnv": f"OTTO_PEER={self.name} OTTO_PEER_ID={self._id} SHLVL=2",
             "AllowTcpForwarding": "yes",
             "AllowAgentForwarding": "yes",

@@ -43,6 +43,7 @@ ROWS = {
         "transfer",
         "transcript",
         "trees",
+        "uptime",
     ],
     4: ["deploy", "load/", "monitor", "report", "scenario", "session"],
     EDGE: ["__main__", "cli", "keywords/", "library", "listener", "progress"],
