@@ -6,22 +6,21 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from OttoLibrary.errors import OttoError
+
 T = TypeVar("T")
-E = TypeVar("E", bound=Exception)
 
 
-async def each(
-    names: Sequence[str], work: Callable[[str], Awaitable[T]], limit: int, expected: tuple[type[E], ...]
-) -> dict[str, T | E]:
-    """Return what ``work`` gave for each name, or the expected error it raised, in the order of the names."""
+async def each(names: Sequence[str], work: Callable[[str], Awaitable[T]], limit: int) -> dict[str, T | OttoError]:
+    """Return what ``work`` gave for each name, or the OttoError that it raised, in the order of the names."""
     slots = asyncio.Semaphore(max(1, limit))
-    found: dict[str, T | E] = {}
+    found: dict[str, T | OttoError] = {}
 
     async def one(name: str) -> None:
         async with slots:
             try:
                 found[name] = await work(name)
-            except expected as error:
+            except OttoError as error:
                 found[name] = error
 
     async with asyncio.TaskGroup() as group:

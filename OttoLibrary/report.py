@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
 
 from OttoLibrary.contracts import CommandResult, Record, TransferResult
 from OttoLibrary.errors import CommandError
@@ -20,6 +21,9 @@ from OttoLibrary.units import duration_text, size_text
 _LONG = 12_000
 _SHOWN = 4_000
 _GOOD, _BAD, _QUIET = "#2e9e44", "#d6453d", "#7a8794"
+T = TypeVar("T")
+# For each host its name, the way to it, and what came of the work.
+Outcomes: TypeAlias = Sequence[tuple[str, tuple[str, ...], T | Exception]]
 _BLOCK = "border-left:3px solid {color};padding:1px 0 1px 8px;margin:1px 0"
 _PRE = "margin:2px 0 0 0;white-space:pre-wrap;overflow-wrap:anywhere;max-height:32em;overflow:auto"
 _CELL = "padding:1px 10px 1px 0;text-align:left;vertical-align:top;border-bottom:1px solid rgba(128,128,128,.35)"
@@ -75,23 +79,26 @@ def block(record: Record, attachments: Attachments) -> str:
     return f'<div style="{_BLOCK.format(color=color)}">{head}{body}</div>'
 
 
-def fan_out(command: str, outcomes: Sequence[tuple[str, tuple[str, ...], CommandResult | Exception]]) -> str:
+def fan_out(command: str, outcomes: Outcomes[CommandResult]) -> str:
     """Return one table for one command on many hosts."""
-    failed = sum(isinstance(outcome, Exception) for _, _, outcome in outcomes)
-    title = f"<code>{escape(_one_line(command))}</code> on {plural(len(outcomes), 'host')}" + (
-        f", {failed} failed" if failed else ""
-    )
     rows = [_fan_out_row(host, path, outcome) for host, path, outcome in outcomes]
-    return f"{title}{table(('host', 'through', 'rc', 'time', 'output'), rows)}"
+    return _on_hosts(_code(command), outcomes, ("host", "through", "rc", "time", "output"), rows)
 
 
-def put_table(source: str, target: str, outcomes: Sequence[tuple[str, tuple[str, ...], TransferResult | Exception]]) -> str:
+def put_table(source: str, target: str, outcomes: Outcomes[TransferResult]) -> str:
     """Return one table for files that went to many hosts."""
-    failed = sum(isinstance(outcome, Exception) for _, _, outcome in outcomes)
-    title = f"<code>{escape(_one_line(source))}</code> → <code>{escape(_one_line(target))}</code> on "
-    title += plural(len(outcomes), "host") + (f", {failed} failed" if failed else "")
     rows = [_put_row(host, path, outcome) for host, path, outcome in outcomes]
-    return f"{title}{table(('host', 'through', 'by', 'moved', 'time', 'file'), rows)}"
+    titles = ("host", "through", "by", "moved", "time", "file")
+    return _on_hosts(f"{_code(source)} → {_code(target)}", outcomes, titles, rows)
+
+
+def _on_hosts(what: str, outcomes: Outcomes[Any], titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    failed = sum(isinstance(outcome, Exception) for _, _, outcome in outcomes)
+    return f"{what} on {plural(len(outcomes), 'host')}{f', {failed} failed' if failed else ''}{table(titles, rows)}"
+
+
+def _code(text: str) -> str:
+    return f"<code>{escape(_one_line(text))}</code>"
 
 
 def _put_row(host: str, path: tuple[str, ...], outcome: TransferResult | Exception) -> tuple[str, ...]:

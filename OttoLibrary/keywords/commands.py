@@ -8,10 +8,7 @@ from typing import Any
 from robot.api.deco import keyword
 
 from OttoLibrary.contracts import CommandResult
-from OttoLibrary.errors import HostError, LabError, UsageError
-from OttoLibrary.fanout import each
-from OttoLibrary.keywords.component import Component, ExpectedRc, Text, dotted, expected
-from OttoLibrary.text import plural
+from OttoLibrary.keywords.component import Component, ExpectedRc, Text, expected
 
 
 class CommandKeywords(Component):
@@ -125,27 +122,15 @@ class CommandKeywords(Component):
         Should Contain    ${all.dut2.stdout}    on dut2
         ```
         """
-        names = self.session.lab.select(hosts)
-        if not names:
-            raise UsageError(f"No host of the lab is selected by '{hosts}'. 'Get Hosts' tells what a selection gives.")
         right = expected(expected_rc)
-        timeouts = {name: self.timeout(name, timeout) for name in names}
 
         async def run(name: str) -> CommandResult:
-            return await self.session.host(name).run(command, timeout_s=timeouts[name], cwd=cwd, expected=right)
+            timeout_s = self.timeout(name, timeout)
+            return await self.session.host(name).run(command, timeout_s=timeout_s, cwd=cwd, expected=right)
 
-        found = self.call(each(names, run, limit, (HostError, LabError)), publish=False)
-        self.session.take_records()
         from OttoLibrary.report import fan_out
 
-        self.log_html(fan_out(command, [(name, self.session.host(name).path, outcome) for name, outcome in found.items()]))
-        failures = {name: outcome for name, outcome in found.items() if isinstance(outcome, Exception)}
-        if failures:
-            listed = "\n".join(str(error) for error in failures.values())
-            raise HostError(
-                f"'{command}' failed on {len(failures)} of {plural(len(names), 'host')}:\n{listed}", host=next(iter(failures))
-            )
-        return dotted(found)
+        return self.on_each(hosts, run, limit, lambda outcomes: fan_out(command, outcomes), f"'{command}' failed on")
 
     @keyword(tags=["Command", "Background"])
     def start_on_host(self, host: str, command: str, *, cwd: str | None = None, timeout: timedelta | None = None) -> str:

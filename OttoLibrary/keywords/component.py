@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -13,8 +13,10 @@ from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 from robot.utils import DotDict  # type: ignore[import-untyped]
 
 from OttoLibrary.contracts import Expected
+from OttoLibrary.errors import HostError, OttoError, UsageError
+from OttoLibrary.fanout import each
 from OttoLibrary.session import Session
-from OttoLibrary.text import Secret
+from OttoLibrary.text import Secret, plural
 
 if TYPE_CHECKING:
     from OttoLibrary.report import Attachments
@@ -38,6 +40,38 @@ class Component:
         finally:
             if publish:
                 self.publish()
+
+    def on_each(
+        self,
+        hosts: str,
+        work: Callable[[str], Awaitable[T]],
+        limit: int,
+        table: Callable[[list[tuple[str, tuple[str, ...], T | OttoError]]], str],
+        failed: str,
+    ) -> dict[str, Any]:
+        """Do the same on many hosts at once, log one table and return the results by host.
+
+        Args:
+            hosts: Which hosts, a selection.
+            work: Does it on the host of a name.
+            limit: How many at the same time.
+            table: Makes the table of name, path and outcome of each.
+            failed: What failed, for the message, before the number of hosts.
+
+        Raises:
+            HostError: It failed for at least one host; all were tried, and the message names each.
+        """
+        names = self.session.lab.select(hosts)
+        if not names:
+            raise UsageError(f"No host of the lab is selected by '{hosts}'. 'Get Hosts' tells what a selection gives.")
+        found = self.call(each(names, work, limit), publish=False)
+        self.session.take_records()
+        self.log_html(table([(name, self.session.host(name).path, found[name]) for name in names]))
+        errors = {name: outcome for name, outcome in found.items() if isinstance(outcome, OttoError)}
+        if errors:
+            listed = "\n".join(map(str, errors.values()))
+            raise HostError(f"{failed} {len(errors)} of {plural(len(names), 'host')}:\n{listed}", host=next(iter(errors)))
+        return dotted(found)
 
     def publish(self) -> None:
         """Log what hosts did since the last time."""

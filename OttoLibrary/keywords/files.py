@@ -11,10 +11,8 @@ from typing import Any, Literal
 from robot.api.deco import keyword
 
 from OttoLibrary.contracts import TransferResult, Wishes
-from OttoLibrary.errors import HostError, LabError, OttoError, UsageError
-from OttoLibrary.fanout import each
-from OttoLibrary.keywords.component import Component, dotted
-from OttoLibrary.text import plural
+from OttoLibrary.errors import HostError, UsageError
+from OttoLibrary.keywords.component import Component
 
 Verify = Literal["auto", "sha256", "no"]
 Links = Literal["follow", "keep"]
@@ -300,25 +298,15 @@ class FileKeywords(Component):
         Should Be Equal    ${sent.dut2.protocol}    sftp
         ```
         """
-        names = self.session.lab.select(hosts)
-        if not names:
-            raise UsageError(f"No host of the lab is selected by '{hosts}'. 'Get Hosts' tells what a selection gives.")
         wishes = self._wishes(via, parents, mode, verify, resume=False, skip_same=skip_same, links="follow", timeout=timeout)
         files = _local_files(source)
 
         async def put(name: str) -> TransferResult:
             return await self.session.files(name).put(files, target, wishes)
 
-        found = self.call(each(names, put, limit, (HostError, LabError)), publish=False)
-        self.session.take_records()
         from OttoLibrary.report import put_table
 
-        self.log_html(put_table(source, target, [(name, self.session.host(name).path, found[name]) for name in names]))
-        failures = [outcome for outcome in found.values() if isinstance(outcome, OttoError)]
-        if failures:
-            listed = "\n".join(str(error) for error in failures)
-            raise HostError(f"'{source}' did not reach {len(failures)} of {plural(len(names), 'host')}:\n{listed}")
-        return dotted(found)
+        return self.on_each(hosts, put, limit, lambda outcomes: put_table(source, target, outcomes), f"'{source}' did not reach")
 
     # -- looking
 
