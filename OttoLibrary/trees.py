@@ -6,13 +6,14 @@ The stream is a tar archive in GNU's form, which every tar reads: of the formats
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import stat
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 _CHUNK = 1 << 18
 _WAITING_CHUNKS = 16
@@ -78,6 +79,7 @@ class Unpacker:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.locked: dict[str, int] = {}
+        self._links: set[str] = set()
         self._pieces: queue.Queue[bytes] = queue.Queue(_WAITING_CHUNKS)
         self._rest = b""
         self._given_up = self._ended = False
@@ -100,7 +102,7 @@ class Unpacker:
         try:
             with tarfile.open(fileobj=source or self, mode="r|", errors="surrogateescape") as archive:  # type: ignore[call-overload]
                 for member in archive:
-                    archive.extract(member, self._folder, filter=self._checked)
+                    self._unpack(archive, member)
             while source is None and self._piece():
                 pass
         except tarfile.TarError as error:
@@ -119,15 +121,32 @@ class Unpacker:
         self._rest = data[size:]
         return data[:size]
 
-    def _checked(self, member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
-        """Refuse what would end up outside; a symbolic link may say what it wants, but nothing is written through it."""
-        checked = (tarfile.data_filter if member.islnk() else tarfile.tar_filter)(member, folder)
-        if member.isdir() and member.mode & 0o700 != 0o700:
-            self.locked[member.name.removeprefix("./")] = member.mode
-        mode = member.mode | 0o700 if member.isdir() else member.mode
-        # Whoever unpacks owns it, root too.
-        nobody: Any = {"uid": None, "gid": None, "uname": None, "gname": None}
-        return checked.replace(mode=mode, deep=False, **nobody)
+    def _unpack(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        """Make one thing; it belongs to whoever unpacks it."""
+        name = self._inside(member.name)
+        path = self._folder / name
+        if member.isdir():
+            path.mkdir(exist_ok=True)
+            path.chmod(member.mode | 0o700)
+            if member.mode & 0o700 != 0o700:
+                self.locked[name] = member.mode
+        elif member.issym():
+            path.symlink_to(member.linkname)
+            self._links.add(name)
+        elif member.islnk():
+            path.hardlink_to(self._folder / self._inside(member.linkname))
+        elif member.isreg():
+            _write(path, archive, member)
+        else:
+            raise TreeError(f"'{name}' is neither file, folder nor link")
+
+    def _inside(self, name: str) -> str:
+        """Return a name in the folder; raise TreeError when it leads out of it, or through a link of the archive."""
+        parts = [part for part in name.split("/") if part not in {"", "."}]
+        above = {"/".join(parts[:depth]) for depth in range(1, len(parts))}
+        if name.startswith("/") or ".." in parts or above & self._links:
+            raise TreeError(f"the archive has '{name}', which leads out of the folder")
+        return "/".join(parts)
 
     def _piece(self) -> bytes:
         while not self._given_up and not self._ended:
@@ -199,3 +218,15 @@ def _content(path: Path, entry: Entry, waiting: bytearray) -> Iterator[bytes]:
                 yield bytes(waiting)
                 waiting.clear()
     waiting += bytes(-entry.size % tarfile.BLOCKSIZE)
+
+
+def _write(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    content = archive.extractfile(member)
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        while content is not None and (data := content.read(_CHUNK)):
+            os.write(target, data)
+        os.fchmod(target, member.mode & 0o7777)
+        os.utime(target, (member.mtime, member.mtime))
+    finally:
+        os.close(target)

@@ -374,8 +374,8 @@ class FileKeywords(Component):
             The names; a folder's ends with `/`.
 
         ```robotframework
-        Create Host Directory    dut1    results/run1
-        ${names}=    List Host Directory    dut1    results
+        Create Host Directory    dut1    runs/run1
+        ${names}=    List Host Directory    dut1    runs
         Should Be Equal    ${names}    ${{['run1/']}}
         ```
         """

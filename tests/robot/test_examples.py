@@ -13,7 +13,7 @@ from robot.libdocpkg import LibraryDocumentation
 
 _BLOCK = re.compile(r"```robotframework\n(.*?)```", re.DOTALL)
 _NOT_HERE = "# tags: no-run"  # needs another user, a reboot or SSHLibrary: has a test of its own
-_HEAD = "*** Settings ***\nLibrary    OttoLibrary    lab=demo\n\n*** Test Cases ***\nExample\n"
+_HEAD = "*** Settings ***\nLibrary    OperatingSystem\nLibrary    OttoLibrary    lab=demo\n\n*** Test Cases ***\nExample\n"
 _KEYWORDS = """
 *** Keywords ***
 Output Should Say Ready
