@@ -187,6 +187,8 @@ class Files:
                 except OSError as error:
                     raise OSError(told(error) + await steward.room(place.temporary)) from error
                 moved.stir(facts.st_size)
+                if _state(source.stat()) != _state(facts):
+                    raise RefusedError("it was changed here while it was sent")
                 mode, mtime = stat.S_IMODE(facts.st_mode), int(facts.st_mtime)
                 notes = await steward.keep(place, await summing, facts.st_size, wishes.mode, mode, mtime)
                 return FileResult(str(source), place.path, facts.st_size, moved.count, await summing, notes=tuple(notes))
@@ -253,6 +255,10 @@ class Files:
             if not found and re.search(r"[*?\[]", pattern):
                 raise RefusedError("no file there matches it")
         return found or [pattern]
+
+
+def _state(facts: os.stat_result) -> tuple[int, int, int]:
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def _local_facts(source: Path, work: Work) -> os.stat_result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import secrets
 import shlex
 import shutil
@@ -21,10 +22,13 @@ from OttoLibrary.text import decode
 from OttoLibrary.transfer import Moved, Work
 from OttoLibrary.trees import Entry, TreeError, Unpacker
 
+KEEP_LINKS = Wishes(links="keep")
 _CHUNK = 1 << 18
 # These have a way of their own for bytes; the others go where a process of the host's can take the stream.
 _OWN_WAY = ("ftp", "nc")
 _STREAM = "tar"
+# Of all that tar says, the lines with a reason of the system.
+_TELLING = re.compile("(?i)no space|denied|not permitted|read-only|quota|too long|i/o error")
 
 
 class Folders:
@@ -37,7 +41,7 @@ class Folders:
     def __init__(self, files: Files) -> None:
         self._files = files
 
-    async def put(self, source: Path, target: str, wishes: Wishes) -> TransferResult:
+    async def put(self, source: Path, target: str, wishes: Wishes = KEEP_LINKS) -> TransferResult:
         """Copy a folder of this machine to the host.
 
         Args:
@@ -59,7 +63,7 @@ class Folders:
                     work.files.extend(await self._put_tree(work, steward, source, entries, target, wishes, moved))
         return work.result()
 
-    async def get(self, source: str, target: str, wishes: Wishes) -> TransferResult:
+    async def get(self, source: str, target: str, wishes: Wishes = KEEP_LINKS) -> TransferResult:
         """Copy a folder of the host to this machine; arguments and errors as of ``put``."""
         async with self._files.begin("Get folder", f"{source} → {target}", wishes) as work:
             moved = Moved(self._files.progress, f"{work.host.name} → {target}", 0)
@@ -265,7 +269,8 @@ async def _succeeded(process: Process) -> None:
     if status.rc == 0 or (status.rc == 1 and b"file changed as we read it" in said):
         return
     lines = [line for line in decode(bytes(said)).strip().splitlines() if "exit" not in line.lower()]
-    raise OSError(lines[0].removeprefix("tar: ") if lines else f"tar there ended with {status.rc}")
+    telling = [line for line in lines if _TELLING.search(line)] or lines
+    raise OSError(telling[0].removeprefix("tar: ") if telling else f"tar there ended with {status.rc}")
 
 
 def _unpack_file(archive: Path, part: Path) -> dict[str, int]:

@@ -6,7 +6,7 @@ or ``say fail reason`` before it returns. ``$H`` holds what is unfinished.
 
 # The exit trap holds in the shell that lives as long as the transfer.
 HELD = """H=
-trap '[ -z "$H" ] || rm -rf -- "$H"' EXIT
+trap 'trap "" HUP INT TERM; [ -z "$H" ] || rm -rf -- "$H"' EXIT
 trap 'exit 1' HUP INT TERM
 """
 PLAIN = "H=\n"
@@ -37,6 +37,7 @@ absolute
 F=; case $T in */) F=$T ;; *) [ ! -d "$T" ] || F=$T/ ;; esac
 if [ -n "$F" ]; then T=$F$N; else F=${T%/*}/; fi
 if [ ! -d "$F" ]; then
+  case $(ls -d -- "$F" 2>&1) in *denied*) say fail "the folder '${F%/}' may not be entered"; return ;; esac
   [ -n "$P" ] || { say fail "the folder '${F%/}' does not exist; make it, or use parents=yes"; return; }
   E=$(mkdir -p -- "$F" 2>&1) || { say fail "$E"; return; }
 fi
@@ -81,6 +82,7 @@ absolute
 case $T in */) T=$T$N ;; *) [ ! -d "$T" ] || T=$T/$N ;; esac
 F=${T%/*}/
 if [ ! -d "$F" ]; then
+  case $(ls -d -- "$F" 2>&1) in *denied*) say fail "the folder '${F%/}' may not be entered"; return ;; esac
   [ -n "$P" ] || { say fail "the folder '${F%/}' does not exist; make it, or use parents=yes"; return; }
   E=$(mkdir -p -- "$F" 2>&1) || { say fail "$E"; return; }
 fi

@@ -23,6 +23,7 @@ from OttoLibrary.text import decode
 
 _CHUNK = 1 << 18
 _GOODBYE_S = 5.0
+_DISMISS_S = 0.3
 
 
 class RefusedError(Exception):
@@ -98,7 +99,11 @@ class IdleShells:
                 return process
             await process.close()
         process = await site.execute("exec sh")
-        await process.channel.write((steps.HELD + steps.WORDS).encode())
+        try:
+            await process.channel.write((steps.HELD + steps.WORDS).encode())
+        except BaseException:
+            await process.close()
+            raise
         return process
 
     def give_back(self, site: Site, process: Process) -> None:
@@ -135,7 +140,7 @@ class Steward:
         if process is not None and not self._asked and not process.channel.closed:
             self._shells.give_back(self._site, process)
         elif process is not None:
-            await process.close()
+            await _dismiss(process)
 
     def _may_hold(self, failed: bool) -> bool:
         if self._process is not None:
@@ -338,6 +343,18 @@ class Steward:
         if "fail" in reply:
             raise RefusedError(_reason(reply["fail"]))
         return reply
+
+
+async def _dismiss(process: Process) -> None:
+    """End its input, so that its exit trap removes what is unfinished; a step that takes too long is stopped.
+
+    Closing it alone would not do: a shell that waits for input runs no trap, and is killed in the end.
+    """
+    with contextlib.suppress(EndOfStream, OSError, TimeoutError):
+        async with asyncio.timeout(_DISMISS_S):
+            await process.end_input()
+            await process.wait()
+    await process.close()
 
 
 def _found(path: str, facts: str) -> Found:

@@ -26,12 +26,14 @@ from OttoLibrary.contracts import (
     Wishes,
 )
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import TransferError, UsageError, WaitTimeoutError
+from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
 from OttoLibrary.host import Host
 from OttoLibrary.steward import RefusedError
 from OttoLibrary.units import size_text
 
 _NEWS_S = 0.1
+# A started process that nobody wants any more.
+_GIVEN_UP_S = 1.5
 # A script may run as long as bytes move: standing still is what ends it.
 _LONGEST_S = 7 * 86400.0
 # What the slowest host may need to make a checksum, or to unpack: no byte moves meanwhile.
@@ -141,8 +143,15 @@ class HostSite:
         return await self.host.answer_of(script, Deadline(_LONGEST_S))
 
     async def execute(self, script: str) -> Process:
-        """Start shell text."""
-        return await self.host.execute(script, Deadline(self.patience_s))
+        """Start shell text; a start that is given up is waited for and ended, so that it neither runs nor stays open."""
+        starting = asyncio.ensure_future(self.host.execute(script, Deadline(self.patience_s)))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with contextlib.suppress(HostError, EndOfStream, TimeoutError):
+                async with asyncio.timeout(_GIVEN_UP_S):
+                    await (await starting).close()
+            raise
 
     async def dial(self, port: int) -> Channel:
         """Open a byte stream to a port of the host."""

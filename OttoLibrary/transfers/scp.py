@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import tempfile
 from pathlib import Path
@@ -31,8 +32,13 @@ class Scp:
 
     async def get(self, site: Site, job: Job) -> None:
         """Fetch the file."""
-        # The same on the host: there the shell opens the file, and scp sees a name without surprises.
-        await _copy(site, (_client(site), b"/dev/fd/3 3<" + _quoted(job.remote)), bytes(job.local), job)
+        # The same on the host, where the shell can open the file, and scp sees a name without surprises. Some servers serve scp
+        # without a shell, so that is for such names only.
+        odd = b"/dev/fd/3 3<" if set(job.remote) & set("\n\\") else b""
+        await _copy(site, (_client(site), odd + _quoted(job.remote)), bytes(job.local), job)
+        # A file that has grown since it was looked at comes as it is now.
+        if job.local.stat().st_size > job.size:
+            os.truncate(job.local, job.size)
 
 
 def _client(site: Site) -> asyncssh.SSHClientConnection:

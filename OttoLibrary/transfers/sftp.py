@@ -17,7 +17,7 @@ from OttoLibrary.errors import UsageError
 _BLOCK = 255 << 10
 # Blocks on their way at once: 4 MiB are enough for a gigabit at 30 ms.
 _LANES = 16
-_clients: WeakKeyDictionary[asyncssh.SSHClientConnection, asyncssh.SFTPClient] = WeakKeyDictionary()
+_clients: WeakKeyDictionary[asyncssh.SSHClientConnection, asyncio.Future[asyncssh.SFTPClient]] = WeakKeyDictionary()
 
 
 class Sftp:
@@ -64,14 +64,16 @@ async def _client(site: Site) -> asyncssh.SFTPClient:
     connection = site.connection.native
     if not isinstance(connection, asyncssh.SSHClientConnection):
         raise UsageError("sftp needs an SSH host")
-    if connection not in _clients:
-        try:
-            _clients[connection] = await connection.start_sftp_client()
-        except asyncssh.ChannelOpenError as error:
-            raise UsageError(f"its SSH server opens no SFTP session ({error.reason})") from error
-        except (asyncssh.Error, OSError) as error:
-            raise UsageError(f"its SSH server offers no SFTP ({error})") from error
-    return _clients[connection]
+    starting = _clients.get(connection)
+    if starting is None or (starting.done() and (starting.cancelled() or starting.exception())):
+        # Shared and never cancelled: a session that opens after everybody has left would stay open unseen.
+        starting = _clients[connection] = asyncio.ensure_future(connection.start_sftp_client())
+    try:
+        return await asyncio.shield(starting)
+    except asyncssh.ChannelOpenError as error:
+        raise UsageError(f"its SSH server opens no SFTP session ({error.reason})") from error
+    except (asyncssh.Error, OSError) as error:
+        raise UsageError(f"its SSH server offers no SFTP ({error})") from error
 
 
 @asynccontextmanager
