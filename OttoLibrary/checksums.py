@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 import hashlib
 import shutil
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from OttoLibrary.text import decode
+
 _ANY = ("cksum", "md5sum", "sha256sum", "openssl", "shasum")
 _AT_ONCE = 1000
+_BLOCK = 1 << 20
 _SHA256 = ("openssl", "sha256sum", "shasum")
 
 
@@ -30,7 +34,11 @@ async def checksum(file: Path, tool: str) -> str:
         return ""
     if tool == "cksum":
         return await _posix(file)
-    return await asyncio.to_thread(_digest, file, "md5" if tool == "md5sum" else "sha256")
+    given_up = threading.Event()
+    try:
+        return await asyncio.to_thread(_digest, file, "md5" if tool == "md5sum" else "sha256", given_up)
+    finally:
+        given_up.set()  # a thread knows of no cancel, and would keep the end of the run waiting
 
 
 async def checksums(folder: Path, names: Sequence[str], tool: str) -> dict[str, str]:
@@ -57,9 +65,12 @@ def is_plain(name: str) -> bool:
     return "\n" not in name and "\\" not in name
 
 
-def _digest(file: Path, algorithm: str) -> str:
+def _digest(file: Path, algorithm: str, given_up: threading.Event) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with file.open("rb") as source:
-        return hashlib.file_digest(source, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+        while not given_up.is_set() and (data := source.read(_BLOCK)):
+            digest.update(data)
+    return digest.hexdigest()
 
 
 async def _posix(file: Path) -> str:
@@ -68,11 +79,14 @@ async def _posix(file: Path) -> str:
 
 
 async def _output(command: list[str], stdin: BinaryIO | int = asyncio.subprocess.DEVNULL, cwd: Path | None = None) -> str:
-    process = await asyncio.create_subprocess_exec(*command, stdin=stdin, stdout=asyncio.subprocess.PIPE, cwd=cwd)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=stdin, stdout=pipe, stderr=pipe, cwd=cwd)
     try:
-        said, _ = await process.communicate()
+        said, complaint = await process.communicate()
     except asyncio.CancelledError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         raise
+    if process.returncode:
+        raise OSError(decode(complaint).strip() or f"{command[0]} ended with {process.returncode} here")
     return said.decode("utf-8", "surrogateescape")

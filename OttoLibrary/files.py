@@ -32,7 +32,7 @@ from OttoLibrary.errors import TransferError, UsageError
 from OttoLibrary.host import Host
 from OttoLibrary.steward import Found, IdleShells, Place, RefusedError, Steward
 from OttoLibrary.text import decode
-from OttoLibrary.transfer import Moved, Work, begin, guarded, site_of, told
+from OttoLibrary.transfer import Moved, Work, begin, check_paths, guarded, site_of, told
 
 _NEWS_S = 0.1
 
@@ -75,8 +75,11 @@ class Files:
             TransferError: One did not arrive whole; then its target is as it was.
             WaitTimeoutError: The time was over.
         """
-        if len(sources) > 1 and not target.endswith("/"):
-            target += "/"
+        check_paths("some", target)
+        if len(sources) > 1:
+            target = f"{target.rstrip('/')}/"
+            if twice := _twice(list(map(str, sources))):
+                raise UsageError(f"{twice} would have the same name in '{target}'. Put them one by one, each with a name.")
         async with self.begin("Put", f"{_names(sources)} → {target}", wishes) as work:
             for source in sources:
                 work.files.append(await self.put_one(work, source, target, wishes))
@@ -94,10 +97,48 @@ class Files:
             TransferError: One did not arrive whole; then its target is as it was.
             WaitTimeoutError: The time was over.
         """
+        check_paths(source, target)
         async with self.begin("Get", f"{source} → {target}", wishes) as work:
-            for path in await self._expanded(work, source):
+            paths = await self._expanded(work, source)
+            if len(paths) > 1:
+                target = f"{target.rstrip('/')}/"
+                if twice := _twice(paths):
+                    raise UsageError(f"{twice} would have the same name in '{target}'. Get them one by one, each with a name.")
+            for path in paths:
                 work.files.append(await self.get_one(work, path, local_place(path, target, wishes), wishes))
         return work.result()
+
+    async def copy(self, source: str, to: Files, target: str, wishes: Wishes = PLAIN) -> TransferResult:
+        """Copy files of this host to another one, by way of this machine; each of the two ways may take all of the time.
+
+        Args:
+            source: A path, or a pattern.
+            to: The files of the other host.
+            target: A folder there, or the new name of a single file.
+            wishes: How, on both ways.
+
+        Raises:
+            TransferError: One did not arrive whole; then its target is as it was.
+            WaitTimeoutError: The time was over.
+        """
+        check_paths(source, target)
+        with tempfile.TemporaryDirectory(prefix="otto-copy-") as folder:
+            async with self.begin("Get", source, wishes) as work:
+                paths = await self._expanded(work, source)
+                here = [Path(folder, str(number), path.rstrip("/").rpartition("/")[2]) for number, path in enumerate(paths)]
+                if twice := _twice(paths):
+                    raise UsageError(f"{twice} would have the same name in '{target}'. Copy them one by one, each with a name.")
+                for path, file in zip(paths, here, strict=True):
+                    file.parent.mkdir(exist_ok=True)
+                    got = await self.get_one(work, path, file, wishes, what=f"did not give '{path}'")
+                    work.files.append(replace(got, target=""))
+            if len(paths) > 1:
+                target = f"{target.rstrip('/')}/"
+            async with to.begin("Put", f"{source} of {self.host.name} → {target}", wishes) as work:
+                for path, file in zip(paths, here, strict=True):
+                    what = f"did not take '{path}' of host '{self.host.name}' as '{target}'"
+                    work.files.append(replace(await to.put_one(work, file, target, wishes, what=what), source=path))
+            return work.result()
 
     def begin(self, title: str, text: str, wishes: Wishes) -> contextlib.AbstractAsyncContextManager[Work]:
         """Begin a call that moves files of this host."""
@@ -123,22 +164,33 @@ class Files:
 
     async def read(self, path: str, encoding: str) -> str:
         """Return the text of a file."""
+        codec = _codec(encoding)
         with tempfile.TemporaryDirectory(prefix="otto-read-") as folder:
             content = Path(folder, "content")
             async with self.begin("Read", path, PLAIN) as work:
-                result = await self.get_one(work, path, content, PLAIN)
+                result = await self.get_one(work, path, content, PLAIN, what=f"did not give '{path}'")
                 work.files.append(replace(result, target=""))
             data = content.read_bytes()
-        return decode(data) if codecs.lookup(encoding).name == "utf-8" else data.decode(encoding)
+        if codec == "utf-8":
+            return decode(data)
+        try:
+            return data.decode(codec)
+        except UnicodeError as error:
+            cause = f"it is no {encoding} text ({error})"
+            raise TransferError(self.host.name, self.host.path, f"did not give '{path}' as text", cause) from error
 
-    async def write(self, path: str, data: bytes, mode: int) -> None:
-        """Write a file, in place of what was there."""
+    async def write(self, path: str, text: str, encoding: str, mode: int) -> None:
+        """Write text into a file, in place of what was there."""
         wishes = Wishes(mode=mode)
+        try:
+            data = text.encode(_codec(encoding))
+        except UnicodeError as error:
+            raise UsageError(f"The text for '{path}' cannot be written as {encoding}: {error}.") from error
         with tempfile.TemporaryDirectory(prefix="otto-write-") as folder:
             content = Path(folder, path.rpartition("/")[2] or "content")
             content.write_bytes(data)
             async with self.begin("Write", path, wishes) as work:
-                result = await self.put_one(work, content, path, wishes)
+                result = await self.put_one(work, content, path, wishes, what=f"did not take '{path}'", into_folder=False)
                 work.files.append(replace(result, source=""))
 
     async def remove(self, pattern: str) -> None:
@@ -162,18 +214,30 @@ class Files:
 
     # -- one file
 
-    async def put_one(self, work: Work, source: Path, target: str, wishes: Wishes) -> FileResult:
-        """Copy one file to the host."""
+    async def put_one(
+        self, work: Work, source: Path, target: str, wishes: Wishes, *, what: str = "", into_folder: bool = True
+    ) -> FileResult:
+        """Copy one file to the host.
+
+        Args:
+            work: The call that it is part of.
+            source: The file.
+            target: A folder or a name; a folder is refused unless ``into_folder``.
+            wishes: How.
+            what: What did not happen when it fails; by default it names both files.
+            into_folder: Whether the file keeps its name in a folder.
+        """
         if wishes.links == "keep" and source.is_symlink():
             return await self._put_link(work, source, target, wishes)
         facts = _local_facts(source, work)
         moved = Moved(self.progress, f"{source.name} → {self.host.name}", facts.st_size)
         name = _temporary_name(source.name, facts.st_size, int(facts.st_mtime), wishes)
         tools = checksums.tools(work.verify(wishes))
-        what = f"did not take '{source}' as '{target}'"
+        what = what or f"did not take '{source}' as '{target}'"
         async with work.attempt(what, moved), Steward(work.site, self.shells) as steward:
+            own_name = source.name if into_folder else ""
             place = await steward.place(
-                target, source.name, name, facts.st_size, parents=wishes.parents, with_tools=tools, resume=wishes.resume
+                target, own_name, name, facts.st_size, parents=wishes.parents, with_tools=tools, resume=wishes.resume
             )
             moved.stir(facts.st_size)
             summing = asyncio.create_task(checksums.checksum(source, place.tool))
@@ -183,7 +247,7 @@ class Files:
                 start = place.present if work.transfer.resumes else 0
                 moved.begin(start)
                 try:
-                    await work.transfer.put(work.site, Job(source, place.temporary, facts.st_size, start, moved.add))
+                    await work.put(Job(source, place.temporary, facts.st_size, start, moved.add))
                 except OSError as error:
                     raise OSError(told(error) + await steward.room(place.temporary)) from error
                 moved.stir(facts.st_size)
@@ -204,10 +268,11 @@ class Files:
             await steward.link(place, str(source.readlink()))
         return FileResult(str(source), place.path, 0, 0)
 
-    async def get_one(self, work: Work, source: str, target: Path, wishes: Wishes) -> FileResult:
-        """Copy one file of the host to this machine."""
+    async def get_one(self, work: Work, source: str, target: Path, wishes: Wishes, *, what: str = "") -> FileResult:
+        """Copy one file of the host to this machine; arguments as of ``put_one``."""
         moved = Moved(self.progress, f"{self.host.name} → {target.name}", 0)
-        async with work.attempt(f"did not give '{source}' as '{target}'", moved), Steward(work.site, self.shells) as steward:
+        what = what or f"did not give '{source}' as '{target}'"
+        async with work.attempt(what, moved), Steward(work.site, self.shells) as steward:
             if wishes.links == "keep" and (points_to := await steward.points_to(source)):
                 _keep_link(points_to, target)
                 return FileResult(source, str(target), 0, 0)
@@ -224,7 +289,7 @@ class Files:
                 # The host makes its checksum while the bytes are on their way.
                 if tool:
                     await steward.begin_checksum(found.path, tool, found.size)
-                await work.transfer.get(work.site, Job(part, found.path, found.size, start, moved.add))
+                await work.get(Job(part, found.path, found.size, start, moved.add))
                 moved.stir(found.size)
                 checksum = await self._checked(steward, part, found, tool)
                 _keep_part(part, target, found, wishes.mode)
@@ -251,7 +316,7 @@ class Files:
             work.attempt(f"did not give '{pattern}'", Moved(self.progress, pattern, 0)),
             Steward(work.site, self.shells) as steward,
         ):
-            found = await steward.expand(pattern)
+            found = await steward.expand(pattern, folders=False)
             if not found and re.search(r"[*?\[]", pattern):
                 raise RefusedError("no file there matches it")
         return found or [pattern]
@@ -334,6 +399,24 @@ async def _is_here(steward: Steward, found: Found, tool: str, target: Path) -> b
         return int(target.stat().st_mtime) == found.mtime
     await steward.begin_checksum(found.path, tool, found.size)
     return await steward.checksum() == await checksums.checksum(target, tool)
+
+
+def _codec(encoding: str) -> str:
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError as error:
+        raise UsageError(f"No encoding named '{encoding}'. Use one that Python knows, such as UTF-8 or latin-1.") from error
+
+
+def _twice(paths: Sequence[str]) -> str:
+    """Return two paths whose names are the same, as text, or nothing."""
+    seen: dict[str, str] = {}
+    for path in paths:
+        name = path.rstrip("/").rpartition("/")[2]
+        if name in seen:
+            return f"'{seen[name]}' and '{path}'"
+        seen[name] = path
+    return ""
 
 
 def _names(sources: Sequence[Path]) -> str:

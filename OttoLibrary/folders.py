@@ -19,7 +19,7 @@ from OttoLibrary.errors import UsageError
 from OttoLibrary.files import Files, local_place
 from OttoLibrary.steward import FolderPlace, RefusedError, Steward
 from OttoLibrary.text import decode
-from OttoLibrary.transfer import Moved, Work
+from OttoLibrary.transfer import Moved, Work, check_paths
 from OttoLibrary.trees import Entry, TreeError, Unpacker
 
 KEEP_LINKS = Wishes(links="keep")
@@ -54,6 +54,7 @@ class Folders:
             TransferError: Something did not arrive whole; the files in place are whole, the old ones or the new ones.
             WaitTimeoutError: The time was over.
         """
+        _check(str(source), target, wishes)
         async with self._files.begin("Put folder", f"{source} → {target}", wishes) as work:
             moved = Moved(self._files.progress, f"{source.name} → {work.host.name}", 0)
             async with work.attempt(f"did not take the folder '{source}' as '{target}'", moved), _told():
@@ -65,6 +66,7 @@ class Folders:
 
     async def get(self, source: str, target: str, wishes: Wishes = KEEP_LINKS) -> TransferResult:
         """Copy a folder of the host to this machine; arguments and errors as of ``put``."""
+        _check(source, target, wishes)
         async with self._files.begin("Get folder", f"{source} → {target}", wishes) as work:
             moved = Moved(self._files.progress, f"{work.host.name} → {target}", 0)
             what = f"did not give the folder '{source}' as '{target}'"
@@ -98,8 +100,6 @@ class Folders:
     async def _same_there(self, steward: Steward, place: FolderPlace, here: dict[str, str]) -> set[str]:
         if not place.exists:
             return set()
-        if not place.tool:
-            raise UsageError("skip_same=yes compares checksums; leave verify=no away")
         there = await steward.checksums(place.path, list(here), place.tool, follow=True)
         return {name for name, checksum in here.items() if there.get(name) == checksum}
 
@@ -123,7 +123,7 @@ class Folders:
             archive.flush()
             there = f"{place.temporary}/.otto-archive"
             await steward.touch(there)
-            await work.transfer.put(work.site, Job(Path(archive.name), there, archive.tell(), 0, moved.add))
+            await work.put(Job(Path(archive.name), there, archive.tell(), 0, moved.add))
             await steward.unpack(there, place.temporary)
 
     async def _send_one_by_one(
@@ -180,7 +180,7 @@ class Folders:
         with tempfile.TemporaryDirectory(prefix="otto-unpack-") as folder:
             archive = Path(folder, "archive")
             archive.touch()
-            await work.transfer.get(work.site, Job(archive, found.path, found.size, 0, moved.add))
+            await work.get(Job(archive, found.path, found.size, 0, moved.add))
             return await asyncio.to_thread(_unpack_file, archive, part)
 
     async def _fetch_one_by_one(
@@ -215,6 +215,12 @@ class Folders:
             if there.get(name) != checksum:
                 there[name] = await steward.checksum_of(f"{place.path}/{name}", place.tool, (part / name).stat().st_size)
         _compare(here, there, place.tool)
+
+
+def _check(source: str, target: str, wishes: Wishes) -> None:
+    check_paths(source, target)
+    if wishes.skip_same and wishes.verify == "no":
+        raise UsageError("skip_same=yes compares the checksums of a folder's files. Leave verify=no away.")
 
 
 def _scanned(source: Path, wishes: Wishes) -> list[Entry]:
@@ -285,7 +291,7 @@ def _local_folder(source: str, target: str, wishes: Wishes) -> Path:
     if target.endswith("/") or place.is_dir():
         place /= source.rstrip("/").rpartition("/")[2] or "root"
     if place.exists() and not place.is_dir():
-        raise UsageError(f"'{place}' is a file here, and cannot be replaced by a folder")
+        raise UsageError(f"'{place}' is a file here, and cannot be replaced by a folder.")
     if not place.is_dir():
         local_place(place.name, str(place), wishes)
     return place

@@ -52,7 +52,7 @@ Z=$F$W
 A=0; [ -z "$R" ] || [ ! -f "$Z" ] || A=$(($(wc -c <"$Z")))
 if [ "$A" = 0 ] || [ "$A" -gt "$SIZE" ]; then
   A=0
-  E=$( (umask 077; true >"$Z") 2>&1) || { H=; say holds ""; say fail "$E"; return; }
+  E=$( (umask 077; true >"$Z") 2>&1) || { H=; say holds ""; say fail "no file can be made in '${F%/}/' (${E##*: })"; return; }
 fi
 say temporary "$Z"
 say present "$A"
@@ -90,7 +90,7 @@ fi
 tool || return
 [ ! -d "$T" ] || { say exists yes; F=$T/; }
 H=$F$W; say holds "$H"
-E=$( (umask 077; mkdir -- "$H") 2>&1) || { H=; say holds ""; say fail "$E"; return; }
+E=$( (umask 077; mkdir -- "$H") 2>&1) || { H=; say holds ""; say fail "no folder can be made in '${F%/}/' (${E##*: })"; return; }
 ! command -v tar >/dev/null 2>&1 || say tar yes
 say path "$T"
 say temporary "$H"
@@ -215,5 +215,9 @@ E=$(mkdir -p -- "$T" 2>&1) || say fail "$E"
 """
 EXPAND = r"""
 I=0
-for X in "$@"; do [ -e "$X" ] || [ -L "$X" ] || continue; I=$((I + 1)); say "$I" "$X"; done
+for X in "$@"; do
+  [ -e "$X" ] || [ -L "$X" ] || continue
+  [ -n "$D" ] || [ ! -d "$X" ] || continue
+  I=$((I + 1)); say "$I" "$X"
+done
 """

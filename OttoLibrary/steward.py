@@ -222,10 +222,11 @@ class Steward:
         """Return the checksum that was begun; nothing when the file is shorter now."""
         return (await self._answer())["sum"]
 
-    async def expand(self, pattern: str) -> list[str]:
-        """Return the paths that a pattern matches; a path that exists as it is stands for itself."""
+    async def expand(self, pattern: str, *, folders: bool = True) -> list[str]:
+        """Return the paths that a pattern matches, ``folders`` too; a path that exists as it is stands for itself."""
+        exact = _quoted(pattern)
         reply = await self._step(
-            f"if [ -e {_quoted(pattern)} ]; then set -- {_quoted(pattern)}; else set -- {_glob(pattern)}; fi\n{steps.EXPAND}"
+            f"if [ -e {exact} ]; then set -- {exact}; D=yes; else set -- {_glob(pattern)}; fi\n{steps.EXPAND}", D=_yes(folders)
         )
         return [value for key, value in reply.items() if key.isdigit()]
 

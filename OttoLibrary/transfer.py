@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
 from OttoLibrary import registry
@@ -19,6 +19,7 @@ from OttoLibrary.contracts import (
     EndOfStream,
     FileResult,
     HostFacts,
+    Job,
     Process,
     Progress,
     Transfer,
@@ -52,13 +53,11 @@ async def begin(host: Host, patience_s: float | None, title: str, text: str, wis
         wishes: How.
     """
     began = time.monotonic()
-    site = await site_of(host, patience_s)
-    name = wishes.via or site.facts.transfer or _best(site, host)
-    work = Work(host, site, name, registry.load("transfer", name), began)
-    _check(wishes, work, host)
+    work: Work | None = None
     bound = Deadline(wishes.timeout_s) if wishes.timeout_s is not None else None
     try:
         async with asyncio.timeout(bound.remaining_s if bound else None):
+            work = await _begun(host, patience_s, wishes, began)
             yield work
     except TimeoutError as error:
         if bound is None or not bound.expired:
@@ -66,7 +65,16 @@ async def begin(host: Host, patience_s: float | None, title: str, text: str, wis
         what = f"did not finish '{text}'"
         raise WaitTimeoutError(host.name, host.path, what, bound.seconds, advice="Nothing unfinished is left.") from error
     finally:
-        host.note_transfer(title, f"{text} ({work.protocol})", began, work.files)
+        if work is not None:
+            host.note_transfer(title, f"{text} ({work.protocol})", began, work.files)
+
+
+async def _begun(host: Host, patience_s: float | None, wishes: Wishes, began: float) -> Work:
+    site = await site_of(host, patience_s)
+    name = wishes.via or site.facts.transfer or _best(site, host)
+    work = Work(host, site, name, registry.load("transfer", name), began)
+    _check(wishes, work, host)
+    return work
 
 
 async def site_of(host: Host, patience_s: float | None) -> HostSite:
@@ -97,11 +105,29 @@ class Work:
 
     def attempt(self, what: str, moved: Moved) -> contextlib.AbstractAsyncContextManager[None]:
         """Turn whatever ends the work into a TransferError, whose sentence says ``what`` did not happen."""
-        return guarded(self.host, what, moved, self.site.patience_s, self.protocol)
+        return guarded(self.host, what, moved, self.site.patience_s)
+
+    async def put(self, job: Job) -> None:
+        """Let the protocol move the bytes of a file to the host; raise what it raises."""
+        with self._named():
+            await self.transfer.put(self.site, job)
+
+    async def get(self, job: Job) -> None:
+        """Let the protocol move the bytes of a file from the host; raise what it raises."""
+        with self._named():
+            await self.transfer.get(self.site, job)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say who cannot use what; a protocol tells only why."""
+        try:
+            yield
+        except UsageError as error:
+            raise UsageError(f"Host '{self.host.name}' cannot use '{self.protocol}': {error}.") from error
 
 
 @contextlib.asynccontextmanager
-async def guarded(host: Host, what: str, moved: Moved, patience_s: float, protocol: str = "") -> AsyncIterator[None]:
+async def guarded(host: Host, what: str, moved: Moved, patience_s: float) -> AsyncIterator[None]:
     """Turn whatever ends the work on one file into a TransferError; one that does not move for too long is ended."""
 
     def failure(cause: str) -> TransferError:
@@ -117,10 +143,8 @@ async def guarded(host: Host, what: str, moved: Moved, patience_s: float, protoc
         raise failure(str(error)) from error
     except _StalledError as error:
         raise failure(f"no byte moved for {patience_s:g} seconds") from error
-    except EndOfStream as error:
+    except (EndOfStream, ConnectionError) as error:
         raise failure(f"the connection broke ({error})") from error
-    except UsageError as error:
-        raise UsageError(f"Host '{host.name}' cannot use '{protocol}': {error}.") from error
     except TimeoutError:
         raise
     except OSError as error:
@@ -237,6 +261,14 @@ def _check(wishes: Wishes, work: Work, host: Host) -> None:
             f"{work.protocol} works as the login user, and host '{host.name}' is user '{host.account.user}' now. "
             "Use via=console, or switch back first."
         )
+
+
+def check_paths(source: str, target: str) -> None:
+    """Raise UsageError for an empty path, which is a variable that was never set rather than a wish."""
+    if not source:
+        raise UsageError("The source is empty. Name a file or folder.")
+    if not target:
+        raise UsageError("The target is empty. Name a file or folder; './' keeps the name, in the current one.")
 
 
 def told(error: OSError) -> str:

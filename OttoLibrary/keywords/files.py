@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -252,10 +251,7 @@ class FileKeywords(Component):
         ```
         """
         wishes = self._wishes(via, parents, mode, verify, resume=False, skip_same=False, links="follow", timeout=timeout)
-        with tempfile.TemporaryDirectory(prefix="otto-copy-") as folder:
-            fetched = self.call(self.session.files(source_host).get(source, f"{folder}/", wishes))
-            files = [Path(file.target) for file in fetched.files]
-            return self.call(self.session.files(target_host).put(files, target, wishes))
+        return self.call(self.session.files(source_host).copy(source, self.session.files(target_host), target, wishes))
 
     @keyword(tags=["File"])
     def put_file_to_hosts(
@@ -420,7 +416,8 @@ class FileKeywords(Component):
         Write Host File    dut1    settings.ini    speed=fast\n
         ```
         """
-        self.call(self.session.files(host).write(path, content.encode(encoding), _mode(mode) or 0o644))
+        permissions = _mode(mode)
+        self.call(self.session.files(host).write(path, content, encoding, 0o644 if permissions is None else permissions))
 
     @keyword(tags=["File"])
     def remove_host_file(self, host: str, path: str) -> None:
@@ -485,6 +482,8 @@ def _mode(text: str | None) -> int | None:
 
 def _local_files(pattern: str) -> list[Path]:
     """Return the files of this machine that a pattern matches; a file whose name is just that wins."""
+    if not pattern:
+        raise UsageError("The source is empty. Name a file of this machine, or a pattern.")
     whole = Path(pattern).expanduser()
     if whole.exists() or whole.is_symlink() or not glob.has_magic(pattern):
         return [whole]

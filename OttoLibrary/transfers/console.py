@@ -190,4 +190,5 @@ async def _succeeded(process: Process) -> None:
     said = ""
     with contextlib.suppress(EndOfStream):
         said = decode(await process.errors.read(4096)) if process.errors else ""
-    raise OSError(said.strip().rpartition(": ")[2] or f"the shell there ended with {status.rc}")
+    ended = "it was killed there" if status.signal else f"the shell there ended with {status.rc}"
+    raise OSError(said.strip().rpartition(": ")[2] or ended)

@@ -40,11 +40,11 @@ Every Way Of The Demo Lab Works
 Folders Go There And Back
     Create File    ${HERE}/web/css/a b.css    body {}
     Create Directory    ${HERE}/web/empty
-    ${sent}=    Put Directory To Host    dut1    ${HERE}/web    www
+    ${sent}=    Put Directory To Host    dut1    ${HERE}/web    site
     Length Should Be    ${sent.files}    1
-    ${names}=    List Host Directory    dut1    www
+    ${names}=    List Host Directory    dut1    site
     Should Be Equal    ${names}    ${{['css/', 'empty/']}}
-    Get Directory From Host    dut1    www    ${HERE}/web2
+    Get Directory From Host    dut1    site    ${HERE}/web2
     File Should Exist    ${HERE}/web2/css/a b.css
     Directory Should Exist    ${HERE}/web2/empty
 

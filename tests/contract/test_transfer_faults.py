@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import resource
 import signal
 import threading
 import time
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import TransferError, UsageError
+from OttoLibrary.errors import TransferError, UsageError, WaitTimeoutError
 from OttoLibrary.launch import Account
 from OttoLibrary.text import Secret
 from tests.contract.sites import Site, content, write
@@ -230,3 +233,113 @@ def test_a_source_that_shrinks_there_is_noticed(via: str, sshd: Any, open_lab: A
     shrinker.join()
     assert not (site.here / "b.bin").exists()
     assert not site.litter()
+
+
+@pytest.mark.parametrize("via", ["scp", "nc"])
+def test_a_source_that_shrank_there_is_noticed_by_all(via: str, sshd: Any, open_lab: Any, keys: Any, tmp_path: Path) -> None:
+    site = ssh_site(via, sshd, open_lab, keys, tmp_path)
+    site.put(write(site.here / "warm", b"x"), f"{site.there}/")
+    source = site.there / "a.bin"
+    with source.open("wb") as file:
+        file.truncate(1 << 30)
+    shrinker = while_moving(site.here, lambda: write(source, b"short"))
+    # The scp program there gives the last error of the system as its reason, whichever that was.
+    with pytest.raises(TransferError, match="did not give" if via == "scp" else "it ended too early"):
+        site.get(str(source), f"{site.here}/b.bin")
+    shrinker.join()
+    assert not (site.here / "b.bin").exists()
+    assert not site.litter()
+
+
+# -- limits
+
+
+@pytest.mark.parametrize("via", VIAS)
+def test_a_limit_of_the_file_size(via: str, make_sshd: Any, open_lab: Any, keys: Any, tmp_path: Path) -> None:
+    sshd = make_sshd()
+    resource.prlimit(sshd.pid, resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    site = ssh_site(via, sshd, open_lab, keys, tmp_path)
+    write(site.there / "a.bin", b"old")
+    with pytest.raises(TransferError, match="did not take"):
+        site.put(write(site.here / "a.bin", content(2 << 20)), f"{site.there}/a.bin")
+    assert (site.there / "a.bin").read_bytes() == b"old"
+    assert not site.litter()
+    site.put(write(site.here / "small.bin", b"fits"), f"{site.there}/a.bin")
+    assert (site.there / "a.bin").read_bytes() == b"fits"
+
+
+def test_an_sftp_server_that_is_killed(make_sshd: Any, open_lab: Any, keys: Any, tmp_path: Path) -> None:
+    sshd = make_sshd()
+    site = ssh_site("sftp", sshd, open_lab, keys, tmp_path)
+    site.put(write(site.here / "warm", b"x"), f"{site.there}/")
+    with (site.here / "big.bin").open("wb") as file:
+        file.truncate(3 << 30)
+    write(site.there / "a.bin", b"old")
+
+    def kill() -> None:
+        servers = [
+            pid for pid in processes.descendants(sshd.pid) if b"internal-sftp" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        processes.tell(servers, signal.SIGKILL)
+
+    killer = while_moving(site.there, kill)
+    with pytest.raises(TransferError, match="the SFTP session ended"):
+        site.put(site.here / "big.bin", f"{site.there}/a.bin")
+    killer.join()
+    assert (site.there / "a.bin").read_bytes() == b"old"
+    assert not site.litter()
+    # The connection lives on, and has a new SFTP session for the next one.
+    assert site.put(site.here / "warm", f"{site.there}/again").sent_bytes == 1
+
+
+# -- given up
+
+
+def test_many_that_were_given_up_leave_nothing_and_no_session(over: Site) -> None:
+    moments = random.Random(9)
+    source = write(over.here / "a.bin", content(5000))
+    over.put(source, f"{over.there}/a.bin")
+    # More than the sessions that sshd allows a connection.
+    for _ in range(25):
+        with contextlib.suppress(WaitTimeoutError):
+            over.put(source, f"{over.there}/a.bin", timeout_s=moments.uniform(0.0, 0.02))
+        processes.wait_until(lambda: not over.litter(), "the host has tidied up", 3)
+    over.put(source, f"{over.there}/b.bin")
+
+
+def test_connecting_counts_too(proxy: Any, sshd: Any, open_lab: Any, keys: Any, tmp_path: Path) -> None:
+    way = proxy(sshd.address, sshd.port)
+    way.stall()
+    site = ssh_site("sftp", sshd, open_lab, keys, tmp_path, port=way.port, host_key="ignore")
+    began = time.monotonic()
+    with pytest.raises(WaitTimeoutError, match=r"did not finish '.*a\.bin → .*' in 0\.3 seconds"):
+        site.put(write(site.here / "a.bin", b"x"), f"{site.there}/", timeout_s=0.3)
+    assert time.monotonic() - began < 3
+
+
+# -- two files, one name
+
+
+def test_no_file_takes_the_place_of_another_of_the_same_call(over: Site) -> None:
+    for name in ("one/x.log", "one/y.log", "two/x.log"):
+        (over.there / name).parent.mkdir(exist_ok=True)
+        write(over.there / name, name.encode())
+    with pytest.raises(UsageError, match=r"one/x\.log' and '.*two/x\.log' would have the same name"):
+        over.get(f"{over.there}/*/x.log", f"{over.here}/")
+    with pytest.raises(UsageError, match=r"The folder '.*new' does not exist here"):
+        over.get(f"{over.there}/one/*", f"{over.here}/new")
+    assert not list(over.here.iterdir())
+
+
+def test_a_pattern_leaves_folders_out(over: Site) -> None:
+    (over.there / "folder").mkdir()
+    write(over.there / "file", b"x")
+    assert [file.source for file in over.get(f"{over.there}/f*", f"{over.here}/").files] == [f"{over.there}/file"]
+    with pytest.raises(TransferError, match="is a directory; use 'Get Directory From Host'"):
+        over.get(f"{over.there}/folder", f"{over.here}/")
+
+
+def test_text_is_not_written_into_a_folder(over: Site) -> None:
+    with pytest.raises(TransferError, match=rf"did not take '{over.there}': '{over.there}/' is a directory"):
+        over.session.run(over.session.files("box").write(str(over.there), "text", "UTF-8", 0o644))
+    assert not list(over.there.iterdir())
