@@ -86,6 +86,7 @@ async def _output(command: list[str], stdin: BinaryIO | int = asyncio.subprocess
     except asyncio.CancelledError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
+        await process.wait()
         raise
     if process.returncode:
         raise OSError(decode(complaint).strip() or f"{command[0]} ended with {process.returncode} here")

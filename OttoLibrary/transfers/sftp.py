@@ -28,10 +28,9 @@ class Sftp:
 
     async def put(self, site: Site, job: Job) -> None:
         """Write blocks side by side."""
-        client = await _client(site)
         source = os.open(job.local, os.O_RDONLY)
         try:
-            async with _foreign(site), client.open(os.fsencode(job.remote), "r+b", block_size=0) as target:
+            async with _foreign(site), await _opened(site, job.remote, "r+b") as target:
 
                 async def move(at: int, count: int) -> None:
                     await target.write(os.pread(source, count, at), at)
@@ -42,10 +41,9 @@ class Sftp:
 
     async def get(self, site: Site, job: Job) -> None:
         """Read blocks side by side."""
-        client = await _client(site)
         target = os.open(job.local, os.O_WRONLY)
         try:
-            async with _foreign(site), client.open(os.fsencode(job.remote), "rb", block_size=0) as source:
+            async with _foreign(site), await _opened(site, job.remote, "rb") as source:
 
                 async def move(at: int, count: int) -> None:
                     while count:
@@ -58,6 +56,23 @@ class Sftp:
                 await _in_lanes(job, move)
         finally:
             os.close(target)
+
+
+async def _opened(site: Site, name: str, mode: str) -> asyncssh.SFTPClientFile:
+    client = await _client(site)
+    try:
+        return await client.open(os.fsencode(name), mode, block_size=0)
+    except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection):
+        # The session of an earlier transfer may have ended since, as when the server was killed for its last write.
+        if site.connection.lost:
+            raise
+        _forget(site)
+        client = await _client(site)
+        return await client.open(os.fsencode(name), mode, block_size=0)
+
+
+def _forget(site: Site) -> None:
+    _clients.pop(site.connection.native, None)  # type: ignore[call-overload]
 
 
 async def _client(site: Site) -> asyncssh.SFTPClient:
@@ -82,7 +97,7 @@ async def _foreign(site: Site) -> AsyncIterator[None]:
     try:
         yield
     except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as error:
-        _clients.pop(site.connection.native, None)  # type: ignore[call-overload]
+        _forget(site)
         raise EndOfStream(site.connection.lost or f"the SFTP session ended ({error.reason})") from error
     except asyncssh.Error as error:
         raise OSError(error.reason) from error

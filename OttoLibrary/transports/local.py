@@ -10,6 +10,7 @@ import pty
 import signal
 import struct
 import termios
+from collections.abc import Callable
 from typing import Any
 
 from OttoLibrary.contracts import Channel, Connection, EndOfStream, ExitStatus, HostFacts, Process, Terminal
@@ -46,10 +47,13 @@ class LocalConnection:
 
     async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
         """Start ``command`` in a session of its own."""
-        process = LocalProcess()
+        process = LocalProcess(self._processes.discard)
         self._processes.add(process)
-        await process.start(command, terminal, self._environment)
-        process.on_close(self._processes.discard)
+        try:
+            await process.start(command, terminal, self._environment)
+        except BaseException:
+            self._processes.discard(process)
+            raise
         return process
 
     async def open_line(self) -> Channel:
@@ -62,7 +66,7 @@ class LocalConnection:
         return _TcpChannel(reader, writer)
 
     async def close(self) -> None:
-        """Hang up every process that still runs, and wait a moment for it to notice."""
+        """Hang up every process that still runs, wait a moment for it to notice, and kill what did not."""
         ending = list(self._processes)
         for process in ending:
             await process.close()
@@ -70,6 +74,8 @@ class LocalConnection:
             async with asyncio.timeout(_GOODBYE_S):
                 for process in ending:
                     await process.wait()
+        for process in ending:
+            process.kill()
 
     def describe(self) -> str:
         """Return ``local``."""
@@ -79,7 +85,8 @@ class LocalConnection:
 class LocalProcess(asyncio.SubprocessProtocol):
     """One process; fed by the event loop's callbacks."""
 
-    def __init__(self) -> None:
+    def __init__(self, gone: Callable[[LocalProcess], None]) -> None:
+        self._gone = gone
         self._output, self._errors = Inbox(), Inbox()
         self._transport: asyncio.SubprocessTransport | None = None
         self._exited = asyncio.Event()
@@ -88,13 +95,8 @@ class LocalProcess(asyncio.SubprocessProtocol):
         self._master: int | None = None
         # Our own slave keeps the master readable until the process has opened the terminal; closed when it exits.
         self._slave: int | None = None
-        self._closed_by: Any = None
         self._pid = 0
         self._has_terminal = False
-
-    def on_close(self, callback: Any) -> None:
-        """Call ``callback(self)`` once it is closed."""
-        self._closed_by = callback
 
     async def start(self, command: str, terminal: Terminal | None, environment: dict[str, str]) -> None:
         """Start it; with a terminal its three streams are that terminal."""
@@ -164,8 +166,11 @@ class LocalProcess(asyncio.SubprocessProtocol):
                     pipe.close()
         self._output.end()
         self._errors.end()
-        if self._closed_by is not None:
-            self._closed_by(self)
+
+    def kill(self) -> None:
+        """End it if it still runs, and let go of it."""
+        if self._transport is not None:
+            self._transport.close()
 
     async def read_output(self, limit: int) -> bytes:
         """Return what it said."""
@@ -225,6 +230,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
         """Note its end."""
         self._exited.set()
         self._release_slave()
+        self._gone(self)
 
     def _pipe(self, fd: int) -> Any:
         return self._transport.get_pipe_transport(fd) if self._transport else None

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ _CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@open
 _KEEPALIVES = 3
 _HIGH_WATER = 4 << 20
 _LOW_WATER = 1 << 20
+_SESSION_PAUSES_S = (0.02, 0.05, 0.1, 0.2)
 _LEGACY_ADVICE = (
     "An old host may need algorithms that are off by default: set 'kex', 'ciphers', 'mac' or 'host_key_algorithms' "
     'in its \'ssh\' object, such as "kex": "+diffie-hellman-group14-sha1".'
@@ -48,6 +50,10 @@ class Ssh:
                 return connection
         except (OSError, asyncssh.Error, ValueError) as error:
             raise _translate(error, facts, path, trust, deadline) from error
+
+
+def _itself(session: _Session) -> _Session:
+    return session
 
 
 class SshConnection:
@@ -82,16 +88,28 @@ class SshConnection:
         options: dict[str, Any] = {"encoding": None}
         if terminal is not None:
             options |= {"term_type": terminal.kind, "term_size": (terminal.columns, terminal.rows)}
+        words: Any = command.encode("utf-8", "surrogateescape")  # a path in it may be no text
         try:
-            session = _Session(terminal is not None)
-            words: Any = command.encode("utf-8", "surrogateescape")  # a path in it may be no text
-            await self.client.create_session(lambda: session, words, **options)
+            return await self._open_session(words, terminal is not None, options)
         except asyncssh.ChannelOpenError as error:
             reason = self.lost or f"the server opens no further session ({error.reason}); its MaxSessions may be reached"
             raise EndOfStream(reason) from error
         except (OSError, asyncssh.Error) as error:
             raise EndOfStream(self.lost or str(error)) from error
-        return session
+
+    async def _open_session(self, words: Any, on_terminal: bool, options: dict[str, Any]) -> _Session:
+        # A server at its MaxSessions counts those that we closed until their processes are gone.
+        pauses_s = iter(_SESSION_PAUSES_S)
+        while True:
+            session = _Session(on_terminal)
+            try:
+                await self.client.create_session(partial(_itself, session), words, **options)
+                return session
+            except asyncssh.ChannelOpenError:
+                pause_s = next(pauses_s, None)
+                if self.lost or pause_s is None:
+                    raise
+                await asyncio.sleep(pause_s)
 
     async def open_line(self) -> Channel:
         """Refuse: it starts processes."""
@@ -339,7 +357,12 @@ async def _connect(facts: HostFacts, hop: SshConnection | None, trust: _Trust) -
         options["known_hosts"] = trust.known_hosts
     if hop is not None:
         options["tunnel"] = hop.carry()
-    return await asyncssh.connect(facts.address, client_factory=lambda: trust, **options)
+    try:
+        return await asyncssh.connect(facts.address, client_factory=lambda: trust, **options)
+    except asyncssh.ConnectionLost:
+        # A reset may have overtaken the server's reason, and sshd drops some of many that come at once (MaxStartups).
+        trust.lost = None
+        return await asyncssh.connect(facts.address, client_factory=lambda: trust, **options)
 
 
 def _options(facts: HostFacts, direct: bool) -> dict[str, Any]:
