@@ -18,6 +18,7 @@ from typing import Any
 _DUTS = ("dut1", "dut2", "dut3")
 _START_S = 20.0
 _LAST_OUTPUT_S = 0.2
+_LAST_WORDS_S = 0.5
 _CHUNK = 1 << 18
 _FOLDER = "otto-demo-"
 _FIRMWARE = """#!/bin/sh
@@ -87,6 +88,8 @@ class _DemoLab:
             asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(2)
+        if not self._thread.is_alive():
+            self._loop.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     async def _serve_all(self) -> None:
@@ -124,9 +127,10 @@ class _DemoLab:
             server.close()
         for process in list(self.processes):
             _hang_up(process)
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        await asyncio.sleep(0)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, process: Any, name: str, home: Path) -> None:
         environment = {
@@ -264,6 +268,18 @@ async def _serve(
             task.cancel()
         lab.processes.discard(child)
         _hang_up(child)
+        await _let_go(child)
+
+
+async def _let_go(child: asyncio.subprocess.Process) -> None:
+    try:
+        async with asyncio.timeout(_LAST_WORDS_S):
+            await child.wait()
+    except TimeoutError:
+        pass
+    finally:
+        # What a background child keeps open would outlive the loop; asyncio has no public way to let go of it.
+        child._transport.close()  # type: ignore[attr-defined]
 
 
 async def _copy(reader: asyncio.StreamReader, writer: Any) -> None:
