@@ -1,6 +1,7 @@
 """OttoLibrary: a Robot Framework library for deploying to, testing and watching lab hosts.
 
-The class of the same name is loaded when it is asked for, so that all below it is usable, and starts, without Robot Framework.
+The class of the same name, and the listener ``Metrics``, are loaded when they are asked for, so that all below them is
+usable, and starts, without Robot Framework.
 """
 
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from OttoLibrary.version import VERSION
 
 __version__ = VERSION
-__all__ = ["OttoLibrary", "__version__"]
+__all__ = ["Metrics", "OttoLibrary", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -16,4 +17,8 @@ def __getattr__(name: str) -> Any:
         from OttoLibrary.library import OttoLibrary
 
         return OttoLibrary
+    if name == "Metrics":
+        from OttoLibrary.watcher import Metrics
+
+        return Metrics
     raise AttributeError(f"module 'OttoLibrary' has no attribute '{name}'")

@@ -1,4 +1,4 @@
-"""The command line: the schema of lab files, a lab's hosts, and whether they answer."""
+"""The command line: the schema of lab files, a lab's hosts, whether they answer, and what they do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import OttoError
+from OttoLibrary.errors import OttoError, UsageError
 from OttoLibrary.lab import schema
 from OttoLibrary.session import Session
+from OttoLibrary.units import seconds
 from OttoLibrary.version import VERSION
 
 _AT_ONCE = 20
@@ -40,7 +42,33 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("lab", help="name or path of a lab, or several joined by commas")
     check.add_argument("--timeout", type=float, default=15.0, help="seconds for each host (default: 15)")
     check.set_defaults(run=_check)
+    monitor = commands.add_parser("monitor", help="watch the hosts of a lab, with a live table, until Ctrl-C")
+    monitor.add_argument("lab", help="name or path of a lab, or several joined by commas")
+    monitor.add_argument("hosts", nargs="?", default="*", help="which hosts: a selection such as tag:dut (default: all)")
+    monitor.add_argument("--interval", default="2s", help="time between two readings (default: 2s)")
+    monitor.add_argument("--metrics", default="", help="what to read, joined by commas (default: the usual ones)")
+    monitor.add_argument("--db", help="file to record in")
+    monitor.add_argument("--label", default="", help="what the recording is called")
+    monitor.add_argument("--for", dest="duration", help="stop by itself after so long, such as '10 min'")
+    monitor.set_defaults(run=_monitor)
     return parser
+
+
+def _monitor(options: argparse.Namespace) -> int:
+    from OttoLibrary.live import watch
+
+    session = Session(options.lab)
+    names = session.lab.select(options.hosts)
+    if not names:
+        raise UsageError(f"No host of the lab is selected by '{options.hosts}'.")
+    metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
+    duration_s = seconds(options.duration) if options.duration else None
+    try:
+        session.start_monitor(names, metrics, seconds(options.interval), Path(options.db) if options.db else None, options.label)
+        watch(session, duration_s)
+    finally:
+        session.close()
+    return 0
 
 
 def _print_schema(options: argparse.Namespace) -> int:

@@ -23,24 +23,37 @@ class Engine:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._interruptible: _Job[Any] | None = None
 
     @property
     def running(self) -> bool:
         """True between the first ``call`` and ``close``."""
         return self._loop is not None
 
-    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def call(self, coroutine: Coroutine[Any, Any, T], *, interruptible: bool = False) -> T:
         """Run ``coroutine`` on the loop and return its result or raise its error.
 
-        When the waiting thread is interrupted, the coroutine is cancelled and given two seconds to tidy up.
+        When the waiting thread is interrupted, the coroutine is cancelled and given two seconds to tidy up; ``interrupt`` does
+        the same to one that is ``interruptible``.
         """
         job: _Job[T] = _Job(coroutine)
         try:
+            if interruptible:
+                self._interruptible = job
             job.start(self._ensure_loop())
             return job.done.result()
         except BaseException:
             job.cancel()
             raise
+        finally:
+            if interruptible:
+                self._interruptible = None
+
+    def interrupt(self, error: Exception) -> None:
+        """End the interruptible call that runs, if there is one, with ``error``; may be called in any thread."""
+        job = self._interruptible
+        if job is not None:
+            job.fail(error)
 
     def close(self) -> None:
         """Cancel what still runs and end the thread; idempotent."""
@@ -71,6 +84,7 @@ class _Job(Generic[T]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
+        self._failure: Exception | None = None
         self._settled = threading.Event()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -87,6 +101,11 @@ class _Job(Generic[T]):
         self._loop.call_soon_threadsafe(self._cancel_task)
         self._settled.wait(_CANCEL_GRACE_S)
 
+    def fail(self, error: Exception) -> None:
+        self._failure = error
+        if self._loop is not None and not self._settled.is_set():
+            self._loop.call_soon_threadsafe(self._cancel_task)
+
     def _begin(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._work())
         if self._cancelled:
@@ -100,7 +119,10 @@ class _Job(Generic[T]):
         try:
             self.done.set_result(await self._coroutine)
         except asyncio.CancelledError:
-            self.done.cancel()
+            if self._failure is not None:
+                self.done.set_exception(self._failure)
+            else:
+                self.done.cancel()
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             self.done.set_exception(error)
         finally:

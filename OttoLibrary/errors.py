@@ -9,15 +9,16 @@
     │   ├─ PluginError
     │   ├─ ValueFormatError
     │   └─ NotOpenError
-    └─ HostError                  the other side; carries host, path (hops) and last output
-        ├─ ConnectError
-        │   ├─ LoginError
-        │   ├─ HostKeyError
-        │   └─ HopError
-        ├─ ConnectionLostError
-        ├─ WaitTimeoutError       (also TimeoutError)
-        ├─ CommandError           unexpected exit status; carries the CommandResult
-        └─ TransferError          a file did not arrive whole; carries sent_bytes, expected_bytes, verified
+    ├─ HostError                  the other side; carries host, path (hops) and last output
+    │   ├─ ConnectError
+    │   │   ├─ LoginError
+    │   │   ├─ HostKeyError
+    │   │   └─ HopError
+    │   ├─ ConnectionLostError
+    │   ├─ WaitTimeoutError       (also TimeoutError)
+    │   ├─ CommandError           unexpected exit status; carries the CommandResult
+    │   └─ TransferError          a file did not arrive whole; carries sent_bytes, expected_bytes, verified
+    └─ LimitError                 a measured value broke its limit (also AssertionError)
 
 A constructor takes data and builds the sentence. The first line says it all; details follow.
 """
@@ -229,6 +230,19 @@ class TransferError(HostError):
     ) -> None:
         self.sent_bytes, self.expected_bytes, self.verified = sent_bytes, expected_bytes, verified
         super().__init__(_join(f"{subject(host, path)} {what}: {cause}.", advice), host=host, path=path)
+
+
+class LimitError(OttoError, AssertionError):
+    """A measured value broke its limit, or there is none that could have kept it.
+
+    Attributes:
+        host: Name of the host.
+        metric: The metric as the user named it.
+    """
+
+    def __init__(self, host: str, metric: str, sentence: str) -> None:
+        self.host, self.metric = host, metric
+        super().__init__(sentence)
 
 
 def subject(host: str, path: Sequence[str] = ()) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from OttoLibrary import registry, units
-from OttoLibrary.contracts import FtpOptions, HostFacts, SerialOptions, SshOptions
+from OttoLibrary.contracts import FtpOptions, HostFacts, OwnMetric, SerialOptions, SnmpOptions, SshOptions
 from OttoLibrary.errors import PluginError, ValueFormatError, did_you_mean
 from OttoLibrary.profiles import POSIX, PROMPT, Profile
 from OttoLibrary.text import Secret
@@ -226,6 +226,24 @@ class Free:
 
 
 @dataclass(frozen=True)
+class OneOf:
+    """An object with exactly one of some of its fields."""
+
+    group: Group
+    choices: tuple[str, ...]
+
+    def read(self, value: object, place: Place) -> Any:
+        """Return what the group returns."""
+        if isinstance(value, Mapping) and sum(value.get(key) is not None for key in self.choices) != 1:
+            place.wrong(f"exactly one of {' and '.join(map(repr, self.choices))} is needed")
+        return self.group.read(value, place)
+
+    def schema(self) -> dict[str, Any]:
+        """Return its JSON Schema."""
+        return {**self.group.schema(), "oneOf": [{"required": [key]} for key in self.choices]}
+
+
+@dataclass(frozen=True)
 class Field:
     """One row of the table: what a value may be and what it means."""
 
@@ -430,6 +448,13 @@ def _certificate(value: object, place: Place) -> str:
     return policy
 
 
+def _metric(value: object, place: Place) -> str:
+    name = _variable(value, place)
+    if name in registry.names("metric"):
+        place.wrong(f"metric {name!r} is built in; give your own another name")
+    return name
+
+
 def _forward(value: object, place: Place) -> str:
     if not _FORWARD.fullmatch(_text(value, place)):
         raise ValueError
@@ -481,6 +506,9 @@ CERTIFICATE = One(
     {"type": "string", "examples": list(_CERTIFICATE_WORDS)},
 )
 _VARIABLE = One("the name of a variable", _variable, {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]*$"}, plain=True)
+_METRIC = One(
+    "the name of a metric: letters, digits and _", _metric, {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]*$"}, plain=True
+)
 _FORWARDING = One("[bind_address:]port:address:port", _forward, _STRING)
 
 # -- the table
@@ -513,6 +541,20 @@ FTP = Group({
     "tls": Field(_one_of(("no", "explicit", "implicit")), "no (default): all goes in clear text; explicit: AUTH TLS; implicit."),
     "certificate": Field(CERTIFICATE, "verify (default), ignore, or the SHA256: fingerprint of the server's certificate."),
     "mode": Field(_one_of(("passive", "active")), "Who opens data connections: passive (default): this side; active: the host."),
+})  # fmt: skip
+
+METRIC = Group({
+    "command": Field(WORD, "A command whose output is read at every tick."),
+    "file": Field(WORD, "A file on the host to follow, such as a log."),
+    "pattern": Field(EXPRESSION, "Regular expression whose named groups are readings; the group 'label' tells them apart."),
+    "event": Field(EXPRESSION, "Regular expression for lines that are events."),
+    "interval": Field(DURATION, "Run the command at most so often; at every tick by default."),
+})  # fmt: skip
+
+SNMP = Group({
+    "port": Field(TCP_PORT, "The UDP port of its SNMP agent; 161 by default."),
+    "community": Field(SECRET, "The community that it answers; public by default."),
+    "timeout": Field(DURATION, "How long to wait for an answer, before a second try too; 1 second by default."),
 })  # fmt: skip
 
 PROFILE = Group({
@@ -552,6 +594,8 @@ HOST = Group({
     "ssh": Field(SSH, "What only SSH knows."),
     "serial": Field(SERIAL, "What only a serial port knows."),
     "ftp": Field(FTP, "Its FTP server."),
+    "snmp": Field(SNMP, "Its SNMP agent."),
+    "metrics": Field(MapOf(_METRIC, OneOf(METRIC, ("command", "file"))), "Metrics of one's own, by name."),
 }, name="host")  # fmt: skip
 
 LAB = Group({
@@ -580,7 +624,7 @@ def combine(lower: JsonObject, upper: JsonObject) -> dict[str, Any]:
 
 def _without_null(values: JsonObject) -> dict[str, Any]:
     nested = {key: value for key, value in values.items() if value is not None}
-    for key in ("ssh", "serial", "ftp", "environment", "accounts"):
+    for key in ("ssh", "serial", "ftp", "snmp", "metrics", "environment", "accounts"):
         if isinstance(nested.get(key), Mapping):
             nested[key] = {name: value for name, value in nested[key].items() if value is not None}
     return nested
@@ -590,6 +634,8 @@ def host_facts(name: str, labs: tuple[str, ...], values: JsonObject, console: Pr
     """Return the facts of a host from the converted values of its fields and its profile."""
     nested = {"ssh": SshOptions(**values.get("ssh", {})), "serial": SerialOptions(**values.get("serial", {})), "console": console}
     nested["ftp"] = FtpOptions(**values.get("ftp", {}))
+    nested["snmp"] = SnmpOptions(**values.get("snmp", {}))
+    nested["metrics"] = {key: OwnMetric(**entry) for key, entry in values.get("metrics", {}).items()}
     port = values.get("port")
     place = {"port": None, "device": port} if isinstance(port, str) else {"port": port}
     return HostFacts(name=name, labs=labs, **{**values, **nested, **place})

@@ -459,6 +459,28 @@ class Host:
         async with self._bounded(deadline, "did not start a process"):
             return await self._launch(connection, folder + script, private=launch.prelude(facts.environment, None))
 
+    # -- for watching
+
+    @contextlib.asynccontextmanager
+    async def own_line(self, deadline: Deadline, what: str) -> AsyncIterator[Callable[[str], Awaitable[bytes]]]:
+        """Give what runs shell text on a line of its own and returns its output; ``what`` is what that is for."""
+        async with self._lines.own(await self.link.open(deadline), deadline) as shell:
+            if not isinstance(shell, LineShell):
+                raise UsageError(f"Host '{self.name}' has no POSIX shell, which {what} needs.")
+            line_shell = shell
+
+            async def run(script: str) -> bytes:
+                return (await line_shell.run(script, Deadline(deadline.seconds))).stdout
+
+            yield run
+
+    async def between_commands(self, script: str, deadline: Deadline) -> bytes | None:
+        """Run shell text on the main line and return its output; None when a command or a person has it, or nobody had yet."""
+        pair = self._pairs[""]
+        if pair.turn.locked() or not isinstance(pair.seat.shell, LineShell) or not pair.seat.shell.at_rest:
+            return None
+        return (await self._answer_of_line(script, deadline)).stdout
+
     # -- console
 
     async def send(self, text: str | Secret, *, shell: str = "", timeout_s: float | None = None) -> None:

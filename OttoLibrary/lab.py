@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from OttoLibrary import fields, labfiles, ottolab, registry
-from OttoLibrary.contracts import HostFacts, Reference
+from OttoLibrary.contracts import HostFacts, Reference, SnmpOptions
 from OttoLibrary.errors import LabError, UnknownNameError, ValueFormatError
 from OttoLibrary.fields import JsonObject, Place
 from OttoLibrary.profiles import Profile
@@ -171,7 +171,9 @@ class Lab:
         places = [written.get("environment"), written.get("metadata")]
         with self._turn:
             referenced = [self._resolve(*reference) for place in places for reference in fields.references_in(place)]
-        hidden = [facts.password, facts.passphrase, facts.ftp.password, *facts.accounts.values()]
+        # The usual community is a word of everyday text and no secret.
+        community = facts.snmp.community if facts.snmp.community != SnmpOptions().community else None
+        hidden = [facts.password, facts.passphrase, facts.ftp.password, community, *facts.accounts.values()]
         return list(dict.fromkeys([reveal(secret) for secret in hidden if secret is not None] + referenced))
 
     def close(self) -> None:

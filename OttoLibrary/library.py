@@ -12,6 +12,7 @@ from OttoLibrary.keywords.console import ConsoleKeywords
 from OttoLibrary.keywords.files import FileKeywords
 from OttoLibrary.keywords.hosts import HostKeywords
 from OttoLibrary.keywords.lab import LabKeywords
+from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.listener import LibraryListener
 from OttoLibrary.progress import ConsoleProgress
 from OttoLibrary.session import Session
@@ -65,8 +66,8 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             lab: A name (`labs/NAME.json` beside the suite or above, in the current folder or in `OTTO_LABS`), a path, or several
                 joined by commas. `demo` is built in. The environment variable `OTTO_LAB` counts when nothing is given.
         """
-        session = Session(lab or os.environ.get("OTTO_LAB", ""))
+        session = self.session = Session(lab or os.environ.get("OTTO_LAB", ""))
         session.progress = ConsoleProgress()
         self.ROBOT_LIBRARY_LISTENER = LibraryListener(session)
-        groups = (LabKeywords, HostKeywords, CommandKeywords, ConsoleKeywords, FileKeywords)
+        groups = (LabKeywords, HostKeywords, CommandKeywords, ConsoleKeywords, FileKeywords, MonitorKeywords)
         super().__init__([group(session) for group in groups])

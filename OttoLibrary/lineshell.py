@@ -153,6 +153,11 @@ class LineShell:
         stdout, _, stderr = said.partition(mark)
         return self._line.recoded(stdout), self._line.recoded(stderr)
 
+    @property
+    def at_rest(self) -> bool:
+        """True when the last that came over the line was a command to its end, and nobody typed since."""
+        return not self.ended and not self._used_by_console and self._recovery is None
+
     def used_by_console(self) -> None:
         """Note that somebody typed on the line: the terminal may be set differently, or another shell be there."""
         self._used_by_console = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from robot.api import logger
 from robot.api.types import Secret as RobotSecret
 from robot.libraries.BuiltIn import BuiltIn
 
+from OttoLibrary import limits
 from OttoLibrary.session import Session
 from OttoLibrary.text import Masker
 
@@ -40,12 +42,15 @@ class LibraryListener:
     def start_test(self, data: Any, result: Any) -> None:
         """Enter the test and learn the secrets among its variables."""
         self._begin("test")
+        self._session.test_began = time.time()
         for value in BuiltIn().get_variables().values():
             learn(value, self._session.masker)
 
     def end_test(self, data: Any, result: Any) -> None:
-        """Leave the test; what it started is ended."""
+        """Leave the test: it fails when a limit was broken, and what it started is ended."""
+        limits.conclude(self._session, result)
         self._end("test")
+        self._session.test_began = None
         result.message = self._mask(result.message)
 
     def start_keyword(self, data: Any, result: Any) -> None:
@@ -54,7 +59,8 @@ class LibraryListener:
             result.args = tuple(self._mask(arg) if isinstance(arg, str) else arg for arg in result.args)
 
     def end_keyword(self, data: Any, result: Any) -> None:
-        """Hide secrets in the error message."""
+        """Hide secrets in the error message; fail what ran when a limit was broken that counts at once."""
+        limits.fail_at_once(self._session, result)
         if getattr(result, "message", ""):
             result.message = self._mask(result.message)
 

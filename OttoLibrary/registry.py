@@ -33,6 +33,20 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "console": "OttoLibrary.transfers.console:ConsoleTransfer",
         "local": "OttoLibrary.transfers.local:LocalCopy",
     },
+    "metric": {
+        "cpu": "OttoLibrary.metrics.cpu:Cpu",
+        "memory": "OttoLibrary.metrics.memory:Memory",
+        "disk": "OttoLibrary.metrics.disk:Disk",
+        "disk_io": "OttoLibrary.metrics.disk_io:DiskIo",
+        "network": "OttoLibrary.metrics.network:Network",
+        "load": "OttoLibrary.metrics.load:Load",
+        "processes": "OttoLibrary.metrics.processes:Processes",
+        "process": "OttoLibrary.metrics.process:Process",
+        "tcp": "OttoLibrary.metrics.tcp:Tcp",
+        "temperature": "OttoLibrary.metrics.temperature:Temperature",
+        "pressure": "OttoLibrary.metrics.pressure:Pressure",
+        "snmp": "OttoLibrary.metrics.snmp:Snmp",
+    },
     "reference": {
         "env": "OttoLibrary.references.env:Env",
         "file": "OttoLibrary.references.file:File",
@@ -44,9 +58,10 @@ _METHODS = {
     "transport": ("connect",),
     "transfer": ("put", "get"),
     "profile": (),
+    "metric": (),
     "reference": ("resolve", "close"),
 }
-_EXTRAS = {"ftp": "ftp", "keyring": "keyring", "serial": "serial"}
+_EXTRAS = {"ftp": "ftp", "keyring": "keyring", "serial": "serial", "snmp": "snmp"}
 _registered: dict[str, dict[str, tuple[Any, str]]] = {}
 
 
@@ -87,14 +102,14 @@ def names(kind: str) -> list[str]:
     return sorted(_owners(kind))
 
 
-def load(kind: str, name: str) -> Any:
-    """Return a new adapter; raise UnknownNameError, or PluginError when it does not import."""
+def load(kind: str, name: str, *arguments: str) -> Any:
+    """Return a new adapter, made with these arguments; raise UnknownNameError, or PluginError when it does not import."""
     if name in _registered.get(kind, {}):
-        return _registered[kind][name][0]()
+        return _registered[kind][name][0](*arguments)
     target = _BUILT_IN[kind].get(name) or _entry_points(kind).get(name)
     if target is None:
         raise UnknownNameError(kind, name, names(kind))
-    return _import(kind, name, target)()
+    return _import(kind, name, target)(*arguments)
 
 
 def _owners(kind: str) -> dict[str, str]:

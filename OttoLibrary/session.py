@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from OttoLibrary.contracts import HostFacts, Progress, Record
 from OttoLibrary.engine import Engine
-from OttoLibrary.errors import HostError, NotOpenError, UsageError
+from OttoLibrary.errors import HostError, LimitError, NotOpenError, UsageError
 from OttoLibrary.text import Masker, Secret
 
 # The library is imported in every process of a run, but not every one opens a host: what is heavy comes with the first use.
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from OttoLibrary.folders import Folders
     from OttoLibrary.host import Host
     from OttoLibrary.lab import Lab
+    from OttoLibrary.monitor import Monitor
     from OttoLibrary.transcript import Transcript
 
 T = TypeVar("T")
@@ -51,6 +52,10 @@ class Session:
         self._files: dict[str, Files] = {}
         self._scopes: list[_Scope] = [_Scope("global")]
         self._commands: dict[str, BackgroundCommand] = {}
+        self._monitor: Monitor | None = None
+        self._monitor_engine = self.engine
+        self.breaches: list[LimitError] = []
+        self.test_began: float | None = None
 
     # -- the lab
 
@@ -73,6 +78,7 @@ class Session:
         from OttoLibrary.lab import load_lab
 
         lab = load_lab(references, self.suite_folder)
+        self.end_monitor()
         self.close_hosts()
         if self._lab is not None:
             self._lab.close()
@@ -144,9 +150,9 @@ class Session:
 
     # -- running things
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run ``coroutine`` on the engine and return its result."""
-        return self.engine.call(coroutine)
+    def run(self, coroutine: Coroutine[Any, Any, T], *, interruptible: bool = False) -> T:
+        """Run ``coroutine`` on the engine and return its result; an interruptible one ends when a limit is broken at once."""
+        return self.engine.call(coroutine, interruptible=interruptible)
 
     def take_records(self) -> list[Record]:
         """Return what hosts did since the last call."""
@@ -171,6 +177,84 @@ class Session:
             known = ", ".join(self._commands) or "none"
             raise NotOpenError(f"No background command '{handle}'. Known: {known}. 'Start On Host' returns the handle.")
         return self._commands[handle]
+
+    # -- watching
+
+    @property
+    def monitor(self) -> Monitor:
+        """The monitor that runs; raise NotOpenError when there is none."""
+        if self._monitor is None:
+            raise NotOpenError("No monitor is running. Start one with 'Start Monitor' or with '--listener OttoLibrary.Metrics'.")
+        return self._monitor
+
+    @property
+    def watches(self) -> bool:
+        """True when a monitor of this session runs, not one that it only shares."""
+        return self._monitor is not None and self._monitor_engine is self.engine
+
+    @property
+    def is_watched(self) -> bool:
+        """True when a monitor runs, this session's or a shared one."""
+        return self._monitor is not None
+
+    def start_monitor(
+        self, names: Sequence[str], metrics: Sequence[str], interval_s: float, store: Path | None, label: str
+    ) -> None:
+        """Watch hosts; raise UsageError when a monitor runs already, or what a wrong name or file raises.
+
+        Args:
+            names: The hosts.
+            metrics: What to read, none for the usual.
+            interval_s: Seconds between two readings.
+            store: The file to keep all in, or None.
+            label: What the recording is called.
+        """
+        from OttoLibrary.monitor import Monitor, open_store
+
+        if self._monitor is not None:
+            raise UsageError("A monitor is running already. Stop it with 'Stop Monitor' before another is started.")
+        hosts = [self.host(name) for name in names]
+        monitor = Monitor(hosts, metrics, interval_s, mask=self.masker.mask)
+        self.run(monitor.prepare())
+        if store is not None:
+            lab = {"labs": self.references, "hosts": {host.name: list(host.path) for host in hosts}}
+            monitor.store = open_store(store, label, lab, interval_s)
+        self._monitor, self._monitor_engine = monitor, self.engine
+        monitor.on_breach = self.breach
+        self.run(monitor.start())
+
+    def share_monitor(self, other: Session) -> None:
+        """Let keywords of this session ask the monitor of another; it stays the other's."""
+        if self._monitor is None and other._monitor is not None:
+            self._monitor, self._monitor_engine = other._monitor, other.engine
+            self._monitor.on_breach = self.breach
+
+    def end_monitor(self) -> None:
+        """Stop the monitor of this session, if it runs; forget a shared one."""
+        if self._monitor is not None:
+            self.run(self.stop_watching())
+
+    async def stop_watching(self) -> None:
+        """Do what ``end_monitor`` does, on the engine."""
+        monitor, self._monitor = self._monitor, None
+        if monitor is not None and self._monitor_engine is self.engine:
+            self.breaches += await monitor.take_limits(wait_s=0)
+            await monitor.stop()
+            self.warnings += monitor.take_warnings()
+
+    def ask_monitor(self, question: Callable[[Monitor], Coroutine[Any, Any, T]]) -> T:
+        """Return what the monitor answers; raise NotOpenError."""
+        return self._monitor_engine.call(question(self.monitor))
+
+    def breach(self, error: LimitError) -> None:
+        """Fail the test that runs: the keyword of this library at once, or whichever runs when it is over."""
+        self.breaches.append(error)
+        self.engine.interrupt(error)
+
+    def take_breaches(self) -> list[LimitError]:
+        """Return the limits that were broken since the last call."""
+        breaches, self.breaches = self.breaches, []
+        return breaches
 
     # -- scopes
 
@@ -209,6 +293,7 @@ class Session:
             self._clean_up(self._scopes.pop())
         self._scopes = [_Scope("global")]
         if self.engine.running:
+            self.end_monitor()
             self.close_hosts()
         if self._lab is not None:
             self._lab.close()

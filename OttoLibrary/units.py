@@ -14,6 +14,22 @@ _UNITS = {
     "d": 86400, "day": 86400, "days": 86400,
 }  # fmt: skip
 _LONGEST_S = 1e9
+# How the name of a series ends, and what its numbers are; the first that fits counts.
+_ENDINGS = {
+    "_percent": "%",
+    "_bytes_per_s": "B/s",
+    "_bytes": "B",
+    "_packets_per_s": "packets/s",
+    "_per_s": "/s",
+    "_celsius": "°C",
+    "_ms": "ms",
+    "_s": "s",
+}
+_QUANTITY = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*((?:[^\d\s].*)?)")
+_SIZES = {
+    "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
+}  # fmt: skip
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
 
 
@@ -66,3 +82,43 @@ def size_text(size_bytes: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"
+
+
+def unit_of(series: str) -> str:
+    """Return the unit that a series' name ends with: ``%`` for ``cpu_percent``, ``B/s`` for ``disk_io_bytes_per_s[sda]``."""
+    name = series.partition("[")[0]
+    return next((unit for ending, unit in _ENDINGS.items() if name.endswith(ending)), "")
+
+
+def value_text(value: float, unit: str) -> str:
+    """Return a reading as people write it: ``93.1 %``, ``1.5 MiB/s``, ``12.3 ms``, ``1041``."""
+    if unit in {"B", "B/s"}:
+        return ("-" if value < 0 else "") + size_text(abs(round(value))) + unit[1:]
+    number = f"{value:.0f}" if abs(value) >= 1000 or value == round(value) else f"{value:.3g}"
+    return f"{number} {unit}".rstrip()
+
+
+def quantity(value: object, unit: str) -> float:
+    """Return a number, or text with a unit as a number in ``unit``: ``80 %``, ``50 MiB``, ``1.5 GB/s``, ``200 ms``.
+
+    Raises:
+        ValueFormatError: It is no number, or its unit does not fit.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    found = _QUANTITY.fullmatch(str(value).strip())
+    factor = _factor(found[2].strip(), unit) if found else None
+    if found is None or factor is None:
+        forms = f"a number, which counts in {unit}, or one with its unit" if unit else "a number"
+        raise ValueFormatError(f"{value!r} is no value to compare with. Write {forms}.")
+    return float(found[1]) * factor
+
+
+def _factor(given: str, unit: str) -> float | None:
+    if given in {"", unit}:
+        return 1.0
+    if unit in {"B", "B/s"} and given.removesuffix(unit[1:]) in _SIZES:
+        return float(_SIZES[given.removesuffix(unit[1:])])
+    if unit in {"s", "ms"} and given.lower() in _UNITS:
+        return _UNITS[given.lower()] / _UNITS[unit]
+    return None

@@ -36,7 +36,7 @@ class Component:
     def call(self, coroutine: Coroutine[Any, Any, T], *, publish: bool = True) -> T:
         """Run ``coroutine`` and log what hosts did, also when it fails or is interrupted."""
         try:
-            return self.session.run(coroutine)
+            return self.session.run(coroutine, interruptible=True)
         finally:
             if publish:
                 self.publish()

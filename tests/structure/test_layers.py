@@ -16,7 +16,7 @@ ADAPTERS, HOST, EDGE = 2, 3, 5
 # A file of the package, or a folder of it, and its row.
 ROWS = {
     0: ["deadline", "errors", "fanout", "text", "units", "version"],
-    1: ["contracts", "engine", "inbox", "login", "profiles", "registry", "stream", "tcp"],
+    1: ["contracts", "engine", "inbox", "login", "profiles", "rates", "registry", "stream", "tcp"],
     ADAPTERS: ["labsources/", "metrics/", "references/", "reservations/", "transfers/", "transports/"],
     HOST: [
         "background",
@@ -44,9 +44,10 @@ ROWS = {
         "transcript",
         "trees",
         "uptime",
+        "watch",
     ],
-    4: ["deploy", "load/", "monitor", "report", "scenario", "session"],
-    EDGE: ["__main__", "cli", "keywords/", "library", "listener", "progress"],
+    4: ["charts", "deploy", "export", "load/", "monitor", "recording", "report", "scenario", "session", "statistics", "store"],
+    EDGE: ["__main__", "cli", "keywords/", "library", "limits", "listener", "live", "progress", "watcher"],
 }
 ROOT = "__init__"
 OF_ROBOT = {"robot", "robotlibcore"}

@@ -1,0 +1,381 @@
+"""Keywords that watch hosts: start, ask, limit, show and export."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from assertionengine import AssertionOperator, verify_assertion
+from robot.api.deco import keyword
+
+from OttoLibrary.contracts import Event
+from OttoLibrary.errors import LimitError, UnknownNameError, UsageError
+from OttoLibrary.keywords.component import Component, dotted
+from OttoLibrary.units import quantity, value_text
+
+_WORDS = {
+    "==": "should be",
+    "!=": "should not be",
+    "<": "should be less than",
+    "<=": "should be at most",
+    ">": "should be greater than",
+    ">=": "should be at least",
+}
+Statistic = Literal["last", "min", "max", "mean", "p50", "p95", "p99", "slope", "delta"]
+Relation = Literal["<", "<=", ">", ">=", "==", "!="]
+Format = Literal["csv", "jsonl", "prometheus", "influx"]
+_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".prom": "prometheus", ".txt": "prometheus", ".influx": "influx", ".lp": "influx"}
+
+
+class MonitorKeywords(Component):
+    """Watch, mark, ask, limit, log and export."""
+
+    @keyword(tags=["Monitor"])
+    def start_monitor(
+        self,
+        hosts: str = "*",
+        *,
+        interval: timedelta = timedelta(seconds=2),
+        metrics: str = "",
+        store: str = "",
+        label: str = "",
+    ) -> None:
+        """Watches hosts in the background until the present suite or test ends.
+
+        Args:
+            hosts: Which hosts, a selection; all of the lab by default.
+            interval: Time between two readings, at least 100 ms.
+            metrics: What to read, joined by commas: `cpu`, `memory`, `disk`, `disk_io`, `network`, `load`, `processes`,
+                `process:NAME`, `tcp`, `temperature`, `pressure`, `snmp:OID` or a metric of the lab; by default `cpu`, `memory`,
+                `disk`, `network`, `load` and all of the lab.
+            store: Path of the recording, or `none` to keep none; by default `otto/metrics.db` beside the log.
+            label: What the recording is called; the name of the suite by default.
+
+        Raises:
+            UsageError: A monitor runs already, or the recording cannot be written.
+            UnknownNameError: There is no such host or metric.
+
+        Hosts are reached in the background, over a channel of their own that never touches the shells of tests. One that does not
+        answer is a gap and an event, and is tried again. A host behind a single serial line is read between the commands of
+        tests, and only once a command has run on it.
+
+        ```robotframework
+        Start Monitor    tag:dut    interval=500 ms    metrics=cpu,memory
+        Run On Host    dut1    true
+        Get Metric    dut1    memory    max    <    99
+        Stop Monitor
+        ```
+        """
+        names = self.session.lab.select(hosts)
+        if not names:
+            raise UsageError(f"No host of the lab is selected by '{hosts}'. 'Get Hosts' tells what a selection gives.")
+        wanted = [name.strip() for name in metrics.split(",") if name.strip()]
+        place = self._store(store)
+        self.session.start_monitor(names, wanted, interval.total_seconds(), place, label)
+        self.session.on_scope_end(self._end)
+        kept = f" Recorded in {place}." if place else ""
+        self.log_html(f"Watching {', '.join(names)} every {interval.total_seconds():g} s.{kept}")
+
+    @keyword(tags=["Monitor"])
+    def stop_monitor(self) -> dict[str, Any]:
+        """Stops the monitor, logs charts of all of its time and returns the statistics.
+
+        Returns:
+            A dictionary by host of dictionaries by series, such as `cpu_percent`, of statistics: `last`, `min`, `max`, `mean`,
+            `p50`, `p95`, `p99`, `slope` (a second), `delta`, `count`, `unit`.
+
+        Raises:
+            NotOpenError: No monitor is running.
+
+        ```robotframework
+        Start Monitor    dut1    interval=100 ms    metrics=load
+        Get Metric    dut1    load    last
+        ${found}=    Stop Monitor
+        Should Be True    ${found}[dut1][load_1min].count >= 1
+        ```
+        """
+        if not self.session.watches and self.session.is_watched:
+            raise UsageError("The monitor belongs to '--listener OttoLibrary.Metrics', which stops it when the run ends.")
+        since = self.session.monitor.began
+        self._picture(since, None, ())
+        rows = self.session.ask_monitor(lambda monitor: monitor.statistics(since, main_only=False))
+        self.session.end_monitor()
+        found: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            found.setdefault(row.host, {})[row.series] = row
+        return dotted({host: dotted(series) for host, series in found.items()})
+
+    @keyword(tags=["Monitor"])
+    def get_metric(
+        self,
+        host: str,
+        metric: str,
+        statistic: Statistic = "last",
+        assertion_operator: AssertionOperator | None = None,
+        expected: Any = None,
+        *,
+        message: str | None = None,
+        span: str = "",
+        last: timedelta | None = None,
+        timeout: timedelta = timedelta(seconds=10),
+    ) -> float:
+        """Returns a statistic of the readings of a host, and checks it when told to.
+
+        Args:
+            host: Name of the host.
+            metric: A metric (`cpu` means `cpu_percent`), with a label in brackets (`disk[/var]`), or a series
+                (`network_sent_bytes_per_s[eth0]`).
+            statistic: `last`, `min`, `max`, `mean`, `p50`, `p95`, `p99`, `slope` (growth a second) or `delta` (last minus first).
+            assertion_operator: `<`, `<=`, `>`, `>=`, `==`, `!=`, `validate` or `then`.
+            expected: What it is compared with: a number, or one with a unit, such as `80 %`, `50 MiB` or `1.5 GB`.
+            message: What the error says in place of the usual sentence.
+            span: Take the readings of a span, see `Start Monitor Span`.
+            last: Take the readings of so long, until now. By default those of the test count, and outside of a test all.
+            timeout: How long to wait for a first reading when there is none yet.
+
+        Raises:
+            LimitError: The check failed, or there is no reading.
+            UnknownNameError: There is no such host, metric or span.
+
+        ```robotframework
+        Start Monitor    dut1    interval=100 ms    metrics=cpu,memory
+        Run On Host    dut1    sleep 0.5
+        ${percent}=    Get Metric    dut1    cpu    mean
+        Get Metric    dut1    memory_used_bytes    delta    <    500 MiB
+        ```
+        """
+        since, until = self._window(span, last)
+        value, at, unit = self.session.ask_monitor(
+            lambda monitor: monitor.statistic(host, metric, statistic, since, until, timeout.total_seconds())
+        )
+        if assertion_operator is None:
+            return value
+        if assertion_operator.value not in _WORDS:
+            return float(verify_assertion(value, assertion_operator, expected, f"Metric '{metric}' of host '{host}'", message))
+        wanted = quantity(expected, unit)
+        try:
+            verify_assertion(value, assertion_operator, wanted)
+        except AssertionError as error:
+            rule = f"{_WORDS[assertion_operator.value]} {value_text(wanted, unit)}"
+            said = f"Metric '{metric}' of host '{host}' {statistic} {value_text(value, unit)} {rule} ({self._when(at, since)})."
+            raise LimitError(host, metric, message or said) from error
+        return value
+
+    @keyword(tags=["Monitor"])
+    def fail_if_metric(
+        self,
+        hosts: str,
+        metric: str,
+        statistic: Statistic,
+        relation: Relation,
+        value: str,
+        *,
+        at_once: bool = False,
+    ) -> None:
+        """Fails the test when a reading breaks a limit, at its end or at once.
+
+        Args:
+            hosts: Which hosts, a selection; each is watched for itself.
+            metric: As in `Get Metric`.
+            statistic: As in `Get Metric`, of the readings from now on.
+            relation: `<`, `<=`, `>`, `>=`, `==` or `!=`.
+            value: A number, or one with a unit, such as `80 %` or `50 MiB`.
+            at_once: End the test as soon as it is so: a keyword of this library in the middle, others when they are over.
+
+        Raises:
+            UnknownNameError: There is no such host, metric or statistic.
+            NotOpenError: No monitor is running.
+
+        A limit counts until the end of the test; one that had no reading fails it too. The tag `otto:limit=dut1 cpu max < 90`
+        says the same, the other way round: what must be.
+
+        ```robotframework
+        Start Monitor    dut1    interval=100 ms    metrics=load
+        Fail If Metric    dut1    load    max    >    5000
+        Get Metric    dut1    load
+        ```
+        """
+        monitor = self.session.monitor
+        names = [name for name in self.session.lab.select(hosts) if name in monitor.hosts]
+        if not names:
+            raise UsageError(f"No host that is watched is selected by '{hosts}'. Watched: {', '.join(monitor.hosts)}.")
+
+        async def add(_: Any) -> None:
+            for name in names:
+                monitor.limit(name, metric, statistic, relation, value, at_once=at_once)
+
+        self.session.ask_monitor(add)
+
+    @keyword(tags=["Monitor"])
+    def record_metric(self, host: str, metric: str, value: float) -> None:
+        """Keeps a reading of one's own, shown, checked and recorded as any other.
+
+        Args:
+            host: Name of a host that is watched.
+            metric: Name of the series, with its unit at the end: `latency_ms`, `boot_s`, `sent_bytes`.
+            value: The number.
+
+        ```robotframework
+        Start Monitor    dut1    metrics=load
+        Record Metric    dut1    latency_ms    12.3
+        Get Metric    dut1    latency_ms    max    <    20
+        ```
+        """
+
+        async def record(monitor: Any) -> None:
+            monitor.record(host, metric, value)
+
+        self.session.ask_monitor(record)
+
+    @keyword(tags=["Monitor"])
+    def mark_monitor_event(self, text: str, *, host: str = "") -> None:
+        """Marks this moment in the charts and the recording.
+
+        Args:
+            text: What happens.
+            host: The host that it concerns; all by default.
+
+        ```robotframework
+        Start Monitor    dut1    metrics=load
+        Mark Monitor Event    load begins
+        ```
+        """
+
+        async def mark(monitor: Any) -> None:
+            monitor.mark(Event(time.time(), text, "mark", host))
+
+        self.session.ask_monitor(mark)
+
+    @keyword(tags=["Monitor"])
+    def start_monitor_span(self, name: str) -> None:
+        """Begins a span: a named stretch of time in charts and recording.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            UsageError: A span of that name is open.
+
+        ```robotframework
+        Start Monitor    dut1    interval=100 ms    metrics=load
+        Start Monitor Span    warm-up
+        Get Metric    dut1    load    last
+        End Monitor Span    warm-up
+        Get Metric    dut1    load    max    span=warm-up
+        ```
+        """
+
+        async def begin(monitor: Any) -> None:
+            monitor.begin_span(name)
+
+        self.session.ask_monitor(begin)
+
+    @keyword(tags=["Monitor"])
+    def end_monitor_span(self, name: str) -> None:
+        """Ends a span and logs its charts.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            UnknownNameError: No span of that name is open.
+
+        ```robotframework
+        Start Monitor    dut1    metrics=load
+        Start Monitor Span    upgrade
+        End Monitor Span    upgrade
+        ```
+        """
+
+        async def end(monitor: Any) -> Event:
+            found: Event = monitor.end_span(name)
+            return found
+
+        span = self.session.ask_monitor(end)
+        self._picture(span.at, span.until, ())
+
+    @keyword(tags=["Monitor"])
+    def log_metrics(self, hosts: str = "", *, span: str = "", last: timedelta | None = None) -> None:
+        """Logs charts and a table of what hosts did.
+
+        Args:
+            hosts: Which hosts, a selection; all that are watched by default.
+            span: Of a span.
+            last: Of so long, until now. By default of the test, and outside of a test of all the time.
+
+        ```robotframework
+        Start Monitor    dut1    interval=100 ms    metrics=load
+        Get Metric    dut1    load
+        Log Metrics    dut1
+        ```
+        """
+        since, until = self._window(span, last)
+        names = self.session.lab.select(hosts) if hosts else []
+        if not self._picture(since, until, names):
+            self.log_html("No readings in this time.")
+
+    @keyword(tags=["Monitor"])
+    def export_metrics(self, path: str, *, format: Format | None = None, span: str = "", last: timedelta | None = None) -> str:
+        """Writes readings and events to a file for other tools.
+
+        Args:
+            path: The file; a relative one is beside the log.
+            format: `csv`, `jsonl` (JSON lines), `prometheus` (text format) or `influx` (line protocol); by default what the
+                ending says: `.csv`, `.jsonl`, `.prom`, `.influx`.
+            span: Of a span.
+            last: Of so long, until now; by default all.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            UsageError: The monitor keeps no recording (`store=none`), or the format is not known.
+
+        ```robotframework
+        Start Monitor    dut1    interval=100 ms    metrics=load
+        Get Metric    dut1    load
+        ${file}=    Export Metrics    metrics.csv
+        ```
+        """
+        form = format or _FORMATS.get(Path(path).suffix.lower())
+        if form is None:
+            raise UnknownNameError("format of metrics", Path(path).suffix or path, sorted(set(_FORMATS.values())))
+        since, until = self._window(span, last) if span or last else (self.session.monitor.began, None)
+        target = (self.session.output_folder or Path()) / path
+        count = self.session.ask_monitor(lambda monitor: monitor.export(target, form, since, until))
+        self.log_html(f"{count} readings written to {target}.")
+        return str(target)
+
+    def _store(self, given: str) -> Path | None:
+        if given.lower() == "none" or not (given or self.session.output_folder):
+            return None
+        if not given:
+            return self.session.output_folder / "otto" / "metrics.db"  # type: ignore[operator]
+        return (self.session.output_folder or Path()) / given
+
+    async def _end(self) -> None:
+        # Ended by hand already, most often; what asks for the engine cannot run on it.
+        await self.session.stop_watching()
+
+    def _window(self, span: str, last: timedelta | None) -> tuple[float, float | None]:
+        if span:
+            return self.session.monitor.span(span)
+        if last is not None:
+            return time.time() - last.total_seconds(), None
+        return max(self.session.test_began or 0.0, self.session.monitor.began), None
+
+    def _when(self, at: float | None, since: float) -> str:
+        began = f"test started {_clock(since)}" if self.session.test_began == since else f"since {_clock(since)}"
+        return f"at {_clock(at)}, {began}" if at is not None else began
+
+    def _picture(self, since: float, until: float | None, hosts: Any) -> bool:
+        html, _ = self.session.ask_monitor(lambda monitor: monitor.picture(since, until, hosts=hosts))
+        if html:
+            self.log_html(html)
+        return bool(html)
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))

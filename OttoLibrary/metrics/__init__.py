@@ -1,0 +1,1 @@
+"""Kinds of readings, one file each."""

@@ -1,0 +1,506 @@
+"""The monitor: watches hosts, remembers what it saw, and answers questions about it."""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import contextlib
+import operator
+import platform
+import time
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from OttoLibrary import export, registry
+from OttoLibrary.charts import Line, charts, metadata, summary
+from OttoLibrary.contracts import Event, OwnMetric, Tick
+from OttoLibrary.errors import LimitError, OttoError, UnknownNameError, UsageError
+from OttoLibrary.host import Host
+from OttoLibrary.metrics import own
+from OttoLibrary.recording import Recording
+from OttoLibrary.statistics import STATISTICS, Statistics, one, summarize
+from OttoLibrary.store import Store
+from OttoLibrary.units import quantity, unit_of, value_text
+from OttoLibrary.version import VERSION
+from OttoLibrary.watch import Clock, Watch
+
+DEFAULT_METRICS = ("cpu", "memory", "disk", "network", "load")
+OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+SHORTEST_INTERVAL_S = 0.1
+_FLUSH_S = 1.0
+# What is older is read from the store.
+_KEPT = 3600
+_EVENTS_KEPT = 10_000
+_PICTURE_BYTES = 6000
+_FIRST_READING_S = 10.0
+_LATE_S = 0.5
+
+
+@dataclass
+class _Series:
+    times: array[float] = field(default_factory=lambda: array("d"))
+    values: array[float] = field(default_factory=lambda: array("d"))
+    dropped: bool = False
+
+    def add(self, at: float, value: float) -> None:
+        self.times.append(at)
+        self.values.append(value)
+        if len(self.times) > 2 * _KEPT:
+            del self.times[:_KEPT], self.values[:_KEPT]
+            self.dropped = True
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What must not be while it counts.
+
+    Attributes:
+        host: Name of the host.
+        metric: The metric or series as the user named it.
+        statistic: Of the readings since the limit was set.
+        relation: ``<``, ``<=``, ``>``, ``>=``, ``==`` or ``!=``.
+        value: What it is compared with.
+        at_once: Fail as soon as it is so, rather than at the end of the test.
+        since: When it was set, in seconds since 1970.
+    """
+
+    host: str
+    metric: str
+    statistic: str
+    relation: str
+    value: float
+    at_once: bool
+    since: float
+
+
+def make_metrics(names: Sequence[str], owned: Mapping[str, OwnMetric]) -> dict[str, Any]:
+    """Return metrics by name, such as ``cpu`` or ``process:nginx``; raise UnknownNameError, PluginError or UsageError.
+
+    Args:
+        names: Which; none means the usual ones and all that the lab defines.
+        owned: Those of the lab.
+    """
+    made = {}
+    for name in names or (*DEFAULT_METRICS, *owned):
+        kind, _, argument = name.partition(":")
+        if name in owned:
+            made[name] = own.from_lab(name, owned[name])
+            continue
+        try:
+            made[name] = registry.load("metric", kind, *([argument] if argument else []))
+        except TypeError as error:
+            form = f"'{kind}:NAME'" if not argument else f"'{kind}'"
+            raise UsageError(f"Metric '{name}' is not written like this. Write {form}.") from error
+        except UnknownNameError as error:
+            raise UnknownNameError("metric", name, sorted({*registry.names("metric"), *owned})) from error
+    return made
+
+
+def open_store(path: Path, label: str, lab: Mapping[str, Any], interval_s: float) -> Store:
+    """Return a store with a new session; raise UsageError when the file is no recording or somebody writes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store = Store(path)
+    store.begin(label, lab, {"OttoLibrary": VERSION, "Python": platform.python_version()}, interval_s)
+    return store
+
+
+class Monitor:
+    """Watches hosts until it is stopped; everything is called on the engine's loop.
+
+    Args:
+        hosts: Which.
+        names: The metrics, none for the usual ones.
+        interval_s: Seconds between two readings.
+        mask: Hides secrets.
+
+    Attributes:
+        store: Where all is kept, or None.
+        on_breach: Called with an error when a limit that fails at once is broken.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        names: Sequence[str],
+        interval_s: float,
+        mask: Callable[[str], str] = str,
+    ) -> None:
+        if not interval_s >= SHORTEST_INTERVAL_S:
+            raise UsageError(f"An interval of {interval_s:g} s is too short. The shortest is {SHORTEST_INTERVAL_S:g} s.")
+        self.hosts = {host.name: host for host in hosts}
+        self.names, self.interval_s = tuple(names), interval_s
+        self.store: Store | None = None
+        self.began = time.time()
+        self._warnings: list[str] = []
+        self._told: set[str] = set()
+        self.on_breach: Callable[[LimitError], None] = lambda error: None
+        self._mask = mask
+        self._mains: dict[str, dict[str, str]] = {}
+        self._metrics: dict[str, dict[str, Any]] = {}
+        self._series: dict[tuple[str, str], _Series] = {}
+        self._events: dict[int, Event] = {}
+        self._last_event = 0
+        self._limits: list[Limit] = []
+        self._watches: list[Watch] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._open_spans: dict[str, int] = {}
+        self._recorded: set[str] = set()
+
+    # -- life
+
+    async def prepare(self) -> None:
+        """Make the metrics of each host; raise what a wrong name raises."""
+        for name, host in self.hosts.items():
+            self._metrics[name] = make_metrics(self.names, (await host.link.facts()).metrics)
+
+    async def start(self) -> None:
+        """Begin; hosts are reached in the background."""
+        self.began = time.time()
+        clock = Clock(self.interval_s)
+        for name, host in self.hosts.items():
+            watch = Watch(host, self._metrics[name], clock, self)
+            self._watches.append(watch)
+            self._tasks.append(asyncio.create_task(watch.follow()))
+        if self.store is not None:
+            self._tasks.append(asyncio.create_task(self._keep()))
+
+    async def stop(self) -> None:
+        """End all that it started on hosts, and write what is left; idempotent."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        store, self.store = self.store, None
+        if store is not None:
+            now = time.time()
+            for number in list(self._open_spans.values()):
+                self.end(number, now)
+            try:
+                await asyncio.to_thread(store.close)
+            except OttoError as error:
+                self._warn(str(error))
+
+    @property
+    def missed(self) -> int:
+        """How many readings were left out because a host answered late."""
+        return sum(watch.missed for watch in self._watches)
+
+    async def _keep(self) -> None:
+        while self.store is not None:
+            await asyncio.sleep(_FLUSH_S)
+            try:
+                await asyncio.to_thread(self.store.flush)
+            except OttoError as error:
+                self._warn(str(error))
+
+    def take_warnings(self) -> list[str]:
+        """Return what the user must know and was not told yet."""
+        warnings, self._warnings = self._warnings, []
+        return warnings
+
+    def _warn(self, sentence: str) -> None:
+        sentence = self._mask(sentence)
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self._warnings.append(sentence)
+
+    # -- taking
+
+    def tick(self, tick: Tick) -> None:
+        """Take readings."""
+        for name, value in tick.values.items():
+            series = self._series.get((tick.host, name))
+            if series is None:
+                series = self._series[tick.host, name] = _Series()
+            series.add(tick.at, value)
+        if self.store is not None:
+            self.store.add(tick)
+        if self._limits:
+            self._check_limits(tick.host)
+
+    def mark(self, event: Event) -> int:
+        """Take an event and return its number; errors are warnings too."""
+        event = replace(event, text=self._mask(event.text))
+        self._last_event += 1
+        number = self.store.mark(event) if self.store is not None else self._last_event
+        self._events[number] = event
+        if len(self._events) > _EVENTS_KEPT:
+            del self._events[next(iter(self._events))]
+        if event.kind in {"error", "gap"}:
+            self._warn(f"Monitor, host '{event.host}': {event.text}")
+        return number
+
+    def end(self, number: int, until: float) -> None:
+        """Note when an event ended."""
+        if number in self._events:
+            self._events[number] = replace(self._events[number], until=until)
+        if self.store is not None:
+            self.store.end_event(number, until)
+
+    def record(self, host: str, series: str, value: float) -> None:
+        """Take a reading that somebody made himself."""
+        if host not in self.hosts:
+            raise UnknownNameError("watched host", host, sorted(self.hosts))
+        self._recorded.add(series)
+        self.tick(Tick(host, time.time(), 0.0, {series: value}))
+
+    def begin_span(self, name: str) -> None:
+        """Begin a span; raise UsageError when it is open already."""
+        if name in self._open_spans:
+            raise UsageError(f"The span '{name}' is open already. End it with 'End Monitor Span', or give this one another name.")
+        self._open_spans[name] = self.mark(Event(time.time(), name, "span"))
+
+    def end_span(self, name: str) -> Event:
+        """End a span and return it; raise UnknownNameError."""
+        if name not in self._open_spans:
+            raise UnknownNameError("open span", name, sorted(self._open_spans))
+        number = self._open_spans.pop(name)
+        self.end(number, time.time())
+        return self._events[number]
+
+    # -- asking
+
+    def events(self, since: float, until: float | None = None) -> list[Event]:
+        """Return the events that touch a time."""
+        last = until if until is not None else time.time()
+        return [event for event in self._events.values() if event.at <= last and (event.until or event.at) >= since]
+
+    def span(self, name: str) -> tuple[float, float | None]:
+        """Return when a span began and ended, the last one of that name; raise UnknownNameError."""
+        spans = [event for event in self._events.values() if event.kind == "span"]
+        for event in reversed(spans):
+            if event.text == name:
+                return event.at, event.until
+        raise UnknownNameError("span", name, sorted({event.text for event in spans}))
+
+    def series_of(self, host: str, metric: str) -> str:
+        """Return the series that a name means for a host; raise UnknownNameError.
+
+        A metric means its main series (``cpu``: ``cpu_percent``), with a label the one with that label (``disk[/var]``).
+        """
+        if host not in self.hosts:
+            raise UnknownNameError("watched host", host, sorted(self.hosts))
+        metrics = self._metrics.get(host, {})
+        base, bracket, label = metric.partition("[")
+        if metric in metrics:
+            return str(metrics[metric].main)
+        if base in metrics:
+            return f"{metrics[base].main}{bracket}{label}"
+        known = self.known(host)
+        if metric in known:
+            return metric
+        if any(metric.startswith(_stem(name)) for name in metrics):
+            return metric  # a reading that has not come yet
+        raise UnknownNameError("metric or series", metric, sorted({*metrics, *known}))
+
+    def known(self, host: str) -> list[str]:
+        """Return the series that a host has had readings of."""
+        return [name for owner, name in self._series if owner == host]
+
+    def mains(self, host: str) -> list[str]:
+        """Return the series that stand for the metrics of a host, and those that somebody recorded himself."""
+        metrics = self._metrics.get(host, {})
+        main = [str(metric.main) for metric in metrics.values()]
+        known = self.known(host)
+        return [name for name in dict.fromkeys([*main, *sorted(self._recorded)]) if name in known]
+
+    async def latest(self, since: float) -> dict[str, dict[str, float]]:
+        """Return the last reading of each main series by host; those from before ``since`` are left out."""
+        found: dict[str, dict[str, float]] = {}
+        for host in self.hosts:
+            columns = {name: self._series[host, name] for name in self.mains(host)}
+            found[host] = {name: column.values[-1] for name, column in columns.items() if column.times[-1] >= since}
+        return found
+
+    async def readings(
+        self, host: str, series: str, since: float, until: float | None = None
+    ) -> tuple[Sequence[float], Sequence[float]]:
+        """Return times and values of a window, from the store what is no longer remembered."""
+        kept = self._series.get((host, series))
+        if kept is None:
+            return (), ()
+        last = until if until is not None else float("inf")
+        if kept.dropped and kept.times[0] > since and self.store is not None:
+            store = self.store
+            await asyncio.to_thread(store.flush)
+            with contextlib.closing(Recording(store.path)) as recording:
+                return await asyncio.to_thread(recording.read, host, series, since, last)
+        first = _first_at(kept.times, since)
+        end = _first_at(kept.times, last) if until is not None else len(kept.times)
+        return kept.times[first:end], kept.values[first:end]
+
+    async def statistics(self, since: float, until: float | None = None, *, main_only: bool = True) -> list[Statistics]:
+        """Return the statistics of a window, for each host and series that has readings in it."""
+        found = []
+        for host in self.hosts:
+            for series in self.mains(host) if main_only else self.known(host):
+                times, values = await self.readings(host, series, since, until)
+                if times:
+                    found.append(summarize(host, series, times, values))
+        return found
+
+    async def statistic(
+        self, host: str, metric: str, name: str, since: float, until: float | None = None, wait_s: float = _FIRST_READING_S
+    ) -> tuple[float, float | None, str]:
+        """Return a statistic, the moment it was taken at where it has one, and its unit.
+
+        Raises:
+            UnknownNameError: There is no such host, metric or statistic.
+            LimitError: There is no reading in the window, also none that came within ``wait_s`` seconds.
+        """
+        if name not in STATISTICS:
+            raise UnknownNameError("statistic", name, STATISTICS)
+        series = self.series_of(host, metric)
+        times, values = await self.readings(host, series, since, until)
+        patience = time.monotonic() + wait_s
+        while not times and until is None and time.monotonic() < patience:
+            await asyncio.sleep(min(0.05, self.interval_s / 4))
+            times, values = await self.readings(host, series, since, until)
+        if not times:
+            raise LimitError(host, metric, self._nothing(host, metric, series))
+        value, at = one(name, times, values)
+        return value, at, unit_of(series) or ""
+
+    def _nothing(self, host: str, metric: str, series: str) -> str:
+        problems = [event.text for event in self._events.values() if event.host == host and event.kind in {"error", "gap"}]
+        because = f" {problems[-1]}" if problems else f" Series with readings: {', '.join(self.known(host)) or 'none'}."
+        return f"Metric '{metric}' of host '{host}' has no reading of '{series}' in this time.{because}"
+
+    async def picture(
+        self, since: float, until: float | None = None, *, hosts: Sequence[str] = (), marks: Sequence[Event] = ()
+    ) -> tuple[str, list[Statistics]]:
+        """Return charts and a table of a window as HTML, empty when there is no reading in it, and its statistics.
+
+        Args:
+            since: When it begins, in seconds since 1970.
+            until: When it ends; now by default.
+            hosts: Which; all by default.
+            marks: Events to show besides its own.
+        """
+        last = until if until is not None else time.time()
+        rows = [row for row in await self.statistics(since, last) if not hosts or row.host in hosts]
+        if not rows:
+            return "", []
+        lines = [Line(row.host, row.series, *await self.readings(row.host, row.series, since, last)) for row in rows]
+        events = [event for event in self.events(since, last) if not hosts or event.host in {"", *hosts}]
+        return charts(lines, [*events, *marks], since, last, self.interval_s, _PICTURE_BYTES) + summary(rows), rows
+
+    async def shown(self, since: float, marks: Sequence[Event]) -> tuple[str, dict[str, str]]:
+        """Return charts and table of a test that ends now, as HTML, and metadata of it; both empty without readings."""
+        html, rows = await self.picture(since, marks=marks)
+        return html, metadata(rows)
+
+    async def totals(self, since: float) -> dict[str, str]:
+        """Return the statistics of a suite that ends now as metadata."""
+        return metadata(await self.statistics(since))
+
+    async def export(self, path: Path, form: str, since: float, until: float | None = None) -> int:
+        """Write readings and events to a file and return how many readings; raise UsageError without a recording."""
+        if self.store is None:
+            raise UsageError("There is nothing to export: the monitor was started with store=none.")
+        await asyncio.to_thread(self.store.flush)
+        return await asyncio.to_thread(_export, self.store.path, path, form, since, until if until is not None else time.time())
+
+    # -- limits
+
+    def limit(
+        self,
+        host: str,
+        metric: str,
+        statistic: str,
+        relation: str,
+        value: str,
+        *,
+        at_once: bool = False,
+        since: float | None = None,
+    ) -> None:
+        """Watch a limit until ``take_limits``.
+
+        Args:
+            host: Name of the host.
+            metric: A metric or series.
+            statistic: Of the readings since then.
+            relation: What must not be: ``<``, ``<=``, ``>``, ``>=``, ``==`` or ``!=``.
+            value: To compare with, a number or one with a unit.
+            at_once: Call ``on_breach`` as soon as it is so.
+            since: From when on, in seconds since 1970; from now on by default.
+
+        Raises:
+            UnknownNameError: There is no such host, metric, statistic or relation.
+            ValueFormatError: The value is none.
+        """
+        if relation not in OPERATORS:
+            raise UnknownNameError("relation", relation, OPERATORS)
+        if statistic not in STATISTICS:
+            raise UnknownNameError("statistic", statistic, STATISTICS)
+        bound = quantity(value, unit_of(self.series_of(host, metric)))
+        self._limits.append(Limit(host, metric, statistic, relation, bound, at_once, time.time() if since is None else since))
+
+    async def take_limits(self, wait_s: float | None = None) -> list[LimitError]:
+        """End all limits and return what was broken, and what could not be seen: no reading is no proof.
+
+        Args:
+            wait_s: How long to wait for a first reading, in seconds; two intervals by default.
+        """
+        patience_s = 2 * self.interval_s + _LATE_S if wait_s is None else wait_s
+        limits, self._limits = self._limits, []
+        broken = []
+        for limit in limits:
+            try:
+                value, at, unit = await self.statistic(limit.host, limit.metric, limit.statistic, limit.since, None, patience_s)
+            except LimitError as error:
+                broken.append(error)
+                continue
+            if OPERATORS[limit.relation](value, limit.value):
+                broken.append(_breach(limit, value, at, unit))
+        return broken
+
+    def _check_limits(self, host: str) -> None:
+        for limit in [limit for limit in self._limits if limit.at_once and limit.host == host]:
+            series = self._series.get((host, self.series_of(host, limit.metric)))
+            if series is None or not series.times or series.times[-1] < limit.since:
+                continue
+            first = _first_at(series.times, limit.since)
+            value, at = one(limit.statistic, series.times[first:], series.values[first:])
+            if OPERATORS[limit.relation](value, limit.value):
+                self._limits.remove(limit)
+                unit = unit_of(self.series_of(host, limit.metric)) or ""
+                self.mark(Event(time.time(), f"Limit: {limit.metric} {limit.statistic} {value_text(value, unit)}", "limit", host))
+                self.on_breach(_breach(limit, value, at, unit))
+
+
+def _export(recording: Path, path: Path, form: str, since: float, until: float) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(Recording(recording)) as source, path.open("w", encoding="utf-8", newline="") as out:
+        return export.write(form, source.ticks(since, until), source.events(since, until), out)
+
+
+def _breach(limit: Limit, value: float, at: float | None, unit: str) -> LimitError:
+    said = f"Metric '{limit.metric}' of host '{limit.host}' {limit.statistic} {value_text(value, unit)}"
+    when = f"at {clock_text(at)}, " if at is not None else ""
+    rule = f"must not be {limit.relation} {value_text(limit.value, unit)}"
+    return LimitError(limit.host, limit.metric, f"{said} {rule} ({when}watched since {clock_text(limit.since)}).")
+
+
+def clock_text(at: float) -> str:
+    """Return a moment as a clock of this machine shows it, ``12:03:07``."""
+    return time.strftime("%H:%M:%S", time.localtime(at))
+
+
+def _stem(metric: str) -> str:
+    return metric.partition(":")[0] + "_"
+
+
+def _first_at(times: Sequence[float], since: float) -> int:
+    """Return the index of the first time that is not before; times grow, but for a clock that was set back."""
+    return bisect.bisect_left(times, since)

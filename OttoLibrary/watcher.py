@@ -1,0 +1,209 @@
+"""The listener ``OttoLibrary.Metrics``: what the hosts did during each test, in log and report, with nothing in the suites."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from robot.api import logger
+from robot.libraries.BuiltIn import BuiltIn
+from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-untyped]
+
+from OttoLibrary import limits, units
+from OttoLibrary.contracts import Event
+from OttoLibrary.errors import UnknownNameError, UsageError
+from OttoLibrary.session import Session
+
+_OPTIONS = ("hosts", "interval", "lab", "metrics", "store")
+_MOST_MARKS = 20
+
+
+def _harmless(method: Callable[..., None]) -> Callable[..., None]:
+    """Make what goes wrong in a listener's method a warning: a listener changes no result by accident."""
+
+    @functools.wraps(method)
+    def guarded(self: Metrics, *arguments: Any) -> None:
+        if self.session is None and method.__name__ != "start_suite":
+            return
+        try:
+            method(self, *arguments)
+        except Exception as error:  # noqa: BLE001 - Robot would only print it
+            self.warn(f"OttoLibrary.Metrics: {error}")
+
+    return guarded
+
+
+class Metrics:
+    """Watches hosts from the first suite to the last and shows in each test what they did.
+
+    ::
+
+        robot --variable LAB:bench --listener OttoLibrary.Metrics:interval=1s:hosts=tag:dut suites/
+
+    Args:
+        options: ``NAME=VALUE`` each: ``lab`` (by default the variable ``LAB``, or the environment variable ``OTTO_LAB``),
+            ``hosts`` (a selection, by default all), ``interval`` (by default 1 s), ``metrics`` (names joined by commas),
+            ``store`` (path of the recording, ``none`` for none; by default ``otto/metrics.db`` beside the log). Words that Robot
+            cut at a colon are put together again.
+
+    Raises:
+        UsageError: An option is unknown or wrong.
+    """
+
+    ROBOT_LISTENER_API_VERSION = 3
+
+    def __init__(self, *options: str) -> None:
+        self._options = _read(options)
+        self._interval_s = units.seconds(self._options.get("interval", "1s"))
+        self.session: Session | None = None
+        self._depth = 0
+        self._suites: list[float] = []
+        self._marks: list[Event] = []
+        self._keyword_depth = 0
+        self._told: set[str] = set()
+        self._libraries: list[Session] = []
+
+    # -- the run
+
+    @_harmless
+    def start_suite(self, data: Any, result: Any) -> None:
+        """Begin to watch with the first suite."""
+        self._suites.append(time.time())
+        if len(self._suites) == 1 and not _is_dry():
+            self._begin(data)
+
+    @_harmless
+    def end_suite(self, data: Any, result: Any) -> None:
+        """Put the totals of the suite into its metadata."""
+        since = self._suites.pop()
+        session = self._open_session
+        for key, value in session.ask_monitor(lambda monitor: monitor.totals(since)).items():
+            result.metadata[key] = value
+        self._tell()
+
+    def library_import(self, library: Any, importer: Any) -> None:
+        """Let the keywords of the library ask this monitor; libraries of the first suite come before the suite begins."""
+        session = getattr(library.instance, "session", None)
+        if isinstance(session, Session):
+            self._libraries.append(session)
+            self._share()
+
+    def close(self) -> None:
+        """Stop watching."""
+        session, self.session = self.session, None
+        if session is not None:
+            session.close()
+
+    # -- a test
+
+    @_harmless
+    def start_test(self, data: Any, result: Any) -> None:
+        """Begin the window of the test."""
+        self._open_session.test_began = time.time()
+        self._marks, self._keyword_depth = [], 0
+
+    @_harmless
+    def end_test(self, data: Any, result: Any) -> None:
+        """Show charts and statistics of the test."""
+        session = self._open_session
+        since = session.test_began or time.time()
+        limits.conclude(session, result)
+        html, metadata = session.ask_monitor(lambda monitor: monitor.shown(since, self._marks))
+        if html:
+            logger.info(session.masker.mask(html), html=True)
+        if hasattr(result, "metadata"):  # Robot Framework 7.5
+            for key, value in metadata.items():
+                result.metadata[key] = value
+        self._tell()
+
+    def start_keyword(self, data: Any, result: Any) -> None:
+        """Mark where the keywords of the test begin."""
+        self._keyword_depth += 1
+        if self._keyword_depth == 1 and self.session is not None and len(self._marks) < _MOST_MARKS:
+            self._marks.append(Event(time.time(), str(getattr(result, "name", "") or ""), "keyword"))
+
+    def end_keyword(self, data: Any, result: Any) -> None:
+        """Mark what failed."""
+        self._keyword_depth -= 1
+        if self._keyword_depth == 0 and self.session is not None and result.status == "FAIL":
+            self._marks.append(Event(time.time(), f"{getattr(result, 'name', '')} failed", "error"))
+
+    # -- steps
+
+    def warn(self, sentence: str) -> None:
+        """Warn in the log and on the console, once of each."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            logger.warn(sentence)
+
+    @property
+    def _open_session(self) -> Session:
+        assert self.session is not None
+        return self.session
+
+    def _begin(self, data: Any) -> None:
+        variables = BuiltIn().get_variables(no_decoration=True)
+        references = self._options.get("lab") or str(variables.get("LAB") or "") or os.environ.get("OTTO_LAB", "")
+        if not references:
+            raise UsageError("No lab to watch. Give one with '--variable LAB:NAME' or with the option 'lab=NAME'.")
+        session = Session(references)
+        session.output_folder = Path(variables["OUTPUT_DIR"])
+        source = Path(data.source) if data.source else Path()
+        session.suite_folder = source if source.is_dir() else source.parent
+        try:
+            names = session.lab.select(self._options.get("hosts", "*"))
+            if not names:
+                raise UsageError(f"No host of the lab is selected by '{self._options['hosts']}'.")
+            wanted = [name.strip() for name in self._options.get("metrics", "").split(",") if name.strip()]
+            session.start_monitor(names, wanted, self._interval_s, self._store(session.output_folder), data.name)
+        except BaseException:
+            session.close()
+            raise
+        self.session = session
+        self._share()
+
+    def _share(self) -> None:
+        if self.session is not None:
+            for library in self._libraries:
+                library.share_monitor(self.session)
+
+    def _store(self, folder: Path) -> Path | None:
+        given = self._options.get("store", "")
+        if given.lower() == "none":
+            return None
+        return folder / (given or "otto/metrics.db")
+
+    def _tell(self) -> None:
+        session = self._open_session
+        for sentence in session.ask_monitor(_warnings):
+            self.warn(sentence)
+
+
+async def _warnings(monitor: Any) -> list[str]:
+    found: list[str] = monitor.take_warnings()
+    return found
+
+
+def _read(options: tuple[str, ...]) -> dict[str, str]:
+    joined: list[str] = []
+    for option in options:
+        if ("=" in option and option.partition("=")[0].strip() in _OPTIONS) or not joined:
+            joined.append(option)
+        else:
+            joined[-1] += f":{option}"
+    read = {}
+    for option in joined:
+        name, equals, value = option.partition("=")
+        if not equals or name.strip() not in _OPTIONS:
+            raise UnknownNameError("option of OttoLibrary.Metrics", name, _OPTIONS)
+        read[name.strip()] = value.strip()
+    return read
+
+
+def _is_dry() -> bool:
+    context = EXECUTION_CONTEXTS.current
+    return bool(context and context.dry_run)
