@@ -52,8 +52,6 @@ from OttoLibrary.transcript import Transcript
 _ONCE_AT_A_TIME = 6
 _STATE = """pwd
 (unset OTTO_COMMAND TERM SHLVL PWD OLDPWD SUDO_COMMAND; [ -z "$BASH_VERSION" ] || set -o posix; export -p) 2>/dev/null"""
-# A background command ends with us, however we end: when its standard input closes, a watcher hangs up its process group.
-_LIFELINE = "exec 3<&0 </dev/null; (read -r line <&3; kill -s HUP -- -$$) >/dev/null 2>&1 & exec 3<&-"
 
 
 @dataclass
@@ -373,7 +371,7 @@ class Host:
                 raise
             return BackgroundCommand(self._chronicle, command, launched, connection, None)
         if lifeline:
-            script = f"{_LIFELINE}\n{script}"
+            script = f"{launch.LIFELINE}\n{script}"
         private = launch.prelude(facts.environment, None)
         async with self._bounded(deadline, "did not start the command"):
             launched = await self._launch(connection, script, private=private)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from html import escape
 from typing import Any
+
+from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-untyped]
 
 from OttoLibrary.errors import NotOpenError, OttoError, UsageError
 from OttoLibrary.session import Session
@@ -16,37 +20,71 @@ _FORM = re.compile(
 
 
 def conclude(session: Session, result: Any) -> None:
-    """Fail a test that is over when a limit was broken: one of its keywords, or one of its tags.
+    """Fail a test that is over when a limit was broken: one of its keywords, or one of its tags. A skipped test stays skipped.
 
     Args:
         session: Whose monitor watched.
         result: Robot's result of the test.
     """
+    if in_dry_run():
+        return
     errors: list[OttoError] = list(session.take_breaches())
+    if result.status == "SKIP":
+        if session.is_watched:
+            session.ask_monitor(lambda monitor: monitor.take_limits(wait_s=0))
+        return
     if session.is_watched:
         errors += _add_tags(session, result)
         errors += session.ask_monitor(lambda monitor: monitor.take_limits())
-    elif _tags(result):
-        errors.append(NotOpenError(f"The tag '{_tags(result)[0]}' states a limit, and no monitor is running."))
-    if errors:
-        _fail(result, "\n".join(map(str, errors)))
+        _fail(result, errors)
+    else:
+        _fail(result, errors)
+        refuse(result)
+
+
+def refuse(result: Any) -> None:
+    """Fail a test whose tags state a limit that nobody watches: what was not checked did not pass.
+
+    Args:
+        result: Robot's result of the test.
+    """
+    tags = _tags(result)
+    if tags and result.status != "SKIP" and not in_dry_run():
+        _fail(result, [NotOpenError(f"The tag '{tags[0]}' states a limit, and no monitor is running.")])
 
 
 def fail_at_once(session: Session, result: Any) -> None:
-    """Fail the keyword that ran when a limit was broken that counts at once.
+    """Fail the keyword that ran when a limit was broken that counts at once; teardowns are run to their end.
+
+    The limit stays broken until the end of the test, also when the suite ignores the error of a keyword.
 
     Args:
         session: Whose monitor watched.
         result: Robot's result of the keyword.
     """
-    if session.breaches and result.status == "PASS":
-        _fail(result, "\n".join(str(error) for error in session.take_breaches()))
+    if session.breaches and result.status == "PASS" and not _in_teardown():
+        _fail(result, session.breaches)
 
 
-def _fail(result: Any, sentence: str) -> None:
-    failed_before = result.status == "FAIL" and result.message
+def in_dry_run() -> bool:
+    """Tell whether Robot only looks at the suites."""
+    context = EXECUTION_CONTEXTS.current
+    return bool(context and context.dry_run)
+
+
+def _in_teardown() -> bool:
+    context = EXECUTION_CONTEXTS.current
+    return bool(context and context.in_teardown)
+
+
+def _fail(result: Any, errors: Sequence[OttoError]) -> None:
+    """Fail the result, and add to the message of one that had failed already what it does not say yet."""
+    if not errors:
+        return
+    before = result.message if result.status == "FAIL" else ""
+    said = dict.fromkeys(escape(str(error), quote=False) if before.startswith("*HTML*") else str(error) for error in errors)
     result.status = "FAIL"
-    result.message = f"{result.message}\n\n{sentence}" if failed_before and sentence not in result.message else sentence
+    result.message = "\n\n".join(filter(None, [before, "\n".join(text for text in said if text not in before)]))
 
 
 def _tags(result: Any) -> list[str]:

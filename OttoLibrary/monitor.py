@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from OttoLibrary import export, registry
-from OttoLibrary.charts import Line, charts, metadata, summary
+from OttoLibrary.charts import Line, charts
 from OttoLibrary.contracts import Event, OwnMetric, Tick
 from OttoLibrary.errors import LimitError, OttoError, UnknownNameError, UsageError
 from OttoLibrary.host import Host
@@ -23,6 +23,7 @@ from OttoLibrary.metrics import own
 from OttoLibrary.recording import Recording
 from OttoLibrary.statistics import STATISTICS, Statistics, one, summarize
 from OttoLibrary.store import Store
+from OttoLibrary.summaries import metadata, summary
 from OttoLibrary.units import quantity, unit_of, value_text
 from OttoLibrary.version import VERSION
 from OttoLibrary.watch import Clock, Watch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -83,6 +84,23 @@ def register_profile(name: str, factory: Any) -> None:
 def register_reference(name: str, factory: Any) -> None:
     """Make ``${name:...}`` in lab files mean ``factory()``, a class that satisfies ``contracts.Reference``."""
     register("reference", name, factory)
+
+
+def register_metric(name: str, command: str, parse: Callable[[str], Any], interval_s: float = 0.0) -> None:
+    """Make the metric ``name`` mean what a command on the host says.
+
+    Args:
+        name: The metric's name; the names of its series begin with it.
+        command: Shell text, run on the host at every tick.
+        parse: Returns one number, or numbers by series, from the command's output; raises ValueError.
+        interval_s: Run it at most so often, in seconds.
+    """
+
+    def metric() -> Any:
+        return _import("metric", name, "OttoLibrary.metrics.own:Command")(name, command, parse, interval_s)
+
+    metric.__module__, metric.__qualname__ = parse.__module__, getattr(parse, "__qualname__", name)
+    register("metric", name, metric)
 
 
 def register(kind: str, name: str, factory: Any) -> None:

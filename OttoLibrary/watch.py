@@ -54,16 +54,15 @@ tick() {
   printf '%s.@NONCE@\n' "$O"
 }
 """
-_LOOP = r"""
+LOOP = r"""
 while read -r otto_wanted; do IFS=' '; set -- $otto_wanted; IFS=$NL; tick "$@"; done
 """
 # Commands may hang where nobody reads the loop's input: a relay does, and ends them all with the channel.
-_RELAYED_LOOP = (
-    r"""
-(while read -r otto_line; do printf '%s\n' "$otto_line"; done; kill -s KILL -- "-$$") | {"""
-    + _LOOP
-    + "}\n"
-)
+_RELAYED_LOOP = rf"""
+(while read -r otto_line; do printf '%s\n' "$otto_line"; done; kill -s KILL -- "-$$") | {{
+{LOOP}
+}}
+"""
 
 
 class Sink(Protocol):
@@ -168,7 +167,7 @@ class Watch:
             if here:
                 group.create_task(self._repeat("here", _LocalFeed(), here))
             if quick:
-                group.create_task(self._repeat("quick", _HostFeed(self.host, quick, _LOOP), quick))
+                group.create_task(self._repeat("quick", _HostFeed(self.host, quick, LOOP), quick))
             if slow:
                 group.create_task(self._repeat("slow", _HostFeed(self.host, slow, _RELAYED_LOOP), slow))
             for name, other in own_way.items():
@@ -301,9 +300,7 @@ class Watch:
         connection = await self.host.link.open(Deadline(_PATIENCE_S))
         if connection.line_limit:
             raise UsageError("a file is followed only on a host that starts processes, over SSH or locally")
-        # A watcher ends what follows with the channel: it writes seldom, and would live on until it does.
-        script = f"(while read -r line; do :; done; kill -s KILL -- -$$) <&0 & {follower.script()} </dev/null"
-        launched = await launch.start(connection, f"exec /bin/sh -c {shlex.quote(f'exec 3<&0; {script}')}")
+        launched = await launch.start(connection, f"{launch.LIFELINE}\n{follower.script()}")
         try:
             while True:
                 while (at := launched.output.find(b"\n")) < 0:
@@ -328,6 +325,15 @@ class Watch:
             self._sink.mark(Event(now, text, "log", self.host.name))
 
 
+def script_of(metrics: Sequence[Metric], nonce: str) -> str:
+    """Return shell text with a function ``tick``, which says all that some of the metrics read, by number.
+
+    Its first argument is ``clock`` or ``-``, the others are the numbers. What it says ends with ``.NONCE``.
+    """
+    parts = "".join(f"part{number}() {{\n{metric.script()}\n}}\n" for number, metric in enumerate(metrics))
+    return _PRELUDE.replace("@NONCE@", nonce) + parts
+
+
 _HERE = "\0here"
 
 
@@ -348,8 +354,7 @@ class _HostFeed:
     def __init__(self, host: Host, metrics: Mapping[str, Metric], loop: str) -> None:
         self._host, self._loop = host, loop
         self._nonce = secrets.token_hex(4)
-        parts = "".join(f"part{number}() {{\n{metric.script()}\n}}\n" for number, metric in enumerate(metrics.values()))
-        self._script = _PRELUDE.replace("@NONCE@", self._nonce) + parts
+        self._script = script_of(list(metrics.values()), self._nonce)
         self._connection: Connection | None = None
         self._launched: launch.Launched | None = None
         self._line: Callable[[str], Any] | None = None
@@ -411,7 +416,7 @@ class _HostFeed:
         return said.rpartition(f".{self._nonce}")[0]
 
     async def _between_commands(self, question: str) -> bytes:
-        answer = await self._host.between_commands(f"{self._script}tick {question}", Deadline(_PATIENCE_S))
+        answer = await self._host.between_commands(f"{self._script}{question}", Deadline(_PATIENCE_S))
         if answer is None:
             raise BusyError
         return answer

@@ -11,7 +11,6 @@ from typing import Any
 
 from robot.api import logger
 from robot.libraries.BuiltIn import BuiltIn
-from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-untyped]
 
 from OttoLibrary import limits, units
 from OttoLibrary.contracts import Event
@@ -27,7 +26,7 @@ def _harmless(method: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(method)
     def guarded(self: Metrics, *arguments: Any) -> None:
-        if self.session is None and method.__name__ != "start_suite":
+        if self.session is None and method.__name__ not in {"start_suite", "end_test"}:
             return
         try:
             method(self, *arguments)
@@ -48,24 +47,21 @@ class Metrics:
         options: ``NAME=VALUE`` each: ``lab`` (by default the variable ``LAB``, or the environment variable ``OTTO_LAB``),
             ``hosts`` (a selection, by default all), ``interval`` (by default 1 s), ``metrics`` (names joined by commas),
             ``store`` (path of the recording, ``none`` for none; by default ``otto/metrics.db`` beside the log). Words that Robot
-            cut at a colon are put together again.
-
-    Raises:
-        UsageError: An option is unknown or wrong.
+            cut at a colon are put together again. One that is unknown or wrong is a warning: nothing is watched then.
     """
 
     ROBOT_LISTENER_API_VERSION = 3
 
     def __init__(self, *options: str) -> None:
-        self._options = _read(options)
-        self._interval_s = units.seconds(self._options.get("interval", "1s"))
+        self._given = options
+        self._options: dict[str, str] = {}
         self.session: Session | None = None
-        self._depth = 0
         self._suites: list[float] = []
         self._marks: list[Event] = []
         self._keyword_depth = 0
         self._told: set[str] = set()
         self._libraries: list[Session] = []
+        self._library_judges = False
 
     # -- the run
 
@@ -73,7 +69,7 @@ class Metrics:
     def start_suite(self, data: Any, result: Any) -> None:
         """Begin to watch with the first suite."""
         self._suites.append(time.time())
-        if len(self._suites) == 1 and not _is_dry():
+        if len(self._suites) == 1 and not limits.in_dry_run():
             self._begin(data)
 
     @_harmless
@@ -103,15 +99,21 @@ class Metrics:
     @_harmless
     def start_test(self, data: Any, result: Any) -> None:
         """Begin the window of the test."""
+        self._share()  # with those too that have loaded another lab since
+        self._library_judges = any(library.test_began is not None for library in self._libraries)
         self._open_session.test_began = time.time()
         self._marks, self._keyword_depth = [], 0
 
     @_harmless
     def end_test(self, data: Any, result: Any) -> None:
-        """Show charts and statistics of the test."""
+        """Show charts and statistics of the test, and fail it for its limits unless a library has done so."""
+        if self.session is None:
+            limits.refuse(result)
+            return
         session = self._open_session
         since = session.test_began or time.time()
-        limits.conclude(session, result)
+        if not self._library_judges:
+            limits.conclude(session, result)
         html, metadata = session.ask_monitor(lambda monitor: monitor.shown(since, self._marks))
         if html:
             logger.info(session.masker.mask(html), html=True)
@@ -146,6 +148,8 @@ class Metrics:
         return self.session
 
     def _begin(self, data: Any) -> None:
+        self._options = _read(self._given)
+        interval_s = units.seconds(self._options.get("interval", "1s"))
         variables = BuiltIn().get_variables(no_decoration=True)
         references = self._options.get("lab") or str(variables.get("LAB") or "") or os.environ.get("OTTO_LAB", "")
         if not references:
@@ -159,7 +163,7 @@ class Metrics:
             if not names:
                 raise UsageError(f"No host of the lab is selected by '{self._options['hosts']}'.")
             wanted = [name.strip() for name in self._options.get("metrics", "").split(",") if name.strip()]
-            session.start_monitor(names, wanted, self._interval_s, self._store(session.output_folder), data.name)
+            session.start_monitor(names, wanted, interval_s, self._store(session.output_folder), data.name)
         except BaseException:
             session.close()
             raise
@@ -202,8 +206,3 @@ def _read(options: tuple[str, ...]) -> dict[str, str]:
             raise UnknownNameError("option of OttoLibrary.Metrics", name, _OPTIONS)
         read[name.strip()] = value.strip()
     return read
-
-
-def _is_dry() -> bool:
-    context = EXECUTION_CONTEXTS.current
-    return bool(context and context.dry_run)

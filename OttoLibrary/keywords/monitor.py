@@ -68,6 +68,11 @@ class MonitorKeywords(Component):
         Stop Monitor
         ```
         """
+        if self._is_listeners():
+            raise UsageError(
+                "'--listener OttoLibrary.Metrics' watches already. Leave out 'Start Monitor' and 'Stop Monitor', "
+                "or run without the listener."
+            )
         names = self.session.lab.select(hosts)
         if not names:
             raise UsageError(f"No host of the lab is selected by '{hosts}'. 'Get Hosts' tells what a selection gives.")
@@ -96,7 +101,7 @@ class MonitorKeywords(Component):
         Should Be True    ${found}[dut1][load_1min].count >= 1
         ```
         """
-        if not self.session.watches and self.session.is_watched:
+        if self._is_listeners():
             raise UsageError("The monitor belongs to '--listener OttoLibrary.Metrics', which stops it when the run ends.")
         since = self.session.monitor.began
         self._picture(since, None, ())
@@ -203,6 +208,8 @@ class MonitorKeywords(Component):
             raise UsageError(f"No host that is watched is selected by '{hosts}'. Watched: {', '.join(monitor.hosts)}.")
 
         async def add(_: Any) -> None:
+            # The library that sets the limit fails its test; others may share the monitor.
+            monitor.on_breach = self.session.breach
             for name in names:
                 monitor.limit(name, metric, statistic, relation, value, at_once=at_once)
 
@@ -347,6 +354,9 @@ class MonitorKeywords(Component):
         count = self.session.ask_monitor(lambda monitor: monitor.export(target, form, since, until))
         self.log_html(f"{count} readings written to {target}.")
         return str(target)
+
+    def _is_listeners(self) -> bool:
+        return self.session.is_watched and not self.session.watches
 
     def _store(self, given: str) -> Path | None:
         if given.lower() == "none" or not (given or self.session.output_folder):

@@ -17,12 +17,12 @@ import asyncssh
 
 from OttoLibrary.contracts import HostFacts
 from OttoLibrary.host import Host
-from tests.benchmarks import files, lines
+from tests.benchmarks import files, lines, watching
 from tests.benchmarks.measure import ROUNDS, Measure, Otto, Row, compare, timed
 from tests.peers.keys import make_keys
 from tests.peers.sshd import Sshd
 
-GROUPS = ["commands", "files", "lines", "keywords"]
+GROUPS = ["commands", "files", "lines", "keywords", "watching"]
 _TURNS = 500
 _LINES = "seq 1 100000"
 
@@ -193,8 +193,12 @@ def main() -> int:
                     rows += asyncio.run(files.over_ssh(sshd, keys.identity_file, otto))
                 if "lines" in wanted:
                     rows += asyncio.run(lines.all_rows())
+                if "watching" in wanted:
+                    rows += asyncio.run(watching.all_rows(sshd, keys.identity_file, otto))
             finally:
                 otto.close()
+            if "watching" in wanted:
+                rows += watching.in_a_run(sshd, keys.identity_file)
             if "keywords" in wanted:
                 rows.append(keywords(sshd, keys.identity_file, python))
     if "keywords" in wanted:

@@ -42,6 +42,15 @@ class Otto:
     async def many_warm(self, command: str) -> float:
         return await _seconds(command, self.many)
 
+    async def tick_cpu(self, command: str) -> float:
+        """Return the processor time of the default commands of its monitor, unparsed."""
+        from otto.monitor.parsers import DEFAULT_PARSERS  # type: ignore[import-not-found]
+
+        began = time.process_time()
+        for wanted in DEFAULT_PARSERS:
+            await self.warm.run(wanted)
+        return time.process_time() - began
+
     async def put_sftp(self, paths: str) -> float:
         return await self._moved("sftp", "put", paths)
 

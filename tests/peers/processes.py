@@ -52,6 +52,16 @@ def marked(mark: str) -> list[int]:
     return found
 
 
+def running(words: str) -> list[int]:
+    """Return the processes whose command line contains ``words``, its arguments joined by blanks."""
+    wanted, found = words.encode(), []
+    for folder in _folders():
+        with contextlib.suppress(OSError):
+            if wanted in (folder / "cmdline").read_bytes().replace(b"\0", b" "):
+                found.append(int(folder.name))
+    return found
+
+
 def alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)

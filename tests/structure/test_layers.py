@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[2] / PACKAGE
 ADAPTERS, HOST, EDGE = 2, 3, 5
 # A file of the package, or a folder of it, and its row.
 ROWS = {
-    0: ["deadline", "errors", "fanout", "text", "units", "version"],
+    0: ["deadline", "errors", "fanout", "scales", "text", "units", "version"],
     1: ["contracts", "engine", "inbox", "login", "profiles", "rates", "registry", "stream", "tcp"],
     ADAPTERS: ["labsources/", "metrics/", "references/", "reservations/", "transfers/", "transports/"],
     HOST: [
@@ -46,7 +46,20 @@ ROWS = {
         "uptime",
         "watch",
     ],
-    4: ["charts", "deploy", "export", "load/", "monitor", "recording", "report", "scenario", "session", "statistics", "store"],
+    4: [
+        "charts",
+        "deploy",
+        "export",
+        "load/",
+        "monitor",
+        "recording",
+        "report",
+        "scenario",
+        "session",
+        "statistics",
+        "store",
+        "summaries",
+    ],
     EDGE: ["__main__", "cli", "keywords/", "library", "limits", "listener", "live", "progress", "watcher"],
 }
 ROOT = "__init__"
