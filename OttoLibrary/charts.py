@@ -8,11 +8,12 @@ the lines have a contrast of three to one at least on white and on the log's dar
 from __future__ import annotations
 
 import bisect
+import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby, pairwise
+from itertools import groupby, islice, pairwise
 from operator import itemgetter
 from statistics import median
 from typing import TypeAlias
@@ -24,8 +25,10 @@ from OttoLibrary.text import plural
 from OttoLibrary.units import unit_of, value_text
 
 # The picture, in about pixels, so that coordinates are short whole numbers. The numbers of the axis end at zero, left of it.
-_LEFT, _RIGHT, _TOP, _BOTTOM = 5, 350, 10, 104
-_VIEW = "-32 0 400 120"
+_LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 5, 350, 10, 104, 120
+_VIEW = f"-32 0 400 {_HEIGHT}"
+# What is nearer to a line than this does not show.
+_VISIBLE = 0.5
 # What all charts share is said once and inherited. Two stand side by side in the log of Robot.
 _STYLE = (
     "display:grid;grid-template-columns:repeat(auto-fill,minmax(360px,1fr));gap:6px 16px;overflow-x:auto;"
@@ -36,8 +39,8 @@ _DASHES = ("", "6 3", "2 3", "9 3 2 3")
 _SIGNS = ("━", "╍", "┈", "╌")
 # Points of a line: as many as there can be, what it gets before more events are marked, and before other lines are drawn.
 _MOST_POINTS, _GOOD_POINTS, _FEW_POINTS = 300, 25, 8
-# No point is shorter, and no line with its words: that saves looking at what cannot fit.
-_POINT_BYTES, _LINE_BYTES = 4, 70
+# No line and no chart takes less, with its words: that saves looking at what cannot fit.
+_LINE_BYTES, _CHART_BYTES = 70, 300
 _NAME_LENGTH, _TEXT_LENGTH = 40, 60
 # No sensor says more; such a number is a fault of arithmetic and breaks the line as NaN does.
 _LARGEST = 1e24
@@ -181,14 +184,12 @@ def _groups(lines: Sequence[Line], span: _Span) -> list[_Group]:
 def _trace(line: Line, span: _Span) -> _Trace | None:
     """Return the readings within the time, or None when there are none."""
     began, ended = span.began, span.ended
-    samples = [(at, value) for at, value in zip(line.times, line.values, strict=False) if began <= at <= ended]
+    samples = [sample for sample in zip(line.times, line.values, strict=False) if began <= sample[0] <= ended]
     values = [value for _, value in samples if -_LARGEST < value < _LARGEST]
     if not values:
         return None
     samples.sort(key=itemgetter(0))
-    return _Trace(
-        clean(line.host, _NAME_LENGTH), clean(label(line.series), _NAME_LENGTH), samples, min(values), max(values)
-    )
+    return _Trace(clean(line.host, _NAME_LENGTH), clean(label(line.series), _NAME_LENGTH), samples, min(values), max(values))
 
 
 def _points(trace: _Trace, span: _Span, scale: Scale) -> list[_Point]:
@@ -206,7 +207,13 @@ def _points(trace: _Trace, span: _Span, scale: Scale) -> list[_Point]:
             piece += 1
         points.append((round(_LEFT + (at - began) * per_s), round(_BOTTOM - (value - low) * per_unit), piece))
         before = at
-    return _thinned(points, _MOST_POINTS)
+    return points if len(points) <= _MOST_POINTS else _extremes(points)
+
+
+def _extremes(points: Iterable[_Point]) -> list[_Point]:
+    """Return the highest and the lowest of what lies above each other."""
+    columns = [list(column) for _, column in groupby(points, key=itemgetter(0, 2))]
+    return [place for column in columns for place in sorted({min(column), max(column)})]
 
 
 def _pace(samples: Sequence[tuple[float, float]], interval_s: float) -> float:
@@ -226,46 +233,43 @@ class _Block:
 
     def __init__(self, groups: Sequence[_Group], span: _Span, notes: str, limit_bytes: int) -> None:
         self._span, self._notes, self._limit_bytes = span, notes, limit_bytes
-        self._most = limit_bytes // _LINE_BYTES // len(groups) + 1
+        possible = max(limit_bytes // len(groups) - _CHART_BYTES, 0) // _LINE_BYTES + 1
+        self._most = min(possible, max(len(group.traces) for group in groups))
         self._charts = [_Chart(group, span, self._most) for group in groups]
-        self._most = min(self._most, max(len(group.traces) for group in groups))
         self._hosts = list(dict.fromkeys(trace.host for group in groups for trace in group.traces))
 
     def html(self, marks: Sequence[_Mark]) -> str:
         """Return the block with as many lines as fit, or nothing when not one line of each chart fits."""
         markings = [_marking(marks, len(self._charts), self._limit_bytes // share) for share in _MARKS_SHARES]
         none = _marking(marks, len(self._charts), 0)
-        for points in (_GOOD_POINTS, _FEW_POINTS):
-            room = self._limit_bytes - self._size(self._most, points, none)
-            if room >= 0:
-                marking = next((marking for marking in markings if marking.size <= room), none)
-                return self._filled(self._most, marking)
+        room = self._room(self._most, _FEW_POINTS, none)
+        if room >= 0:
+            # Good lines leave to events what they do not need; poor lines share.
+            good = self._room(self._most, _GOOD_POINTS, none)
+            room = good if good >= 0 else room
+            return self._filled(self._most, next((marking for marking in markings if marking.size <= room), none))
         for marking in (markings[-1], none):
-            count = bisect.bisect_left(range(1, self._most), True, key=lambda count: not self._fits(count, marking))
+            count = bisect.bisect_left(range(1, self._most), True, key=lambda count: self._room(count, _FEW_POINTS, marking) < 0)
             if count:
                 return self._filled(count, marking)
         return ""
 
-    def _fits(self, count: int, marking: _Marking) -> bool:
-        return self._size(count, _FEW_POINTS, marking) <= self._limit_bytes
-
-    def _size(self, count: int, points: int, marking: _Marking) -> int:
-        return len(self._drawn(count, points, marking).encode())
+    def _room(self, count: int, points: int, marking: _Marking) -> int:
+        """Return how many bytes are left beside some lines of some points each."""
+        return self._limit_bytes - len(self._drawn(count, points, marking).encode())
 
     def _filled(self, count: int, marking: _Marking) -> str:
         """Return the block with as many points as there is room for; it is known that a few fit."""
-        room = self._limit_bytes - self._size(count, 0, marking)
-        lengths = [len(pen.points) for chart in self._charts for pen in chart.pens[:count]]
-        # No more than if each point took the least room: the search goes down from there.
-        points = bisect.bisect_left(
-            range(_MOST_POINTS), True, key=lambda points: sum(min(length, points) for length in lengths) * _POINT_BYTES > room
-        )
-        while True:
-            html = self._drawn(count, points, marking)
-            over = len(html.encode()) - self._limit_bytes
-            if over <= 0:
-                return html
-            points = max(_FEW_POINTS, min(points - 1, points * room // (room + over)))
+        room = self._room(count, 0, marking)
+        most, points, left = _MOST_POINTS, _FEW_POINTS, self._room(count, _FEW_POINTS, marking)
+        # More points lie closer and take less each, so a guess from fewer is seldom too many.
+        while (guess := min(points * room // (room - left), (points + most) // 2)) > points:
+            over = self._room(count, guess, marking)
+            if over < 0:
+                most = guess
+            else:
+                points, left = guess, over
+        return self._drawn(count, points, marking)
 
     def _drawn(self, count: int, points: int, marking: _Marking) -> str:
         """Return the block with some lines in each chart, of some points each."""
@@ -283,23 +287,6 @@ def _legend(place: int, host: str) -> str:
     # No break within an entry: its own spaces are hard, and the line ends between two entries.
     name = host.replace(" ", "\u00a0")
     return f'<b style="color:{_COLORS[place % len(_COLORS)]}">{sign}</b>\u00a0{name} \u2003'
-
-
-@dataclass(frozen=True)
-class _Pen:
-    """A line ready to be drawn, and its words."""
-
-    host: str
-    dashes: int
-    title: str
-    points: list[_Point]
-
-    def html(self, count: int, place: int) -> str:
-        """Return its path, with at most some points, in the look of a place in the legend."""
-        dashes = _DASHES[(self.dashes + place // len(_COLORS)) % len(_DASHES)]
-        dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
-        data = _data(_thinned(self.points, count)) if count else ""
-        return f'<path stroke="{_COLORS[place % len(_COLORS)]}"{dashed} d="{data}"><title>{self.title}</title></path>'
 
 
 class _Chart:
@@ -324,7 +311,7 @@ class _Chart:
         )
 
     def _pen(self, trace: _Trace, span: _Span) -> _Pen:
-        return _Pen(trace.host, self._labels.index(trace.label), self._title(trace), _points(trace, span, self._scale))
+        return _Pen(trace, _points(trace, span, self._scale), self._labels.index(trace.label), self._title(trace))
 
     def _title(self, trace: _Trace) -> str:
         name = f"{trace.host} {trace.label}".rstrip() if len(self._labels) > 1 else trace.host
@@ -435,35 +422,61 @@ def _marking(marks: Sequence[_Mark], charts: int, room: int) -> _Marking:
 # ---------------------------------------------------------------- lines
 
 
-def _thinned(points: list[_Point], count: int) -> list[_Point]:
-    """Return at most ``count`` points (two at least), with the lowest and the highest of each stretch of time."""
-    if len(points) <= count:
-        return points
-    # Gaps keep their true edges when there is room for them.
-    edges = [0, len(points) - 1, *_borders(points)]
-    edges = edges if len(edges) <= count // 2 else []
-    stretches = max(1, (count - len(edges)) // 2)
-    left, width = points[0][0], points[-1][0] - points[0][0] + 1
-    lows: dict[int, int] = {}
-    highs: dict[int, int] = {}
-    for index, (x, y, _) in enumerate(points):
-        stretch = (x - left) * stretches // width
-        if stretch not in lows:
-            lows[stretch] = highs[stretch] = index
-        elif y < points[lows[stretch]][1]:
-            lows[stretch] = index
-        elif y > points[highs[stretch]][1]:
-            highs[stretch] = index
-    kept = {*edges, *lows.values(), *highs.values()}
-    return [points[index] for index in sorted(kept)]
+class _Pen:
+    """A line ready to be drawn with any number of points, and its words."""
+
+    def __init__(self, trace: _Trace, points: list[_Point], dashes: int, title: str) -> None:
+        self.host, self._dashes, self._title = trace.host, dashes, title
+        self._points, self._known = points, list[int]()
+        self._rest = _by_weight(points)
+
+    def html(self, count: int, place: int) -> str:
+        """Return its path, with at most some points, in the look of a place in the legend."""
+        dashes = _DASHES[(self._dashes + place // len(_COLORS)) % len(_DASHES)]
+        dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+        data = _data(self._thinned(count))
+        return f'<path stroke="{_COLORS[place % len(_COLORS)]}"{dashed} d="{data}"><title>{self._title}</title></path>'
+
+    def _thinned(self, count: int) -> list[_Point]:
+        self._known += islice(self._rest, max(count - len(self._known), 0))
+        return [self._points[index] for index in sorted(self._known[:count])]
 
 
-def _borders(points: Sequence[_Point]) -> list[int]:
-    """Return the indexes on both sides of each gap."""
-    if points[0][2] == points[-1][2]:
-        return []
-    breaks = [index for index in range(1, len(points)) if points[index][2] != points[index - 1][2]]
-    return [index - side for index in breaks for side in (1, 0)]
+def _by_weight(points: Sequence[_Point]) -> Iterator[int]:
+    """Yield the indexes of points, first those without which the line would look most different.
+
+    The highest and the lowest come first with both ends, then the edges of gaps, then always the one that is farthest from the
+    line through those before. What is on that line does not come.
+    """
+    heights = [y for _, y, _ in points]
+    first = {heights.index(min(heights)): None, 0: None, len(points) - 1: None, heights.index(max(heights)): None}
+    yield from first
+    edges = [after - side for after in range(1, len(points)) if points[after][2] != points[after - 1][2] for side in (1, 0)]
+    heap = [_farthest(points, edges, *ends) for ends in pairwise(sorted(first))]
+    heapq.heapify(heap)
+    while heap and heap[0][0] < -_VISIBLE:
+        _, index, left, right = heapq.heappop(heap)
+        yield index
+        for ends in ((left, index), (index, right)):
+            heapq.heappush(heap, _farthest(points, edges, *ends))
+
+
+def _farthest(points: Sequence[_Point], edges: Sequence[int], left: int, right: int) -> tuple[float, int, int, int]:
+    """Return how far, as a negative number, and which point between two others is from the line through them, and those."""
+    if right - left < 2:
+        return 0, left, left, right
+    between = edges[bisect.bisect_right(edges, left) : bisect.bisect_left(edges, right)]
+    if between:
+        return -_HEIGHT - right + left, between[len(between) // 2], left, right
+    x, y, _ = points[left]
+    end, height, _ = points[right]
+    slope = (height - y) / (end - x) if end > x else 0.0
+    heights = [there - at * slope for at, there, _ in points[left + 1 : right]]
+    above, below = max(heights), min(heights)
+    middle = y - x * slope
+    if above - middle > middle - below:
+        return middle - above, left + 1 + heights.index(above), left, right
+    return below - middle, left + 1 + heights.index(below), left, right
 
 
 def _data(points: Iterable[_Point]) -> str:
@@ -471,25 +484,12 @@ def _data(points: Iterable[_Point]) -> str:
     parts: list[str] = []
     x = y = 0
     for _, run in groupby(points, key=itemgetter(2)):
-        piece = list(run)
-        move = "m" if parts else "M"
-        left, top, _ = piece[0]
-        if all(point[:2] == (left, top) for point in piece):
-            parts.append(f"{move}{_step(left - 1 - x, top - 1 - y)}h2v2h-2z")
-            x, y = left - 1, top - 1
-            continue
-        parts.append(f"{move}{_step(left - x, top - y)}l")
-        x, y = left, top
+        piece = [place[:2] for place in run]
+        dot = min(piece) == max(piece)
+        places = [(piece[0][0] - 1, piece[0][1] - 1)] if dot else piece
         steps = []
-        for index, (right, height, _) in enumerate(piece[1:], 2):
-            # Within a level stretch only its ends matter.
-            if y == height and index < len(piece) and piece[index][1] == y:
-                continue
-            steps.append(_step(right - x, height - y))
-            x, y = right, height
-        parts.append(" ".join(steps))
+        for right, below in places:
+            steps.append(f"{right - x}{below - y}" if below < y else f"{right - x} {below - y}")
+            x, y = right, below
+        parts.append(f"{'m' if parts else 'M'}{steps[0]}{'h2v2h-2z' if dot else 'l'}{' '.join(steps[1:])}")
     return "".join(parts)
-
-
-def _step(x: int, y: int) -> str:
-    return f"{x}{y}" if y < 0 else f"{x} {y}"

@@ -29,17 +29,16 @@ def conclude(session: Session, result: Any) -> None:
     if in_dry_run():
         return
     errors: list[OttoError] = list(session.take_breaches())
-    if result.status == "SKIP":
-        if session.is_watched:
-            session.ask_monitor(lambda monitor: monitor.take_limits(wait_s=0))
-        return
-    if session.is_watched:
-        errors += _add_tags(session, result)
-        errors += session.ask_monitor(lambda monitor: monitor.take_limits())
-        _fail(result, errors)
-    else:
+    if not session.is_watched:
         _fail(result, errors)
         refuse(result)
+        return
+    try:
+        errors += _broken(session, result)
+    except Exception as error:  # noqa: BLE001 - Robot would only print it, and the test would pass unchecked
+        errors.append(OttoError(f"The limits of the test could not be checked: {error}"))
+    if result.status != "SKIP":
+        _fail(result, errors)
 
 
 def refuse(result: Any) -> None:
@@ -49,7 +48,7 @@ def refuse(result: Any) -> None:
         result: Robot's result of the test.
     """
     tags = _tags(result)
-    if tags and result.status != "SKIP" and not in_dry_run():
+    if tags and result.status == "PASS" and not in_dry_run():
         _fail(result, [NotOpenError(f"The tag '{tags[0]}' states a limit, and no monitor is running.")])
 
 
@@ -85,6 +84,13 @@ def _fail(result: Any, errors: Sequence[OttoError]) -> None:
     said = dict.fromkeys(escape(str(error), quote=False) if before.startswith("*HTML*") else str(error) for error in errors)
     result.status = "FAIL"
     result.message = "\n\n".join(filter(None, [before, "\n".join(text for text in said if text not in before)]))
+
+
+def _broken(session: Session, result: Any) -> list[OttoError]:
+    """End the limits of the test and return which were broken; one that skipped is not waited for."""
+    is_skipped = result.status == "SKIP"
+    errors = [] if is_skipped else _add_tags(session, result)
+    return [*errors, *session.ask_monitor(lambda monitor: monitor.take_limits(wait_s=0 if is_skipped else None))]
 
 
 def _tags(result: Any) -> list[str]:

@@ -26,6 +26,7 @@ from OttoLibrary.launch import LoginRefusedError
 from OttoLibrary.text import decode
 
 _PATIENCE_S = 5.0
+_COMMAND_PATIENCE_S = 10.0
 _LONGEST_PAUSE_S = 30.0
 # A wall clock without fractions is right to half a second.
 _WHOLE_SECOND_S = 0.5
@@ -127,6 +128,59 @@ class Clock:
         return beat
 
 
+class _Way:
+    """One feed, what is asked over it, and when each of that is due.
+
+    Commands are not asked for together: one that hangs holds up only itself.
+    """
+
+    def __init__(self, feed: Feed, metrics: Mapping[str, Any], interval_s: float, *, together: bool = True) -> None:
+        self.feed, self.metrics, self.together = feed, metrics, together
+        self.beat = 0
+        self.patience_s = max(_PATIENCE_S if together else _COMMAND_PATIENCE_S, 3 * interval_s)
+        self._interval_s = interval_s
+        self._numbers = {name: number for number, name in enumerate(metrics)}
+        self._due = dict.fromkeys(metrics, 0.0)
+        self._pauses = dict.fromkeys(metrics, 0.0)
+        self._clock_due = 0.0
+
+    @property
+    def counts(self) -> bool:
+        """True when a beat without a question is one that was missed."""
+        return self.together and not any(self._pauses.values())
+
+    def number(self, name: str) -> int:
+        """Return the number of a metric in the script."""
+        return self._numbers[name]
+
+    def due(self, now: float) -> list[list[str]]:
+        """Return the names of what is due, those that are asked for together in one list."""
+        names = [name for name in self.metrics if self._due[name] <= now]
+        if self.together:
+            return [names] if names else []
+        return [[name] for name in names]
+
+    async def ask(self, names: Sequence[str]) -> Frame:
+        """Ask, and note when to ask again; raises what the feed raises, and TimeoutError."""
+        now = time.monotonic()
+        clock = self._clock_due <= now
+        async with asyncio.timeout(self.patience_s):
+            frame = await self.feed.ask([self._numbers[name] for name in names], clock)
+        if clock:
+            self._clock_due = now + _CLOCK_INTERVAL_S
+        for name in names:
+            self._pauses[name] = 0.0
+            # Half a beat early is on time: beats are never exact.
+            self._due[name] = now + self.metrics[name].interval_s - self._interval_s / 2
+        return frame
+
+    def postpone(self, names: Sequence[str]) -> None:
+        """Wait longer from one failure to the next."""
+        for name in names:
+            self._pauses[name] = min(_LONGEST_PAUSE_S, 2 * self._pauses[name] or self._interval_s)
+            self._due[name] = time.monotonic() + self._pauses[name]
+
+
 class Watch:
     """Follows one host until it is cancelled.
 
@@ -165,68 +219,63 @@ class Watch:
         slow = {name: metric for name, metric in rest.items() if metric.forks}
         async with asyncio.TaskGroup() as group:
             if here:
-                group.create_task(self._repeat("here", _LocalFeed(), here))
+                group.create_task(self._repeat(_Way(_LocalFeed(), here, self._clock.interval_s)))
             if quick:
-                group.create_task(self._repeat("quick", _HostFeed(self.host, quick, LOOP), quick))
+                group.create_task(self._repeat(_Way(_HostFeed(self.host, quick, LOOP), quick, self._clock.interval_s)))
             if slow:
-                group.create_task(self._repeat("slow", _HostFeed(self.host, slow, _RELAYED_LOOP), slow))
+                feed = _HostFeed(self.host, slow, _RELAYED_LOOP)
+                group.create_task(self._repeat(_Way(feed, slow, self._clock.interval_s, together=False)))
             for name, other in own_way.items():
                 task: Any = self._follow_lines if hasattr(other, "take") else self._ask_over_network
                 group.create_task(task(name, other))
 
     # -- asking
 
-    async def _repeat(self, way: str, feed: Feed, metrics: Mapping[str, Any]) -> None:
-        beat, pause_s, due = 0, 0.0, dict.fromkeys(metrics, 0.0)
-        clock_due = 0.0
-        patience_s = max(_PATIENCE_S, 3 * self._clock.interval_s, *(3 * metric.interval_s for metric in metrics.values()))
+    async def _repeat(self, way: _Way) -> None:
         try:
             while True:
-                before, beat = beat, await self._clock.next(beat)
-                now = time.monotonic()
-                wanted = [name for name in metrics if due[name] <= now]
-                if not wanted:
-                    continue
-                self.missed += beat - before - 1 if before and not pause_s and way == "quick" else 0
-                try:
-                    async with asyncio.timeout(patience_s):
-                        frame = await feed.ask([list(metrics).index(name) for name in wanted], clock_due <= now)
-                except BusyError:
-                    continue
-                except (LoginError, HostKeyError, UsageError) as error:
-                    # Trying again would not help, and may lock an account.
-                    self._sink.mark(Event(time.time(), f"It is no longer watched: {error}", "error", self.host.name))
-                    return
-                except (OttoError, EndOfStream, OSError, ValueError, LoginRefusedError) as error:
-                    pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s or self._clock.interval_s)
-                    await self._lost(way, feed, error, patience_s)
-                    await asyncio.sleep(pause_s)
-                    continue
-                pause_s = 0.0
-                if clock_due <= now:
-                    clock_due = now + _CLOCK_INTERVAL_S
-                for name in wanted:
-                    # Half a beat early is on time: beats are never exact.
-                    due[name] = now + metrics[name].interval_s - self._clock.interval_s / 2
-                self._took(way, frame, dict(zip(wanted, (metrics[name] for name in wanted), strict=True)), metrics)
+                before, way.beat = way.beat, await self._clock.next(way.beat)
+                rounds = way.due(time.monotonic())
+                self.missed += way.beat - before - 1 if before and rounds and way.counts else 0
+                for names in rounds:
+                    if not await self._round(way, names):
+                        return
         finally:
-            await asyncio.shield(asyncio.ensure_future(feed.close()))
+            await asyncio.shield(asyncio.ensure_future(way.feed.close()))
 
-    async def _lost(self, way: str, feed: Feed, error: Exception, patience_s: float) -> None:
-        reason = str(error) or f"no answer in {patience_s:g} seconds"
-        if way not in self._gaps:
-            self._gaps[way] = self._sink.mark(Event(time.time(), f"It does not answer: {reason}", "gap", self.host.name))
-        await feed.close()
+    async def _round(self, way: _Way, names: Sequence[str]) -> bool:
+        """Ask for some metrics; return False when there is no use in asking again."""
+        try:
+            frame = await way.ask(names)
+        except BusyError:
+            return True
+        except (LoginError, HostKeyError, UsageError) as error:
+            # Trying again would not help, and may lock an account.
+            self._sink.mark(Event(time.time(), f"It is no longer watched: {error}", "error", self.host.name))
+            return False
+        except (OttoError, EndOfStream, OSError, ValueError, LoginRefusedError) as error:
+            await self._lost(way, names, error)
+            return True
+        self._took(way, names, frame)
+        return True
 
-    def _took(self, way: str, frame: Frame, wanted: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
-        gap = self._gaps.pop(way, None)
-        if gap is not None:
-            self._sink.end(gap, frame.at)
+    async def _lost(self, way: _Way, names: Sequence[str], error: Exception) -> None:
+        way.postpone(names)
+        reason = str(error) or f"no answer in {way.patience_s:g} seconds"
+        if names[0] not in self._gaps:
+            what = "It" if way.together else f"Metric '{names[0]}'"
+            self._gaps[names[0]] = self._sink.mark(Event(time.time(), f"{what} does not answer: {reason}", "gap", self.host.name))
+        await way.feed.close()
+
+    def _took(self, way: _Way, names: Sequence[str], frame: Frame) -> None:
+        for name in names:
+            gap = self._gaps.pop(name, None)
+            if gap is not None:
+                self._sink.end(gap, frame.at)
         self._note_reboot(frame)
         values = self._note_clock(frame)
-        order = list(metrics)
-        for name, metric in wanted.items():
-            values |= self._values(name, metric, frame.parts.get(order.index(name)), frame.uptime_s)
+        for name in names:
+            values |= self._values(name, way.metrics[name], frame.parts.get(way.number(name)), frame.uptime_s)
         if values:
             self._sink.tick(Tick(self.host.name, frame.at, frame.uptime_s, values))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from robot.api.deco import keyword
 from OttoLibrary.contracts import Event
 from OttoLibrary.errors import LimitError, UnknownNameError, UsageError
 from OttoLibrary.keywords.component import Component, dotted
+from OttoLibrary.text import plural
 from OttoLibrary.units import quantity, value_text
 
 _WORDS = {
@@ -203,9 +205,7 @@ class MonitorKeywords(Component):
         ```
         """
         monitor = self.session.monitor
-        names = [name for name in self.session.lab.select(hosts) if name in monitor.hosts]
-        if not names:
-            raise UsageError(f"No host that is watched is selected by '{hosts}'. Watched: {', '.join(monitor.hosts)}.")
+        names = self._watched(hosts)
 
         async def add(_: Any) -> None:
             # The library that sets the limit fails its test; others may share the monitor.
@@ -224,12 +224,20 @@ class MonitorKeywords(Component):
             metric: Name of the series, with its unit at the end: `latency_ms`, `boot_s`, `sent_bytes`.
             value: The number.
 
+        Raises:
+            UnknownNameError: No such host is watched.
+            UsageError: The series has no name, or the value is not finite.
+
         ```robotframework
         Start Monitor    dut1    metrics=load
         Record Metric    dut1    latency_ms    12.3
         Get Metric    dut1    latency_ms    max    <    20
         ```
         """
+        if not metric.strip():
+            raise UsageError("A reading needs the name of a series, such as 'latency_ms'.")
+        if not math.isfinite(value):
+            raise UsageError(f"The reading of '{metric}' is {value}. Only finite numbers are kept.")
 
         async def record(monitor: Any) -> None:
             monitor.record(host, metric, value)
@@ -244,6 +252,9 @@ class MonitorKeywords(Component):
             text: What happens.
             host: The host that it concerns; all by default.
 
+        Raises:
+            UnknownNameError: No such host is watched.
+
         ```robotframework
         Start Monitor    dut1    metrics=load
         Mark Monitor Event    load begins
@@ -251,6 +262,8 @@ class MonitorKeywords(Component):
         """
 
         async def mark(monitor: Any) -> None:
+            if host and host not in monitor.hosts:
+                raise UnknownNameError("watched host", host, sorted(monitor.hosts))
             monitor.mark(Event(time.time(), text, "mark", host))
 
         self.session.ask_monitor(mark)
@@ -312,6 +325,9 @@ class MonitorKeywords(Component):
             span: Of a span.
             last: Of so long, until now. By default of the test, and outside of a test of all the time.
 
+        Raises:
+            UsageError: None of the hosts is watched.
+
         ```robotframework
         Start Monitor    dut1    interval=100 ms    metrics=load
         Get Metric    dut1    load
@@ -319,7 +335,7 @@ class MonitorKeywords(Component):
         ```
         """
         since, until = self._window(span, last)
-        names = self.session.lab.select(hosts) if hosts else []
+        names = self._watched(hosts) if hosts else []
         if not self._picture(since, until, names):
             self.log_html("No readings in this time.")
 
@@ -352,8 +368,15 @@ class MonitorKeywords(Component):
         since, until = self._window(span, last) if span or last else (self.session.monitor.began, None)
         target = (self.session.output_folder or Path()) / path
         count = self.session.ask_monitor(lambda monitor: monitor.export(target, form, since, until))
-        self.log_html(f"{count} readings written to {target}.")
+        self.log_html(f"{plural(count, 'reading')} written to {target}.")
         return str(target)
+
+    def _watched(self, hosts: str) -> list[str]:
+        watched = self.session.monitor.hosts
+        names = [name for name in self.session.lab.select(hosts) if name in watched]
+        if not names:
+            raise UsageError(f"No host that is watched is selected by '{hosts}'. Watched: {', '.join(watched)}.")
+        return names
 
     def _is_listeners(self) -> bool:
         return self.session.is_watched and not self.session.watches

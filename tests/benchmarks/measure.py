@@ -30,6 +30,7 @@ class Row:
     limit: float | None
     absolute: bool = False
     difference: bool = False
+    unit: str = "ms"
 
     @property
     def missed(self) -> bool | None:
@@ -43,11 +44,12 @@ class Row:
     def __str__(self) -> str:
         ratio = self.ours_ms / self.peer_ms if self.peer_ms else None
         verdict = "" if self.missed is None else ("missed" if self.missed else "met")
-        limit = "" if self.limit is None else (f"{self.limit:.0f} ms" if self.absolute else f"{self.limit:.2f}")
-        limit = f"{self.limit:g} ms more" if self.difference else limit
+        limit = "" if self.limit is None else (f"{self.limit:g} {self.unit}" if self.absolute else f"{self.limit:.2f}")
+        limit = f"{self.limit:g} {self.unit} more" if self.difference else limit
         peer = "" if self.peer_ms is None else f"{self.peer_ms:.2f}"
         shown = "" if ratio is None else f"{ratio:.2f}"
-        return f"| {self.what} | {self.ours_ms:.2f} | {self.peer} | {peer} | {shown} | {limit} | {verdict} |"
+        ours = f"{self.ours_ms:.2f}" if self.ours_ms >= 0.1 or not self.ours_ms else f"{self.ours_ms:.5f}"
+        return f"| {self.what} | {ours} | {self.peer} | {peer} | {shown} | {limit} | {verdict} |"
 
 
 class Otto:

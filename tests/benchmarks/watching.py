@@ -53,8 +53,16 @@ async def all_rows(sshd: Sshd, key: Path, otto: Otto) -> list[Row]:
         Row("tick of one host, processor here", here_ms, "otto, its commands", theirs_ms, 1.5, absolute=True),
         *(Row(f"tick of one host, processor there, {shell}", _there(shell), "", None, 2, absolute=True) for shell in _SHELLS),
         Row("tick of ten hosts, processor here", ten_ms, "", None, 15, absolute=True),
-        Row("50 hosts at 1 s for 60 s: processor here, ms a second", 1000 * many.cpu_s / _LONG_S, "", None, 250, absolute=True),
-        Row("50 hosts at 1 s for 60 s: missed ticks, and those that did not come", _lost(many), "", None, 0, absolute=True),
+        Row("50 hosts at 1 s for 60 s: processor here in a second", 1000 * many.cpu_s / _LONG_S, "", None, 250, absolute=True),
+        Row(
+            "50 hosts at 1 s for 60 s: missed ticks, and those that did not come",
+            _lost(many),
+            "",
+            None,
+            0,
+            absolute=True,
+            unit="ticks",
+        ),
         Row("storing a sample", _storing(), "", None, 0.05, absolute=True),
     ]
 
@@ -125,7 +133,7 @@ def _storing() -> float:
 
 _SUITE = "*** Settings ***\nLibrary    OttoLibrary    lab=lab.json\n*** Test Cases ***\n"
 _LOGGING = """
-import math, time
+import random
 from robot.api import logger
 from OttoLibrary.charts import Line, charts
 NAMES = ("cpu_percent", "memory_used_percent", "network_bytes_per_s", "load_1min")
@@ -136,7 +144,7 @@ class Charts:
         Charts.count += 1
         times = [1000.0 + second for second in range(300)]
         lines = [
-            Line(host, name, times, [50 + 40 * math.sin(second / 9 + Charts.count + len(host + name)) for second in range(300)])
+            Line(host, name, times, [random.uniform(5, 95) for _ in times])
             for host in ("dut1", "dut22") for name in NAMES
         ]
         logger.info(charts(lines, [], 1000, 1300, 1), html=True)
@@ -158,7 +166,7 @@ def in_a_run(sshd: Sshd, key: Path) -> list[Row]:
     return [
         Row("the listener, added to a test without charts", rare, "", None, 3, absolute=True),
         Row("the listener, added to a test with charts", often, "", None, 15, absolute=True),
-        Row("log.html of 1000 tests with full charts, MB", size / 1e6, "", None, 7, absolute=True),
+        Row("log.html of 1000 tests with full charts", size / 1e6, "", None, 7, absolute=True, unit="MB"),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -52,9 +53,9 @@ def until(true: Callable[[], object], what: str = "what was expected") -> None:
     processes.wait_until(true, what, _SOON_S)
 
 
-def loops() -> set[int]:
-    """The shells that read for somebody."""
-    return set(processes.running("otto_wanted"))
+def started(words: str, pid: int) -> set[int]:
+    """The processes with these words that a server, or this process, has started."""
+    return set(processes.running(words)).intersection(processes.descendants(pid))
 
 
 def run(session: Session, command: str, name: str = "box") -> Any:
@@ -87,11 +88,10 @@ def test_readings_carry_the_clock_of_the_host(sshd: Any, keys: Any, open_lab: An
 
 
 def test_this_machine_is_asked_without_a_shell(open_lab: Any) -> None:
-    before = loops()
     session = open_lab(box={"transport": "local"})
     watch(session, "cpu", "memory", "disk", "network", "load", "processes")
     until(lambda: len(readings(session, "cpu_percent")) >= 3 and readings(session, "disk_used_percent"))
-    assert loops() == before
+    assert not started("otto_wanted", os.getpid())
     assert not events(session)
 
 
@@ -163,14 +163,13 @@ def test_a_host_that_stalls_is_a_gap_and_comes_back(proxy: Any, sshd: Any, keys:
 
 def test_a_cut_connection_is_a_gap_and_the_loop_ends_on_the_host(proxy: Any, sshd: Any, keys: Any, open_lab: Any) -> None:
     way = proxy(sshd.address, sshd.port)
-    before = loops()
     session = open_lab(box=ssh(sshd, keys, port=way.port))
     watch(session, "load", "disk")
     until(lambda: readings(session, "load_1min") and readings(session, "disk_used_percent"))
-    first = loops() - before
+    first = started("otto_wanted", sshd.pid)
     assert first
     way.cut()
-    until(lambda: not first & loops(), "the end of the loops")
+    until(lambda: not first & started("otto_wanted", sshd.pid), "the end of the loops")
     until(lambda: events(session, "gap") and all(gap.until for gap in events(session, "gap")), "coming back")
 
 
@@ -195,22 +194,25 @@ def test_a_wrong_password_is_not_tried_twice(faulty_ssh: Any, open_lab: Any) -> 
 
 
 def test_closing_leaves_no_process(sshd: Any, keys: Any, open_lab: Any) -> None:
-    before = loops()
     session = open_lab(box=ssh(sshd, keys, metrics={"slow": {"command": "exec sleep 4711"}}))
     watch(session)
-    until(lambda: readings(session, "load_1min") and processes.running("sleep 4711"))
+    until(lambda: readings(session, "load_1min") and started("sleep 4711", sshd.pid))
     session.end_monitor()
-    until(lambda: not loops() - before, "the end of the loops")
-    until(lambda: not processes.running("sleep 4711"), "the end of what they started")
+    until(lambda: not started("otto_wanted", sshd.pid), "the end of the loops")
+    until(lambda: not started("sleep 4711", sshd.pid), "the end of what they started")
 
 
-def test_a_command_that_hangs_keeps_nothing_else_waiting(sshd: Any, keys: Any, open_lab: Any) -> None:
-    session = open_lab(box=ssh(sshd, keys, metrics={"stuck": {"command": "sleep 1000"}}))
-    watch(session, "load", "stuck")
-    until(lambda: len(readings(session, "load_1min")) > 20)
+def test_a_command_that_hangs_keeps_nothing_else_waiting(
+    sshd: Any, keys: Any, open_lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("OttoLibrary.watch._COMMAND_PATIENCE_S", 1.5)
+    session = open_lab(box=ssh(sshd, keys, metrics={"stuck": {"command": "sleep 1000"}, "fine": {"command": "echo 1"}}))
+    watch(session, "load", "stuck", "fine")
+    until(lambda: len(readings(session, "load_1min")) > 10)
     assert not events(session, "gap")
     until(lambda: events(session, "gap"), "the gap of what hangs")
-    assert len(readings(session, "load_1min")) > 40
+    assert events(session, "gap")[0].text == "Metric 'stuck' does not answer: no answer in 1.5 seconds"
+    until(lambda: len(readings(session, "fine")) > 1, "what stands behind it")
 
 
 # -- metrics of one's own

@@ -58,7 +58,7 @@ class _Server:
         with socket.socket(type=self.family) as probe:
             probe.bind((self.address, 0))
             self.port = probe.getsockname()[1]
-        with self._log.open("ab") as log:
+        with self._log.open("wb") as log:
             process = ending.enter_context(running(self._command(), stdout=log, stderr=log, cwd=self.folder))
         self.process: subprocess.Popen[bytes] = process
         with contextlib.suppress(TimeoutError):

@@ -465,6 +465,29 @@ def test_the_library_that_sets_a_limit_ends_its_test_also_when_another_was_impor
     check_at_once(done.tests)
 
 
+def test_a_reading_that_is_no_number_does_not_let_a_limit_pass_nor_leave_the_monitor_running(
+    run: Callable[..., Run], tmp_path: Path
+) -> None:
+    odd = {"transport": "local", "metrics": {"odd": {"command": "echo nan"}}}
+    (tmp_path / "odd.json").write_text(json.dumps({"hosts": {"here": odd}}))
+    suite = """*** Settings ***
+Library     OttoLibrary    lab=odd.json
+
+*** Test Cases ***
+Limited
+    [Tags]    otto:limit=here odd max < 5
+    Start Monitor    here    interval=100 ms    metrics=cpu,odd
+    Get Metric    here    cpu
+
+Next
+    Start Monitor    here    interval=100 ms    metrics=cpu
+    Get Metric    here    cpu
+"""
+    done = run(suite, None)
+    assert done.tests["Limited"].failed
+    assert done.tests["Next"].passed, done.tests["Next"].message
+
+
 # ---------------------------------------------------------------- many processes, and ends
 
 
