@@ -24,7 +24,7 @@ from OttoLibrary.summaries import clean, label, noun
 from OttoLibrary.text import plural
 from OttoLibrary.units import unit_of, value_text
 
-# The picture, in about pixels, so that coordinates are short whole numbers. The numbers of the axis end at zero, left of it.
+# The picture in about pixels, so that coordinates are short whole numbers; the numbers of the axis end at zero, left of it.
 _LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 5, 350, 10, 104, 120
 _VIEW = f"-32 0 400 {_HEIGHT}"
 # What is nearer to a line than this does not show.
@@ -37,8 +37,8 @@ _STYLE = (
 _COLORS = ("#28d", "#d60", "#294", "#c3c", "#099", "#963", "#75d", "#980")
 _DASHES = ("", "6 3", "2 3", "9 3 2 3")
 _SIGNS = ("━", "╍", "┈", "╌")
-# Points of a line: as many as there can be, what it gets before more events are marked, and before other lines are drawn.
-_MOST_POINTS, _GOOD_POINTS, _FEW_POINTS = 300, 25, 8
+# Points of a line: as many as there can be, what it gets before events are marked, and before other lines are drawn.
+_MOST_POINTS, _GOOD_POINTS, _FEW_POINTS = 300, 20, 8
 # No line and no chart takes less, with its words: that saves looking at what cannot fit.
 _LINE_BYTES, _CHART_BYTES = 70, 300
 _NAME_LENGTH, _TEXT_LENGTH = 40, 60
@@ -51,8 +51,8 @@ _TONES = {"error": _RED, "limit": _RED, "reboot": _RED, "mark": _BLUE, "span": _
 _RANKS = ("limit", "error", "reboot", "gap", "span", "mark", "clock", "test", "log", "keyword")
 # What may last without an end: it goes on to the end of the picture.
 _LASTING = {"span", "gap"}
-# Which part of the whole may go into marks of events; they give way to lines, and to points of lines.
-_MARKS_SHARES = (4, 8, 16, 32)
+# Which part of the whole may go into marks of events, and which when lines are hidden.
+_MARKS_SHARE, _LEAST_MARKS_SHARE = 4, 16
 # A place in the picture: x, y, and the piece of the line; pieces are not joined.
 _Point: TypeAlias = tuple[int, int, int]
 
@@ -75,12 +75,7 @@ class Line:
 
 
 def charts(
-    lines: Sequence[Line],
-    events: Sequence[Event],
-    began: float,
-    ended: float,
-    interval_s: float,
-    limit_bytes: int = 6000,
+    lines: Sequence[Line], events: Sequence[Event], began: float, ended: float, interval_s: float, limit_bytes: int = 6000
 ) -> str:
     """Return one block of HTML with a chart for each kind of readings, all of them over the same time.
 
@@ -121,9 +116,6 @@ def _note(text: str, groups: Sequence[_Group]) -> str:
 
 def _some(names: Sequence[str]) -> str:
     return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
-
-
-# ---------------------------------------------------------------- readings
 
 
 @dataclass(frozen=True)
@@ -189,14 +181,14 @@ def _trace(line: Line, span: _Span) -> _Trace | None:
     if not values:
         return None
     samples.sort(key=itemgetter(0))
-    return _Trace(clean(line.host, _NAME_LENGTH), clean(label(line.series), _NAME_LENGTH), samples, min(values), max(values))
+    host, name = clean(line.host, _NAME_LENGTH), clean(label(line.series), _NAME_LENGTH)
+    return _Trace(host, name, samples, min(values), max(values))
 
 
 def _points(trace: _Trace, span: _Span, scale: Scale) -> list[_Point]:
     """Return the places of readings, in pieces between gaps."""
-    longest = 3 * _pace(trace.samples, span.interval_s)
-    per_s, height = (_RIGHT - _LEFT) / span.length_s, _BOTTOM - _TOP
-    per_unit, low, began = height / (scale.high - scale.low), scale.low, span.began
+    per_s, per_unit = (_RIGHT - _LEFT) / span.length_s, (_BOTTOM - _TOP) / (scale.high - scale.low)
+    began, low, longest = span.began, scale.low, 3 * _pace(trace.samples, span.interval_s)
     points: list[_Point] = []
     piece, before = 0, trace.samples[0][0]
     for at, value in trace.samples:
@@ -225,9 +217,6 @@ def _pace(samples: Sequence[tuple[float, float]], interval_s: float) -> float:
     return max(interval_s, median(after - before for (before, _), (after, _) in pairwise(samples)))
 
 
-# ---------------------------------------------------------------- the block
-
-
 class _Block:
     """The charts in one block that keeps its size."""
 
@@ -240,15 +229,14 @@ class _Block:
 
     def html(self, marks: Sequence[_Mark]) -> str:
         """Return the block with as many lines as fit, or nothing when not one line of each chart fits."""
-        markings = [_marking(marks, len(self._charts), self._limit_bytes // share) for share in _MARKS_SHARES]
         none = _marking(marks, len(self._charts), 0)
         room = self._room(self._most, _FEW_POINTS, none)
         if room >= 0:
-            # Good lines leave to events what they do not need; poor lines share.
+            # Events get what good lines leave; when lines cannot be good, what poor ones leave.
             good = self._room(self._most, _GOOD_POINTS, none)
-            room = good if good >= 0 else room
-            return self._filled(self._most, next((marking for marking in markings if marking.size <= room), none))
-        for marking in (markings[-1], none):
+            room = min(good if good >= 0 else room, self._limit_bytes // _MARKS_SHARE)
+            return self._filled(self._most, _marking(marks, len(self._charts), room))
+        for marking in (_marking(marks, len(self._charts), self._limit_bytes // _LEAST_MARKS_SHARE), none):
             count = bisect.bisect_left(range(1, self._most), True, key=lambda count: self._room(count, _FEW_POINTS, marking) < 0)
             if count:
                 return self._filled(count, marking)
@@ -265,6 +253,8 @@ class _Block:
         # More points lie closer and take less each, so a guess from fewer is seldom too many.
         while (guess := min(points * room // (room - left), (points + most) // 2)) > points:
             over = self._room(count, guess, marking)
+            if over == left:
+                break  # there are no more
             if over < 0:
                 most = guess
             else:
@@ -298,7 +288,10 @@ class _Chart:
         self._scale = value_scale(min(trace.low for trace in group.traces), self._traces[0].high, group.unit)
         self._labels = list(dict.fromkeys(trace.label for trace in group.traces))
         self._axes = _axes(self._scale, span)
-        self.pens = [self._pen(trace, span) for trace in self._traces[:most]]
+        self.pens = [
+            _Pen(trace.host, _points(trace, span, self._scale), self._labels.index(trace.label), self._title(trace))
+            for trace in self._traces[:most]
+        ]
 
     def html(self, count: int, points: int, marks: str, hosts: Sequence[str]) -> str:
         """Return it with some lines of some points each, over the marks of events."""
@@ -309,9 +302,6 @@ class _Chart:
             f'<svg viewBox="{_VIEW}" role="img" aria-label="{self._group.noun}: {self._title(self._traces[0])}">'
             f'<g fill="none" stroke="#8886">{grid}{marks}{lines}</g>{numbers}</svg></div>'
         )
-
-    def _pen(self, trace: _Trace, span: _Span) -> _Pen:
-        return _Pen(trace, _points(trace, span, self._scale), self._labels.index(trace.label), self._title(trace))
 
     def _title(self, trace: _Trace) -> str:
         name = f"{trace.host} {trace.label}".rstrip() if len(self._labels) > 1 else trace.host
@@ -343,18 +333,9 @@ def _axes(scale: Scale, span: _Span) -> tuple[str, str]:
     return f'<path d="{grid}"/>', f'{beside}<text y="118" text-anchor="middle">{below}</text>'
 
 
-# ---------------------------------------------------------------- marks of events
-
-
 @dataclass(frozen=True)
 class _Mark:
-    """An event in the picture: a line, or a band when it lasted.
-
-    Attributes:
-        paint: The attributes of its path.
-        path: Its data.
-        html: Itself with its words, and with a head that makes it stand out and gives the pointer something to hit.
-    """
+    """An event in the picture: a line, or a band when it lasted; as it looks, and with its words."""
 
     paint: str
     path: str
@@ -363,83 +344,72 @@ class _Mark:
 
 @dataclass(frozen=True)
 class _Marking:
-    """The marks in the first chart, which says what they are, in the others, what is not shown, and the size of it all."""
+    """The marks in the first chart, which says what they are, in the others, and what is not shown."""
 
     first: str
     others: str
     note: str
-    size: int
 
 
 def _marks(events: Sequence[Event], span: _Span) -> list[_Mark]:
     """Return the marks of events within the time, the gravest first."""
     ranks = {kind: rank for rank, kind in enumerate(_RANKS)}
-    inside = [event for event in events if -math.inf < event.at <= span.ended and _until(event, span) >= span.began]
-    return [_mark(event, span) for event in sorted(inside, key=lambda event: (ranks.get(event.kind, len(ranks)), event.at))]
+    ordered = sorted(events, key=lambda event: (ranks.get(event.kind, len(ranks)), event.at))
+    return [mark for mark in (_mark(event, span) for event in ordered) if mark]
 
 
-def _until(event: Event, span: _Span) -> float:
-    if event.until is not None:
-        return min(event.until, span.ended)
-    return span.ended if event.kind in _LASTING else event.at
-
-
-def _mark(event: Event, span: _Span) -> _Mark:
-    until = _until(event, span)
-    tone, x = _TONES.get(event.kind, _GRAY), span.x(event.at)
+def _mark(event: Event, span: _Span) -> _Mark | None:
+    """Return the mark of an event, or None when it is outside of the time."""
+    until = event.until if event.until is not None else span.ended if event.kind in _LASTING else event.at
+    if not (-math.inf < event.at <= span.ended and until >= span.began):
+        return None
+    tone, x, lasted_s = _TONES.get(event.kind, _GRAY), span.x(event.at), min(until, span.ended) - event.at
     when = "" if event.at < span.began else f"{elapsed_text(event.at - span.began)}: "
-    lasted = f" ({elapsed_text(until - event.at)})" if until > event.at else ""
+    lasted = f" ({elapsed_text(lasted_s)})" if lasted_s > 0 else ""
     what = " ".join(part for part in (event.host, event.kind) if part)
     title = f"<title>{clean(f'{when}{what}{lasted}: {event.text}', _TEXT_LENGTH)}</title></path>"
-    if until > event.at:
-        paint = f' fill="{tone}3"'
-        path = f"M{x} {_TOP}h{max(span.x(until) - x, 2)}v{_BOTTOM - _TOP}H{x}z"
+    if lasted_s > 0:
+        paint, path = f' fill="{tone}3"', f"M{x} {_TOP}h{max(span.x(until) - x, 2)}v{_BOTTOM - _TOP}H{x}z"
         return _Mark(paint, path, f'<path d="{path}"{paint}>{title}')
+    # Its head makes it stand out, and gives the pointer something to hit.
     paint, path = f' stroke="{tone}"', f"M{x} {_BOTTOM}V{_TOP}"
     return _Mark(paint, path, f'<path d="{path}l-4-7h8l-4 7" fill="{tone}"{paint}>{title}')
 
 
 def _marking(marks: Sequence[_Mark], charts: int, room: int) -> _Marking:
-    """Return the gravest marks, about as many as there is room for."""
+    """Return the gravest marks, as many as there is room for besides the note of those that are not shown."""
     kept: list[_Mark] = []
+    paths: dict[str, str] = {}
+    room -= len(" more")  # by which the note may grow
     for mark in marks:
-        room -= len(mark.html.encode()) + len(mark.path) * (charts - 1)
+        wordless = mark.path if mark.paint in paths else f'<path d="{mark.path}"{mark.paint}/>'
+        room -= len(mark.html.encode()) + len(wordless) * (charts - 1)
         if room < 0:
             break
         kept.append(mark)
-    # Bands come first, since the lines lie on them.
-    kept.sort(key=lambda mark: "fill" not in mark.paint)
-    paths: dict[str, str] = {}
-    for mark in kept:
         paths[mark.paint] = paths.get(mark.paint, "") + mark.path
-    others = "".join(f'<path d="{path}"{paint}/>' for paint, path in paths.items())
+    # Bands come first, since the lines lie on them.
+    first = "".join(mark.html for mark in sorted(kept, key=lambda mark: "stroke" in mark.paint))
+    others = "".join(f'<path d="{path}"{paint}/>' for paint, path in sorted(paths.items()))
     hidden = len(marks) - len(kept)
-    note = f" {plural(hidden, 'more event' if kept else 'event')} not shown." if hidden else ""
-    first = "".join(mark.html for mark in kept)
-    return _Marking(first, others, note, len(first.encode()) + len(others) * (charts - 1) + len(note))
-
-
-# ---------------------------------------------------------------- lines
+    return _Marking(first, others, f" {plural(hidden, 'more event' if kept else 'event')} not shown." if hidden else "")
 
 
 class _Pen:
     """A line ready to be drawn with any number of points, and its words."""
 
-    def __init__(self, trace: _Trace, points: list[_Point], dashes: int, title: str) -> None:
-        self.host, self._dashes, self._title = trace.host, dashes, title
-        self._points, self._known = points, list[int]()
-        self._rest = _by_weight(points)
+    def __init__(self, host: str, points: list[_Point], dashes: int, title: str) -> None:
+        self.host, self._points, self._dashes, self._title = host, points, dashes, title
+        # The indexes of points that matter most, and those not yet asked for.
+        self._known, self._rest = list[int](), _by_weight(points)
 
     def html(self, count: int, place: int) -> str:
         """Return its path, with at most some points, in the look of a place in the legend."""
         dashes = _DASHES[(self._dashes + place // len(_COLORS)) % len(_DASHES)]
         dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
-        data = _data(self._thinned(count))
-        return f'<path stroke="{_COLORS[place % len(_COLORS)]}"{dashed} d="{data}"><title>{self._title}</title></path>'
-
-    def _thinned(self, count: int) -> list[_Point]:
         self._known += islice(self._rest, max(count - len(self._known), 0))
-        return [self._points[index] for index in sorted(self._known[:count])]
+        data = _data(self._points[index] for index in sorted(self._known[:count]))
+        return f'<path stroke="{_COLORS[place % len(_COLORS)]}"{dashed} d="{data}"><title>{self._title}</title></path>'
 
 
 def _by_weight(points: Sequence[_Point]) -> Iterator[int]:

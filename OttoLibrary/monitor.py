@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from OttoLibrary import export, registry
 from OttoLibrary.charts import Line, charts
@@ -82,6 +82,19 @@ class Limit:
     value: float
     at_once: bool
     since: float
+
+
+class Audience(Protocol):
+    """Who is told what a monitor takes, on the engine's loop: it must not wait and not fail."""
+
+    def tick(self, tick: Tick) -> None:
+        """Hear of readings."""
+
+    def event(self, number: int, event: Event | None) -> None:
+        """Hear of an event that is new or has changed, or with None was deleted."""
+
+    def end(self) -> None:
+        """Hear that the monitor has stopped."""
 
 
 def make_metrics(names: Sequence[str], owned: Mapping[str, OwnMetric]) -> dict[str, Any]:
@@ -156,6 +169,7 @@ class Monitor:
         self._tasks: list[asyncio.Task[None]] = []
         self._open_spans: dict[str, int] = {}
         self._recorded: set[str] = set()
+        self._audiences: list[Audience] = []
 
     # -- life
 
@@ -190,6 +204,9 @@ class Monitor:
                 await asyncio.to_thread(store.close)
             except OttoError as error:
                 self._warn(str(error))
+        audiences, self._audiences = self._audiences, []
+        for audience in audiences:
+            audience.end()
 
     @property
     def missed(self) -> int:
@@ -219,6 +236,8 @@ class Monitor:
 
     def tick(self, tick: Tick) -> None:
         """Take readings."""
+        for audience in self._audiences:
+            audience.tick(tick)
         for name, value in tick.values.items():
             series = self._series.get((tick.host, name))
             if series is None:
@@ -237,6 +256,7 @@ class Monitor:
         self._events[number] = event
         if len(self._events) > _EVENTS_KEPT:
             del self._events[next(iter(self._events))]
+        self._tell(number, event)
         if event.kind in {"error", "gap"}:
             self._warn(f"Monitor, host '{event.host}': {event.text}")
         return number
@@ -245,8 +265,28 @@ class Monitor:
         """Note when an event ended."""
         if number in self._events:
             self._events[number] = replace(self._events[number], until=until)
+            self._tell(number, self._events[number])
         if self.store is not None:
             self.store.end_event(number, until)
+
+    def change_event(self, number: int, event: Event | None) -> None:
+        """Put another event in the place of one, or delete it with None; raise UsageError for one unknown or still open."""
+        if number not in self._events:
+            raise UsageError(f"There is no event {number}.")
+        if number in self._open_spans.values():
+            name = self._events[number].text
+            raise UsageError(f"The span '{name}' is open. It can be changed when 'End Monitor Span' has ended it.")
+        if event is None:
+            del self._events[number]
+        else:
+            event = self._events[number] = replace(event, text=self._mask(event.text))
+        if self.store is not None:
+            self.store.change_event(number, event)
+        self._tell(number, event)
+
+    def _tell(self, number: int, event: Event | None) -> None:
+        for audience in self._audiences:
+            audience.event(number, event)
 
     def record(self, host: str, series: str, value: float) -> None:
         """Take a reading that somebody made himself."""
@@ -270,6 +310,21 @@ class Monitor:
         return self._events[number]
 
     # -- asking
+
+    def subscribe(self, audience: Audience) -> Callable[[], None]:
+        """Tell somebody all that is taken from now on; return what ends it."""
+        self._audiences.append(audience)
+        return lambda: self._audiences.remove(audience) if audience in self._audiences else None
+
+    def numbered_events(self) -> dict[int, Event]:
+        """Return the events that are remembered, by their numbers."""
+        return dict(self._events)
+
+    def remembered(self, host: str) -> tuple[dict[str, tuple[array[float], array[float]]], bool]:
+        """Return copies of the times and values of each series of a host, and whether all of them are still there."""
+        kept = {name: series for (owner, name), series in self._series.items() if owner == host}
+        whole = not any(series.dropped for series in kept.values())
+        return {name: (series.times[:], series.values[:]) for name, series in kept.items()}, whole
 
     def events(self, since: float, until: float | None = None) -> list[Event]:
         """Return the events that touch a time."""

@@ -120,13 +120,16 @@ class Recording:
             return [], []
         return found[0].tolist(), found[1].tolist()
 
-    def all(self, since: float = -math.inf, until: float = math.inf, session: int | str | None = None) -> Samples:
+    def all(
+        self, since: float = -math.inf, until: float = math.inf, session: int | str | None = None, host: str | None = None
+    ) -> Samples:
         """Return the times and values of each series of each host, by ``(host, series)``, oldest first.
 
         Args:
             since: The earliest time, in seconds since 1970.
             until: The latest time.
             session: Only those of this session; None for those of all.
+            host: Only those of this host; None for those of all.
 
         Raises:
             UnknownNameError: There is no such session.
@@ -135,12 +138,21 @@ class Recording:
         if session is not None and session not in known:
             raise UnknownNameError("session", str(session), map(str, known))
         with translated(self.path, "read"):
-            return self._file.samples(since, until, session)
+            return self._file.samples(since, until, session, host)
 
     def events(self, since: float = -math.inf, until: float = math.inf) -> list[Event]:
         """Return the events that happened or lasted in that time, in the order in which they began."""
+        return list(self.numbered_events(since, until).values())
+
+    def numbered_events(self, since: float = -math.inf, until: float = math.inf) -> dict[int, Event]:
+        """Return the events as ``events`` does, by their numbers in the file."""
         with translated(self.path, "read"):
             return self._file.events(since, until)
+
+    def last(self) -> float | None:
+        """Return the time of the last reading; None when there is none."""
+        with translated(self.path, "read"):
+            return self._file.last()
 
     def ticks(self, since: float = -math.inf, until: float = math.inf) -> Iterator[Tick]:
         """Yield the readings of that time, oldest first; those of a host at one moment together."""
@@ -187,13 +199,20 @@ class _OwnFile:
             values = {name: float(value) for name, value in pairs if value is not None}
             yield Tick(host, at, math.nan if uptime_s is None else uptime_s, values)
 
-    def events(self, since: float, until: float) -> list[Event]:
+    def last(self) -> float | None:
+        moments = [
+            self._database.execute("SELECT max(at) FROM tick WHERE session = ?", (found.id,)).fetchone()[0]
+            for found in self.sessions()
+        ]
+        return max((moment for moment in moments if moment is not None), default=None)
+
+    def events(self, since: float, until: float) -> dict[int, Event]:
         rows = self._database.execute(
-            "SELECT at, text, kind, host, until FROM event WHERE at <= ? AND"
+            "SELECT id, at, text, kind, host, until FROM event WHERE at <= ? AND"
             " (at >= ? OR until >= ? OR (kind = 'span' AND until IS NULL)) ORDER BY at, id",
             (until, since, since),
         )
-        return [Event(*row) for row in rows]
+        return {number: Event(*row) for number, *row in rows}
 
     def _blocks(
         self, since: float, until: float, session: int | str | None, host: str | None
@@ -213,12 +232,13 @@ class _OwnFile:
     def _rows(
         self, since: float, until: float, session: int | str | None = None, host: str | None = None
     ) -> Iterator[tuple[str, float, float | None, int, str]]:
-        # Session by session is the order of the index: nothing needs to be sorted.
+        # Session by session is the order of one index: nothing needs to be sorted. The rows of one host are found by the other.
+        chosen = "+session = ?1 AND host = ?4" if host is not None else "session = ?1 AND ?4 IS NULL"
         for found in self.sessions():
             if session is None or found.id == session:
                 yield from self._database.execute(
-                    "SELECT host, at, uptime_s, layout, readings FROM tick WHERE session = ?1 AND at BETWEEN ?2 AND ?3"
-                    " AND (?4 IS NULL OR host = ?4) ORDER BY at, id",
+                    f"SELECT host, at, uptime_s, layout, readings FROM tick WHERE {chosen}"  # noqa: S608
+                    " AND at BETWEEN ?2 AND ?3 ORDER BY at, id",
                     (found.id, since, until, host),
                 )
 
@@ -275,14 +295,18 @@ class _OttoFile:
                 hosts.setdefault(host, {})[series] = value
             yield from (Tick(host, at, math.nan, values) for host, values in hosts.items())
 
-    def events(self, since: float, until: float) -> list[Event]:
+    def last(self) -> float | None:
+        (text,) = self._database.execute("SELECT ts FROM metrics ORDER BY rowid DESC LIMIT 1").fetchone() or (None,)
+        return _moment(text) if text else None
+
+    def events(self, since: float, until: float) -> dict[int, Event]:
         columns = _columns(self._database, "events")
         if not {"ts", "label"} <= columns:
-            return []
+            return {}
         end = "end_ts" if "end_ts" in columns else "NULL"
-        rows = self._database.execute(f"SELECT ts, {end}, label FROM events ORDER BY ts, rowid")  # noqa: S608
-        found = (_otto_event(*row) for row in rows)
-        return [event for event in found if event.at <= until and (event.until or event.at) >= since]
+        rows = self._database.execute(f"SELECT rowid, ts, {end}, label FROM events ORDER BY ts, rowid")  # noqa: S608
+        found = {number: _otto_event(*row) for number, *row in rows}
+        return {number: event for number, event in found.items() if event.at <= until and (event.until or event.at) >= since}
 
     def _rows(
         self, since: float, until: float, session: int | str | None = None, host: str | None = None

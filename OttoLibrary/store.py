@@ -134,7 +134,7 @@ class _Layouts:
 class Store:
     """Writes what is watched; everything but opening and closing may be called from any thread.
 
-    ``add``, ``mark`` and ``end_event`` keep things in memory, ``flush`` writes them. What could not be written waits for the next
+    ``add``, ``mark``, ``end_event`` and ``change_event`` keep things in memory, ``flush`` writes them. What could not be written waits for the next
     ``flush``, at most 100 000 ticks and as many events; what was lost beyond that is told by an event of kind ``gap``.
 
     Args:
@@ -162,6 +162,7 @@ class Store:
         self._ticks: deque[tuple[int, Tick]] = deque()
         self._events: deque[tuple[int, int, Event]] = deque()
         self._ends: dict[int, float] = {}
+        self._changes: dict[int, Event | None] = {}
         self._lost = 0
         self._closed = False
         self._queues, self._writing = threading.Lock(), threading.RLock()
@@ -219,6 +220,13 @@ class Store:
         with self._queues:
             self._ends[number] = until
 
+    def change_event(self, number: int, event: Event | None) -> None:
+        """Put another event in the place of one with the next ``flush``, or delete it with None; as ``end_event`` otherwise."""
+        with self._queues:
+            self._changes[number] = event
+            # It says itself when it ended.
+            self._ends.pop(number, None)
+
     def flush(self) -> None:
         """Write all that was kept, in one transaction.
 
@@ -231,13 +239,14 @@ class Store:
                 ticks, self._ticks = self._ticks, deque()
                 events, self._events = self._events, deque()
                 ends, self._ends = self._ends, {}
+                changes, self._changes = self._changes, {}
                 lost = self._lost
-            if not (ticks or events or ends):
+            if not (ticks or events or ends or changes):
                 return
             try:
-                self._write(ticks, events, ends, lost)
+                self._write(ticks, events, ends, changes, lost)
             except BaseException as error:
-                self._keep(ticks, events, ends)
+                self._keep(ticks, events, ends, changes)
                 if isinstance(error, UsageError):
                     raise UsageError(f"{error} {self._waiting()}") from error.__cause__
                 raise
@@ -300,11 +309,18 @@ class Store:
             self._events.popleft()
             self._lost += 1
 
-    def _keep(self, ticks: deque[tuple[int, Tick]], events: deque[tuple[int, int, Event]], ends: dict[int, float]) -> None:
+    def _keep(
+        self,
+        ticks: deque[tuple[int, Tick]],
+        events: deque[tuple[int, int, Event]],
+        ends: dict[int, float],
+        changes: dict[int, Event | None],
+    ) -> None:
         with self._queues:
             self._ticks.extendleft(reversed(ticks))
             self._events.extendleft(reversed(events))
-            self._ends = ends | self._ends
+            self._ends = {number: end for number, end in ends.items() if number not in self._changes} | self._ends
+            self._changes = changes | self._changes
             self._bound()
 
     def _waiting(self) -> str:
@@ -312,7 +328,12 @@ class Store:
         return f"{plural(len(self._ticks), 'tick')} and {plural(len(self._events), 'event')} wait to be written{lost}."
 
     def _write(
-        self, ticks: deque[tuple[int, Tick]], events: deque[tuple[int, int, Event]], ends: dict[int, float], lost: int
+        self,
+        ticks: deque[tuple[int, Tick]],
+        events: deque[tuple[int, int, Event]],
+        ends: dict[int, float],
+        changes: dict[int, Event | None],
+        lost: int,
     ) -> None:
         rows = [self._row(session, tick) for session, tick in ticks]
         marks = [_event_row(number, session, event) for number, session, event in events]
@@ -321,6 +342,8 @@ class Store:
             self._database.executemany("INSERT INTO layout (id, session, series) VALUES (?, ?, ?)", layouts)
             self._database.executemany(_TICKS, rows)
             self._database.executemany(_EVENTS, marks)
+            for number, event in changes.items():
+                _replace_event(self._database, number, event)
             self._database.executemany("UPDATE event SET until = ? WHERE id = ?", [(end, number) for number, end in ends.items()])
             if lost:
                 self._tell_lost(lost)
@@ -419,6 +442,53 @@ def prune(recording: Store | str | Path, older_than_s: float | None = None, larg
         return store.prune(older_than_s, larger_than_bytes)
     finally:
         store.close()
+
+
+def add_event(path: str | Path, event: Event) -> int:
+    """Add an event to a recording that nobody writes and return its number; it goes to the session that it is nearest to.
+
+    Raises:
+        UsageError: There is no such file, it is none of ours, it has no session, it cannot be written, or somebody writes it.
+    """
+    with _editing(path) as (database, made_number):
+        row = database.execute(
+            "SELECT id FROM session ORDER BY max(began - ?1, ?1 - coalesce(ended, began), 0), id DESC LIMIT 1", (event.at,)
+        ).fetchone()
+        if row is None:
+            raise UsageError(f"The recording '{path}' is empty: there is nothing to mark.")
+        database.execute(_EVENTS, _event_row(made_number, row[0], event))
+    return made_number
+
+
+def change_event(path: str | Path, number: int, event: Event | None) -> None:
+    """Put another event in the place of one in a recording that nobody writes, or delete it with None.
+
+    Raises:
+        UsageError: There is no such event, or what ``add_event`` raises.
+    """
+    with _editing(path) as (database, _):
+        if not _replace_event(database, number, event):
+            raise UsageError(f"There is no event {number} in the recording '{path}'.")
+
+
+@contextlib.contextmanager
+def _editing(path: str | Path) -> Iterator[tuple[sqlite3.Connection, int]]:
+    """Open a recording for one transaction; with it comes the number of the next event."""
+    check_exists(Path(path))
+    store = Store(path)
+    try:
+        with store._transaction():
+            yield store._database, store._next_event
+    finally:
+        store.close()
+
+
+def _replace_event(database: sqlite3.Connection, number: int, event: Event | None) -> bool:
+    if event is None:
+        return database.execute("DELETE FROM event WHERE id = ?", (number,)).rowcount > 0
+    _, _, *values = _event_row(number, 0, event)
+    changed = database.execute("UPDATE event SET at = ?, until = ?, host = ?, kind = ?, text = ? WHERE id = ?", (*values, number))
+    return changed.rowcount > 0
 
 
 def _open_own(path: Path) -> sqlite3.Connection:

@@ -100,7 +100,7 @@ class MonitorKeywords(Component):
         Start Monitor    dut1    interval=100 ms    metrics=load
         Get Metric    dut1    load    last
         ${found}=    Stop Monitor
-        Should Be True    ${found}[dut1][load_1min].count >= 1
+        Should Be True    ${found}[dut1][load_1min][count] >= 1
         ```
         """
         if self._is_listeners():

@@ -187,11 +187,14 @@ Readings Are Written For Other Tools
     ${csv}=    Export Metrics    load.csv
     Should Be Equal    ${csv}    ${OUTPUT DIR}/load.csv
     File Should Have Line    ${csv}    host,series,unit,time,uptime_s,value
-    File Should Have Line    ${csv}    dut1,load_1min,,\d{4}-\d\d-\d\dT[^,]+,[\d.]+,[\d.]+
+    File Should Have Line    ${csv}    dut1,load_1min,,\\d{4}-\\d\\d-\\d\\dT[^,]+,[\\d.]+,[\\d.]+
     ${prometheus}=    Export Metrics    load.txt
-    File Should Have Line    ${prometheus}    otto_load_1min{host="dut1"} [\d.]+ \d+
+    File Should Have Line    ${prometheus}    otto_load_1min{host="dut1"} [\\d.]+ \\d+
     ${influx}=    Export Metrics    load.out    format=influx    last=1 min
-    File Should Have Line    ${influx}    load_1min,host=dut1 value=[\d.]+ \d{19}
+    File Should Have Line    ${influx}    load_1min,host=dut1 value=[\\d.]+ \\d{19}
+
+A Format Is Known By The Ending
+    Start Monitor    dut1    interval=100 ms    metrics=load
     Run Keyword And Expect Error
     ...    No format of metrics named '.xls'. Known: csv, influx, jsonl, prometheus.
     ...    Export Metrics    load.xls
@@ -208,4 +211,4 @@ File Should Have Line
     [Documentation]    Fails unless a whole line of the file is as the pattern says.
     [Arguments]    ${path}    ${pattern}
     ${text}=    Get File    ${path}
-    Should Match Regexp    ${text}    (?m)^${pattern}\r?$
+    Should Match Regexp    ${text}    (?m)^${pattern}\\r?$

@@ -25,7 +25,7 @@ import pytest
 
 from OttoLibrary.contracts import Event
 from OttoLibrary.session import Session
-from tests.peers import loads
+from tests.peers import loads, processes
 from tests.peers.exporter import Exporter, Snmpd
 from tests.peers.processes import wait_until
 from tests.peers.requirements import find, require
@@ -36,7 +36,16 @@ MIB = 1 << 20
 _INTERVAL_S = 0.2
 _WINDOW_S = 2.0
 _SHARE = 0.05
-_POINTS = 2.0
+POINTS = 2.0
+CORES = os.cpu_count() or 1
+# As proc_stat(5) has them; guests count as user already.
+CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+ALL_CPU = [f"cpu {mode}" for mode in CPU_MODES]
+CPU_FIELDS = {
+    "cpu_percent": ("user", "nice", "system", "irq", "softirq", "steal"),
+    "cpu_user_percent": ("user", "nice"),
+    "cpu_system_percent": ("system", "irq", "softirq"),
+}
 
 Values = Mapping[str, float]
 
@@ -80,6 +89,10 @@ class Witness:
     def per_second(self, names: Sequence[str], since: float, until: float) -> float:
         """Return how fast counters together grew."""
         return sum(self.at(name, until) - self.at(name, since) for name in names) / (until - since)
+
+    def share(self, names: Sequence[str], of: Sequence[str], since: float, until: float) -> float:
+        """Return how much in percent some counters grew of what all of them grew."""
+        return 100 * self.per_second(names, since, until) / self.per_second(of, since, until)
 
     def _look(self) -> None:
         try:
@@ -241,14 +254,440 @@ def near(seen: Seen, actual: float, expected: float, points: float = 0.0) -> Non
     assert abs(actual - expected) <= max(_SHARE * abs(expected), points), told
 
 
-# -- the hosts are what they are called
+# -- all of a machine
 
 
-@pytest.mark.parametrize("way", ["bash", "dash", "busybox"])
-def test_each_way_is_read_by_its_own_shell(four_ways: Watch, way: str) -> None:
-    """Otherwise the other tests would say nothing about shells."""
+@pytest.mark.parametrize("way", WAYS[1:])
+def test_each_way_has_its_shell(four_ways: Watch, sshd: Sshd, bare: dict[str, Sshd], way: str) -> None:
+    """Otherwise the other tests would say nothing of shells."""
+    four_ways("load").wait_for("load_1min")
+    server = {"bash": sshd, **bare}[way]
+    programs = {exe_of(pid) for pid in processes.descendants(server.pid)}
+    assert programs - {"sshd", "sshd-session"} == {way}
+
+
+def exe_of(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/exe").readlink().name
+    return "sshd"
+
+
+@pytest.mark.parametrize("kind", ["user", "system"])
+def test_cpu_is_what_others_see(four_ways: Watch, by_psutil: Witness, by_exporter: Witness, kind: str) -> None:
+    with loads.cpu_hog(0.8, kind) as pid:
+        watched = four_ways("cpu")
+        hog = psutil.Process(pid)
+        busy_from, began = cpu_s(hog), time.time()
+        seen = watched.look("cpu_percent")
+        burnt = 100 * (cpu_s(hog) - busy_from) / (time.time() - began) / CORES
+        rows = {name: watched.each(name, began) for name in ("cpu_percent", "cpu_user_percent", "cpu_system_percent")}
+    assert len(seen) == len(WAYS)
+    for name, fields in CPU_FIELDS.items():
+        for row in rows[name]:
+            near(row, row.mean, by_psutil.share([f"cpu {field}" for field in fields], ALL_CPU, *row.window), POINTS)
+            near(row, row.mean, by_exporter.share(exported_cpu(fields), exported_cpu(CPU_MODES), *row.window), POINTS)
+    # The load is seen where it belongs.
+    assert all(row.mean > burnt - POINTS for row in rows[f"cpu_{kind}_percent"] if burnt > 2 * POINTS)
+
+
+def cpu_s(process: psutil.Process) -> float:
+    return process.cpu_times().user + process.cpu_times().system
+
+
+def exported_cpu(modes: Sequence[str]) -> list[str]:
+    return [f'node_cpu_seconds_total{{cpu="{core}",mode="{mode}"}}' for core in range(CORES) for mode in modes]
+
+
+def test_each_core_is_seen(four_ways: Watch, by_exporter: Witness) -> None:
+    with loads.cpu_hog(0.6):
+        watched = four_ways("cpu")
+        watched.look("cpu_percent")
+    for core in range(CORES):
+        counters = {mode: f'node_cpu_seconds_total{{cpu="{core}",mode="{mode}"}}' for mode in CPU_MODES}
+        busy = [counters[mode] for mode in CPU_FIELDS["cpu_percent"]]
+        for row in watched.each(f"cpu_percent[{core}]"):
+            near(row, row.mean, by_exporter.share(busy, list(counters.values()), *row.window), POINTS)
+
+
+def test_memory_is_what_others_see(four_ways: Watch, by_psutil: Witness, by_exporter: Witness) -> None:
+    watched = four_ways("memory")
+    watched.wait_for("memory_used_bytes", 2)
+    before = time.time()
+    with loads.memory_eater(200):
+        after = time.time()
+        watched.wait_for("memory_used_bytes", 4, after)
+        for name, other in (("memory_used_bytes", "memory used"), ("memory_available_bytes", "memory available")):
+            for row in watched.each(name):
+                first, last = bisect(row.times, before) - 1, len(row.times) - 1
+                truth = [by_psutil.at(other, row.times[index]) for index in (first, last)]
+                exported = [in_use(by_exporter, other, row.times[index]) for index in (first, last)]
+                for expected in (truth, exported):
+                    near(row, row.values[last], expected[1])
+                    near(row, row.values[last] - row.values[first], expected[1] - expected[0], 10 * MIB)
+                assert abs(truth[1] - truth[0]) > 100 * MIB
+
+
+def in_use(witness: Witness, name: str, moment: float) -> float:
+    available = witness.at("node_memory_MemAvailable_bytes", moment)
+    return available if "available" in name else witness.at("node_memory_MemTotal_bytes", moment) - available
+
+
+def test_disk_io_is_what_others_see(four_ways: Watch, by_psutil: Witness, by_exporter: Witness) -> None:
+    with tempfile.TemporaryDirectory(prefix="otto-disk-", dir="/var/tmp") as folder:
+        disk = loads.block_device(Path(folder))
+        if not disk:
+            pytest.skip("/var/tmp is on no disk of this machine.")
+        watched = four_ways("disk_io")
+        name = f"disk_io_write_bytes_per_s[{disk}]"
+        watched.wait_for(name)
+        loads.write_to_disk(Path(folder), 50, 1.5)
+        watched.wait_for(name, 2, time.time())
+    for row in watched.each(name):
+        elapsed_s = row.times[-1] - row.times[0]
+        near(row, row.mean, by_psutil.per_second([f"written {disk}"], *row.window), MIB / 10)
+        near(row, row.mean, by_exporter.per_second([f'node_disk_written_bytes_total{{device="{disk}"}}'], *row.window), MIB / 10)
+        assert row.mean * elapsed_s > 0.95 * 50 * MIB
+    for row in watched.each(f"disk_io_busy_percent[{disk}]"):
+        spent = by_exporter.per_second([f'node_disk_io_time_seconds_total{{device="{disk}"}}'], *row.window)
+        near(row, row.mean, 100 * spent, POINTS)
+
+
+def test_load_is_what_others_see(four_ways: Watch, by_exporter: Witness) -> None:
     watched = four_ways("load")
-    watched.wait_for("load_1min")
-    shells = {"bash": "bash", "dash": "dash", "busybox": "busybox"}
-    told = watched.session.run(watched.session.host(way).run("readlink /proc/$$/exe || busybox readlink /proc/$$/exe"))
-    assert (way, "dash" if way == "dash" else way) and told is not None and shells
+    watched.look("load_1min", 1.0)
+    for name, other in (("load_1min", "node_load1"), ("load_5min", "node_load5"), ("load_15min", "node_load15")):
+        for row in watched.each(name):
+            # It steps every five seconds: somewhere in the window both have said the same.
+            assert any(abs(row.values[index] - by_exporter.at(other, row.times[index])) < 0.02 for index in range(len(row.times)))
+
+
+def test_processes_and_threads_are_counted(four_ways: Watch, by_psutil: Witness, by_exporter: Witness) -> None:
+    watched = four_ways("processes")
+    watched.wait_for("processes_count", 2)
+    before = time.time()
+    with contextlib.ExitStack() as ending:
+        for _ in range(20):
+            ending.enter_context(loads.running(["sleep", "60"]))
+        ending.enter_context(loads.crowd("otto-crowd", 40, 0))
+        watched.wait_for("processes_count", 3, time.time())
+        last = time.time()
+        for name, witness, other in (
+            ("processes_count", by_psutil, "processes"),
+            ("processes_count", by_exporter, "node_processes_pids"),
+            ("threads_count", by_exporter, "node_processes_threads"),
+        ):
+            for row in watched.each(name, 0.0, last):
+                first, end = bisect(row.times, before) - 1, row.times[-1]
+                truth = witness.at(other, end)
+                near(row, row.values[-1], truth, POINTS)
+                more = truth - witness.at(other, row.times[first])
+                near(row, row.values[-1] - row.values[first], more, 3)
+
+
+def test_established_connections_are_counted(four_ways: Watch, by_exporter: Witness) -> None:
+    watched = four_ways("tcp")
+    watched.wait_for("tcp_established_count", 2)
+    before = time.time()
+    with contextlib.ExitStack() as ending:
+        listener = ending.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
+        for _ in range(30):
+            ending.enter_context(socket.create_connection(listener.getsockname()))
+            ending.enter_context(listener.accept()[0])
+        watched.wait_for("tcp_established_count", 3, time.time())
+        counted = sum(one.status in {"ESTABLISHED", "CLOSE_WAIT"} for one in psutil.net_connections("tcp"))
+        for row in watched.each("tcp_established_count"):
+            first = bisect(row.times, before) - 1
+            truth = by_exporter.at("node_netstat_Tcp_CurrEstab", row.times[-1])
+            near(row, row.values[-1], truth, POINTS)
+            near(row, row.values[-1], counted, 2 * POINTS)
+            near(row, row.values[-1] - row.values[first], 60, 2 * POINTS)
+
+
+def test_segments_that_are_sent_again_are_counted(four_ways: Watch, by_exporter: Witness) -> None:
+    watched = four_ways("tcp")
+    watched.wait_for("tcp_retransmits_per_s")
+    with contextlib.ExitStack() as ending:
+        listener = ending.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        # Nobody accepts: what does not fit is asked again after a second.
+        for _ in range(40):
+            asking = ending.enter_context(socket.socket())
+            asking.setblocking(False)
+            asking.connect_ex(listener.getsockname())
+        watched.wait_for("tcp_retransmits_per_s", 9, time.time())
+    for row in watched.each("tcp_retransmits_per_s"):
+        truth = by_exporter.per_second(["node_netstat_Tcp_RetransSegs"], *row.window)
+        near(row, row.mean, truth, 0.5)
+        assert truth * (row.times[-1] - row.times[0]) >= 30
+
+
+def test_disk_is_as_full_as_others_see(four_ways: Watch, exporter: Exporter) -> None:
+    watched = four_ways("disk")
+    watched.wait_for("disk_used_percent[/]")
+    page, usage = exporter.read(), shutil.disk_usage("/")
+    label = next(name.partition("{")[2] for name in page if name.startswith("node_filesystem_size") and 'mountpoint="/"' in name)
+    used = page[f"node_filesystem_size_bytes{{{label}"] - page[f"node_filesystem_free_bytes{{{label}"]
+    free = page[f"node_filesystem_avail_bytes{{{label}"]
+    for host in WAYS:
+        truths = {
+            "disk_used_bytes[/]": (used, usage.used),
+            "disk_free_bytes[/]": (free, usage.free),
+            "disk_used_percent[/]": (100 * used / (used + free), 100 * usage.used / (usage.used + usage.free)),
+        }
+        for name, others in truths.items():
+            row = watched.seen(host, name)
+            for other in others:
+                assert abs(row.values[-1] - other) <= 0.01 * other, (row, other)
+
+
+def test_pressure_is_what_others_see(four_ways: Watch, by_exporter: Witness, tmp_path: Path) -> None:
+    if not Path("/proc/pressure/cpu").exists():
+        pytest.skip("The kernel of this machine knows no pressure.")
+    with contextlib.ExitStack() as ending:
+        for _ in range(CORES + 1):
+            ending.enter_context(loads.cpu_hog(1))
+        watched = four_ways("pressure")
+        watched.look("pressure_cpu_percent")
+        ending.enter_context(tempfile.TemporaryDirectory(prefix="otto-disk-", dir="/var/tmp"))
+    for kind in ("cpu", "io"):
+        for row in watched.each(f"pressure_{kind}_percent"):
+            truth = 100 * by_exporter.per_second([f"node_pressure_{kind}_waiting_seconds_total"], *row.window)
+            near(row, row.mean, truth, POINTS)
+            assert kind == "io" or truth > 20
+
+
+# -- one process
+
+
+def test_a_process_is_what_psutil_sees(four_ways: Watch) -> None:
+    name = f"otto-{os.getpid()}-h"
+    with loads.cpu_hog(0.4, "user", name) as pid, Witness(lambda: {"cpu": 100 * cpu_s(psutil.Process(pid))}) as witness:
+        watched = four_ways(f"process:{name}")
+        rows = watched.look(f"process_cpu_percent[{name}]")
+    for row in rows:
+        near(row, row.mean, witness.per_second(["cpu"], *row.window), POINTS)
+        assert row.mean > 10
+
+
+def test_what_a_process_holds_is_what_psutil_sees(four_ways: Watch) -> None:
+    name = f"otto-{os.getpid()}-c"
+    with loads.crowd(name, 23, 31) as pid:
+        watched = four_ways(f"process:{name}")
+        watched.wait_for(f"process_rss_bytes[{name}]")
+        process = psutil.Process(pid)
+        truths = {"rss_bytes": process.memory_info().rss, "threads_count": process.num_threads(), "count": 1}
+        truths["open_files_count"] = process.num_fds()
+        assert truths["threads_count"] > 23
+        assert truths["open_files_count"] > 31
+        for host in WAYS:
+            seen = {kind: watched.seen(host, f"process_{kind}[{name}]").values[-1] for kind in truths}
+            assert seen == truths, host
+
+
+def test_the_memory_of_a_process_by_its_command_line(four_ways: Watch) -> None:
+    """The words of the command line are another way to find it."""
+    size_mib = 100 + os.getpid() % 97
+    with loads.memory_eater(size_mib) as pid:
+        words = f"tests.peers.loads memory {size_mib}"
+        watched = four_ways(f"process:{words}")
+        watched.wait_for(f"process_rss_bytes[{words}]")
+        truth = psutil.Process(pid).memory_info().rss
+        assert truth > size_mib * MIB
+        for host in WAYS:
+            row = watched.seen(host, f"process_rss_bytes[{words}]")
+            near(row, row.values[-1], truth)
+            assert watched.seen(host, f"process_count[{words}]").values[-1] == 1
+
+
+# -- a network of its own
+
+
+def test_network_is_what_iperf_and_the_other_end_see(network: Any, open_lab: Any, tmp_path: Path) -> None:
+    require("root", "iperf3", "nsenter")
+    hop = network["hop1"]
+    end = next(nic for nic, rows in psutil.net_if_addrs().items() if any(same_link(row.address, hop.address) for row in rows))
+    with Exporter(procfs=f"/proc/{hop.sshd.pid}") as exporter, contextlib.ExitStack() as ending:
+        ours, theirs = ending.enter_context(Witness(of_psutil)), ending.enter_context(Witness(exporter.read, 0.1))
+        watched = Watched(open_lab(network.write_lab(tmp_path / "network.json")), ["hop1"], ["network"])
+        watched.wait_for("network_received_bytes_per_s[up0]")
+        since = time.time()
+        with loads.iperf(hop.sshd.pid, hop.address, "20M", 2) as stream:
+            stream.finish(10)
+        watched.wait_for("network_received_bytes_per_s[up0]", 2, time.time())
+        (received,) = watched.each("network_received_bytes_per_s[up0]", since - _INTERVAL_S)
+        (sent,) = watched.each("network_sent_bytes_per_s[up0]", since - _INTERVAL_S)
+        near(received, received.mean, ours.per_second([f"sent {end}"], *received.window))
+        near(received, received.mean, theirs.per_second(['node_network_receive_bytes_total{device="up0"}'], *received.window))
+        near(sent, sent.mean, ours.per_second([f"received {end}"], *sent.window), 2000)
+        near(received, received.mean * (received.times[-1] - received.times[0]), stream.report["bytes"])
+        assert 0.9 < stream.report["bits_per_second"] / 20e6 < 1.1
+
+
+def same_link(address: str, other: str) -> bool:
+    """Tell whether two addresses are the ends of one cable: the network has four addresses for each."""
+    first, second = address.rpartition("."), other.rpartition(".")
+    return first[0] == second[0] and first[2] != second[2] and int(first[2]) // 4 == int(second[2]) // 4
+
+
+def test_all_interfaces_are_what_others_see(four_ways: Watch, by_psutil: Witness) -> None:
+    """Loopback is under load by the watching itself."""
+    watched = four_ways("network")
+    with contextlib.ExitStack() as ending:
+        ending.enter_context(chatter())
+        rows = watched.look("network_received_bytes_per_s[lo]")
+    for row in rows:
+        truth = by_psutil.per_second(["received lo"], *row.window)
+        near(row, row.mean, truth)
+        assert truth > MIB
+
+
+@contextlib.contextmanager
+def chatter() -> Iterator[None]:
+    """Send some megabytes a second to nobody on loopback, evenly."""
+    over = threading.Event()
+
+    def talk() -> None:
+        with socket.socket(type=socket.SOCK_DGRAM) as mouth, socket.socket(type=socket.SOCK_DGRAM) as ear:
+            ear.bind(("127.0.0.1", 0))
+            while not over.wait(0.01):
+                mouth.sendto(bytes(50_000), ear.getsockname())
+
+    thread = threading.Thread(target=talk, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(5)
+
+
+# -- sensors
+
+
+def test_a_machine_without_sensors_has_no_series_and_no_error(four_ways: Watch) -> None:
+    if [*Path("/sys/class/thermal").glob("thermal_zone*/temp"), *Path("/sys/class/hwmon").glob("hwmon*/temp*_input")]:
+        pytest.skip("This machine has sensors.")
+    watched = four_ways("temperature", "load")
+    watched.wait_for("load_1min", 3)
+    assert [watched.seen(host, "temperature_celsius").values.__len__() for host in WAYS] == [0] * len(WAYS)
+    assert watched.events() == []
+
+
+def test_sensors_are_what_others_see(keys: Any, open_lab: Any, tmp_path: Path) -> None:
+    """Sensors that are files: the machine that is watched has them at /sys/class, node_exporter elsewhere."""
+    require("root", "sshd", "unshare", "mount")
+    sensors = {
+        "class/thermal/thermal_zone0": {"type": "x86_pkg_temp", "temp": "47000"},
+        "class/thermal/thermal_zone1": {"type": "acpitz", "temp": "-5500"},
+        "class/hwmon/hwmon0": {"name": "nvme", "temp1_input": "61850", "temp1_label": "Composite"},
+    }
+    for folder, files in sensors.items():
+        (tmp_path / "sys" / folder).mkdir(parents=True)
+        for name, text in files.items():
+            (tmp_path / "sys" / folder / name).write_text(f"{text}\n")
+    with bare_sshd(keys, tmp_path, f"mount --bind {tmp_path}/sys/class /sys/class") as server:
+        watched = Watched(open_lab(warm=host_of(server, keys)), ["warm"], ["temperature"])
+        watched.wait_for("temperature_celsius")
+        names = watched.session.ask_monitor(known_of("warm"))
+        seen = {name: watched.seen("warm", name).values[-1] for name in names if name.startswith("temperature")}
+    with Exporter(sysfs=str(tmp_path / "sys")) as exporter:
+        page = exporter.read()
+    warmth = {value for name, value in page.items() if name.startswith(("node_thermal_zone_temp{", "node_hwmon_temp_celsius{"))}
+    assert len(warmth) == 3
+    assert set(seen.values()) == warmth
+    assert seen["temperature_celsius"] == max(warmth)
+    assert seen["temperature_celsius[x86_pkg_temp]"] == page['node_thermal_zone_temp{type="x86_pkg_temp",zone="0"}']
+
+
+def known_of(host: str) -> Callable[[Any], Any]:
+    async def ask(monitor: Any) -> list[str]:
+        return list(monitor.known(host))
+
+    return ask
+
+
+# -- an SNMP agent
+
+UDP_IN = "1.3.6.1.2.1.11.1.0"  # snmpInPkts, Counter32: what the agent was sent
+PROCESSES = "1.3.6.1.2.1.25.1.6.0"  # hrSystemProcesses, Gauge32
+LO_IN = "1.3.6.1.4.1.8072.9999.9999.1"  # free for experiments
+
+
+@pytest.fixture
+def make_snmpd() -> Iterator[Callable[..., Snmpd]]:
+    with contextlib.ExitStack() as ending:
+        yield lambda *arguments: ending.enter_context(Snmpd(*arguments))
+
+
+def test_a_gauge_of_snmp_is_what_psutil_sees(make_snmpd: Any, open_lab: Any, by_psutil: Witness) -> None:
+    agent = make_snmpd("geheim")
+    name = f"snmp_value[{PROCESSES}]"
+    with contextlib.ExitStack() as ending:
+        for _ in range(20):
+            ending.enter_context(loads.running(["sleep", "60"]))
+        watched = Watched(open_lab(switch={"address": "127.0.0.1", "snmp": agent.lab}), ["switch"], [f"snmp:{PROCESSES}"])
+        watched.wait_for(name, 5)
+        row = watched.seen("switch", name)
+        near(row, row.values[-1], by_psutil.at("processes", row.times[-1]), POINTS)
+    assert watched.events() == []
+
+
+@pytest.mark.parametrize("kind", ["counter", "counter64"])
+def test_a_counter_of_snmp_is_what_psutil_sees(make_snmpd: Any, open_lab: Any, tmp_path_factory: Any, kind: str) -> None:
+    """The agent asks a script of ours for its counter, so that none of its caches comes between."""
+    script = tmp_path_factory.mktemp("agent") / "bytes.sh"
+    script.write_text(f"#!/bin/sh\nset -- $(grep lo: /proc/net/dev)\nprintf '%s\\n' .{LO_IN} {kind} $(($2 % 4294967296))\n")
+    script.chmod(0o755)
+    for folder in script.parents[:3]:
+        folder.chmod(folder.stat().st_mode | 0o055)
+    agent = make_snmpd("geheim", f"pass .{LO_IN} {script}")
+    watched = Watched(open_lab(switch={"address": "127.0.0.1", "snmp": agent.lab}), ["switch"], [f"snmp:{LO_IN}"])
+    with chatter(), Witness(of_psutil) as witness:
+        (row,) = watched.look(f"snmp_per_s[{LO_IN}]", 3)
+        truth = witness.per_second(["received lo"], *row.window)
+    near(row, row.mean, truth)
+    assert truth > MIB
+
+
+def test_a_wrong_community_is_an_error(make_snmpd: Any, open_lab: Any) -> None:
+    agent = make_snmpd("geheim")
+    facts = agent.lab | {"community": "wrong-one", "timeout": "0.2 s"}
+    watched = Watched(open_lab(switch={"address": "127.0.0.1", "snmp": facts}), ["switch"], [f"snmp:{PROCESSES}"])
+    wait_until(watched.events, "An error event", 5)
+    (event,) = watched.events()
+    assert (event.kind, event.host) == ("error", "switch")
+    assert f"SNMP agent 127.0.0.1 port {agent.port} does not answer" in event.text
+    assert "wrong-one" not in event.text
+    assert not watched.seen("switch", f"snmp_value[{PROCESSES}]").times
+
+
+def test_an_agent_that_falls_silent_is_an_error_and_is_read_again(make_snmpd: Any, open_lab: Any) -> None:
+    agent = make_snmpd("geheim")
+    facts = agent.lab | {"timeout": "0.2 s"}
+    watched = Watched(open_lab(switch={"address": "127.0.0.1", "snmp": facts}), ["switch"], [f"snmp:{UDP_IN}"])
+    name = f"snmp_value[{UDP_IN}]"
+    watched.wait_for(name, 2)
+    agent.pause()
+    wait_until(watched.events, "An error event", 5)
+    agent.resume()
+    watched.wait_for(name, 2, time.time())
+    assert ["does not answer" in event.text for event in watched.events()] == [True]
+    # The agent counts at least what was asked of it.
+    row = watched.seen("switch", name)
+    assert row.values[-1] - row.values[0] >= len(row.values) - 1
+
+
+def test_an_agent_behind_a_hop_is_a_sentence(open_lab: Any) -> None:
+    hosts = {"front": {"address": "127.0.0.1"}, "switch": {"address": "127.0.0.1", "hop": "front"}}
+    watched = Watched(open_lab(**hosts), ["switch"], [f"snmp:{PROCESSES}"])
+    wait_until(watched.events, "An error event", 5)
+    (event,) = watched.events()
+    assert event.text == (
+        f"Metric 'snmp:{PROCESSES}' cannot be read: Host 'switch' is behind 'front': SNMP goes over UDP, which no hop carries"
+    )
+
+
+def test_an_oid_that_the_agent_does_not_have_is_an_error(make_snmpd: Any, open_lab: Any) -> None:
+    agent = make_snmpd("geheim")
+    watched = Watched(open_lab(switch={"address": "127.0.0.1", "snmp": agent.lab}), ["switch"], ["snmp:1.3.6.1.2.1.99.1"])
+    wait_until(watched.events, "An error event", 5)
+    assert "The SNMP agent has no 1.3.6.1.2.1.99.1" in watched.events()[0].text

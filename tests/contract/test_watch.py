@@ -169,7 +169,7 @@ def test_a_cut_connection_is_a_gap_and_the_loop_ends_on_the_host(proxy: Any, ssh
     first = started("otto_wanted", sshd.pid)
     assert first
     way.cut()
-    until(lambda: not first & started("otto_wanted", sshd.pid), "the end of the loops")
+    until(lambda: not first.intersection(processes.running("otto_wanted")), "the end of the loops")
     until(lambda: events(session, "gap") and all(gap.until for gap in events(session, "gap")), "coming back")
 
 
@@ -197,9 +197,9 @@ def test_closing_leaves_no_process(sshd: Any, keys: Any, open_lab: Any) -> None:
     session = open_lab(box=ssh(sshd, keys, metrics={"slow": {"command": "exec sleep 4711"}}))
     watch(session)
     until(lambda: readings(session, "load_1min") and started("sleep 4711", sshd.pid))
+    first = started("otto_wanted", sshd.pid) | started("sleep 4711", sshd.pid)
     session.end_monitor()
-    until(lambda: not started("otto_wanted", sshd.pid), "the end of the loops")
-    until(lambda: not started("sleep 4711", sshd.pid), "the end of what they started")
+    until(lambda: not any(processes.alive(pid) for pid in first), "the end of what it started")
 
 
 def test_a_command_that_hangs_keeps_nothing_else_waiting(

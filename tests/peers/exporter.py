@@ -45,7 +45,7 @@ class _Server:
                         ending.push(one.pop_all())
                         self._ending = ending.pop_all()
                         return self
-            raise RuntimeError(f"{self.program} did not start. Its log: {self._log.read_text(errors='replace')}")
+            raise RuntimeError(f"{self.program} did not start. Its log: {self._log.read_text(errors="replace")[-2000:]}")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._ending.close()
@@ -99,7 +99,7 @@ class Exporter(_Server):
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError, http.client.HTTPException):
-            return self.process.poll() is None and "node_load1" in self.read()
+            return self.process.poll() is None and any(name.startswith("node_exporter_build_info") for name in self.read())
         return False
 
 
@@ -126,6 +126,10 @@ class Snmpd(_Server):
     def pause(self) -> None:
         """Answer nothing any more."""
         self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Answer again."""
+        self.process.send_signal(signal.SIGCONT)
 
     def _command(self) -> list[str]:
         config = self.folder / "snmpd.conf"

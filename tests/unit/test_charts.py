@@ -1,10 +1,12 @@
-"""Charts: strict markup, a promise of size, and nothing cut in silence."""
+"""Charts and summaries: strict markup, a promise of size, and nothing cut in silence."""
 
 from __future__ import annotations
 
 import math
+import random
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -13,10 +15,12 @@ from hypothesis import strategies as st
 
 from OttoLibrary.charts import Line, charts
 from OttoLibrary.contracts import Event
+from OttoLibrary.scales import elapsed_text, time_ticks, value_scale
 from OttoLibrary.summaries import metadata, summary
 
 BEGAN = 1_791_208_000.0
 EVIL = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a&b'c", "\x00\x1b[31mred\x07\ud800")
+SERIES = ("cpu_percent", "memory_used_percent", "network_bytes_per_s", "load_1min", "disk_io_bytes_per_s")
 DRAWN = re.compile(r'<path stroke="#\w+"[^>]* d="([^"]*)"')
 
 
@@ -35,6 +39,21 @@ class Figures:
 def _line(host: str = "dut1", series: str = "cpu_percent", count: int = 60, value: float = 20.0) -> Line:
     values = [value + 10 * math.sin(index / 3) for index in range(count)]
     return Line(host, series, [BEGAN + index for index in range(count)], values)
+
+
+def _lab(hosts: int, kinds: int, count: int = 60) -> list[Line]:
+    """Return restless readings of a lab, one a second."""
+    chance = random.Random(7)
+    return [
+        Line(
+            f"dut{number}",
+            series,
+            [BEGAN + index for index in range(count)],
+            [chance.uniform(0, 5e6 if "bytes" in series else 80) for _ in range(count)],
+        )
+        for series in SERIES[:kinds]
+        for number in range(1, hosts + 1)
+    ]
 
 
 def _draw(*lines: Line, events: tuple[Event, ...] = (), length_s: float = 60.0, limit_bytes: int = 6000) -> str:
@@ -122,7 +141,7 @@ def test_without_an_interval_only_missing_numbers_are_gaps() -> None:
 
 
 def test_a_single_sample_is_a_dot_and_a_constant_a_line() -> None:
-    single, constant = DRAWN.findall(
+    constant, single = DRAWN.findall(
         _draw(
             Line("dut1", "cpu_percent", [BEGAN], [50]),
             Line("dut2", "cpu_percent", [BEGAN + index for index in range(60)], [70] * 60),
@@ -156,6 +175,30 @@ def test_the_percent_axis_ends_at_100_only_when_values_come_near() -> None:
     assert axis(0.1) == ["0", "2", "4", "6"]
 
 
+@pytest.mark.parametrize(
+    ("length_s", "texts"),
+    [
+        (0.05, ["0", "0.01", "0.02", "0.03", "0.04", "0.05 s"]),
+        (300, ["0", "1", "2", "3", "4", "5 min"]),
+        (7 * 3600, ["0", "2", "4", "6 h"]),
+        (30 * 86400, ["0", "10", "20", "30 d"]),
+    ],
+)
+def test_the_time_axis_counts_in_what_fits(length_s: float, texts: list[str]) -> None:
+    assert [text for _, text in time_ticks(length_s)] == texts
+
+
+def test_values_of_bytes_have_few_digits() -> None:
+    scale = value_scale(0, 5 * 1024**2, "B/s")
+    assert [text for _, text in scale.ticks()] == ["0", "2", "4", "6"]
+    assert scale.unit == "MiB/s"
+
+
+@pytest.mark.parametrize(("value_s", "text"), [(0.5, "0.5 s"), (310, "5 min 10 s"), (3600, "1 h"), (11100, "3 h 5 min")])
+def test_a_time_is_told_as_people_do(value_s: float, text: str) -> None:
+    assert elapsed_text(value_s) == text
+
+
 def test_a_wild_reading_does_not_ask_for_endless_ticks() -> None:
     (picture,) = _pictures(_draw(Line("dut1", "cpu_percent", [BEGAN, BEGAN + 1], [-1e20, 100])))
     assert len([text for text in picture.iter("text") if not list(text)]) < 8
@@ -187,6 +230,80 @@ def test_events_without_room_are_counted_and_the_graver_ones_stay() -> None:
     shown = html.count(": keyword: ")
     assert f"{200 - shown} more events not shown" in html
     assert len(html.encode()) <= 6000
+
+
+FIVE_EVENTS = (
+    Event(BEGAN + 5, "Deploy Software", "keyword"),
+    Event(BEGAN + 12, "Run Load", "keyword"),
+    Event(BEGAN + 20, "no answer", "gap", "dut2", BEGAN + 26),
+    Event(BEGAN + 33, "was started again", "reboot", "dut1"),
+    Event(BEGAN + 48, "cpu is 95 %", "limit", "dut1"),
+)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "kinds", "count", "points"), [(3, 4, 60, 25), (8, 4, 60, 7), (3, 5, 60, 20), (3, 5, 10, 6), (2, 4, 300, 50)]
+)
+def test_a_small_lab_is_drawn_in_full(hosts: int, kinds: int, count: int, points: int) -> None:
+    html = _draw(*_lab(hosts, kinds, count), events=FIVE_EVENTS, length_s=count)
+    drawn = DRAWN.findall(html)
+    assert len(drawn) == hosts * kinds
+    assert " more host" not in html
+    assert min(len(_places(data)) for data in drawn) >= points
+    assert len(html.encode()) <= 6000
+
+
+def test_one_legend_serves_all_charts() -> None:
+    html = _draw(*_lab(3, 4))
+    assert [html.count(f'style="color:{color}"') for color in ("#28d", "#d60", "#294")] == [1, 1, 1]
+    assert html.count("\u00a0dut1 ") == 1
+    for picture in re.findall(r"<svg.*?</svg>", html):
+        assert dict(re.findall(r'stroke="(#\w+)"[^>]*><title>(\w+)', picture)) == {"#28d": "dut1", "#d60": "dut2", "#294": "dut3"}
+
+
+def test_events_have_words_in_the_first_chart_and_the_same_marks_in_all() -> None:
+    first, second = _pictures(_draw(_line(), _line(series="load_1min"), events=FIVE_EVENTS))
+    assert len(_titles(first)) == 1 + len(FIVE_EVENTS)
+    assert _titles(second) == ["dut1: max 30"]
+    data = "".join(path.get("d", "") for path in second.iter("path"))
+    assert [f"M{x} 104V10" in data for x in (34, 74, 195, 281)] == [True] * 4
+    assert "M120 10h34v94H120z" in data
+
+
+def test_what_was_read_once_has_no_chart_beside_others() -> None:
+    disk = Line("dut1", "disk_percent", [BEGAN + 9], [5])
+    html = _draw(_line(), disk)
+    assert len(_pictures(html)) == 1
+    assert "Only one reading of disk." in html
+    assert len(DRAWN.findall(_draw(disk))) == 1
+
+
+def test_the_line_with_a_peak_is_shown_rather_than_a_busy_one() -> None:
+    busy = [Line(f"dut{number}", "cpu_percent", line.times, line.values) for number, line in enumerate(_lab(80, 1))]
+    calm = Line(
+        "calm", "cpu_percent", [BEGAN + index for index in range(60)], [99.0 if index == 30 else 1.0 for index in range(60)]
+    )
+    html = _draw(*busy, calm)
+    assert "more hosts, max" in html
+    assert "<title>calm: max 99 %</title>" in html
+
+
+def test_a_step_stays_where_it_was() -> None:
+    values = [5.0] * 200 + [80.0] * 30 + [5.0] * 70
+    lines = [
+        Line(f"dut{number}", series, [BEGAN + i for i in range(300)], values) for series in SERIES[:4] for number in range(8)
+    ]
+    data = DRAWN.findall(_draw(*lines, length_s=300))[0]
+    assert [x for x, _, _ in _places(data)] == [5, 234, 235, 268, 270, 349]
+
+
+def test_many_gaps_leave_pieces_all_over_the_time() -> None:
+    times = [BEGAN + index for index in range(300) if index % 10 < 6]
+    lines = [Line(f"dut{number}", series, times, [9.0] * len(times)) for series in SERIES[:4] for number in range(8)]
+    for data in DRAWN.findall(_draw(*lines, length_s=300)):
+        places = [x for x, _, _ in _places(data)]
+        assert max(after - before for before, after in pairwise(places)) < 150
+        assert len(places) >= 6
 
 
 def test_more_lines_than_fit_are_counted_and_the_highest_are_shown() -> None:
@@ -299,3 +416,8 @@ def test_metadata_has_no_markup_and_no_key_is_lost() -> None:
     assert not re.search(r"\*|``|\||://|(?<!\w)_|_(?!\w)", key)
     assert key.endswith("dut_1")
     assert list(metadata([Figures("dut1", "cpu_percent"), Figures("DUT_1", "cpu_percent")])) == ["cpu dut1", "cpu DUT_1 (2)"]
+
+
+def test_metadata_of_many_hosts_names_the_worst() -> None:
+    rows = [Figures(f"dut{number}", "cpu_percent", max=40.0 + number) for number in range(10)]
+    assert metadata(rows) == {"cpu": "mean 12 % on 10 hosts, max 49 % on dut9"}
