@@ -39,6 +39,8 @@ _DASHES = ("", "6 3", "2 3", "9 3 2 3")
 _SIGNS = ("━", "╍", "┈", "╌")
 # Points of a line: as many as there can be, what it gets before events are marked, and before other lines are drawn.
 _MOST_POINTS, _GOOD_POINTS, _FEW_POINTS = 300, 20, 8
+# How many times as many points are worth another try.
+_WORTHWHILE = 1.05
 # No line and no chart takes less, with its words: that saves looking at what cannot fit.
 _LINE_BYTES, _CHART_BYTES = 70, 300
 _NAME_LENGTH, _TEXT_LENGTH = 40, 60
@@ -247,19 +249,22 @@ class _Block:
         return self._limit_bytes - len(self._drawn(count, points, marking).encode())
 
     def _filled(self, count: int, marking: _Marking) -> str:
-        """Return the block with as many points as there is room for; it is known that a few fit."""
-        room = self._room(count, 0, marking)
-        most, points, left = _MOST_POINTS, _FEW_POINTS, self._room(count, _FEW_POINTS, marking)
-        # More points lie closer and take less each, so a guess from fewer is seldom too many.
-        while (guess := min(points * room // (room - left), (points + most) // 2)) > points:
-            over = self._room(count, guess, marking)
-            if over == left:
-                break  # there are no more
-            if over < 0:
+        """Return the block with about as many points as there is room for; it is known that a few fit."""
+        bare = self._limit_bytes - self._room(count, 0, marking)
+        most, points, html = _MOST_POINTS, _FEW_POINTS, self._drawn(count, _FEW_POINTS, marking)
+        while True:
+            # More points lie closer and take less each, so a guess from fewer is seldom too many.
+            guess = points * (self._limit_bytes - bare) // (len(html.encode()) - bare)
+            guess = min(guess, (points + most) // 2)
+            if guess <= points * _WORTHWHILE:
+                return html
+            fuller = self._drawn(count, guess, marking)
+            if fuller == html:
+                return html
+            if len(fuller.encode()) > self._limit_bytes:
                 most = guess
             else:
-                points, left = guess, over
-        return self._drawn(count, points, marking)
+                points, html = guess, fuller
 
     def _drawn(self, count: int, points: int, marking: _Marking) -> str:
         """Return the block with some lines in each chart, of some points each."""
@@ -300,7 +305,7 @@ class _Chart:
         return (
             f"<div>{self._heading(count)}"
             f'<svg viewBox="{_VIEW}" role="img" aria-label="{self._group.noun}: {self._title(self._traces[0])}">'
-            f'<g fill="none" stroke="#8886">{grid}{marks}{lines}</g>{numbers}</svg></div>'
+            f'<g fill="none" stroke="#8885">{grid}{marks}{lines}</g>{numbers}</svg></div>'
         )
 
     def _title(self, trace: _Trace) -> str:

@@ -5,6 +5,7 @@ The format is described in ``docs/decisions/0009-dashboard.md``. A reading is ex
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import struct
@@ -73,7 +74,7 @@ def _milliseconds(times: Sequence[float]) -> list[int]:
 
 def _bridged(moments: list[int], columns: Columns) -> tuple[list[int], Columns]:
     """Return rows and columns with empty rows where the next is more than 49 days away, which no step can say."""
-    if not moments or all(later - at <= _LONGEST_MS for at, later in zip(moments, moments[1:], strict=False)):
+    if not moments or all(later - at <= _LONGEST_MS for at, later in itertools.pairwise(moments)):
         return moments, columns
     rows: list[int | None] = []
     made: list[int] = []

@@ -649,6 +649,111 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Demand:
+    """What somebody wants to reserve.
+
+    Attributes:
+        candidates: The hosts that would do, each with the resources that it takes, in the order of the lab.
+        count: How many of them.
+        user: Who wants them.
+        purpose: What for.
+        lease_s: How long they stay reserved when nobody renews, in seconds.
+        priority: Higher goes first; among equals who came first.
+    """
+
+    candidates: Mapping[str, tuple[str, ...]]
+    count: int
+    user: str
+    purpose: str = ""
+    lease_s: float = 1800.0
+    priority: int = 0
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Who has a resource.
+
+    Attributes:
+        resource: Its name.
+        user: Who.
+        since: Since when, in seconds since 1970; None when that is not known.
+        until: Until when unless renewed, in seconds since 1970; None when it does not end by itself.
+        purpose: What for.
+        process: The process, as ``machine:pid``; empty when it is not known.
+    """
+
+    resource: str
+    user: str
+    since: float | None = None
+    until: float | None = None
+    purpose: str = ""
+    process: str = ""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Hosts that are reserved for us.
+
+    Attributes:
+        hosts: Their names.
+        resources: What they take.
+        token: Grows with every lease that the backend gives; what is written with an older one came too late.
+        until: When it ends unless renewed, in seconds since 1970.
+        lease_s: How long a renewal lasts.
+    """
+
+    hosts: tuple[str, ...]
+    resources: tuple[str, ...]
+    token: int
+    until: float
+    lease_s: float
+
+
+class Reservations(Protocol):
+    """Who has which resources: the part that every backend has."""
+
+    def get_reserved_resources(self, username: str) -> set[str]:
+        """Return what a user has reserved; raise ReservationError when that cannot be said."""
+
+    def who_reserved(self, resource: str) -> list[str]:
+        """Return the users who have a resource; raise ReservationError when that cannot be said."""
+
+    def backend_name(self) -> str:
+        """Return its name, for messages."""
+
+
+class Leasing(Reservations, Protocol):
+    """A backend that reserves, too. Methods may block for a moment; several threads may use one at a time."""
+
+    def join(self, demand: Demand) -> str:
+        """Queue up and return a ticket; raise ReservationError."""
+
+    def attempt(self, ticket: str) -> Lease | None:
+        """Return all that was wanted, or None when it is not our turn yet; raise ReservationError."""
+
+    def wait(self, ticket: str, seconds: float) -> None:
+        """Return when an attempt may have become worth while, at the latest after so long."""
+
+    def leave(self, ticket: str) -> None:
+        """Leave the queue, and give back what the ticket came to; one that is not known is fine."""
+
+    def holdings(self) -> list[Holding]:
+        """Return who has what."""
+
+    def renew(self, lease: Lease) -> Lease:
+        """Return the lease with a new end; raise LeaseLostError when it is ours no more."""
+
+    def release(self, lease: Lease) -> None:
+        """Give everything back; a lease that is ours no more is fine."""
+
+    def release_forced(self, resource: str, user: str, reason: str) -> list[Holding]:
+        """Take a resource from whoever has it, note who did and why, and return what was taken."""
+
+    def close(self) -> None:
+        """Give back all that this process has here."""
+
+
+@dataclass(frozen=True)
 class Record:
     """What a host did, for the log: kept by the work, shown by the keyword.
 

@@ -18,6 +18,9 @@
     │   ├─ WaitTimeoutError       (also TimeoutError)
     │   ├─ CommandError           unexpected exit status; carries the CommandResult
     │   └─ TransferError          a file did not arrive whole; carries sent_bytes, expected_bytes, verified
+    ├─ ReservationError           hosts cannot be had
+    │   ├─ NotFreeError           somebody else has them; carries the holders
+    │   └─ LeaseLostError         they were ours
     └─ LimitError                 a measured value broke its limit (also AssertionError)
 
 A constructor takes data and builds the sentence. The first line says it all; details follow.
@@ -230,6 +233,31 @@ class TransferError(HostError):
     ) -> None:
         self.sent_bytes, self.expected_bytes, self.verified = sent_bytes, expected_bytes, verified
         super().__init__(_join(f"{subject(host, path)} {what}: {cause}.", advice), host=host, path=path)
+
+
+class ReservationError(OttoError):
+    """Hosts cannot be had: a backend does not answer, or refuses."""
+
+
+class NotFreeError(ReservationError):
+    """Somebody else has what is wanted.
+
+    Attributes:
+        holders: Who has what, in words.
+    """
+
+    def __init__(self, what: str, holders: Sequence[str], advice: str = "") -> None:
+        self.holders = tuple(holders)
+        listed = "; ".join(holders) or "nobody, but others wait for it too"
+        super().__init__(_join(f"{what}. Who has what: {listed}.", advice))
+
+
+class LeaseLostError(ReservationError):
+    """Hosts that were ours are so no more."""
+
+    def __init__(self, hosts: Sequence[str], cause: str) -> None:
+        names = ", ".join(f"'{name}'" for name in hosts)
+        super().__init__(f"The reservation of {names} was lost: {cause}. What runs on it may meet others; stop it.")
 
 
 class LimitError(OttoError, AssertionError):

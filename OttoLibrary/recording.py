@@ -154,10 +154,10 @@ class Recording:
         with translated(self.path, "read"):
             return self._file.last()
 
-    def ticks(self, since: float = -math.inf, until: float = math.inf) -> Iterator[Tick]:
-        """Yield the readings of that time, oldest first; those of a host at one moment together."""
+    def ticks(self, since: float = -math.inf, until: float = math.inf, host: str | None = None) -> Iterator[Tick]:
+        """Yield the readings of that time, of all hosts or of one, oldest first; those of a host at one moment together."""
         with translated(self.path, "read"):
-            yield from self._file.ticks(since, until)
+            yield from self._file.ticks(since, until, host)
 
 
 class _OwnFile:
@@ -192,12 +192,12 @@ class _OwnFile:
                 _extend(found.setdefault((name, series), (array("d"), array("d"))), times, column)
         return {key: kept for key, kept in found.items() if kept[0]}
 
-    def ticks(self, since: float, until: float) -> Iterator[Tick]:
+    def ticks(self, since: float, until: float, host: str | None = None) -> Iterator[Tick]:
         names = self._names()
-        for host, at, uptime_s, layout, readings in self._rows(since, until):
+        for name, at, uptime_s, layout, readings in self._rows(since, until, host=host):
             pairs = zip(names(layout), json.loads(readings), strict=True)
-            values = {name: float(value) for name, value in pairs if value is not None}
-            yield Tick(host, at, math.nan if uptime_s is None else uptime_s, values)
+            values = {series: float(value) for series, value in pairs if value is not None}
+            yield Tick(name, at, math.nan if uptime_s is None else uptime_s, values)
 
     def last(self) -> float | None:
         moments = [
@@ -288,12 +288,12 @@ class _OttoFile:
             values.append(value)
         return found
 
-    def ticks(self, since: float, until: float) -> Iterator[Tick]:
-        for at, rows in itertools.groupby(self._rows(since, until), key=lambda row: row[0]):
+    def ticks(self, since: float, until: float, host: str | None = None) -> Iterator[Tick]:
+        for at, rows in itertools.groupby(self._rows(since, until, host=host), key=lambda row: row[0]):
             hosts: dict[str, dict[str, float]] = {}
-            for _, host, series, value in rows:
-                hosts.setdefault(host, {})[series] = value
-            yield from (Tick(host, at, math.nan, values) for host, values in hosts.items())
+            for _, name, series, value in rows:
+                hosts.setdefault(name, {})[series] = value
+            yield from (Tick(name, at, math.nan, values) for name, values in hosts.items())
 
     def last(self) -> float | None:
         (text,) = self._database.execute("SELECT ts FROM metrics ORDER BY rowid DESC LIMIT 1").fetchone() or (None,)

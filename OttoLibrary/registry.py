@@ -48,6 +48,13 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "pressure": "OttoLibrary.metrics.pressure:Pressure",
         "snmp": "OttoLibrary.metrics.snmp:Snmp",
     },
+    "reservation": {
+        "none": "OttoLibrary.reservations.none:NoReservations",
+        "file": "OttoLibrary.reservations.file:FileReservations",
+        "json": "OttoLibrary.reservations.json:JsonReservations",
+        "redis": "OttoLibrary.reservations.redis:RedisReservations",
+        "pabot": "OttoLibrary.reservations.pabot:PabotReservations",
+    },
     "reference": {
         "env": "OttoLibrary.references.env:Env",
         "file": "OttoLibrary.references.file:File",
@@ -60,6 +67,7 @@ _METHODS = {
     "transfer": ("put", "get"),
     "profile": (),
     "metric": (),
+    "reservation": ("get_reserved_resources", "who_reserved", "backend_name"),
     "reference": ("resolve", "close"),
 }
 _EXTRAS = {"ftp": "ftp", "keyring": "keyring", "serial": "serial", "snmp": "snmp"}

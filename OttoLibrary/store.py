@@ -134,8 +134,9 @@ class _Layouts:
 class Store:
     """Writes what is watched; everything but opening and closing may be called from any thread.
 
-    ``add``, ``mark``, ``end_event`` and ``change_event`` keep things in memory, ``flush`` writes them. What could not be written waits for the next
-    ``flush``, at most 100 000 ticks and as many events; what was lost beyond that is told by an event of kind ``gap``.
+    ``add``, ``mark``, ``end_event`` and ``change_event`` keep things in memory, ``flush`` writes them. What could not be written
+    waits for the next ``flush``, at most 100 000 ticks and as many events; what was lost beyond that is told by an event of kind
+    ``gap``.
 
     Args:
         path: The file; it and its folder are made when they do not exist, and sessions are added to one that does.

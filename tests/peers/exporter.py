@@ -45,7 +45,7 @@ class _Server:
                         ending.push(one.pop_all())
                         self._ending = ending.pop_all()
                         return self
-            raise RuntimeError(f"{self.program} did not start. Its log: {self._log.read_text(errors="replace")[-2000:]}")
+            raise RuntimeError(f"{self.program} did not start. Its log: {self._log.read_text(errors='replace')[-2000:]}")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._ending.close()

@@ -48,10 +48,13 @@ ROWS = {
     ],
     4: [
         "charts",
+        "chunks",
         "deploy",
         "export",
+        "livesource",
         "load/",
         "monitor",
+        "page",
         "recording",
         "report",
         "scenario",
@@ -60,7 +63,19 @@ ROWS = {
         "store",
         "summaries",
     ],
-    EDGE: ["__main__", "cli", "keywords/", "library", "limits", "listener", "live", "progress", "watcher"],
+    EDGE: [
+        "__main__",
+        "cli",
+        "keywords/",
+        "library",
+        "limits",
+        "listener",
+        "live",
+        "progress",
+        "testspans",
+        "watcher",
+        "webserver",
+    ],
 }
 ROOT = "__init__"
 OF_ROBOT = {"robot", "robotlibcore"}

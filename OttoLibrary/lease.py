@@ -1,0 +1,156 @@
+"""Reserving hosts: waiting for them, keeping them, and giving them back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+
+from OttoLibrary.contracts import Demand, Holding, Lease, Leasing
+from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
+from OttoLibrary.text import plural
+from OttoLibrary.units import duration_text
+
+_LOOK_S = 5.0
+_TELL_S = 10.0
+_MOST_PACE_S = 2.0
+
+
+class Leases:
+    """The hosts that a run has reserved, renewed until they are given back.
+
+    Args:
+        backend: Who decides.
+        tell: Called with a sentence while a reservation waits.
+        lost: Called with an error when a lease is ours no more.
+    """
+
+    def __init__(self, backend: Leasing, tell: Callable[[str], None], lost: Callable[[LeaseLostError], None]) -> None:
+        self.backend = backend
+        self._tell, self._lost = tell, lost
+        self._leases: dict[int, Lease] = {}
+        self._renewing: asyncio.Task[None] | None = None
+
+    @property
+    def leases(self) -> list[Lease]:
+        """What is reserved now, oldest first."""
+        return list(self._leases.values())
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names of the hosts that are reserved now."""
+        return [name for lease in self._leases.values() for name in lease.hosts]
+
+    async def reserve(self, demand: Demand, wait_s: float) -> Lease:
+        """Reserve all of a demand, or nothing.
+
+        Args:
+            demand: What is wanted.
+            wait_s: How long to wait for it, in seconds; 0 for one try.
+
+        Raises:
+            NotFreeError: It did not become free in time; carries who has what.
+            ReservationError: The backend does not answer.
+        """
+        if demand.count > len(demand.candidates):
+            named = plural(len(demand.candidates), "host")
+            raise ReservationError(f"{demand.count} hosts are wanted, and only {named} would do. Ask for fewer, or select more.")
+        ticket = await asyncio.to_thread(self.backend.join, demand)
+        try:
+            lease = await self._wait(ticket, demand, wait_s)
+        except BaseException:
+            await asyncio.shield(asyncio.to_thread(self.backend.leave, ticket))
+            raise
+        self._leases[lease.token] = lease
+        if self._renewing is None:
+            self._renewing = asyncio.create_task(self._renew())
+        return lease
+
+    async def release(self, names: Sequence[str] = ()) -> list[str]:
+        """Give back the leases of these hosts, or all; return the names of the hosts that are free again."""
+        given_back: list[str] = []
+        for lease in self.leases:
+            if not names or set(names).intersection(lease.hosts):
+                del self._leases[lease.token]
+                await asyncio.to_thread(self.backend.release, lease)
+                given_back += lease.hosts
+        return given_back
+
+    async def extend(self, names: Sequence[str], lease_s: float) -> list[Lease]:
+        """Renew the leases of these hosts, or all, with a new length in seconds; raise LeaseLostError."""
+        extended = []
+        for lease in self.leases:
+            if not names or set(names).intersection(lease.hosts):
+                longer = Lease(lease.hosts, lease.resources, lease.token, lease.until, lease_s)
+                self._leases[lease.token] = await asyncio.to_thread(self.backend.renew, longer)
+                extended.append(self._leases[lease.token])
+        return extended
+
+    async def close(self) -> None:
+        """Give everything back."""
+        renewing, self._renewing = self._renewing, None
+        if renewing is not None:
+            renewing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await renewing
+        self._leases.clear()
+        await asyncio.to_thread(self.backend.close)
+
+    async def _wait(self, ticket: str, demand: Demand, wait_s: float) -> Lease:
+        began, told = time.monotonic(), float("-inf")
+        while True:
+            lease = await asyncio.to_thread(self.backend.attempt, ticket)
+            if lease is not None:
+                return lease
+            waited = time.monotonic() - began
+            if waited >= wait_s:
+                raise self._not_free(demand, await asyncio.to_thread(self.backend.holdings), waited)
+            if waited - told >= _TELL_S:
+                told = waited
+                holders = who_has(demand, await asyncio.to_thread(self.backend.holdings))
+                left = duration_text(wait_s - waited)
+                self._tell(f"Waiting for {_wanted(demand)}, up to {left} more. {'; '.join(holders) or 'Others wait for it too'}.")
+            await asyncio.to_thread(self.backend.wait, ticket, min(_LOOK_S, wait_s - waited))
+
+    def _not_free(self, demand: Demand, holdings: Sequence[Holding], waited_s: float) -> NotFreeError:
+        after = f" in {duration_text(waited_s)}" if waited_s >= 0.1 else ""
+        advice = "Wait longer with wait=, or let a holder release it."
+        return NotFreeError(f"{_wanted(demand)} did not become free{after}", who_has(demand, holdings), advice)
+
+    async def _renew(self) -> None:
+        while True:
+            shortest_s = min((lease.lease_s for lease in self._leases.values()), default=_MOST_PACE_S)
+            await asyncio.sleep(min(_MOST_PACE_S, shortest_s / 4))
+            for lease in self.leases:
+                try:
+                    renewed = await asyncio.to_thread(self.backend.renew, lease)
+                except LeaseLostError as error:
+                    self._leases.pop(lease.token, None)
+                    self._lost(error)
+                except ReservationError as error:
+                    if time.time() > lease.until:
+                        self._leases.pop(lease.token, None)
+                        self._lost(LeaseLostError(lease.hosts, f"it could not be renewed ({error})"))
+                else:
+                    if lease.token in self._leases:
+                        self._leases[lease.token] = renewed
+
+
+def who_has(demand: Demand, holdings: Sequence[Holding]) -> list[str]:
+    """Return who has what of a demand, in words."""
+    wanted = {resource for resources in demand.candidates.values() for resource in resources}
+    return [holding_text(holding) for holding in holdings if holding.resource in wanted]
+
+
+def holding_text(holding: Holding) -> str:
+    """Return ``'dut1': alice (bench:4711) for 'soak test', since 3 min 5 s``."""
+    process = f" ({holding.process})" if holding.process else ""
+    purpose = f" for '{holding.purpose}'" if holding.purpose else ""
+    since = f", since {duration_text(time.time() - holding.since)}" if holding.since is not None else ""
+    return f"'{holding.resource}': {holding.user}{process}{purpose}{since}"
+
+
+def _wanted(demand: Demand) -> str:
+    names = ", ".join(f"'{name}'" for name in demand.candidates)
+    return names if demand.count == len(demand.candidates) else f"{demand.count} of {names}"

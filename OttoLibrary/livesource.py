@@ -1,0 +1,217 @@
+"""What the page of the dashboard shows while hosts are watched."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+from OttoLibrary.chunks import pack
+from OttoLibrary.contracts import Event, Tick
+from OttoLibrary.errors import UnknownNameError, UsageError
+from OttoLibrary.page import (
+    HostSamples,
+    Window,
+    editable,
+    event_facts,
+    event_list,
+    events_in,
+    made_event,
+    rows,
+    series_facts,
+    write,
+)
+from OttoLibrary.recording import Recording
+from OttoLibrary.session import Session
+
+if TYPE_CHECKING:
+    from OttoLibrary.monitor import Monitor
+
+T = TypeVar("T")
+# What nobody fetches: a page that comes later asks for all anyway.
+_MOST_NEWS = 20_000
+
+
+class LiveSource:
+    """A running monitor, as a page sees it. It keeps up to date by itself until the monitor stops.
+
+    Everything may be called from any thread but the engine's, but for what the monitor calls.
+
+    Args:
+        session: Whose monitor runs.
+
+    Raises:
+        NotOpenError: No monitor is running. Every method that asks it raises it too, once it has stopped.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._news: deque[Tick | tuple[int, Event | None]] = deque(maxlen=_MOST_NEWS)
+        self._ended = threading.Event()
+        self._callbacks: list[Callable[[], None]] = []
+        self._monitor = session.monitor
+        self._ask(self._subscribe)
+
+    # -- what the page asks for
+
+    def page(self) -> dict[str, Any]:
+        """Return the page's data."""
+        series, events = self._ask(
+            lambda monitor: ({host: monitor.known(host) for host in monitor.hosts}, monitor.numbered_events())
+        )
+        lab = self._session.lab
+        hosts = [
+            {"name": name, "path": list(host.path), "tags": list(lab.entry(name).tags)}
+            for name, host in self._monitor.hosts.items()
+        ]
+        return {
+            "title": self._session.references,
+            "mode": "live",
+            "interval_s": self._monitor.interval_s,
+            "began": self._monitor.began,
+            "ended": None,
+            "hosts": hosts,
+            "series": {host: series_facts(names) for host, names in series.items()},
+            "events": event_list(events),
+            "tests": [],
+        }
+
+    def chunk(self, host: str) -> bytes:
+        """Return the chunk of a host: what the monitor remembers, and what is older from its recording."""
+        return pack(host, *rows(self._samples(host)))
+
+    def export(self, form: str, window: Window, out: TextIO) -> None:
+        """Write readings and events in a form of ``EXPORTS``; raise UnknownNameError for the form or the host."""
+        hosts = [self._known(window.host)] if window.host else list(self._monitor.hosts)
+        ticks = itertools.chain.from_iterable(self._ticks(host, window) for host in hosts)
+        write(form, ticks, events_in(window, self.events()), out)
+
+    # -- events
+
+    def events(self) -> dict[int, Event]:
+        """Return the events by their numbers."""
+        return self._ask(lambda monitor: monitor.numbered_events())
+
+    def add_event(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Add a mark or a span and return it as the page's data has it."""
+        event = made_event(facts, self._monitor.hosts)
+        return self._ask(lambda monitor: _shown(monitor, monitor.mark(event)))
+
+    def change_event(self, number: int, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Change a mark or a span and return it as the page's data has it."""
+
+        def change(monitor: Monitor) -> dict[str, Any]:
+            before = editable(monitor.numbered_events(), number)
+            monitor.change_event(number, made_event(facts, monitor.hosts, before))
+            return _shown(monitor, number)
+
+        return self._ask(change)
+
+    def delete_event(self, number: int) -> None:
+        """Delete a mark or a span."""
+
+        def delete(monitor: Monitor) -> None:
+            editable(monitor.numbered_events(), number)
+            monitor.change_event(number, None)
+
+        self._ask(delete)
+
+    # -- news
+
+    def news(self) -> list[tuple[str, Any]]:
+        """Return what happened since the last call: all readings together, and each event."""
+        ticks: list[dict[str, Any]] = []
+        found: list[tuple[str, Any]] = []
+        while self._news:
+            item = self._news.popleft()
+            if isinstance(item, Tick):
+                ticks.append({"host": item.host, "at": item.at, "values": _finite(item.values)})
+            elif item[1] is None:
+                found.append(("gone", {"id": item[0]}))
+            else:
+                found.append(("event", event_facts(item[0], item[1])))
+        return [("ticks", ticks), *found] if ticks else found
+
+    def on_end(self, callback: Callable[[], None]) -> None:
+        """Call back when the monitor stops; on its thread, so the callback must not wait."""
+        self._callbacks.append(callback)
+        if self._ended.is_set():
+            callback()
+
+    # -- what the monitor calls
+
+    def tick(self, tick: Tick) -> None:
+        """Hear of readings."""
+        self._news.append(tick)
+
+    def event(self, number: int, event: Event | None) -> None:
+        """Hear of an event that is new, has changed or was deleted."""
+        self._news.append((number, event))
+
+    def end(self) -> None:
+        """Hear that the monitor has stopped."""
+        self._ended.set()
+        for callback in self._callbacks:
+            callback()
+
+    # -- inside
+
+    def _ask(self, question: Callable[[Monitor], T]) -> T:
+        async def asked(monitor: Monitor) -> T:
+            return question(monitor)
+
+        return self._session.ask_monitor(asked)
+
+    def _subscribe(self, monitor: Monitor) -> None:
+        monitor.subscribe(self)
+
+    def _known(self, host: str) -> str:
+        if host not in self._monitor.hosts:
+            raise UnknownNameError("watched host", host, self._monitor.hosts)
+        return host
+
+    def _samples(self, host: str) -> HostSamples:
+        found, is_whole = self._ask(lambda monitor: monitor.remembered(self._known(host)))
+        if is_whole:
+            return found
+        with self._recorded() as recording:
+            if recording is None:
+                return found
+            return {series: samples for (_, series), samples in recording.all(self._monitor.began, host=host).items()}
+
+    def _ticks(self, host: str, window: Window) -> Iterator[Tick]:
+        with self._recorded() as recording:
+            if recording is not None:
+                yield from recording.ticks(max(window.since, self._monitor.began), window.until, host)
+                return
+        times, columns = rows(self._samples(host))
+        for row, at in enumerate(times):
+            if window.since <= at <= window.until:
+                yield Tick(host, at, math.nan, _finite({name: values[row] for name, values in columns.items()}))
+
+    @contextlib.contextmanager
+    def _recorded(self) -> Iterator[Recording | None]:
+        """Open the monitor's recording, all of it written; None when it keeps none."""
+        store = self._monitor.store
+        if store is None:
+            yield None
+            return
+        with contextlib.suppress(UsageError):
+            # A full disk is the monitor's to tell; what was written before can be read.
+            store.flush()
+        with contextlib.closing(Recording(store.path)) as recording:
+            yield recording
+
+
+def _shown(monitor: Monitor, number: int) -> dict[str, Any]:
+    # As the monitor has it: secrets are hidden.
+    return event_facts(number, monitor.numbered_events()[number])
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    """Return what is a reading; JSON knows no other numbers."""
+    return {name: value for name, value in values.items() if math.isfinite(value)}

@@ -1,0 +1,1 @@
+"""Ways to know, and to decide, who has which host, one file each."""
