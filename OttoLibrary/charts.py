@@ -39,8 +39,6 @@ _DASHES = ("", "6 3", "2 3", "9 3 2 3")
 _SIGNS = ("━", "╍", "┈", "╌")
 # Points of a line: as many as there can be, what it gets before events are marked, and before other lines are drawn.
 _MOST_POINTS, _GOOD_POINTS, _FEW_POINTS = 300, 20, 8
-# How many times as many points are worth another try.
-_WORTHWHILE = 1.05
 # No line and no chart takes less, with its words: that saves looking at what cannot fit.
 _LINE_BYTES, _CHART_BYTES = 70, 300
 _NAME_LENGTH, _TEXT_LENGTH = 40, 60
@@ -103,10 +101,9 @@ def charts(
     drawn = [group for group in read if any(len(trace.samples) > 1 for trace in group.traces)] or read
     notes = _note("No readings of", [group for group in groups if not group.traces])
     notes += _note("Only one reading of", [group for group in read if group not in drawn])
-    marks = _marks(events, span)
     for count in range(len(drawn), 0, -1):
         unseen = _note("No room for", drawn[count:])
-        html = _Block(drawn[:count], span, notes + unseen, limit_bytes).html(marks)
+        html = _Block(drawn[:count], span, notes + unseen, limit_bytes).html(_marks(events, span))
         if html:
             return html
     return f"No room for {plural(len(drawn), 'chart')} in {limit_bytes} bytes."
@@ -201,11 +198,9 @@ def _points(trace: _Trace, span: _Span, scale: Scale) -> list[_Point]:
             piece += 1
         points.append((round(_LEFT + (at - began) * per_s), round(_BOTTOM - (value - low) * per_unit), piece))
         before = at
-    return points if len(points) <= _MOST_POINTS else _extremes(points)
-
-
-def _extremes(points: Iterable[_Point]) -> list[_Point]:
-    """Return the highest and the lowest of what lies above each other."""
+    if len(points) <= _MOST_POINTS:
+        return points
+    # Of what lies above each other only the highest and the lowest show.
     columns = [list(column) for _, column in groupby(points, key=itemgetter(0, 2))]
     return [place for column in columns for place in sorted({min(column), max(column)})]
 
@@ -256,9 +251,8 @@ class _Block:
             # More points lie closer and take less each, so a guess from fewer is seldom too many.
             guess = points * (self._limit_bytes - bare) // (len(html.encode()) - bare)
             guess = min(guess, (points + most) // 2)
-            if guess <= points * _WORTHWHILE:
-                return html
-            fuller = self._drawn(count, guess, marking)
+            # A few more points are not worth another try.
+            fuller = self._drawn(count, guess, marking) if guess > points + points // 20 else html
             if fuller == html:
                 return html
             if len(fuller.encode()) > self._limit_bytes:
@@ -302,28 +296,31 @@ class _Chart:
         """Return it with some lines of some points each, over the marks of events."""
         lines = "".join(pen.html(points, hosts.index(pen.host)) for pen in self.pens[:count])
         grid, numbers = self._axes
+        spoken = f"{self._group.noun} up to {self._peak(self._traces[0])} on {self._traces[0].host}"
         return (
-            f"<div>{self._heading(count)}"
-            f'<svg viewBox="{_VIEW}" role="img" aria-label="{self._group.noun}: {self._title(self._traces[0])}">'
+            f'<div>{self._heading(count)}<svg viewBox="{_VIEW}" role="img" aria-label="{spoken}">'
             f'<g fill="none" stroke="#8885">{grid}{marks}{lines}</g>{numbers}</svg></div>'
         )
 
+    def _peak(self, trace: _Trace) -> str:
+        return value_text(trace.high, self._group.unit)
+
     def _title(self, trace: _Trace) -> str:
         name = f"{trace.host} {trace.label}".rstrip() if len(self._labels) > 1 else trace.host
-        return f"{name}: max {value_text(trace.high, self._group.unit)}"
+        return f"{name}: max {self._peak(trace)}"
 
     def _heading(self, count: int) -> str:
         """Say what it is of, and what is not in it."""
-        first, *more = self._labels
-        name = f"{self._group.noun} {first}".rstrip() if not more else self._group.noun
-        parts = [f"<b>{name}</b>" + (f" in {self._scale.unit}" if self._scale.unit else "")]
-        if more:
+        only = self._labels[0] if len(self._labels) == 1 else ""
+        unit = f" in {self._scale.unit}" if self._scale.unit else ""
+        parts = [f"<b>{f'{self._group.noun} {only}'.rstrip()}</b>{unit}"]
+        if len(self._labels) > 1:
             parts.append(" ".join(f"{sign}\u00a0{text}" for sign, text in zip(_SIGNS, self._labels, strict=False)))
         hidden = self._traces[count:]
         if hidden:
             hosts = {trace.host for trace in hidden} - {trace.host for trace in self._traces[:count]}
             what = plural(len(hidden), "more host" if len(hosts) == len(hidden) else "more line")
-            parts.append(f"and {what}, max {value_text(hidden[0].high, self._group.unit)}")
+            parts.append(f"and {what}, max {self._peak(hidden[0])}")
         if self._group.silent:
             parts.append(f"no readings of {_some(self._group.silent)}")
         return "; ".join(parts)
@@ -426,7 +423,8 @@ def _by_weight(points: Sequence[_Point]) -> Iterator[int]:
     heights = [y for _, y, _ in points]
     first = {heights.index(min(heights)): None, 0: None, len(points) - 1: None, heights.index(max(heights)): None}
     yield from first
-    edges = [after - side for after in range(1, len(points)) if points[after][2] != points[after - 1][2] for side in (1, 0)]
+    breaks = [after for after, (one, other) in enumerate(pairwise(points), 1) if one[2] != other[2]]
+    edges = [after - side for after in breaks for side in (1, 0)]
     heap = [_farthest(points, edges, *ends) for ends in pairwise(sorted(first))]
     heapq.heapify(heap)
     while heap and heap[0][0] < -_VISIBLE:

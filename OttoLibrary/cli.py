@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import OttoError, UsageError
+from OttoLibrary.errors import NotFreeError, OttoError, UsageError
 from OttoLibrary.lab import schema
-from OttoLibrary.session import Session
+from OttoLibrary.lease import holding_text
+from OttoLibrary.session import Session, leasing
 from OttoLibrary.units import seconds
 from OttoLibrary.version import VERSION
 
@@ -42,6 +43,15 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("lab", help="name or path of a lab, or several joined by commas")
     check.add_argument("--timeout", type=float, default=15.0, help="seconds for each host (default: 15)")
     check.set_defaults(run=_check)
+    reservations = commands.add_parser("reservations", help="print who has which host of a lab")
+    reservations.add_argument("lab", help="name or path of a lab, or several joined by commas")
+    reservations.set_defaults(run=_print_reservations)
+    release = commands.add_parser("release", help="take hosts from whoever has reserved them")
+    release.add_argument("lab", help="name or path of a lab, or several joined by commas")
+    release.add_argument("hosts", help="which hosts: a selection such as dut1 or tag:dut")
+    release.add_argument("--force", action="store_true", help="also from others")
+    release.add_argument("--reason", default="", help="why; needed with --force, and told to who loses them")
+    release.set_defaults(run=_release)
     monitor = commands.add_parser("monitor", help="watch the hosts of a lab, with a live table, until Ctrl-C")
     monitor.add_argument("lab", help="name or path of a lab, or several joined by commas")
     monitor.add_argument("hosts", nargs="?", default="*", help="which hosts: a selection such as tag:dut (default: all)")
@@ -68,6 +78,35 @@ def _monitor(options: argparse.Namespace) -> int:
         watch(session, duration_s)
     finally:
         session.close()
+    return 0
+
+
+def _print_reservations(options: argparse.Namespace) -> int:
+    session = Session(options.lab)
+    holdings = {holding.resource: holding for holding in leasing(session.reservations).holdings()}
+    rows = []
+    for name in session.lab.names():
+        for resource in session.lab.entry(name).resources or (name,):
+            held = holdings.get(resource)
+            rows.append((name, resource, *((held.user, held.process, held.purpose) if held else ("free", "", ""))))
+    _print_table(("HOST", "RESOURCE", "USER", "PROCESS", "PURPOSE"), rows)
+    return 0
+
+
+def _release(options: argparse.Namespace) -> int:
+    if options.force and not options.reason:
+        raise UsageError("Hosts are taken by force only with a reason, which is told to who loses them. Give it with --reason.")
+    session = Session(options.lab)
+    backend = leasing(session.reservations)
+    names = session.lab.select(options.hosts)
+    wanted = {resource for name in names for resource in session.lab.entry(name).resources or (name,)}
+    holdings = [holding for holding in backend.holdings() if holding.resource in wanted]
+    others = [holding_text(holding) for holding in holdings if holding.user != session.user]
+    if others and not options.force:
+        raise NotFreeError("These are others' hosts", others, "Ask them, or take them with --force and --reason.")
+    for holding in holdings:
+        backend.release_forced(holding.resource, session.user, options.reason or "released by hand")
+        print(f"Released {holding_text(holding)}.")
     return 0
 
 

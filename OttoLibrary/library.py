@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from robot.api import logger
 from robot.api.deco import library
 from robotlibcore import DynamicCore
 
@@ -13,6 +14,7 @@ from OttoLibrary.keywords.files import FileKeywords
 from OttoLibrary.keywords.hosts import HostKeywords
 from OttoLibrary.keywords.lab import LabKeywords
 from OttoLibrary.keywords.monitor import MonitorKeywords
+from OttoLibrary.keywords.reservations import ReservationKeywords
 from OttoLibrary.listener import LibraryListener
 from OttoLibrary.progress import ConsoleProgress
 from OttoLibrary.session import Session
@@ -68,6 +70,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
         """
         session = self.session = Session(lab or os.environ.get("OTTO_LAB", ""))
         session.progress = ConsoleProgress()
+        session.tell = lambda sentence: logger.console(session.masker.mask(sentence))
         self.ROBOT_LIBRARY_LISTENER = LibraryListener(session)
-        groups = (LabKeywords, HostKeywords, CommandKeywords, ConsoleKeywords, FileKeywords, MonitorKeywords)
+        groups = (LabKeywords, HostKeywords, CommandKeywords, ConsoleKeywords, FileKeywords, MonitorKeywords, ReservationKeywords)
         super().__init__([group(session) for group in groups])

@@ -111,6 +111,11 @@ def register_metric(name: str, command: str, parse: Callable[[str], Any], interv
     register("metric", name, metric)
 
 
+def register_reservation_backend(name: str, factory: Any) -> None:
+    """Make the reservations ``name`` mean ``factory()``, a class that satisfies ``contracts.Reservations`` or ``Leasing``."""
+    register("reservation", name, factory)
+
+
 def register(kind: str, name: str, factory: Any) -> None:
     """Claim ``name``; raise PluginError when it is taken or the contract is not met."""
     owner = f"{getattr(factory, '__module__', '?')}.{getattr(factory, '__qualname__', factory)}"

@@ -5,13 +5,16 @@ The only mutable object above the hosts. Nothing here starts before it is needed
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from OttoLibrary.contracts import HostFacts, Progress, Record
+from OttoLibrary import registry
+from OttoLibrary.contracts import Demand, HostFacts, Leasing, Progress, Record
 from OttoLibrary.engine import Engine
-from OttoLibrary.errors import HostError, LimitError, NotOpenError, UsageError
+from OttoLibrary.errors import HostError, NotOpenError, OttoError, UsageError
 from OttoLibrary.text import Masker, Secret
 
 # The library is imported in every process of a run, but not every one opens a host: what is heavy comes with the first use.
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from OttoLibrary.folders import Folders
     from OttoLibrary.host import Host
     from OttoLibrary.lab import Lab
+    from OttoLibrary.lease import Leases
     from OttoLibrary.monitor import Monitor
     from OttoLibrary.transcript import Transcript
 
@@ -54,7 +58,11 @@ class Session:
         self._commands: dict[str, BackgroundCommand] = {}
         self._monitor: Monitor | None = None
         self._monitor_engine = self.engine
-        self.breaches: list[LimitError] = []
+        self.breaches: list[OttoError] = []
+        self.reservations = os.environ.get("OTTO_RESERVATION_BACKEND", "file")
+        self.user = os.environ.get("OTTO_USER") or getpass.getuser()
+        self.tell: Callable[[str], None] = lambda sentence: None
+        self._leases: Leases | None = None
         self.test_began: float | None = None
 
     # -- the lab
@@ -246,15 +254,36 @@ class Session:
         """Return what the monitor answers; raise NotOpenError."""
         return self._monitor_engine.call(question(self.monitor))
 
-    def breach(self, error: LimitError) -> None:
+    def breach(self, error: OttoError) -> None:
         """Fail the test that runs: the keyword of this library at once, or whichever runs when it is over."""
         self.breaches.append(error)
         self.engine.interrupt(error)
 
-    def take_breaches(self) -> list[LimitError]:
-        """Return the limits that were broken since the last call."""
+    def take_breaches(self) -> list[OttoError]:
+        """Return what must fail the test since the last call: limits that were broken, leases that were lost."""
         breaches, self.breaches = self.breaches, []
         return breaches
+
+    # -- reservations
+
+    @property
+    def leases(self) -> Leases:
+        """The hosts that are reserved; raise UsageError when the backend only tells who has what."""
+        if self._leases is None:
+            from OttoLibrary.lease import Leases
+
+            self._leases = Leases(leasing(self.reservations), self.tell, self.breach)
+        return self._leases
+
+    @property
+    def reserved(self) -> list[str]:
+        """The names of the hosts that are reserved now."""
+        return self._leases.hosts if self._leases is not None else []
+
+    def demand(self, names: Sequence[str], count: int, lease_s: float, purpose: str, priority: int) -> Demand:
+        """Return what it takes to reserve some of these hosts; one without ``resources`` in the lab takes its own name."""
+        candidates = {name: self.lab.entry(name).resources or (name,) for name in names}
+        return Demand(candidates, count, self.user, purpose, lease_s, priority)
 
     # -- scopes
 
@@ -295,6 +324,9 @@ class Session:
         if self.engine.running:
             self.end_monitor()
             self.close_hosts()
+            if self._leases is not None:
+                self.run(self._leases.close())
+                self._leases = None
         if self._lab is not None:
             self._lab.close()
             self._lab = None
@@ -306,6 +338,17 @@ class Session:
                 self.run(_bounded(clean_up()))
             except (HostError, UsageError, TimeoutError) as error:
                 self.warnings.append(self.masker.mask(f"A clean-up failed: {error}"))
+
+
+def leasing(name: str) -> Leasing:
+    """Return a backend that reserves; raise UsageError when it only tells who has what."""
+    backend = registry.load("reservation", name)
+    if not callable(getattr(backend, "attempt", None)):
+        raise UsageError(
+            f"The reservations '{name}' only tell who has what; hosts are reserved with another backend, such as 'file'."
+        )
+    made: Leasing = backend
+    return made
 
 
 class _Scope:

@@ -36,6 +36,8 @@ MIB = 1 << 20
 _INTERVAL_S = 0.2
 _WINDOW_S = 2.0
 _PATIENCE_S = 8.0
+# The second reader looks at least so often.
+_APART_S = 0.3
 _SHARE = 0.05
 POINTS = 2.0
 CORES = os.cpu_count() or 1
@@ -150,6 +152,16 @@ class Seen:
     @property
     def window(self) -> tuple[float, float]:
         return self.times[0], self.times[-1]
+
+    def before(self, moment: float) -> tuple[float, float]:
+        """Return when the last reading was taken that is certainly from before a moment, and its value."""
+        at = bisect(self.times, moment - _APART_S) - 1
+        assert at >= 0
+        return self.times[at], self.values[at]
+
+    @property
+    def last(self) -> tuple[float, float]:
+        return self.times[-1], self.values[-1]
 
     @property
     def mean(self) -> float:
@@ -319,19 +331,17 @@ def test_each_core_is_seen(four_ways: Watch, by_exporter: Witness) -> None:
 
 def test_memory_is_what_others_see(four_ways: Watch, by_psutil: Witness, by_exporter: Witness) -> None:
     watched = four_ways("memory")
-    watched.wait_for("memory_used_bytes", 2)
-    before = time.time()
+    watched.wait_for("memory_used_bytes", 4)
+    began = time.time()
     with loads.memory_eater(200):
-        after = time.time()
-        watched.wait_for("memory_used_bytes", 4, after)
+        watched.wait_for("memory_used_bytes", 4, time.time())
         for name, other in (("memory_used_bytes", "memory used"), ("memory_available_bytes", "memory available")):
             for row in watched.each(name):
-                first, last = bisect(row.times, before) - 1, len(row.times) - 1
-                truth = [by_psutil.at(other, row.times[index]) for index in (first, last)]
-                exported = [in_use(by_exporter, other, row.times[index]) for index in (first, last)]
-                for expected in (truth, exported):
-                    near(row, row.values[last], expected[1])
-                    near(row, row.values[last] - row.values[first], expected[1] - expected[0], 10 * MIB)
+                (then, first), (now, last) = row.before(began), row.last
+                truth = by_psutil.at(other, then), by_psutil.at(other, now)
+                for early, late in (truth, (in_use(by_exporter, other, then), in_use(by_exporter, other, now))):
+                    near(row, last, late)
+                    near(row, last - first, late - early, 10 * MIB)
                 assert abs(truth[1] - truth[0]) > 100 * MIB
 
 
@@ -371,31 +381,31 @@ def test_load_is_what_others_see(four_ways: Watch, by_exporter: Witness) -> None
 
 def test_processes_and_threads_are_counted(four_ways: Watch, by_psutil: Witness, by_exporter: Witness) -> None:
     watched = four_ways("processes")
-    watched.wait_for("processes_count", 2)
-    before = time.time()
+    watched.wait_for("processes_count", 4)
+    began = time.time()
     with contextlib.ExitStack() as ending:
         for _ in range(20):
             ending.enter_context(loads.running(["sleep", "60"]))
         ending.enter_context(loads.crowd("otto-crowd", 40, 0))
         watched.wait_for("processes_count", 3, time.time())
-        last = time.time()
+        until = time.time()
         for name, witness, other in (
             ("processes_count", by_psutil, "processes"),
             ("processes_count", by_exporter, "node_processes_pids"),
             ("threads_count", by_exporter, "node_processes_threads"),
         ):
-            for row in watched.each(name, 0.0, last):
-                first, end = bisect(row.times, before) - 1, row.times[-1]
-                truth = witness.at(other, end)
-                near(row, row.values[-1], truth, POINTS)
-                more = truth - witness.at(other, row.times[first])
-                near(row, row.values[-1] - row.values[first], more, 3)
+            for row in watched.each(name, 0.0, until):
+                (then, first), (now, last) = row.before(began), row.last
+                early, late = witness.at(other, then), witness.at(other, now)
+                near(row, last, late, POINTS)
+                near(row, last - first, late - early, 2 * POINTS)
+                assert late - early > 10
 
 
 def test_established_connections_are_counted(four_ways: Watch, by_exporter: Witness) -> None:
     watched = four_ways("tcp")
-    watched.wait_for("tcp_established_count", 2)
-    before = time.time()
+    watched.wait_for("tcp_established_count", 4)
+    began = time.time()
     with contextlib.ExitStack() as ending:
         listener = ending.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
         for _ in range(30):
@@ -404,14 +414,12 @@ def test_established_connections_are_counted(four_ways: Watch, by_exporter: Witn
         watched.wait_for("tcp_established_count", 3, time.time())
         counted = sum(one.status in {"ESTABLISHED", "CLOSE_WAIT"} for one in psutil.net_connections("tcp"))
         for row in watched.each("tcp_established_count"):
-            first = bisect(row.times, before) - 1
-            truth = by_exporter.at("node_netstat_Tcp_CurrEstab", row.times[-1])
-            near(row, row.values[-1], truth, POINTS)
-            near(row, row.values[-1], counted, 2 * POINTS)
-            # What watches has connections too, which begin meanwhile.
-            more = truth - by_exporter.at("node_netstat_Tcp_CurrEstab", row.times[first])
-            near(row, row.values[-1] - row.values[first], more, POINTS)
-            assert more >= 50
+            (then, first), (now, last) = row.before(began), row.last
+            early, late = (by_exporter.at("node_netstat_Tcp_CurrEstab", moment) for moment in (then, now))
+            near(row, last, late, POINTS)
+            near(row, last, counted, 2 * POINTS)
+            near(row, last - first, late - early, 2 * POINTS)
+            assert late - early >= 50
 
 
 def test_segments_that_are_sent_again_are_counted(four_ways: Watch, by_exporter: Witness) -> None:
@@ -642,19 +650,23 @@ def test_a_gauge_of_snmp_is_what_psutil_sees(make_snmpd: Any, open_lab: Any, by_
     assert watched.events() == []
 
 
-@pytest.mark.parametrize("kind", ["counter", "counter64"])
-def test_a_counter_of_snmp_is_what_psutil_sees(make_snmpd: Any, open_lab: Any, tmp_path_factory: Any, kind: str) -> None:
-    """The agent asks a script of ours for its counter, so that none of its caches comes between."""
-    script = tmp_path_factory.mktemp("agent") / "bytes.sh"
-    script.write_text(f"#!/bin/sh\nset -- $(grep lo: /proc/net/dev)\nprintf '%s\\n' .{LO_IN} {kind} $(($2 % 4294967296))\n")
-    script.chmod(0o755)
-    for folder in script.parents[:3]:
-        folder.chmod(folder.stat().st_mode | 0o055)
-    agent = make_snmpd("geheim", f"pass .{LO_IN} {script}")
+LO_SCRIPT = """while read -r word; do case $word in
+PING) echo PONG;;
+get*) read -r oid; set -- $(grep lo: /proc/net/dev); printf '%s\\n' "$oid" @KIND@ $(($2 % @SIZE@));;
+esac; done
+"""
+
+
+@pytest.mark.parametrize(("kind", "size"), [("counter", 1 << 32), ("counter64", 1 << 62)])
+def test_a_counter_of_snmp_is_what_psutil_sees(make_snmpd: Any, open_lab: Any, kind: str, size: int) -> None:
+    """The agent asks a script of ours for the counter: what it has itself is up to 30 seconds old."""
+    agent = make_snmpd("geheim", LO_IN, LO_SCRIPT.replace("@KIND@", kind).replace("@SIZE@", str(size)))
     watched = Watched(open_lab(switch={"address": "127.0.0.1", "snmp": agent.lab}), ["switch"], [f"snmp:{LO_IN}"])
     with chatter(), Witness(of_psutil) as witness:
-        (row,) = watched.look(f"snmp_per_s[{LO_IN}]", 3)
+        (row,) = watched.look(f"snmp_per_s[{LO_IN}]")
         truth = witness.per_second(["received lo"], *row.window)
+        total = watched.seen("switch", f"snmp_value[{LO_IN}]")
+        near(row, total.values[-1], witness.at("received lo", total.times[-1]) % size)
     near(row, row.mean, truth)
     assert truth > MIB
 

@@ -108,15 +108,16 @@ class Snmpd(_Server):
 
     Args:
         community: Who may read all.
-        lines: Further lines of snmpd.conf.
+        oid: A part of the tree that it asks a script for.
+        script: Shell text that answers, see ``pass_persist`` in snmpd.conf(5).
     """
 
     program = "snmpd"
     family = socket.SOCK_DGRAM
 
-    def __init__(self, community: str, lines: str = "") -> None:
+    def __init__(self, community: str, oid: str = "", script: str = "") -> None:
         super().__init__()
-        self.community, self._lines = community, lines
+        self.community, self._oid, self._script = community, oid, script
 
     @property
     def lab(self) -> dict[str, Any]:
@@ -133,8 +134,12 @@ class Snmpd(_Server):
 
     def _command(self) -> list[str]:
         config = self.folder / "snmpd.conf"
-        config.write_text(f"rocommunity {self.community} 127.0.0.1\n{self._lines}\n")
-        config.chmod(0o644)
+        script = self.folder / "script"
+        script.write_text(self._script)
+        asked = f"pass_persist .{self._oid} /bin/sh {script}\n" if self._oid else ""
+        config.write_text(f"rocommunity {self.community} 127.0.0.1\n{asked}")
+        for path in (config, script):
+            path.chmod(0o644)
         user = ["-u", "nobody", "-g", "nogroup"] if is_root() else []
         own = ["env", f"SNMP_PERSISTENT_DIR={self.folder}", "MIBS=", find(self.program) or self.program]
         return [*own, *user, "-f", "-Lo", "-r", "-C", "-c", str(config), f"udp:{self.address}:{self.port}"]

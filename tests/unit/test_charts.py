@@ -113,7 +113,7 @@ def test_a_line_tells_its_numbers_and_a_chart_can_be_heard() -> None:
     (picture,) = _pictures(html)
     assert _titles(picture) == ["dut1: max 60 %"]
     assert picture.get("role") == "img"
-    assert picture.get("aria-label") == "cpu: dut1: max 60 %"
+    assert picture.get("aria-label") == "cpu up to 60 % on dut1"
 
 
 def test_a_gap_is_not_drawn_over() -> None:

@@ -1,0 +1,140 @@
+"""Keywords that reserve hosts, so that parallel suites never meet."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from robot.api.deco import keyword
+
+from OttoLibrary.errors import NotFreeError, UsageError
+from OttoLibrary.keywords.component import Component, dotted
+from OttoLibrary.lease import holding_text
+from OttoLibrary.text import plural
+
+
+class ReservationKeywords(Component):
+    """Reserve, extend, release, and look."""
+
+    @keyword(tags=["Reservation"])
+    def reserve_hosts(
+        self,
+        hosts: str,
+        *,
+        count: int = 0,
+        lease: timedelta = timedelta(minutes=30),
+        wait: timedelta = timedelta(0),
+        purpose: str = "",
+        priority: int = 0,
+    ) -> list[str]:
+        """Reserves hosts, all that are wanted or none.
+
+        Args:
+            hosts: Which hosts would do, a selection.
+            count: How many of them; by default all.
+            lease: How long they stay reserved when this process stands still; it renews them as long as it lives.
+            wait: How long to wait for them; by default not at all.
+            purpose: What for; others see it.
+            priority: Higher goes first; among equals who came first.
+
+        Returns:
+            The names of the hosts.
+
+        Raises:
+            NotFreeError: They did not become free; the message says who has them.
+            ReservationError: The backend does not answer, or more are wanted than would do.
+
+        What counts are the `resources` of a host in the lab, or its name. The reservation ends with the suite or test in which it
+        was made, with `Release Hosts`, and with the process, however it ends. When it is lost the test fails.
+
+        ```robotframework
+        ${hosts}=    Reserve Hosts    tag:dut    count=2    wait=1 min    purpose=soak test
+        Length Should Be    ${hosts}    2
+        Run On Host    ${hosts}[0]    true
+        ```
+        """
+        names = self.session.lab.select(hosts)
+        if not names:
+            raise UsageError(f"No host of the lab is selected by '{hosts}'. 'Get Hosts' tells what a selection gives.")
+        demand = self.session.demand(names, count or len(names), lease.total_seconds(), purpose, priority)
+        leases = self.session.leases
+        granted = self.call(leases.reserve(demand, wait.total_seconds()))
+
+        async def give_back() -> None:
+            await leases.release(granted.hosts)
+
+        self.session.on_scope_end(give_back)
+        self.log_html(f"Reserved {', '.join(granted.hosts)}.")
+        return list(granted.hosts)
+
+    @keyword(tags=["Reservation"])
+    def release_hosts(self, hosts: str = "") -> list[str]:
+        """Gives back hosts, together with those that were reserved with them.
+
+        Args:
+            hosts: Which, a selection; by default all.
+
+        Returns:
+            The names of the hosts that are free again.
+
+        ```robotframework
+        Reserve Hosts    dut1
+        Release Hosts    dut1
+        ```
+        """
+        return self.call(self.session.leases.release(self._reserved(hosts)))
+
+    @keyword(tags=["Reservation"])
+    def extend_lease(self, lease: timedelta, hosts: str = "") -> None:
+        """Renews a reservation now, with another length.
+
+        Args:
+            lease: How long it lasts from now on when this process stands still.
+            hosts: Which, a selection; by default all that are reserved.
+
+        Raises:
+            LeaseLostError: It is ours no more.
+
+        ```robotframework
+        Reserve Hosts    dut1    lease=1 min
+        Extend Lease    2 h    dut1
+        ```
+        """
+        self.call(self.session.leases.extend(self._reserved(hosts), lease.total_seconds()))
+
+    @keyword(tags=["Reservation"])
+    def get_reservations(self) -> list[dict[str, Any]]:
+        """Returns who has what.
+
+        Returns:
+            A list of dictionaries with `resource`, `user`, `since` and `until` (seconds since 1970), `purpose` and `process`.
+
+        ```robotframework
+        Reserve Hosts    dut1    purpose=example
+        ${all}=    Get Reservations
+        Log    ${all}[0][purpose]
+        ```
+        """
+        return [dotted(vars(holding)) for holding in self.session.leases.backend.holdings()]
+
+    @keyword(tags=["Reservation"])
+    def hosts_should_be_reserved(self, hosts: str) -> None:
+        """Fails unless all of these hosts are reserved by this run.
+
+        Args:
+            hosts: Which, a selection.
+
+        ```robotframework
+        Reserve Hosts    dut1
+        Hosts Should Be Reserved    dut1
+        ```
+        """
+        names = [name for name in self.session.lab.select(hosts) if name not in self.session.reserved]
+        if names:
+            wanted = {resource for name in names for resource in self.session.lab.entry(name).resources or (name,)}
+            holdings = [holding for holding in self.session.leases.backend.holdings() if holding.resource in wanted]
+            what = f"{plural(len(names), 'host')} not reserved by this run: {', '.join(names)}"
+            raise NotFreeError(what, list(map(holding_text, holdings)) or ["nobody"], "Reserve with 'Reserve Hosts'.")
+
+    def _reserved(self, hosts: str) -> list[str]:
+        return self.session.lab.select(hosts) if hosts else []
