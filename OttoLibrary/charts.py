@@ -231,22 +231,23 @@ class _Block:
         if room >= 0:
             # Events get what good lines leave; when lines cannot be good, what poor ones leave.
             good = self._room(self._most, _GOOD_POINTS, none)
-            room = min(good if good >= 0 else room, self._limit_bytes // _MARKS_SHARE)
-            return self._filled(self._most, _marking(marks, len(self._charts), room))
+            points, room = (_GOOD_POINTS, good) if good >= 0 else (_FEW_POINTS, room)
+            marking = _marking(marks, len(self._charts), min(room, self._limit_bytes // _MARKS_SHARE))
+            return self._filled(self._most, points, marking)
         for marking in (_marking(marks, len(self._charts), self._limit_bytes // _LEAST_MARKS_SHARE), none):
             count = bisect.bisect_left(range(1, self._most), True, key=lambda count: self._room(count, _FEW_POINTS, marking) < 0)
             if count:
-                return self._filled(count, marking)
+                return self._filled(count, _FEW_POINTS, marking)
         return ""
 
     def _room(self, count: int, points: int, marking: _Marking) -> int:
         """Return how many bytes are left beside some lines of some points each."""
         return self._limit_bytes - len(self._drawn(count, points, marking).encode())
 
-    def _filled(self, count: int, marking: _Marking) -> str:
-        """Return the block with about as many points as there is room for; it is known that a few fit."""
+    def _filled(self, count: int, points: int, marking: _Marking) -> str:
+        """Return the block with about as many points as there is room for; it is known how many fit at least."""
         bare = self._limit_bytes - self._room(count, 0, marking)
-        most, points, html = _MOST_POINTS, _FEW_POINTS, self._drawn(count, _FEW_POINTS, marking)
+        most, html = _MOST_POINTS, self._drawn(count, points, marking)
         while True:
             # More points lie closer and take less each, so a guess from fewer is seldom too many.
             guess = points * (self._limit_bytes - bare) // (len(html.encode()) - bare)

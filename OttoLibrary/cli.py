@@ -1,13 +1,17 @@
-"""The command line: the schema of lab files, a lab's hosts, whether they answer, and what they do."""
+"""The command line: the schema of lab files, a lab's hosts, whether they answer, what they do, and what they did."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import os
 import sys
-from collections.abc import Sequence
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import NotFreeError, OttoError, UsageError
@@ -17,7 +21,11 @@ from OttoLibrary.session import Session, leasing
 from OttoLibrary.units import seconds
 from OttoLibrary.version import VERSION
 
+if TYPE_CHECKING:
+    from OttoLibrary.page import RecordedSource, Source
+
 _AT_ONCE = 20
+_LOOPBACK = "127.0.0.1"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,13 +68,33 @@ def _parser() -> argparse.ArgumentParser:
     monitor.add_argument("--db", help="file to record in")
     monitor.add_argument("--label", default="", help="what the recording is called")
     monitor.add_argument("--for", dest="duration", help="stop by itself after so long, such as '10 min'")
+    monitor.add_argument("--web", action="store_true", help="serve a live page too, and print its address")
+    _add_server_options(monitor)
     monitor.set_defaults(run=_monitor)
+    dashboard = commands.add_parser("dashboard", help="show what was recorded on a page, or write the page as one file")
+    dashboard.add_argument("recording", help="a recording (metrics.db), or the output folder of a run with all that it recorded")
+    dashboard.add_argument("--static", metavar="FILE.html", help="write one file that needs no server, and end")
+    _add_server_options(dashboard)
+    dashboard.set_defaults(run=_dashboard)
     return parser
+
+
+def _add_server_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, default=0, help="port of the page (default: a free one)")
+    parser.add_argument("--bind", metavar="ADDRESS", default=_LOOPBACK, help=f"address of the page (default: {_LOOPBACK})")
+    parser.add_argument("--tls", metavar="CERT.pem", help="serve over TLS, with this certificate and private key in one file")
 
 
 def _monitor(options: argparse.Namespace) -> int:
     from OttoLibrary.live import watch
 
+    if options.web:
+        from OttoLibrary.webserver import check_installed
+
+        # Before anything starts on a host.
+        check_installed()
+    elif options.port or options.tls or options.bind != _LOOPBACK:
+        raise UsageError("--port, --bind and --tls are about the page: add --web.")
     session = Session(options.lab)
     names = session.lab.select(options.hosts)
     if not names:
@@ -75,10 +103,74 @@ def _monitor(options: argparse.Namespace) -> int:
     duration_s = seconds(options.duration) if options.duration else None
     try:
         session.start_monitor(names, metrics, seconds(options.interval), Path(options.db) if options.db else None, options.label)
-        watch(session, duration_s)
+        if not options.web:
+            watch(session, duration_s)
+            return 0
+        from OttoLibrary.livesource import LiveSource
+
+        with _served(LiveSource(session), options):
+            watch(session, duration_s)
     finally:
         session.close()
     return 0
+
+
+def _dashboard(options: argparse.Namespace) -> int:
+    place = Path(options.recording)
+    if options.static:
+        return _write_page(place, Path(options.static))
+    from OttoLibrary.live import until_signal
+
+    log = place / "log.html" if place.is_dir() else None
+    with until_signal() as stopped, _served(_recorded(place, "log.html"), options, log):
+        stopped.wait()
+    return 0
+
+
+def _write_page(place: Path, target: Path) -> int:
+    from OttoLibrary.page import static_page
+
+    log = urllib.parse.quote(os.path.relpath(place / "log.html", target.parent))
+    page = static_page(_recorded(place, log)).encode("utf-8", "backslashreplace")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(page)
+    except OSError as error:
+        raise UsageError(f"The page cannot be written to '{target}': {error.strerror or error}.") from error
+    print(f"Written to {target} ({len(page) / 1e6:.1f} MB).")
+    return 0
+
+
+def _recorded(place: Path, log: str) -> RecordedSource:
+    """Return a recording, or all of a run with its tests, which link to ``log``."""
+    from OttoLibrary.page import RecordedSource
+
+    if not place.is_dir():
+        return RecordedSource([place])
+    # Each process of pabot records beside its own log.
+    found = sorted(place.rglob("otto/metrics.db"))
+    if not found:
+        raise UsageError(f"There is no recording 'otto/metrics.db' in the folder '{place}' or below it.")
+    output = place / "output.xml"
+    if not output.is_file():
+        return RecordedSource(found, title=place.resolve().name)
+    from OttoLibrary.testspans import test_spans
+
+    return RecordedSource(found, test_spans(output, log if (place / "log.html").is_file() else ""), place.resolve().name)
+
+
+@contextmanager
+def _served(source: Source, options: argparse.Namespace, log: Path | None = None) -> Iterator[None]:
+    """Serve a page meanwhile, and print its address."""
+    from OttoLibrary.webserver import Dashboard
+
+    dashboard = Dashboard(source, address=options.bind, port=options.port, certificate=options.tls, log=log)
+    dashboard.start()
+    try:
+        print(f"Dashboard: {dashboard.url}", flush=True)
+        yield
+    finally:
+        dashboard.stop()
 
 
 def _print_reservations(options: argparse.Namespace) -> int:
@@ -86,7 +178,7 @@ def _print_reservations(options: argparse.Namespace) -> int:
     holdings = {holding.resource: holding for holding in leasing(session.reservations).holdings()}
     rows = []
     for name in session.lab.names():
-        for resource in session.lab.entry(name).resources or (name,):
+        for resource in session.lab.entry(name).reserved_as:
             held = holdings.get(resource)
             rows.append((name, resource, *((held.user, held.process, held.purpose) if held else ("free", "", ""))))
     _print_table(("HOST", "RESOURCE", "USER", "PROCESS", "PURPOSE"), rows)
@@ -99,7 +191,7 @@ def _release(options: argparse.Namespace) -> int:
     session = Session(options.lab)
     backend = leasing(session.reservations)
     names = session.lab.select(options.hosts)
-    wanted = {resource for name in names for resource in session.lab.entry(name).resources or (name,)}
+    wanted = {resource for name in names for resource in session.lab.entry(name).reserved_as}
     holdings = [holding for holding in backend.holdings() if holding.resource in wanted]
     others = [holding_text(holding) for holding in holdings if holding.user != session.user]
     if others and not options.force:

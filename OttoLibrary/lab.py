@@ -48,6 +48,11 @@ class HostEntry:
     _defaults: JsonObject = field(repr=False, compare=False)
     _defaults_place: Place = field(repr=False, compare=False)
 
+    @property
+    def reserved_as(self) -> tuple[str, ...]:
+        """What a reservation of it takes: its resources, or, when the lab names none, itself."""
+        return self.resources or (f"{self.labs[0]}/{self.name}",)
+
     def written(self) -> dict[str, Any]:
         """Return its fields as written, the defaults beneath its own."""
         return fields.combine(self._defaults, self._own)

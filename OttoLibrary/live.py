@@ -32,7 +32,7 @@ def watch(session: Session, duration_s: float | None) -> None:
     console = Console()
     interval_s = session.monitor.interval_s
     end = time.monotonic() + duration_s if duration_s is not None else float("inf")
-    with _until_signal() as stopped:
+    with until_signal() as stopped:
         if not console.is_terminal:
             while not stopped.wait(max(0.0, min(interval_s, end - time.monotonic()))) and time.monotonic() < end:
                 _print_lines(console, session)
@@ -45,7 +45,8 @@ def watch(session: Session, duration_s: float | None) -> None:
 
 
 @contextmanager
-def _until_signal() -> Iterator[threading.Event]:
+def until_signal() -> Iterator[threading.Event]:
+    """Set an event on Ctrl-C and SIGTERM, in place of what they do otherwise."""
     stopped = threading.Event()
     before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

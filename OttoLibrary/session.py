@@ -281,8 +281,8 @@ class Session:
         return self._leases.hosts if self._leases is not None else []
 
     def demand(self, names: Sequence[str], count: int, lease_s: float, purpose: str, priority: int) -> Demand:
-        """Return what it takes to reserve some of these hosts; one without ``resources`` in the lab takes its own name."""
-        candidates = {name: self.lab.entry(name).resources or (name,) for name in names}
+        """Return what it takes to reserve some of these hosts; one without ``resources`` takes itself."""
+        candidates = {name: self.lab.entry(name).reserved_as for name in names}
         return Demand(candidates, count, self.user, purpose, lease_s, priority)
 
     # -- scopes

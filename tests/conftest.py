@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from tests.peers.faulty_ssh import FaultySsh
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let no reservation of another run, or of a person, count in ours."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OTTO_LEASES", str(tmp_path_factory.mktemp("leases")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def accounts() -> Iterator[Accounts | None]:
     """Two accounts with known passwords; None unless the tests run as root."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from assertionengine import AssertionOperator, verify_assertion
+from robot.api import logger
 from robot.api.deco import keyword
 
 from OttoLibrary.contracts import Event
@@ -43,6 +44,7 @@ class MonitorKeywords(Component):
         metrics: str = "",
         store: str = "",
         label: str = "",
+        dashboard: bool = False,
     ) -> None:
         """Watches hosts in the background until the present suite or test ends.
 
@@ -54,9 +56,12 @@ class MonitorKeywords(Component):
                 `disk`, `network`, `load` and all of the lab.
             store: Path of the recording, or `none` to keep none; by default `otto/metrics.db` beside the log.
             label: What the recording is called; the name of the suite by default.
+            dashboard: Serve a live page on this machine until the monitor ends. Its address, with a key that opens it, is on the
+                console and in the log. It needs the packages of `robotframework-ottolibrary[dashboard]`.
 
         Raises:
             UsageError: A monitor runs already, or the recording cannot be written.
+            PluginError: The packages of the dashboard are not installed.
             UnknownNameError: There is no such host or metric.
 
         Hosts are reached in the background, over a channel of their own that never touches the shells of tests. One that does not
@@ -80,9 +85,13 @@ class MonitorKeywords(Component):
             raise UsageError(f"No host of the lab is selected by '{hosts}'. 'Get Hosts' tells what a selection gives.")
         wanted = [name.strip() for name in metrics.split(",") if name.strip()]
         place = self._store(store)
+        if dashboard:
+            _check_dashboard()
         self.session.start_monitor(names, wanted, interval.total_seconds(), place, label)
         self.session.on_scope_end(self._end)
         kept = f" Recorded in {place}." if place else ""
+        if dashboard:
+            self._serve_page()
         self.log_html(f"Watching {', '.join(names)} every {interval.total_seconds():g} s.{kept}")
 
     @keyword(tags=["Monitor"])
@@ -388,6 +397,16 @@ class MonitorKeywords(Component):
             return self.session.output_folder / "otto" / "metrics.db"  # type: ignore[operator]
         return (self.session.output_folder or Path()) / given
 
+    def _serve_page(self) -> None:
+        from OttoLibrary.livesource import LiveSource
+        from OttoLibrary.webserver import Dashboard
+
+        # It ends by itself when the monitor does.
+        dashboard = Dashboard(LiveSource(self.session))
+        dashboard.start()
+        logger.console(f"Dashboard: {dashboard.url}")
+        self.log_html(f'Dashboard: <a href="{dashboard.url}">{dashboard.url}</a>')
+
     async def _end(self) -> None:
         # Ended by hand already, most often; what asks for the engine cannot run on it.
         await self.session.stop_watching()
@@ -408,6 +427,12 @@ class MonitorKeywords(Component):
         if html:
             self.log_html(html)
         return bool(html)
+
+
+def _check_dashboard() -> None:
+    from OttoLibrary.webserver import check_installed
+
+    check_installed()
 
 
 def _clock(at: float) -> str:

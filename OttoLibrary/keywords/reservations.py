@@ -131,7 +131,7 @@ class ReservationKeywords(Component):
         """
         names = [name for name in self.session.lab.select(hosts) if name not in self.session.reserved]
         if names:
-            wanted = {resource for name in names for resource in self.session.lab.entry(name).resources or (name,)}
+            wanted = {resource for name in names for resource in self.session.lab.entry(name).reserved_as}
             holdings = [holding for holding in self.session.leases.backend.holdings() if holding.resource in wanted]
             what = f"{plural(len(names), 'host')} not reserved by this run: {', '.join(names)}"
             raise NotFreeError(what, list(map(holding_text, holdings)) or ["nobody"], "Reserve with 'Reserve Hosts'.")

@@ -223,36 +223,37 @@ def host_of(sshd: Sshd, keys: Any) -> dict[str, Any]:
     return {"address": sshd.address, "port": sshd.port, "user": sshd.user, "identity_file": str(keys.identity_file)}
 
 
-def bare_sshd(keys: Any, folder: Path, hiding: str) -> Sshd:
-    """Return a server that sees this machine with another account file, root's shell being sh, and with ``hiding`` done to it."""
-    accounts = Path("/etc/passwd").read_text().splitlines()
-    changed = [f"{line.rpartition(':')[0]}:/bin/sh" if line.startswith("root:") else line for line in accounts]
-    (folder / "passwd").write_text("\n".join([*changed, ""]))
-    script = f'mount --bind {shlex.quote(str(folder))}/passwd /etc/passwd && {hiding} && exec "$@"'
+def elsewhere(mounts: Mapping[Path, Path]) -> Callable[[Sequence[str]], list[str]]:
+    """Return a launcher of a server that sees this machine with some files or folders in the place of others."""
+    script = " && ".join(f"mount --bind {shlex.quote(str(new))} {shlex.quote(str(old))}" for old, new in mounts.items())
 
     def launcher(command: Sequence[str]) -> list[str]:
         at = command.index(find("sshd") or "sshd")
-        return [*command[:at], "unshare", "--mount", "/bin/sh", "-c", script, "sh", *command[at:]]
+        return [*command[:at], "unshare", "--mount", "/bin/sh", "-c", f'{script} && exec "$@"', "sh", *command[at:]]
 
-    return Sshd(keys, launcher=launcher)
+    return launcher
 
 
 @pytest.fixture(scope="module")
 def bare(keys: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sshd]]:
-    """Machines without bash: ``dash`` has no other change, on ``busybox`` all that /usr/bin has is busybox."""
-    require("root", "sshd", "unshare", "mount", "busybox")
+    """Servers without bash on their PATH: what they have is sh, which is dash, and on ``busybox`` busybox, as all else."""
+    require("root", "sshd", "unshare", "mount", "busybox", "dash")
+    tools = tmp_path_factory.mktemp("tools")
     applets = tmp_path_factory.mktemp("applets")
-    shutil.copy(find("busybox") or "busybox", applets / "busybox")
-    for applet in ("sh", "df", "date", "cat", "env", "kill", "ps", "sleep", "tail"):
-        (applets / applet).symlink_to("busybox")
-    bash = os.path.realpath(find("bash") or "/bin/bash")
-    hiding = {
-        "dash": f"mount --bind /dev/null {bash}",
-        "busybox": f"mount --bind {shlex.quote(str(applets))} /usr/bin",
-    }
+    for tool in ("sh", "df", "date", "cat", "env", "kill", "ps", "sleep", "tail"):
+        (tools / tool).symlink_to(find("dash" if tool == "sh" else tool) or tool)
+        (applets / tool).symlink_to(find("busybox") or "busybox")
+    shell = Path("/bin/sh").resolve()
     with contextlib.ExitStack() as ending:
         yield {
-            name: ending.enter_context(bare_sshd(keys, tmp_path_factory.mktemp(name), script)) for name, script in hiding.items()
+            name: ending.enter_context(
+                Sshd(
+                    keys,
+                    launcher=elsewhere({shell: Path(find(name) or name).resolve()}),
+                    options={"SetEnv": f"PATH={path} SHLVL=2"},
+                )
+            )
+            for name, path in (("dash", tools), ("busybox", applets))
         }
 
 
@@ -282,14 +283,17 @@ def test_each_way_has_its_shell(four_ways: Watch, sshd: Sshd, bare: dict[str, Ss
     """Otherwise the other tests would say nothing of shells."""
     four_ways("load").wait_for("load_1min")
     server = {"bash": sshd, **bare}[way]
-    programs = {exe_of(pid) for pid in processes.descendants(server.pid)}
-    assert programs - {"sshd", "sshd-session"} == {way}
+    assert {program_of(pid) for pid in processes.descendants(server.pid)} - {""} == {way}
 
 
-def exe_of(pid: int) -> str:
+def program_of(pid: int) -> str:
+    """Return which program a process runs, whatever its file is called there."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/exe").readlink().name
-    return "sshd"
+        found = Path(f"/proc/{pid}/exe").stat()
+        for name in WAYS[1:]:
+            if os.path.samestat(found, Path(find(name) or name).stat()):
+                return name
+    return ""
 
 
 @pytest.mark.parametrize("kind", ["user", "system"])
@@ -481,10 +485,9 @@ def test_a_process_is_what_psutil_sees(four_ways: Watch) -> None:
     name = f"otto-{os.getpid()}-h"
     with loads.cpu_hog(0.4, "user", name) as pid, Witness(lambda: {"cpu": 100 * cpu_s(psutil.Process(pid))}) as witness:
         watched = four_ways(f"process:{name}")
-        rows = watched.look(f"process_cpu_percent[{name}]")
-    for row in rows:
-        near(row, row.mean, witness.per_second(["cpu"], *row.window), POINTS)
-        assert row.mean > 10
+        for row in watched.look(f"process_cpu_percent[{name}]"):
+            near(row, row.mean, witness.per_second(["cpu"], *row.window), POINTS)
+            assert row.mean > 10
 
 
 def test_what_a_process_holds_is_what_psutil_sees(four_ways: Watch) -> None:
@@ -603,7 +606,7 @@ def test_sensors_are_what_others_see(keys: Any, open_lab: Any, tmp_path: Path) -
         (tmp_path / "sys" / folder).mkdir(parents=True)
         for name, text in files.items():
             (tmp_path / "sys" / folder / name).write_text(f"{text}\n")
-    with bare_sshd(keys, tmp_path, f"mount --bind {tmp_path}/sys/class /sys/class") as server:
+    with Sshd(keys, launcher=elsewhere({Path("/sys/class"): tmp_path / "sys" / "class"})) as server:
         watched = Watched(open_lab(warm=host_of(server, keys)), ["warm"], ["temperature"])
         watched.wait_for("temperature_celsius")
         names = watched.session.ask_monitor(known_of("warm"))

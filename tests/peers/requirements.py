@@ -13,6 +13,7 @@ import sys
 PACKAGES = {
     "busybox": "busybox-static",
     "busybox telnetd": "busybox-static",  # the package busybox has no telnetd
+    "dash": "dash",
     "hostname": "hostname",
     "ip": "iproute2",
     "iperf3": "iperf3",

@@ -1,0 +1,348 @@
+"""Reserving hosts among real processes: all or none, first come first served, given back however a process ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from OttoLibrary.contracts import Demand
+from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
+from OttoLibrary.lease import Leases
+from OttoLibrary.registry import load
+from OttoLibrary.reservations.file import FileReservations
+from OttoLibrary.reservations.json import JsonReservations
+from tests.peers import processes
+
+ROOT = Path(__file__).parents[2]
+# Another process: it reserves what it is told, says so, and holds it until its input ends.
+_HOLDER = """
+import asyncio, sys
+from OttoLibrary.contracts import Demand
+from OttoLibrary.lease import Leases
+from OttoLibrary.reservations.file import FileReservations
+folder, names, count, wait_s, lease_s, priority = sys.argv[1:7]
+async def main():
+    lost = lambda error: print("LOST", error, flush=True)
+    leases = Leases(FileReservations(folder), lambda text: None, lost)
+    wanted = {name: (name,) for name in names.split(",")}
+    demand = Demand(wanted, int(count), "bob", "holding", float(lease_s), int(priority))
+    print("ASKING", flush=True)
+    lease = await leases.reserve(demand, float(wait_s))
+    print("GOT", ",".join(lease.hosts), flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    await leases.close()
+    print("BYE", flush=True)
+asyncio.run(main())
+"""
+
+
+class Holder:
+    def __init__(
+        self, folder: Path, names: str, *, count: int = 1, wait_s: float = 30, lease_s: float = 30, priority: int = 0
+    ) -> None:
+        words = [str(folder), names, str(count), str(wait_s), str(lease_s), str(priority)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _HOLDER, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+        self.said("ASKING")
+
+    def said(self, word: str) -> str:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            if line.startswith(word):
+                return line.removeprefix(word).strip()
+        raise AssertionError(f"It did not say {word}.")
+
+    def let_go(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.said("BYE")
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[Callable[..., Holder]]:
+    started: list[Holder] = []
+
+    def start(names: str, **options: Any) -> Holder:
+        started.append(Holder(tmp_path / "leases", names, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.process.kill()
+        one.process.wait()
+        one.process.stdout.close()
+
+
+def demand(*names: str, count: int = 0, lease_s: float = 30, user: str = "alice", priority: int = 0) -> Demand:
+    return Demand({name: (name,) for name in names}, count or len(names), user, "testing", lease_s, priority)
+
+
+def leases_of(folder: Path) -> tuple[Leases, list[str], list[LeaseLostError]]:
+    told: list[str] = []
+    lost: list[LeaseLostError] = []
+    return Leases(FileReservations(str(folder / "leases")), told.append, lost.append), told, lost
+
+
+def run(folder: Path, work: Callable[[Leases, list[str], list[LeaseLostError]], Any]) -> Any:
+    async def whole() -> Any:
+        leases, told, lost = leases_of(folder)
+        try:
+            return await work(leases, told, lost)
+        finally:
+            await leases.close()
+
+    return asyncio.run(whole())
+
+
+def state(folder: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((folder / "leases" / "state.json").read_text())
+    return read
+
+
+# -- all or none
+
+
+def test_all_or_none(tmp_path: Path, holder: Any) -> None:
+    holder("b").said("GOT")
+
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        with pytest.raises(
+            NotFreeError, match=r"^'a', 'b' did not become free\. Who has what: 'b': bob \(.*:\d+\) for 'holding', since"
+        ):
+            await leases.reserve(demand("a", "b"), 0)
+        assert {holding.resource for holding in leases.backend.holdings()} == {"b"}
+        assert (await leases.reserve(demand("a", "b", "c", count=2), 0)).hosts == ("a", "c")
+
+    run(tmp_path, work)
+
+
+def test_hosts_that_share_a_resource_are_never_had_together(tmp_path: Path) -> None:
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        rack = Demand({"a": ("psu",), "b": ("psu",), "c": ("c", "bench")}, 2, "alice")
+        assert (await leases.reserve(rack, 0)).hosts == ("a", "c")
+        with pytest.raises(NotFreeError):
+            await leases.reserve(demand("psu"), 0)
+
+    run(tmp_path, work)
+
+
+def test_more_than_there_are_is_an_error_at_once(tmp_path: Path) -> None:
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        with pytest.raises(ReservationError, match=r"^3 hosts are wanted, and only 2 hosts would do\."):
+            await leases.reserve(demand("a", "b", count=3), 60)
+
+    run(tmp_path, work)
+
+
+# -- waiting
+
+
+def test_whoever_waits_is_told_and_gets_it_as_soon_as_it_is_free(tmp_path: Path, holder: Any) -> None:
+    other = holder("a")
+    other.said("GOT")
+
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> float:
+        waiting = asyncio.create_task(leases.reserve(demand("a"), 30))
+        await asyncio.sleep(0.5)
+        assert told[0].startswith("Waiting for 'a', up to 30.00 s more. 'a': bob (")
+        began = time.monotonic()
+        await asyncio.to_thread(other.let_go)
+        await waiting
+        return time.monotonic() - began
+
+    assert run(tmp_path, work) < 1
+
+
+def test_first_come_first_served_but_for_priority(tmp_path: Path, holder: Any) -> None:
+    first = holder("a")
+    first.said("GOT")
+    second, third, urgent = holder("a"), holder("a"), None
+    processes.wait_until(lambda: len(state(tmp_path)["queue"]) == 2, "the queue")
+    urgent = holder("a", priority=5)
+    processes.wait_until(lambda: len(state(tmp_path)["queue"]) == 3, "the queue")
+    order = {entry["process"].rpartition(":")[2]: entry["ticket"] for entry in state(tmp_path)["queue"]}
+    earlier, later = sorted((second, third), key=lambda one: int(order[str(one.process.pid)]))
+    first.let_go()
+    urgent.said("GOT")
+    urgent.let_go()
+    earlier.said("GOT")
+    earlier.let_go()
+    later.said("GOT")
+
+
+def test_one_who_wants_more_is_not_starved_by_those_who_want_less(tmp_path: Path, holder: Any) -> None:
+    one = holder("a")
+    one.said("GOT")
+    both = holder("a,b", count=2)
+    processes.wait_until(lambda: len(state(tmp_path)["queue"]) == 1, "the queue")
+
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        with pytest.raises(NotFreeError):
+            await leases.reserve(demand("b"), 0.3)
+
+    run(tmp_path, work)
+    one.let_go()
+    assert both.said("GOT") == "a,b"
+
+
+def test_giving_up_leaves_no_place_in_the_queue(tmp_path: Path, holder: Any) -> None:
+    holder("a").said("GOT")
+
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        waiting = asyncio.create_task(leases.reserve(demand("a"), 30))
+        await asyncio.sleep(0.3)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert not state(tmp_path)["queue"]
+
+    run(tmp_path, work)
+
+
+# -- however it ends
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_that_dies_gives_its_hosts_back(tmp_path: Path, holder: Any, number: signal.Signals) -> None:
+    other = holder("a")
+    other.said("GOT")
+
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> float:
+        waiting = asyncio.create_task(leases.reserve(demand("a"), 30))
+        await asyncio.sleep(0.3)
+        began = time.monotonic()
+        other.process.send_signal(number)
+        await waiting
+        return time.monotonic() - began
+
+    assert run(tmp_path, work) < 1
+    assert not [name for name in (tmp_path / "leases").iterdir() if name.name.startswith("alive-")]
+
+
+def test_one_who_waits_and_dies_is_passed_over(tmp_path: Path, holder: Any) -> None:
+    first = holder("a")
+    first.said("GOT")
+    dying = holder("a")
+    processes.wait_until(lambda: len(state(tmp_path)["queue"]) == 1, "the queue")
+    after = holder("a")
+    processes.wait_until(lambda: len(state(tmp_path)["queue"]) == 2, "the queue")
+    dying.process.kill()
+    first.let_go()
+    after.said("GOT")
+
+
+def test_a_process_that_stands_still_loses_its_hosts_and_is_told(tmp_path: Path, holder: Any) -> None:
+    other = holder("a", lease_s=1.5)
+    other.said("GOT")
+    other.process.send_signal(signal.SIGSTOP)
+
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        await leases.reserve(demand("a"), 10)
+        other.process.send_signal(signal.SIGCONT)
+        said = await asyncio.to_thread(other.said, "LOST")
+        assert "The reservation of 'a' was lost: it was not renewed for 1.5 seconds." in said
+        assert leases.hosts == ["a"]
+
+    run(tmp_path, work)
+
+
+def test_a_lease_is_renewed_as_long_as_its_process_lives(tmp_path: Path, holder: Any) -> None:
+    holder("a", lease_s=0.6).said("GOT")
+
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        with pytest.raises(NotFreeError):
+            await leases.reserve(demand("a"), 2)
+
+    run(tmp_path, work)
+
+
+def test_a_host_taken_by_force_is_a_loss_that_names_who_and_why(tmp_path: Path) -> None:
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        await leases.reserve(demand("a", "b", lease_s=1), 0)
+        other = FileReservations(str(tmp_path / "leases"))
+        assert [holding.user for holding in other.release_forced("a", "carol", "release day")] == ["alice"]
+        await asyncio.sleep(0.8)
+        assert str(lost[0]).startswith("The reservation of 'a', 'b' was lost: carol took it by force (release day).")
+        assert not leases.hosts
+
+    run(tmp_path, work)
+
+
+# -- broken
+
+
+def test_a_state_that_cannot_be_read_is_no_yes(tmp_path: Path) -> None:
+    (tmp_path / "leases").mkdir()
+    (tmp_path / "leases" / "state.json").write_text("{half")
+
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        with pytest.raises(ReservationError, match="nobody knows who has what"):
+            await leases.reserve(demand("a"), 0)
+        (tmp_path / "leases" / "state.json").unlink()
+
+    run(tmp_path, work)
+
+
+def test_reservations_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "reservations.json"
+    entries = [
+        {"user": "alice", "resources": ["a", "b"]},
+        {"user": "bob", "resources": ["b", "c"], "expires": "2099-01-01T00:00:00+00:00"},
+        {"user": "bob", "resources": ["d"], "expires": "2001-01-01T00:00:00"},
+    ]
+    path.write_text(json.dumps({"version": 1, "reservations": entries}))
+    backend = JsonReservations(str(path))
+    assert backend.who_reserved("b") == ["alice", "bob"]
+    assert backend.get_reserved_resources("bob") == {"b", "c"}
+    assert backend.list_usernames() == ["alice", "bob"]
+    for text, sentence in (
+        ("{", "cannot be read"),
+        ("{}", "is no file of reservations"),
+        ('{"version": 1, "reservations": [1]}', "1"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ReservationError, match=sentence):
+            backend.who_reserved("b")
+    path.unlink()
+    with pytest.raises(ReservationError, match="nobody knows who has what"):
+        backend.who_reserved("b")
+    assert load("reservation", "none").who_reserved("b") == []
+
+
+# -- many
+
+
+def test_rivals_never_meet_and_none_starves(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.peers.rival", str(tmp_path / "leases"), str(tmp_path / "log"), "4", "3"]
+    rivals = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(8)]
+    time.sleep(2.5)
+    rivals[0].kill()
+    for rival in rivals[1:]:
+        _, complaint = rival.communicate(timeout=60)
+        assert rival.returncode == 0, complaint
+    rivals[0].communicate()
+    held: dict[str, list[tuple[float, float]]] = {}
+    for line in (tmp_path / "log").read_text().splitlines():
+        _, _, got, back, hosts = line.split()
+        for host in hosts.split(","):
+            held.setdefault(host, []).append((float(got), float(back)))
+    for times in held.values():
+        assert all(before[1] <= after[0] for before, after in pairwise(sorted(times)))
+    assert sum(map(len, held.values())) > 20
+    assert not state(tmp_path)["leases"]

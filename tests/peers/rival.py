@@ -1,0 +1,40 @@
+"""A process that reserves hosts again and again, and writes down when it had which.
+
+    python -m tests.peers.rival FOLDER LOG SECONDS HOSTS
+
+Each line of the log: process, when it asked, when it got them, when it gave them back (seconds of the machine's clock), hosts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+from OttoLibrary.contracts import Demand
+from OttoLibrary.lease import Leases
+from OttoLibrary.reservations.file import FileReservations
+
+
+async def fight(folder: str, log: Path, seconds: float, hosts: int) -> None:
+    leases = Leases(FileReservations(folder), lambda sentence: None, lambda error: sys.exit(str(error)))
+    moods = random.Random(os.getpid())
+    end = time.monotonic() + seconds
+    with log.open("a", buffering=1) as out:
+        while time.monotonic() < end:
+            names = [f"h{number}" for number in range(hosts)]
+            demand = Demand({name: (name,) for name in names}, moods.choice([1, 1, 2]), str(os.getpid()), "fight", 30.0)
+            asked = time.monotonic()
+            lease = await leases.reserve(demand, 120)
+            got = time.monotonic()
+            await asyncio.sleep(moods.uniform(0.01, 0.1))
+            out.write(f"{os.getpid()} {asked} {got} {time.monotonic()} {','.join(lease.hosts)}\n")
+            await leases.release()
+    await leases.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(fight(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])))
