@@ -99,7 +99,7 @@ class RecordedSource:
         self._news: list[tuple[str, Any]] = []
         self._chunks: dict[str, bytes] = {}
         self._stamp: object = None
-        self._packing = threading.Lock()
+        self._keeping = threading.Lock()
         for path in self.paths:
             Recording(path).close()
 
@@ -126,13 +126,15 @@ class RecordedSource:
 
     def chunk(self, host: str) -> bytes:
         """Return the chunk of a host, packed once; raise UnknownNameError."""
-        with self._packing:
-            stamp = [_stamp(path) for path in self.paths]
+        stamp = [_stamp(path) for path in self.paths]
+        with self._keeping:
             if stamp != self._stamp:
                 self._chunks, self._stamp = {}, stamp
-            if host not in self._chunks:
-                self._chunks[host] = pack(host, *rows(self._samples(host)))
-            return self._chunks[host]
+            # What is made from files as they were stays with those who asked for that.
+            chunks = self._chunks
+        if host not in chunks:
+            chunks[host] = pack(host, *rows(self._samples(host)))
+        return chunks[host]
 
     def export(self, form: str, window: Window, out: TextIO) -> None:
         """Write readings and events in a form of ``EXPORTS``; raise UnknownNameError for the form or the host."""

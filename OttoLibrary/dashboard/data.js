@@ -493,7 +493,7 @@ class Stream {
     this.events = new EventSource(this.source.address("stream"));
     this.events.addEventListener("open", () => { this.wait_s = 1; this.handlers.opened(); });
     this.events.addEventListener("error", () => this.retry());
-    for (const kind of ["ticks", "event", "gone"]) {
+    for (const kind of ["ticks", "event", "gone", "test"]) {
       this.events.addEventListener(kind, (message) => this.handlers[kind](JSON.parse(message.data)));
     }
     this.events.addEventListener("resync", () => this.handlers.resync());

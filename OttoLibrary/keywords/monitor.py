@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from assertionengine import AssertionOperator, verify_assertion
 from robot.api import logger
+from robot.api import logger
 from robot.api.deco import keyword
 
 from OttoLibrary.contracts import Event
@@ -166,6 +167,7 @@ class MonitorKeywords(Component):
         value, at, unit = self.session.ask_monitor(
             lambda monitor: monitor.statistic(host, metric, statistic, since, until, timeout.total_seconds())
         )
+        logger.info(f"{metric} {statistic} {value_text(value, unit)} ({self._when(at, since)})")
         if assertion_operator is None:
             return value
         if assertion_operator.value not in _WORDS:

@@ -2,10 +2,8 @@
 Documentation       Reserving hosts, through keywords, and what each says when it cannot.
 Library             OttoLibrary    lab=${LAB}
 
-
 *** Variables ***
 ${LAB}      demo
-
 
 *** Test Cases ***
 Some Of Many Are Reserved

@@ -12,10 +12,10 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from xml.etree import ElementTree
 
 import pytest
@@ -49,6 +49,9 @@ def last_until_read(*hosts):
 _COMPLAINTS = ("Traceback", "Exception ignored", "Task was destroyed", "never awaited", "never retrieved")
 
 
+Started: TypeAlias = contextlib.AbstractContextManager[subprocess.Popen[str]]
+
+
 @dataclass
 class Run:
     """A run that is over."""
@@ -73,17 +76,18 @@ class Run:
 
 
 @pytest.fixture
-def robot(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+def robot(tmp_path: Path) -> Callable[..., Started]:
     """Start a robot, or another runner, in a folder of its own: ``robot("suite.robot", "--option", ...)``."""
     (tmp_path / "longenough.py").write_text(_LONG_ENOUGH)
     (tmp_path / "temporary").mkdir()
 
-    def start(*arguments: str, runner: tuple[str, ...] = ("robot",)) -> subprocess.Popen[str]:
+    @contextlib.contextmanager
+    def start(*arguments: str, runner: tuple[str, ...] = ("robot",)) -> Iterator[subprocess.Popen[str]]:
         paths = [str(tmp_path), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("OTTO_LAB", "ROBOT_"))}
         # The demo lab hands TMPDIR to its children: it marks all processes of the run.
         environment |= {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "TMPDIR": str(tmp_path / "temporary")}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", *runner, "--outputdir", "results", *arguments],
             cwd=tmp_path,
             env=environment,
@@ -93,12 +97,19 @@ def robot(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
             text=True,
             start_new_session=True,
         )
+        try:
+            yield process
+        finally:
+            # A test that failed meanwhile must not wait for its robot, nor leave anything behind.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=_TOO_LONG_S)
 
     return start
 
 
 @pytest.fixture
-def run(robot: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> Callable[..., Run]:
+def run(robot: Callable[..., Started], tmp_path: Path) -> Callable[..., Run]:
     """Run a suite of this text to its end: ``run(text, "interval=100ms", "--option", ...)``; no listener without options."""
 
     def finish(suite: str, options: str | None = "interval=100ms", *arguments: str, lab: str = "demo") -> Run:
@@ -492,9 +503,7 @@ Next
 # ---------------------------------------------------------------- many processes, and ends
 
 
-def test_under_pabot_every_process_records_and_the_merged_log_has_all(
-    robot: Callable[..., subprocess.Popen[str]], tmp_path: Path
-) -> None:
+def test_under_pabot_every_process_records_and_the_merged_log_has_all(robot: Callable[..., Started], tmp_path: Path) -> None:
     suites = tmp_path / "suites"
     suites.mkdir()
     test = (
@@ -522,7 +531,7 @@ def test_under_pabot_every_process_records_and_the_merged_log_has_all(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_of_the_monitor_stays_however_the_run_ends(
-    robot: Callable[..., subprocess.Popen[str]], sshd: Sshd, keys: Keys, tmp_path: Path, number: signal.Signals
+    robot: Callable[..., Started], sshd: Sshd, keys: Keys, tmp_path: Path, number: signal.Signals
 ) -> None:
     host = {"address": sshd.address, "port": sshd.port, "user": sshd.user, "identity_file": str(keys.identity_file)}
     (tmp_path / "box.json").write_text(json.dumps({"hosts": {"box": host}}))
