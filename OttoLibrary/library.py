@@ -15,6 +15,7 @@ from OttoLibrary.keywords.hosts import HostKeywords
 from OttoLibrary.keywords.lab import LabKeywords
 from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
+from OttoLibrary.limits import in_teardown
 from OttoLibrary.listener import LibraryListener
 from OttoLibrary.progress import ConsoleProgress
 from OttoLibrary.session import Session
@@ -70,6 +71,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
         """
         session = self.session = Session(lab or os.environ.get("OTTO_LAB", ""))
         session.progress = ConsoleProgress()
+        session.may_interrupt = lambda: not in_teardown()
         session.tell = lambda sentence: logger.console(session.masker.mask(sentence))
         self.ROBOT_LIBRARY_LISTENER = LibraryListener(session)
         groups = (LabKeywords, HostKeywords, CommandKeywords, ConsoleKeywords, FileKeywords, MonitorKeywords, ReservationKeywords)

@@ -13,7 +13,6 @@ from OttoLibrary.errors import NotOpenError, OttoError, UsageError
 from OttoLibrary.session import Session
 
 _TAG = "otto:limit="
-_OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 _FORM = re.compile(
     r"\s*(?P<hosts>\S.*?)\s+(?P<metric>\S+)\s+(?P<statistic>\w+)\s*(?P<relation>[<>]=?|[=!]=)\s*(?P<value>\S.*?)\s*"
 )
@@ -61,7 +60,7 @@ def fail_at_once(session: Session, result: Any) -> None:
         session: Whose monitor watched.
         result: Robot's result of the keyword.
     """
-    if session.breaches and result.status == "PASS" and not _in_teardown():
+    if session.breaches and result.status == "PASS" and not in_teardown():
         _fail(result, session.breaches)
 
 
@@ -71,7 +70,8 @@ def in_dry_run() -> bool:
     return bool(context and context.dry_run)
 
 
-def _in_teardown() -> bool:
+def in_teardown() -> bool:
+    """Tell whether a teardown runs, which is run to its end."""
     context = EXECUTION_CONTEXTS.current
     return bool(context and context.in_teardown)
 
@@ -114,5 +114,5 @@ async def _add_tag(session: Session, monitor: Any, tag: str) -> None:
             f"The tag '{tag}' states no limit. Write {_TAG}HOSTS METRIC STATISTIC < VALUE, such as {_TAG}dut1 cpu max < 90."
         )
     for host in session.lab.select(found["hosts"]):
-        opposite = _OPPOSITE[found["relation"]]
-        monitor.limit(host, found["metric"], found["statistic"], opposite, found["value"], since=session.test_began)
+        stated = found["metric"], found["statistic"], found["relation"], found["value"]
+        monitor.limit(host, *stated, must=True, since=session.test_began)

@@ -35,7 +35,8 @@ class LibraryListener:
             self._session.suite_folder = source if source.is_dir() else source.parent
 
     def end_suite(self, data: Any, result: Any) -> None:
-        """Leave the suite."""
+        """Leave the suite; what was broken after its last test is a warning."""
+        self._session.warnings += map(str, self._session.take_breaches())
         result.message = self._mask(result.message)
         self._end("suite")
 

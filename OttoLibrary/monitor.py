@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import contextlib
-import operator
+import math
 import platform
 import time
 from array import array
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from OttoLibrary import export, registry
+from OttoLibrary.bounds import RELATIONS, Limit
 from OttoLibrary.charts import Line, charts
 from OttoLibrary.contracts import Event, OwnMetric, Tick
 from OttoLibrary.errors import LimitError, OttoError, UnknownNameError, UsageError
@@ -29,14 +30,6 @@ from OttoLibrary.version import VERSION
 from OttoLibrary.watch import Clock, Watch
 
 DEFAULT_METRICS = ("cpu", "memory", "disk", "network", "load")
-OPERATORS: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 SHORTEST_INTERVAL_S = 0.1
 _FLUSH_S = 1.0
 # What is older is read from the store.
@@ -59,29 +52,6 @@ class _Series:
         if len(self.times) > 2 * _KEPT:
             del self.times[:_KEPT], self.values[:_KEPT]
             self.dropped = True
-
-
-@dataclass(frozen=True)
-class Limit:
-    """What must not be while it counts.
-
-    Attributes:
-        host: Name of the host.
-        metric: The metric or series as the user named it.
-        statistic: Of the readings since the limit was set.
-        relation: ``<``, ``<=``, ``>``, ``>=``, ``==`` or ``!=``.
-        value: What it is compared with.
-        at_once: Fail as soon as it is so, rather than at the end of the test.
-        since: When it was set, in seconds since 1970.
-    """
-
-    host: str
-    metric: str
-    statistic: str
-    relation: str
-    value: float
-    at_once: bool
-    since: float
 
 
 class Audience(Protocol):
@@ -122,7 +92,10 @@ def make_metrics(names: Sequence[str], owned: Mapping[str, OwnMetric]) -> dict[s
 
 def open_store(path: Path, label: str, lab: Mapping[str, Any], interval_s: float) -> Store:
     """Return a store with a new session; raise UsageError when the file is no recording or somebody writes it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"The recording '{path}' cannot be written: {error.strerror or error}.") from error
     store = Store(path)
     store.begin(label, lab, {"OttoLibrary": VERSION, "Python": platform.python_version()}, interval_s)
     return store
@@ -139,7 +112,6 @@ class Monitor:
 
     Attributes:
         store: Where all is kept, or None.
-        on_breach: Called with an error when a limit that fails at once is broken.
     """
 
     def __init__(
@@ -157,7 +129,6 @@ class Monitor:
         self.began = time.time()
         self._warnings: list[str] = []
         self._told: set[str] = set()
-        self.on_breach: Callable[[LimitError], None] = lambda error: None
         self._mask = mask
         self._mains: dict[str, dict[str, str]] = {}
         self._metrics: dict[str, dict[str, Any]] = {}
@@ -169,6 +140,7 @@ class Monitor:
         self._tasks: list[asyncio.Task[None]] = []
         self._open_spans: dict[str, int] = {}
         self._recorded: set[str] = set()
+        self._odd: set[tuple[str, str]] = set()
         self._audiences: list[Audience] = []
 
     # -- life
@@ -236,6 +208,8 @@ class Monitor:
 
     def tick(self, tick: Tick) -> None:
         """Take readings."""
+        if not all(map(math.isfinite, tick.values.values())):
+            tick = self._finite(tick)
         for audience in self._audiences:
             audience.tick(tick)
         for name, value in tick.values.items():
@@ -247,6 +221,17 @@ class Monitor:
             self.store.add(tick)
         if self._limits:
             self._check_limits(tick.host)
+
+    def _finite(self, tick: Tick) -> Tick:
+        """Leave out what is no number: it would be neither above nor below a limit."""
+        odd = [name for name, value in tick.values.items() if not math.isfinite(value)]
+        for name in odd:
+            if (tick.host, name) not in self._odd:
+                self._odd.add((tick.host, name))
+                self.mark(
+                    Event(tick.at, f"'{name}' was read as {tick.values[name]}, which is no number; left out", "error", tick.host)
+                )
+        return replace(tick, values={name: value for name, value in tick.values.items() if name not in odd})
 
     def mark(self, event: Event) -> int:
         """Take an event and return its number; errors are warnings too."""
@@ -477,8 +462,9 @@ class Monitor:
         relation: str,
         value: str,
         *,
-        at_once: bool = False,
+        must: bool = False,
         since: float | None = None,
+        at_once: Callable[[LimitError], None] | None = None,
     ) -> None:
         """Watch a limit until ``take_limits``.
 
@@ -486,21 +472,23 @@ class Monitor:
             host: Name of the host.
             metric: A metric or series.
             statistic: Of the readings since then.
-            relation: What must not be: ``<``, ``<=``, ``>``, ``>=``, ``==`` or ``!=``.
+            relation: ``<``, ``<=``, ``>``, ``>=``, ``==`` or ``!=``.
             value: To compare with, a number or one with a unit.
-            at_once: Call ``on_breach`` as soon as it is so.
+            must: Whether the relation must hold, or must not.
             since: From when on, in seconds since 1970; from now on by default.
+            at_once: Called with the error as soon as it is broken.
 
         Raises:
             UnknownNameError: There is no such host, metric, statistic or relation.
             ValueFormatError: The value is none.
         """
-        if relation not in OPERATORS:
-            raise UnknownNameError("relation", relation, OPERATORS)
+        if relation not in RELATIONS:
+            raise UnknownNameError("relation", relation, RELATIONS)
         if statistic not in STATISTICS:
             raise UnknownNameError("statistic", statistic, STATISTICS)
         bound = quantity(value, unit_of(self.series_of(host, metric)))
-        self._limits.append(Limit(host, metric, statistic, relation, bound, at_once, time.time() if since is None else since))
+        began = time.time() if since is None else since
+        self._limits.append(Limit(host, metric, statistic, relation, bound, must, began, at_once))
 
     async def take_limits(self, wait_s: float | None = None) -> list[LimitError]:
         """End all limits and return what was broken, and what could not be seen: no reading is no proof.
@@ -517,40 +505,29 @@ class Monitor:
             except LimitError as error:
                 broken.append(error)
                 continue
-            if OPERATORS[limit.relation](value, limit.value):
-                broken.append(_breach(limit, value, at, unit))
+            if limit.is_broken(value):
+                broken.append(limit.error(value, at, unit))
         return broken
 
     def _check_limits(self, host: str) -> None:
         for limit in [limit for limit in self._limits if limit.at_once and limit.host == host]:
-            series = self._series.get((host, self.series_of(host, limit.metric)))
+            name = self.series_of(host, limit.metric)
+            series = self._series.get((host, name))
             if series is None or not series.times or series.times[-1] < limit.since:
                 continue
             first = _first_at(series.times, limit.since)
             value, at = one(limit.statistic, series.times[first:], series.values[first:])
-            if OPERATORS[limit.relation](value, limit.value):
+            if limit.at_once is not None and limit.is_broken(value):
                 self._limits.remove(limit)
-                unit = unit_of(self.series_of(host, limit.metric)) or ""
+                unit = unit_of(name)
                 self.mark(Event(time.time(), f"Limit: {limit.metric} {limit.statistic} {value_text(value, unit)}", "limit", host))
-                self.on_breach(_breach(limit, value, at, unit))
+                limit.at_once(limit.error(value, at, unit))
 
 
 def _export(recording: Path, path: Path, form: str, since: float, until: float) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(Recording(recording)) as source, path.open("w", encoding="utf-8", newline="") as out:
         return export.write(form, source.ticks(since, until), source.events(since, until), out)
-
-
-def _breach(limit: Limit, value: float, at: float | None, unit: str) -> LimitError:
-    said = f"Metric '{limit.metric}' of host '{limit.host}' {limit.statistic} {value_text(value, unit)}"
-    when = f"at {clock_text(at)}, " if at is not None else ""
-    rule = f"must not be {limit.relation} {value_text(limit.value, unit)}"
-    return LimitError(limit.host, limit.metric, f"{said} {rule} ({when}watched since {clock_text(limit.since)}).")
-
-
-def clock_text(at: float) -> str:
-    """Return a moment as a clock of this machine shows it, ``12:03:07``."""
-    return time.strftime("%H:%M:%S", time.localtime(at))
 
 
 def _stem(metric: str) -> str:

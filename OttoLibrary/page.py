@@ -281,7 +281,7 @@ def made_event(facts: Mapping[str, Any], hosts: Iterable[str], base: Event | Non
         raise ValueFormatError("An event begins ('at') and ends ('until') at seconds since 1970, and not before it begins.")
     if not isinstance(text, str) or not 0 < len(text.strip()) <= _LONGEST_TEXT:
         raise ValueFormatError(f"An event has a text of 1 to {_LONGEST_TEXT} characters.")
-    if host != "" and host not in set(hosts):
+    if host != "" and host not in list(hosts):
         raise ValueFormatError(f"No host named {str(host)!r} is on this page.")
     return Event(float(at), text.strip(), "mark" if until is None else "span", host, None if until is None else float(until))
 

@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import sqlite3
+import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ APPLICATION_ID = 0x4F74746F
 SCHEMA_VERSION = 1
 BUSY_MS = 5000
 _BLOCK_ROWS = 500
+_MAKING_S = 1.0
 # Times and values of each series of each host.
 Samples: TypeAlias = dict[tuple[str, str], tuple["array[float]", "array[float]"]]
 
@@ -391,6 +393,10 @@ def check_own(database: sqlite3.Connection, path: Path) -> None:
 
 
 def _reader(database: sqlite3.Connection, path: Path) -> _OwnFile | _OttoFile:
+    # A writer makes a file and then all that is in it, in one transaction.
+    end = time.monotonic() + _MAKING_S
+    while not pragma(database, "schema_version") and time.monotonic() < end:
+        time.sleep(0.02)
     if pragma(database, "application_id") != APPLICATION_ID and {"ts", "label", "value"} <= _columns(database, "metrics"):
         return _OttoFile(database)
     check_own(database, path)

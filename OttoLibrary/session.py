@@ -59,6 +59,8 @@ class Session:
         self._monitor: Monitor | None = None
         self._monitor_engine = self.engine
         self.breaches: list[OttoError] = []
+        self.may_interrupt: Callable[[], bool] = lambda: True
+        self._broken_limits: list[OttoError] = []
         self.reservations = os.environ.get("OTTO_RESERVATION_BACKEND", "file")
         self.user = os.environ.get("OTTO_USER") or getpass.getuser()
         self.tell: Callable[[str], None] = lambda sentence: None
@@ -228,14 +230,12 @@ class Session:
             lab = {"labs": self.references, "hosts": {host.name: list(host.path) for host in hosts}}
             monitor.store = open_store(store, label, lab, interval_s)
         self._monitor, self._monitor_engine = monitor, self.engine
-        monitor.on_breach = self.breach
         self.run(monitor.start())
 
     def share_monitor(self, other: Session) -> None:
         """Let keywords of this session ask the monitor of another; it stays the other's."""
         if self._monitor is None and other._monitor is not None:
             self._monitor, self._monitor_engine = other._monitor, other.engine
-            self._monitor.on_breach = self.breach
 
     def end_monitor(self) -> None:
         """Stop the monitor of this session, if it runs; forget a shared one."""
@@ -246,7 +246,7 @@ class Session:
         """Do what ``end_monitor`` does, on the engine."""
         monitor, self._monitor = self._monitor, None
         if monitor is not None and self._monitor_engine is self.engine:
-            self.breaches += await monitor.take_limits(wait_s=0)
+            self._broken_limits += await monitor.take_limits(wait_s=0)
             await monitor.stop()
             self.warnings += monitor.take_warnings()
 
@@ -255,13 +255,14 @@ class Session:
         return self._monitor_engine.call(question(self.monitor))
 
     def breach(self, error: OttoError) -> None:
-        """Fail the test that runs: the keyword of this library at once, or whichever runs when it is over."""
+        """Fail the test that runs: the keyword of this library at once, any other when it is over; no teardown."""
         self.breaches.append(error)
-        self.engine.interrupt(error)
+        if self.may_interrupt():
+            self.engine.interrupt(error)
 
     def take_breaches(self) -> list[OttoError]:
         """Return what must fail the test since the last call: limits that were broken, leases that were lost."""
-        breaches, self.breaches = self.breaches, []
+        breaches, self.breaches, self._broken_limits = [*self.breaches, *self._broken_limits], [], []
         return breaches
 
     # -- reservations

@@ -9,6 +9,7 @@ from operator import mul
 from typing import Any
 
 from OttoLibrary.errors import UnknownNameError
+from OttoLibrary.text import plural
 from OttoLibrary.units import unit_of, value_text
 
 STATISTICS = ("last", "min", "max", "mean", "p50", "p95", "p99", "slope", "delta")
@@ -65,7 +66,9 @@ class Statistics:
     def __str__(self) -> str:
         """Return it in short."""
         shown = ((name, value_text(getattr(self, name), self.unit)) for name in ("last", "min", "mean", "max", "p95"))
-        return f"{self.host} {self.series}: {', '.join(f'{name} {value}' for name, value in shown)} ({self.count} samples)"
+        return (
+            f"{self.host} {self.series}: {', '.join(f'{name} {value}' for name, value in shown)} ({plural(self.count, 'sample')})"
+        )
 
 
 def summarize(host: str, series: str, times: Sequence[float], values: Sequence[float]) -> Statistics:

@@ -16,7 +16,7 @@ from OttoLibrary.text import plural
 from OttoLibrary.units import unit_of, value_text
 
 _ROWS_UNFOLDED = 12
-_HOSTS_APART = 8
+_HOSTS_APART = 4
 _CELL_LENGTH = 80
 _LOOK_ALIKE = str.maketrans({"*": "\N{ASTERISK OPERATOR}", "|": "\N{BROKEN BAR}", "`": "\N{MODIFIER LETTER GRAVE ACCENT}"})
 

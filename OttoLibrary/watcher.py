@@ -151,7 +151,8 @@ class Metrics:
         self._options = _read(self._given)
         interval_s = units.seconds(self._options.get("interval", "1s"))
         variables = BuiltIn().get_variables(no_decoration=True)
-        references = self._options.get("lab") or str(variables.get("LAB") or "") or os.environ.get("OTTO_LAB", "")
+        imported = next((library.references for library in self._libraries if library.references), "")
+        references = self._options.get("lab") or str(variables.get("LAB") or "") or os.environ.get("OTTO_LAB") or imported
         if not references:
             raise UsageError("No lab to watch. Give one with '--variable LAB:NAME' or with the option 'lab=NAME'.")
         session = Session(references)

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import io
 import ipaddress
 import json
 import math
+import os
 import secrets
 import socket
 import ssl
 import sys
-import tempfile
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qs
 
 from OttoLibrary.errors import NotOpenError, OttoError, PluginError, UnknownNameError, UsageError, ValueFormatError
@@ -107,6 +106,8 @@ class Dashboard:
         Raises:
             UsageError: It cannot bind, or the certificate cannot be used.
         """
+        # Read now, so that the first browser does not wait for it.
+        served_page("")
         listening = self._bind()
         try:
             self._server = self._make_server()
@@ -258,7 +259,7 @@ class Dashboard:
         for client in self._clients:
             client.end()
 
-    async def _messages(self) -> AsyncIterator[bytes]:
+    async def _messages(self) -> AsyncGenerator[bytes, None]:
         client = _Client()
         self._clients.add(client)
         try:
@@ -349,38 +350,20 @@ class Dashboard:
 
         return Response(self._source.chunk(request.query_params.get("host", "")), media_type="application/octet-stream")
 
-    async def _get_stream(self, request: Request) -> Response:
-        from starlette.responses import StreamingResponse
+    async def _get_stream(self, request: Request) -> _Streamed:
+        return _Streamed(self._messages(), media_type="text/event-stream")
 
-        return StreamingResponse(self._messages(), media_type="text/event-stream")
-
-    def _get_export(self, request: Request) -> Response:
-        from starlette.responses import StreamingResponse
-
+    def _get_export(self, request: Request) -> _Streamed:
         form = request.path_params["form"]
         if form not in EXPORTS:
             raise UnknownNameError("export", form, EXPORTS)
         asked = request.query_params
         window = Window(asked.get("host", ""), _moment(asked.get("since"), -math.inf), _moment(asked.get("until"), math.inf))
-        file = self._exported(form, window)
-        return StreamingResponse(
-            _blocks(file),
+        return _Streamed(
+            _Export(self._source, form, window).blocks(),
             media_type=f"{_TYPES[form]}; charset=utf-8",
             headers={"content-disposition": f'attachment; filename="metrics.{form}"'},
         )
-
-    def _exported(self, form: str, window: Window) -> IO[bytes]:
-        """Return an open file with an export: it may be larger than memory, and a client may be slow."""
-        file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is sent
-        try:
-            text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="")
-            self._source.export(form, window, text)
-            text.detach()
-            file.seek(0)
-        except BaseException:
-            file.close()
-            raise
-        return file
 
     async def _post_event(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool
@@ -427,6 +410,65 @@ class _Client:
         return self._waiting.popleft()
 
 
+class _Streamed:
+    """An answer in pieces; what makes them is closed with it, also when the client leaves in the middle."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None], **options: Any) -> None:
+        from starlette.responses import StreamingResponse
+
+        self._pieces = pieces
+        self._answer = StreamingResponse(pieces, **options)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            await self._pieces.aclose()
+
+
+class _Export:
+    """An export on its way through a pipe: it may be larger than memory, and a client may be slow or leave.
+
+    Raises:
+        OttoError: It cannot be made; known when the first of it is there.
+    """
+
+    def __init__(self, source: Source, form: str, window: Window) -> None:
+        self._failure: Exception | None = None
+        reading, writing = os.pipe()
+        self._file = os.fdopen(reading, "rb")
+        threading.Thread(target=self._work, args=(source, form, window, writing), name="OttoLibrary export", daemon=True).start()
+        self._first = self._read()
+
+    async def blocks(self) -> AsyncGenerator[bytes, None]:
+        """Yield all of it; one that fails on its way ends with an error, so that nobody takes it for whole."""
+        from starlette.concurrency import run_in_threadpool
+
+        with self._file:
+            block = self._first
+            while block:
+                yield block
+                block = await run_in_threadpool(self._read)
+
+    def _read(self) -> bytes:
+        block = self._file.read1(_BLOCK_BYTES)
+        if not block and self._failure is not None:
+            self._file.close()
+            raise self._failure
+        return block
+
+    def _work(self, source: Source, form: str, window: Window, writing: int) -> None:
+        try:
+            with open(writing, "w", encoding="utf-8", errors="backslashreplace", newline="") as out:
+                try:
+                    source.export(form, window, out)
+                except Exception as error:  # noqa: BLE001 - raised where it is read
+                    self._failure = error
+        except BrokenPipeError:
+            # The client has left.
+            return
+
+
 def _message(kind: str, data: Any) -> bytes:
     # JSON without line breaks is one line of an event.
     return f"event: {kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
@@ -468,12 +510,6 @@ def _moment(given: str | None, default: float) -> float:
     if math.isnan(moment):
         raise ValueFormatError(f"{given!r} is no time. Write seconds since 1970.")
     return moment
-
-
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while block := file.read(_BLOCK_BYTES):
-            yield block
 
 
 def _is_literal(name: str) -> bool:

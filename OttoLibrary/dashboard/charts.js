@@ -591,7 +591,7 @@ class Spark extends Pane {
   }
 
   showValues() {
-    this.onValue(this.valueNow(this.host, this.name));
+    if (this.history(this.host).loaded) this.onValue(this.valueNow(this.host, this.name));
   }
 
   settle() {
@@ -604,7 +604,7 @@ class Spark extends Pane {
   }
 }
 
-// Several lines with axes. A line is {host, name, text, unit, index}; the index chooses its colour.
+// Several lines with axes. A line is {host, name, text, unit, index, color}.
 class Chart extends Pane {
   constructor(stage, lines, options = {}) {
     super(stage, [...new Set(lines.map((line) => line.host))]);
@@ -624,22 +624,17 @@ class Chart extends Pane {
   resized({ width }) {
     this.outer = Math.floor(width);
     if (this.plot) this.plot.setSize({ width: this.outer, height: this.height });
-    this.width = this.plot ? this.plot.over.clientWidth : this.outer;
+    else this.width = this.outer;
   }
 
   make() {
-    this.plot = new uPlot(this.options(), this.data(), this.element);
+    this.plot = new uPlot(this.options(), [[this.view.from, this.view.to], [null, null]], this.element);
     this.watch(this.plot.over);
-    this.width = this.plot.over.clientWidth;
-  }
-
-  // uPlot only knows the ends of the range: the lines trace themselves.
-  data() {
-    return [[this.view.from, this.view.to], ...this.lines.map(() => [0, 0])];
   }
 
   options() {
     const axis = { stroke: () => this.stage.palette.get("muted"), font: "11px system-ui, sans-serif" };
+    const takeWidth = (plot) => { this.width = plot.bbox.width / devicePixelRatio; };
     const thin = { stroke: () => this.stage.palette.get("grid"), width: 1, size: 4 };
     return {
       width: this.outer,
@@ -655,8 +650,8 @@ class Chart extends Pane {
         { ...axis, grid: thin, ticks: thin, size: 24, gap: 3, splits: (plot) => this.timeSplits(plot), values: (plot, ticks) => ticks.map((at) => tickClock(at, this.timeStep)) },
         { ...axis, grid: thin, ticks: { show: false }, size: 62, gap: 6, splits: () => scaleTicks(this.scale), values: (plot, ticks) => ticks.map((value) => tickText(value, this.scale)) },
       ],
-      series: [{}, ...this.lines.map((line) => this.seriesOptions(line))],
-      hooks: { drawAxes: [(plot) => drawEvents(plot.ctx, this.store.eventsOf(this.host), this.view, plot.bbox, this.stage.palette)] },
+      series: [{}, {}],
+      hooks: { draw: [(plot) => this.drawLines(plot.ctx, plot.bbox)], ready: [takeWidth], setSize: [takeWidth] },
     };
   }
 
@@ -666,30 +661,48 @@ class Chart extends Pane {
     return ticks;
   }
 
-  seriesOptions(line) {
-    return {
-      stroke: () => this.strokeOf(line),
-      width: this.many ? 1 : 1.5,
-      dash: dashOf(line.index),
-      points: { show: false },
-      paths: (plot) => {
-        const stroke = new Path2D();
-        trace(this.history(line.host), line.name, this.view, plot.bbox, this.scale, stroke);
-        return { stroke, fill: null, clip: null, band: null, gaps: null, flags: 1 };
-      },
-    };
+  // The strong line comes last: it is above the others.
+  drawLines(context, box) {
+    const clip = new Path2D();
+    clip.rect(box.left, box.top - 2, box.width, box.height + 4);
+    context.save();
+    context.clip(clip);
+    drawEvents(context, this.store.eventsOf(this.host), this.view, box, this.stage.palette);
+    context.lineJoin = context.lineCap = "round";
+    for (const line of this.lines) if (line !== this.strong) this.drawLine(context, box, line);
+    if (this.strong) this.drawLine(context, box, this.strong);
+    context.restore();
+  }
+
+  drawLine(context, box, line) {
+    const path = new Path2D();
+    trace(this.history(line.host), line.name, this.view, box, this.scale, path);
+    context.strokeStyle = this.strokeOf(line);
+    context.lineWidth = (line === this.strong ? 2 : this.many ? 1 : 1.5) * devicePixelRatio;
+    context.setLineDash(dashOf(line.color).map((length) => length * devicePixelRatio));
+    context.stroke(path);
   }
 
   strokeOf(line) {
-    const color = `line-${line.index % COLORS}`;
-    if (this.strong === null || this.strong === line) return this.stage.palette.get(color);
-    return this.stage.palette.faint(color, 0.18);
+    const { palette } = this.stage;
+    if (this.strong === line) return palette.line(line.color);
+    // Among many no colour can be told from another: they are a crowd, from which one is picked.
+    if (this.many) return palette.faint("line-7", this.strong ? 0.2 : 0.4);
+    return this.strong ? palette.faint(`line-${line.color % COLORS}`, 0.2) : palette.line(line.color);
   }
 
   draw() {
     this.scale = this.scaleNow();
     if (!this.plot) this.make();
-    else this.plot.setData(this.data());
+    else this.moveAxes();
+  }
+
+  moveAxes() {
+    this.plot.batch(() => {
+      this.plot.setScale("x", { min: this.view.from, max: this.view.to });
+      this.plot.setScale("y", { min: this.scale.low, max: this.scale.high });
+      this.plot.redraw(false, true);
+    });
   }
 
   scaleNow() {
@@ -714,8 +727,12 @@ class Chart extends Pane {
     this.onValues(this.lines.map((line) => this.valueNow(line.host, line.name)));
   }
 
+  statistics() {
+    return this.lines.map((line) => this.history(line.host).statistics(line.name, this.view.from, this.view.to));
+  }
+
   settle() {
-    this.onSettle(this.lines.map((line) => this.history(line.host).statistics(line.name, this.view.from, this.view.to)));
+    this.onSettle(this.statistics());
   }
 
   tipRows(time, event) {
@@ -724,7 +741,7 @@ class Chart extends Pane {
     const nearest = this.nearest(there, event);
     if (this.many) this.setStrong(nearest?.line ?? null);
     const shown = this.many ? [nearest].filter(Boolean) : there.sort((a, b) => b.number - a.number).slice(0, 8);
-    return shown.map(({ line, number }) => ({ color: this.stage.palette.line(line.index), name: line.text, value: valueText(number, line.unit) }));
+    return shown.map(({ line, number }) => ({ color: this.stage.palette.line(line.color), name: line.text, value: valueText(number, line.unit) }));
   }
 
   nearest(rows, event) {

@@ -145,12 +145,16 @@ class History {
     this.columns = new Map();
     this.count = 0;
     this.thinRows = 0; // the first rows, which stand for several each
+    this.chunkEnd = -Infinity;
     this.intervals = new Map();
   }
 
   // Takes a chunk; rows that arrived while it was fetched stay behind it.
   adopt(chunk) {
-    const late = this.rowsAfter(chunk.times.length ? chunk.times[chunk.times.length - 1] + 0.0015 : -Infinity);
+    // A chunk knows milliseconds only.
+    const chunkEnd = chunk.times.length ? chunk.times[chunk.times.length - 1] + 0.001 : -Infinity;
+    const late = this.rowsAfter(chunkEnd);
+    this.chunkEnd = chunkEnd;
     this.times = chunk.times;
     this.columns = chunk.columns;
     this.count = chunk.times.length;
@@ -172,6 +176,7 @@ class History {
   }
 
   append(at, values) {
+    if (at <= this.chunkEnd) return;
     const row = this.placeFor(at);
     for (const [name, value] of Object.entries(values)) {
       if (Number.isFinite(value)) this.column(name)[row] = value;
@@ -497,6 +502,7 @@ class Stream {
       this.events.addEventListener(kind, (message) => this.handlers[kind](JSON.parse(message.data)));
     }
     this.events.addEventListener("resync", () => this.handlers.resync());
+    this.events.addEventListener("end", () => { this.close(); this.handlers.end(); });
   }
 
   // The browser's own way to connect again gives up on an answer that is an error, and does not slow down.

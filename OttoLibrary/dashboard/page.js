@@ -3,6 +3,7 @@
 // The page: what is shown, its controls and keys, and what arrives while a run lasts.
 
 const REDRAW_MS = 1000;
+const FIRST_WAIT_MS = 1000;
 const SEARCH_MS = 120;
 const PAN_SHARE = 0.2;
 const ZOOM = 1.5;
@@ -36,12 +37,14 @@ class App {
     this.store = new Store(this.source);
     this.view = new View(this.store);
     this.searchText = "";
+    this.early = [];
     this.scrolls = new Map();
     this.searchTag = (tag) => this.search(`tag:${tag}`);
   }
 
   async start() {
-    this.theme = new Theme(() => this.stage?.redraw());
+    this.theme = new Theme(() => {});
+    if (this.source.isServer) await this.openStream();
     if (!(await this.firstPage())) return;
     this.stage = new Stage(this.store, this.view);
     this.theme.onChange = () => { this.stage.palette.read(); this.stage.redraw(); };
@@ -54,7 +57,9 @@ class App {
     this.view.reset();
     this.route();
     addEventListener("hashchange", () => this.route(true));
-    if (this.store.page.mode === "live") this.goLive();
+    this.ready = true;
+    this.early.forEach((take) => take());
+    setInterval(() => this.refresh(), REDRAW_MS);
   }
 
   async firstPage() {
@@ -185,30 +190,40 @@ class App {
 
   // --- live
 
-  goLive() {
-    if (this.store.page.ended !== null) return;
+  // The stream begins before the page's data is asked for, so that nothing is lost between them.
+  openStream() {
+    const { promise, resolve } = Promise.withResolvers();
+    const whenReady = (take) => (data) => (this.ready ? take(data) : this.early.push(() => take(data)));
     this.stream = new Stream(this.source, {
-      opened: () => this.opened(),
-      lost: () => this.setLost(true),
-      ticks: (ticks) => this.takeTicks(ticks),
-      event: (event) => this.keepEvent(event),
-      gone: ({ id }) => this.dropEvent(id),
-      test: (test) => this.takeTest(test),
-      resync: () => this.resync(),
+      opened: () => { this.opened(); resolve(); },
+      lost: () => { this.setLost(true); resolve(); },
+      ticks: whenReady((ticks) => this.takeTicks(ticks)),
+      event: whenReady((event) => this.keepEvent(event)),
+      gone: whenReady(({ id }) => this.dropEvent(id)),
+      test: whenReady((test) => this.takeTest(test)),
+      resync: whenReady(() => this.resync()),
+      end: whenReady(() => this.finish()),
     });
     this.stream.open();
-    setInterval(() => this.refresh(), REDRAW_MS);
+    setTimeout(resolve, FIRST_WAIT_MS);
+    return promise;
   }
 
+  // What came while there was no stream has to be asked for.
   opened() {
     this.setLost(false);
-    // The readings that were asked for before the stream began may lack what came between.
-    return this.resync();
+    if (this.ready) this.resync();
+  }
+
+  finish() {
+    this.over = true;
+    this.controls.showState();
+    announce("The watching is over.");
   }
 
   setLost(lost) {
     this.lost = lost;
-    this.controls.showState();
+    this.controls?.showState();
   }
 
   setPaused(paused) {
@@ -252,7 +267,6 @@ class App {
     if (this.shape() !== before || this.place().view === "events") this.renderAgain();
     this.stage.loadVisible();
     this.fresh = true;
-    if (this.store.page.ended !== null) this.stream.close();
     this.controls.showState();
   }
 
@@ -393,9 +407,9 @@ class Controls {
 
   state() {
     const { page } = this.app.store;
-    if (page.mode !== "live") return ["still", page.mode === "static" ? "file" : "replay"];
-    if (page.ended !== null) return ["still", "the run has ended"];
+    if (this.app.over || (page.mode === "live" && page.ended !== null)) return ["still", "the watching is over"];
     if (this.app.lost) return ["lost", "connection lost, trying again"];
+    if (page.mode !== "live") return ["still", page.mode === "static" ? "file" : "replay"];
     return this.app.paused ? ["paused", "paused"] : ["live", "live"];
   }
 

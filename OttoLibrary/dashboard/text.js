@@ -92,6 +92,13 @@ function valueText(value, unit) {
   return unit ? `${text} ${unitText(unit)}` : text;
 }
 
+// Where there is little room and the unit stands nearby.
+function shortText(value, unit) {
+  if (Number.isNaN(value)) return NO_VALUE;
+  if (isBytes(unit)) return bytesText(value, "").trim();
+  return unit === "%" ? value.toFixed(1) : numberText(value);
+}
+
 function bytesText(value, unit) {
   const power = powerOf1024(Math.abs(value));
   const number = value / 1024 ** power;

@@ -102,8 +102,8 @@ class GridView extends Shown {
     const numbers = STATISTICS.map((which) => element("b", { "data-number": which }, NO_VALUE));
     const list = element("span", { class: "numbers" }, ...STATISTICS.map((which, place) => element("span", {}, `${which} `, numbers[place])));
     const label = element("a", { class: "cell-name", href: metricAddress(metric), tabindex: "-1", "aria-hidden": "true" }, titleOf(name));
-    spark.onValue = (number) => setText(value, valueText(number, spark.unit));
-    spark.onSettle = (said) => STATISTICS.forEach((which, place) => setText(numbers[place], valueText(said[which], spark.unit)));
+    spark.onValue = (number) => setText(value, Number.isNaN(number) ? "away" : valueText(number, spark.unit));
+    spark.onSettle = (said) => STATISTICS.forEach((which, place) => setText(numbers[place], shortText(said[which], spark.unit)));
     this.stage.add(spark);
     return element("td", { role: "cell", "data-series": name }, element("div", { class: "cell-top" }, label, value), spark.element, list);
   }
@@ -134,7 +134,7 @@ class NumberTable {
     const numbers = ["value", ...STATISTICS].map((which) => element("td", { "data-number": which }, NO_VALUE));
     const name = element(options.addressOf ? "a" : "span", { href: options.addressOf?.(line) }, line.text);
     const spark = options.sparkOf ? [element("td", { class: "spark-cell" }, options.sparkOf(line).element)] : [];
-    const node = element("tr", { "data-name": line.text }, element("th", { scope: "row" }, swatch(this.palette, line.index), name), ...spark, ...numbers);
+    const node = element("tr", { "data-name": line.text }, element("th", { scope: "row" }, options.many ? null : swatch(this.palette, line.color), name), ...spark, ...numbers);
     node.addEventListener("pointerenter", () => this.onRow(line));
     node.addEventListener("pointerleave", () => this.onRow(null));
     node.addEventListener("focusin", () => this.onRow(line));
@@ -154,7 +154,7 @@ class NumberTable {
   set(index, column, value) {
     const row = this.rows[index];
     row.said[column] = value;
-    setText(row.numbers[column], valueText(value, row.line.unit));
+    setText(row.numbers[column], (column ? shortText : valueText)(value, row.line.unit));
   }
 
   setStrong(line) {
@@ -222,7 +222,7 @@ class HostView extends Shown {
 
   card(host, metric, names) {
     const unit = host.series.get(names[0]).unit;
-    const lines = names.map((name, index) => ({ host: host.name, name, unit, index, text: labelOf(name) || titleOf(name) }));
+    const lines = names.map((name, index) => ({ host: host.name, name, unit, index, color: index, text: labelOf(name) || titleOf(name) }));
     const caption = `${titleOf(metric)} of ${host.name}, visible range`;
     const chart = new Chart(this.stage, lines, { label: `Chart: ${titleOf(metric)} of ${host.name}. The table below has its numbers.` });
     const table = new NumberTable(this.stage.palette, caption, lines, { onRow: (line) => chart.setStrong(line) });
@@ -256,27 +256,32 @@ class MetricView extends Shown {
     const lines = this.lines();
     this.main.replaceChildren(this.heading(titleOf(this.name), this.chooser()));
     if (!lines.length) return this.main.append(emptyNote("No host that fits has this metric."));
-    const chart = new Chart(this.stage, lines, { many: lines.length > COLORS, height: 280, label: `Chart: ${titleOf(this.name)} of ${lines.length} hosts. The table below has its numbers.` });
+    const many = lines.length > COLORS;
+    const chart = new Chart(this.stage, lines, { many, height: 280, label: `Chart: ${titleOf(this.name)} of ${lines.length} hosts. The table below has its numbers.` });
     const caption = `${titleOf(this.name)} of each host, visible range`;
-    const scaleOf = () => chart.scale;
-    const sparkOf = (line) => this.spark(line, scaleOf);
-    const table = new NumberTable(this.stage.palette, caption, lines, { first: "host", sortable: true, sparkOf, addressOf: (line) => hostAddress(line.host), onRow: (line) => chart.setStrong(line) });
+    this.numbers = new Pane(this.stage, chart.hosts);
+    this.sparks = [];
+    const sparkOf = (line) => this.spark(line, chart);
+    const table = new NumberTable(this.stage.palette, caption, lines, { first: "host", sortable: true, many, sparkOf, addressOf: (line) => hostAddress(line.host), onRow: (line) => chart.setStrong(line) });
     table.element.classList.add("wide");
     chart.onStrong = (line) => table.setStrong(line);
-    this.followChart(chart, table);
-    this.stage.add(chart);
+    this.connectNumbers(chart, table);
+    for (const pane of [this.numbers, chart, ...this.sparks]) this.stage.add(pane);
     this.main.append(element("section", { class: "card", "aria-label": "All hosts", "data-metric": this.name }, chart.element), table.element);
     return undefined;
   }
 
-  // The table goes on to be filled when the chart has been scrolled away.
-  followChart(chart, table) {
-    const pane = new Pane(this.stage, chart.hosts);
-    pane.element = table.element;
-    pane.draw = () => { chart.scale = chart.scaleNow(); };
-    pane.showValues = () => table.setValues(chart.lines.map((line) => chart.valueNow(line.host, line.name)));
-    pane.settle = () => { chart.onSettle = (said) => table.setStatistics(said); chart.settle(); chart.onSettle = () => {}; };
-    this.stage.add(pane);
+  // The table is a pane of its own: it goes on to be filled when the chart has been scrolled away. All lines share one scale.
+  connectNumbers(chart, table) {
+    const { numbers } = this;
+    numbers.element = table.element;
+    numbers.draw = () => {
+      const { low, high } = chart.scale;
+      chart.scale = chart.scaleNow();
+      if (low !== chart.scale.low || high !== chart.scale.high) this.sparks.forEach((spark) => { spark.dirty = true; });
+    };
+    numbers.showValues = () => table.setValues(chart.lines.map((line) => chart.valueNow(line.host, line.name)));
+    numbers.settle = () => table.setStatistics(chart.statistics());
   }
 
   lines() {
@@ -284,14 +289,14 @@ class MetricView extends Shown {
     const found = hosts.flatMap((host) => this.store.seriesOf(host, this.name).map((name) => ({ host, name })));
     const labelled = !labelOf(this.name);
     return found.map(({ host, name }, index) => ({
-      host: host.name, name, index, unit: host.series.get(name).unit,
+      host: host.name, name, index, color: found.length > COLORS ? 0 : index, unit: host.series.get(name).unit,
       text: labelled && labelOf(name) ? `${host.name} · ${labelOf(name)}` : host.name,
     }));
   }
 
-  spark(line, scaleOf) {
-    const spark = new Spark(this.stage, line.host, line.name, { color: `line-${line.index % COLORS}`, scaleOf });
-    this.stage.add(spark);
+  spark(line, chart) {
+    const spark = new Spark(this.stage, line.host, line.name, { color: `line-${line.color % COLORS}`, scaleOf: () => chart.scale });
+    this.sparks.push(spark);
     return spark;
   }
 
@@ -373,9 +378,8 @@ class TopologyView extends Shown {
     const children = [...node.children.values()];
     const leaves = children.filter((child) => !child.children.size);
     const left = NODE.gap + depth * NODE.step;
-    let bottom = top;
+    let bottom = this.placeLeaves(leaves, left + NODE.step, top);
     for (const child of children.filter((one) => one.children.size)) bottom = this.place(child, depth + 1, bottom);
-    bottom = this.placeLeaves(leaves, left + NODE.step, bottom);
     if (!children.length) bottom = top + NODE.height + NODE.gap;
     node.x = left;
     node.y = (top + bottom - NODE.gap - NODE.height) / 2;
@@ -460,7 +464,7 @@ class TopologyView extends Shown {
     const key = `${scale.low} ${scale.high} ${this.stage.palette.get("heat-0")}`;
     if (this.legend.dataset.key === key) return;
     this.legend.dataset.key = key;
-    const stops = [0, 0.25, 0.5, 0.75, 1].map((share) => {
+    const stops = Array.from({ length: 21 }, (_, index) => index / 20).map((share) => {
       const stop = element("span", { class: "legend-stop" });
       stop.style.background = heat(share, this.stage.palette).fill;
       return stop;

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from assertionengine import AssertionOperator, verify_assertion
 from robot.api import logger
-from robot.api import logger
 from robot.api.deco import keyword
 
 from OttoLibrary.contracts import Event
@@ -27,6 +26,7 @@ _WORDS = {
     ">": "should be greater than",
     ">=": "should be at least",
 }
+_EXPRESSIONS = ("validate", "then")
 Statistic = Literal["last", "min", "max", "mean", "p50", "p95", "p99", "slope", "delta"]
 Relation = Literal["<", "<=", ">", ">=", "==", "!="]
 Format = Literal["csv", "jsonl", "prometheus", "influx"]
@@ -170,8 +170,10 @@ class MonitorKeywords(Component):
         logger.info(f"{metric} {statistic} {value_text(value, unit)} ({self._when(at, since)})")
         if assertion_operator is None:
             return value
-        if assertion_operator.value not in _WORDS:
+        if assertion_operator.value in _EXPRESSIONS:
             return float(verify_assertion(value, assertion_operator, expected, f"Metric '{metric}' of host '{host}'", message))
+        if assertion_operator.value not in _WORDS:
+            raise UsageError(f"A number is not compared by '{assertion_operator.name}'. Use one of: {', '.join(_WORDS)}.")
         wanted = quantity(expected, unit)
         try:
             verify_assertion(value, assertion_operator, wanted)
@@ -219,10 +221,8 @@ class MonitorKeywords(Component):
         names = self._watched(hosts)
 
         async def add(_: Any) -> None:
-            # The library that sets the limit fails its test; others may share the monitor.
-            monitor.on_breach = self.session.breach
             for name in names:
-                monitor.limit(name, metric, statistic, relation, value, at_once=at_once)
+                monitor.limit(name, metric, statistic, relation, value, at_once=self.session.breach if at_once else None)
 
         self.session.ask_monitor(add)
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ _IPERF_PORT = 5201
 def running(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program; it and all below it have ended afterwards, also when this process is killed."""
     bound = [setpriv, "--pdeathsig", "KILL"] if (setpriv := find("setpriv")) else []
-    settings = {"stdin": subprocess.DEVNULL, "cwd": _ROOT, "start_new_session": True} | options
+    settings: dict[str, Any] = {"stdin": subprocess.DEVNULL, "cwd": _ROOT, "start_new_session": True} | options
     process = subprocess.Popen([*bound, *command], **settings)
     try:
         yield process
@@ -135,11 +135,12 @@ def _listens(pid: int, port: int) -> bool:
 
 
 def _burn(share: str, kind: str, name: str) -> None:
+    wanted_s = float(share) * _PERIOD_S
     _call(name)
     _ready()
     while True:
         began, burnt = time.monotonic(), time.process_time()
-        while time.process_time() - burnt < float(share) * _PERIOD_S:
+        while time.process_time() - burnt < wanted_s:
             _ = os.urandom(8192) if kind == "system" else sum(range(2000))
         time.sleep(max(0.0, began + _PERIOD_S - time.monotonic()))
 
@@ -182,4 +183,5 @@ def _ready() -> None:
 
 
 if __name__ == "__main__":
-    {"cpu": _burn, "memory": _eat, "crowd": _crowd, "disk": _write}[sys.argv[1]](*sys.argv[2:])
+    kinds: dict[str, Callable[..., None]] = {"cpu": _burn, "memory": _eat, "crowd": _crowd, "disk": _write}
+    kinds[sys.argv[1]](*sys.argv[2:])

@@ -47,6 +47,7 @@ ROWS = {
         "watch",
     ],
     4: [
+        "bounds",
         "charts",
         "chunks",
         "deploy",
