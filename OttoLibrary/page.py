@@ -108,16 +108,17 @@ class RecordedSource:
         with self._open() as recordings:
             sessions = [session for recording in recordings for session in recording.sessions()]
             series = _series(recordings)
-            last = max((moment for recording in recordings if (moment := recording.last()) is not None), default=0.0)
+            reaches = [reach for recording in recordings if (reach := recording.reach()) is not None]
             events = self._numbered(recordings)
-        began = min((session.began for session in sessions), default=0.0)
+        # Readings count too: a session whose process was killed, or that is still written, has no end, and a clock may be set.
+        began = min([*(session.began for session in sessions), *(first for first, _ in reaches)], default=0.0)
+        ends = [*(session.ended for session in sessions if session.ended is not None), *(last for _, last in reaches)]
         return {
             "title": self._title or next((session.label for session in sessions if session.label), self.paths[0].name),
             "mode": "replay",
             "interval_s": max((session.interval_s for session in sessions), default=0.0),
             "began": began,
-            # One whose process was killed, or that is still written, ends with its last reading.
-            "ended": max([began, last, *(session.ended for session in sessions if session.ended is not None)]),
+            "ended": max([began, *ends]),
             "hosts": _hosts(sessions, series),
             "series": {host: series_facts(names) for host, names in series.items()},
             "events": event_list(events),

@@ -151,10 +151,10 @@ class Recording:
         with translated(self.path, "read"):
             return self._file.events(since, until)
 
-    def last(self) -> float | None:
-        """Return the time of the last reading; None when there is none."""
+    def reach(self) -> tuple[float, float] | None:
+        """Return the times of the first and the last reading; None when there is none."""
         with translated(self.path, "read"):
-            return self._file.last()
+            return self._file.reach()
 
     def ticks(self, since: float = -math.inf, until: float = math.inf, host: str | None = None) -> Iterator[Tick]:
         """Yield the readings of that time, of all hosts or of one, oldest first; those of a host at one moment together."""
@@ -201,12 +201,15 @@ class _OwnFile:
             values = {series: float(value) for series, value in pairs if value is not None}
             yield Tick(name, at, math.nan if uptime_s is None else uptime_s, values)
 
-    def last(self) -> float | None:
-        moments = [
-            self._database.execute("SELECT max(at) FROM tick WHERE session = ?", (found.id,)).fetchone()[0]
+    def reach(self) -> tuple[float, float] | None:
+        # Each by itself is one step in the index; both in one query would read all of it.
+        ends = [
+            self._database.execute(f"SELECT {end}(at) FROM tick WHERE session = ?", (found.id,)).fetchone()[0]  # noqa: S608
             for found in self.sessions()
+            for end in ("min", "max")
         ]
-        return max((moment for moment in moments if moment is not None), default=None)
+        moments = [moment for moment in ends if moment is not None]
+        return (min(moments), max(moments)) if moments else None
 
     def events(self, since: float, until: float) -> dict[int, Event]:
         rows = self._database.execute(
@@ -297,9 +300,12 @@ class _OttoFile:
                 hosts.setdefault(name, {})[series] = value
             yield from (Tick(name, at, math.nan, values) for name, values in hosts.items())
 
-    def last(self) -> float | None:
-        (text,) = self._database.execute("SELECT ts FROM metrics ORDER BY rowid DESC LIMIT 1").fetchone() or (None,)
-        return _moment(text) if text else None
+    def reach(self) -> tuple[float, float] | None:
+        ends = [
+            self._database.execute(f"SELECT ts FROM metrics ORDER BY rowid {order} LIMIT 1").fetchone()  # noqa: S608
+            for order in ("ASC", "DESC")
+        ]
+        return (_moment(ends[0][0]), _moment(ends[1][0])) if all(ends) else None
 
     def events(self, since: float, until: float) -> dict[int, Event]:
         columns = _columns(self._database, "events")

@@ -191,6 +191,13 @@ def test_every_test_that_lasts_shows_what_hosts_did_with_nothing_in_the_suite(ru
     assert "gateway" not in str(dict(done.result.suite.metadata))
 
 
+def test_the_file_to_copy_does_the_same(run: Callable[..., Run]) -> None:
+    listener = Path(__file__).parents[2] / "listeners" / "metrics.py"
+    done = run(_NOTHING_OF_OURS, None, "--listener", f"{listener}:interval=100ms:hosts=local OR dut1")
+    check_charts(done.tests["Long"], "local", "dut1")
+    assert done.warnings == []
+
+
 def test_the_log_and_the_report_are_pages_that_show_it(run: Callable[..., Run]) -> None:
     done = run(_NOTHING_OF_OURS, "interval=100ms:hosts=local OR dut1")
     for page in ("report.html", "log.html"):
