@@ -70,7 +70,7 @@ _METHODS = {
     "reservation": ("get_reserved_resources", "who_reserved", "backend_name"),
     "reference": ("resolve", "close"),
 }
-_EXTRAS = {"ftp": "ftp", "keyring": "keyring", "serial": "serial", "snmp": "snmp"}
+_EXTRAS = {"ftp": "ftp", "keyring": "keyring", "redis": "redis", "serial": "serial", "snmp": "snmp"}
 _registered: dict[str, dict[str, tuple[Any, str]]] = {}
 
 

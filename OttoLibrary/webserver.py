@@ -173,7 +173,8 @@ class Dashboard:
     def _own_names(self, bound: str | int) -> frozenset[str]:
         names = {"localhost", "127.0.0.1", "::1", self._address.lower(), str(bound)}
         if self._is_open_to_all:
-            names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
+            # Not the name with its domain: to find that may take a name server longer than anybody waits.
+            names.add(socket.gethostname().lower())
         return frozenset(names)
 
     @property

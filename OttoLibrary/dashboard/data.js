@@ -52,7 +52,7 @@ class ServerSource {
     if (answer.ok) return answer;
     if (answer.status === 401 || answer.status === 403) throw new Error("The access key in the address is missing or wrong.");
     const said = (await answer.text()).slice(0, 200);
-    throw new Error(`The server answered ${answer.status}${said ? `: ${said}` : ""}.`);
+    throw new Error(said || `The server answered ${answer.status}.`);
   }
 }
 

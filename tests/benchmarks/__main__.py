@@ -17,12 +17,12 @@ import asyncssh
 
 from OttoLibrary.contracts import HostFacts
 from OttoLibrary.host import Host
-from tests.benchmarks import files, lines, watching
+from tests.benchmarks import files, lines, reserving, watching
 from tests.benchmarks.measure import ROUNDS, Measure, Otto, Row, compare, timed
 from tests.peers.keys import make_keys
 from tests.peers.sshd import Sshd
 
-GROUPS = ["commands", "files", "lines", "keywords", "watching"]
+GROUPS = ["commands", "files", "lines", "keywords", "watching", "reserving"]
 _TURNS = 500
 _LINES = "seq 1 100000"
 
@@ -203,6 +203,8 @@ def main() -> int:
                 rows.append(keywords(sshd, keys.identity_file, python))
     if "keywords" in wanted:
         rows.append(importing())
+    if "reserving" in wanted:
+        rows += reserving.all_rows()
     print("| measurement | ours, ms | peer | peer, ms | ratio | limit | verdict |\n|---|---|---|---|---|---|---|")
     print(*rows, sep="\n")
     return 1 if any(row.missed for row in rows) else 0

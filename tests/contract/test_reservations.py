@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from OttoLibrary.contracts import Demand
 from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
 from OttoLibrary.lease import Leases
 from OttoLibrary.registry import load
-from OttoLibrary.reservations.file import FileReservations
 from OttoLibrary.reservations.json import JsonReservations
 from tests.peers import processes
+from tests.peers.redisd import Redisd
 
 ROOT = Path(__file__).parents[2]
 # Another process: it reserves what it is told, says so, and holds it until its input ends.
@@ -30,11 +31,13 @@ _HOLDER = """
 import asyncio, sys
 from OttoLibrary.contracts import Demand
 from OttoLibrary.lease import Leases
-from OttoLibrary.reservations.file import FileReservations
-folder, names, count, wait_s, lease_s, priority = sys.argv[1:7]
+from OttoLibrary import registry
+from OttoLibrary.reservations import redis as quick
+quick._LIFE_S, quick._BEAT_S, quick._LOOK_S = 1.0, 0.2, 0.2
+kind, where, names, count, wait_s, lease_s, priority = sys.argv[1:8]
 async def main():
     lost = lambda error: print("LOST", error, flush=True)
-    leases = Leases(FileReservations(folder), lambda text: None, lost)
+    leases = Leases(registry.load("reservation", kind, where), lambda text: None, lost)
     wanted = {name: (name,) for name in names.split(",")}
     demand = Demand(wanted, int(count), "bob", "holding", float(lease_s), int(priority))
     print("ASKING", flush=True)
@@ -47,11 +50,29 @@ asyncio.run(main())
 """
 
 
+class Shared:
+    """What several processes share: a backend by name, and where it is."""
+
+    def __init__(self, kind: str, where: str) -> None:
+        self.kind, self.where = kind, where
+
+    def backend(self) -> Any:
+        return load("reservation", self.kind, self.where)
+
+    def state(self) -> dict[str, Any]:
+        if self.kind == "file":
+            written = (Path(self.where) / "state.json").read_text()
+        else:
+            written = str(redis.Redis.from_url(self.where, decode_responses=True).get("otto:state") or "{}")
+        read: dict[str, Any] = json.loads(written)
+        return read
+
+
 class Holder:
     def __init__(
-        self, folder: Path, names: str, *, count: int = 1, wait_s: float = 30, lease_s: float = 30, priority: int = 0
+        self, shared: Shared, names: str, *, count: int = 1, wait_s: float = 30, lease_s: float = 30, priority: int = 0
     ) -> None:
-        words = [str(folder), names, str(count), str(wait_s), str(lease_s), str(priority)]
+        words = [shared.kind, shared.where, names, str(count), str(wait_s), str(lease_s), str(priority)]
         self.process = subprocess.Popen(
             [sys.executable, "-c", _HOLDER, *words],
             stdin=subprocess.PIPE,
@@ -74,12 +95,29 @@ class Holder:
         self.said("BYE")
 
 
+@pytest.fixture(scope="session")
+def redisd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redisd]:
+    with Redisd(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(params=["file", "redis"])
+def shared(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
+    if request.param == "file":
+        return Shared("file", str(tmp_path / "leases"))
+    for name, seconds in (("_LIFE_S", 1.0), ("_BEAT_S", 0.2), ("_LOOK_S", 0.2)):
+        monkeypatch.setattr(f"OttoLibrary.reservations.redis.{name}", seconds)
+    server = request.getfixturevalue("redisd")
+    redis.Redis.from_url(server.url).flushall()
+    return Shared("redis", server.url)
+
+
 @pytest.fixture
-def holder(tmp_path: Path) -> Iterator[Callable[..., Holder]]:
+def holder(shared: Shared) -> Iterator[Callable[..., Holder]]:
     started: list[Holder] = []
 
     def start(names: str, **options: Any) -> Holder:
-        started.append(Holder(tmp_path / "leases", names, **options))
+        started.append(Holder(shared, names, **options))
         return started[-1]
 
     yield start
@@ -93,15 +131,15 @@ def demand(*names: str, count: int = 0, lease_s: float = 30, user: str = "alice"
     return Demand({name: (name,) for name in names}, count or len(names), user, "testing", lease_s, priority)
 
 
-def leases_of(folder: Path) -> tuple[Leases, list[str], list[LeaseLostError]]:
+def leases_of(shared: Shared) -> tuple[Leases, list[str], list[LeaseLostError]]:
     told: list[str] = []
     lost: list[LeaseLostError] = []
-    return Leases(FileReservations(str(folder / "leases")), told.append, lost.append), told, lost
+    return Leases(shared.backend(), told.append, lost.append), told, lost
 
 
-def run(folder: Path, work: Callable[[Leases, list[str], list[LeaseLostError]], Any]) -> Any:
+def run(shared: Shared, work: Callable[[Leases, list[str], list[LeaseLostError]], Any]) -> Any:
     async def whole() -> Any:
-        leases, told, lost = leases_of(folder)
+        leases, told, lost = leases_of(shared)
         try:
             return await work(leases, told, lost)
         finally:
@@ -110,15 +148,10 @@ def run(folder: Path, work: Callable[[Leases, list[str], list[LeaseLostError]], 
     return asyncio.run(whole())
 
 
-def state(folder: Path) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads((folder / "leases" / "state.json").read_text())
-    return read
-
-
 # -- all or none
 
 
-def test_all_or_none(tmp_path: Path, holder: Any) -> None:
+def test_all_or_none(shared: Shared, holder: Any) -> None:
     holder("b").said("GOT")
 
     async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
@@ -129,31 +162,31 @@ def test_all_or_none(tmp_path: Path, holder: Any) -> None:
         assert {holding.resource for holding in leases.backend.holdings()} == {"b"}
         assert (await leases.reserve(demand("a", "b", "c", count=2), 0)).hosts == ("a", "c")
 
-    run(tmp_path, work)
+    run(shared, work)
 
 
-def test_hosts_that_share_a_resource_are_never_had_together(tmp_path: Path) -> None:
+def test_hosts_that_share_a_resource_are_never_had_together(shared: Shared) -> None:
     async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
         rack = Demand({"a": ("psu",), "b": ("psu",), "c": ("c", "bench")}, 2, "alice")
         assert (await leases.reserve(rack, 0)).hosts == ("a", "c")
         with pytest.raises(NotFreeError):
             await leases.reserve(demand("psu"), 0)
 
-    run(tmp_path, work)
+    run(shared, work)
 
 
-def test_more_than_there_are_is_an_error_at_once(tmp_path: Path) -> None:
+def test_more_than_there_are_is_an_error_at_once(shared: Shared) -> None:
     async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
         with pytest.raises(ReservationError, match=r"^3 hosts are wanted, and only 2 hosts would do\."):
             await leases.reserve(demand("a", "b", count=3), 60)
 
-    run(tmp_path, work)
+    run(shared, work)
 
 
 # -- waiting
 
 
-def test_whoever_waits_is_told_and_gets_it_as_soon_as_it_is_free(tmp_path: Path, holder: Any) -> None:
+def test_whoever_waits_is_told_and_gets_it_as_soon_as_it_is_free(shared: Shared, holder: Any) -> None:
     other = holder("a")
     other.said("GOT")
 
@@ -166,17 +199,17 @@ def test_whoever_waits_is_told_and_gets_it_as_soon_as_it_is_free(tmp_path: Path,
         await waiting
         return time.monotonic() - began
 
-    assert run(tmp_path, work) < 1
+    assert run(shared, work) < 1
 
 
-def test_first_come_first_served_but_for_priority(tmp_path: Path, holder: Any) -> None:
+def test_first_come_first_served_but_for_priority(shared: Shared, holder: Any) -> None:
     first = holder("a")
     first.said("GOT")
     second, third, urgent = holder("a"), holder("a"), None
-    processes.wait_until(lambda: len(state(tmp_path)["queue"]) == 2, "the queue")
+    processes.wait_until(lambda: len(shared.state()["queue"]) == 2, "the queue")
     urgent = holder("a", priority=5)
-    processes.wait_until(lambda: len(state(tmp_path)["queue"]) == 3, "the queue")
-    order = {entry["process"].rpartition(":")[2]: entry["ticket"] for entry in state(tmp_path)["queue"]}
+    processes.wait_until(lambda: len(shared.state()["queue"]) == 3, "the queue")
+    order = {entry["process"].rpartition(":")[2]: entry["ticket"] for entry in shared.state()["queue"]}
     earlier, later = sorted((second, third), key=lambda one: int(order[str(one.process.pid)]))
     first.let_go()
     urgent.said("GOT")
@@ -186,22 +219,22 @@ def test_first_come_first_served_but_for_priority(tmp_path: Path, holder: Any) -
     later.said("GOT")
 
 
-def test_one_who_wants_more_is_not_starved_by_those_who_want_less(tmp_path: Path, holder: Any) -> None:
+def test_one_who_wants_more_is_not_starved_by_those_who_want_less(shared: Shared, holder: Any) -> None:
     one = holder("a")
     one.said("GOT")
     both = holder("a,b", count=2)
-    processes.wait_until(lambda: len(state(tmp_path)["queue"]) == 1, "the queue")
+    processes.wait_until(lambda: len(shared.state()["queue"]) == 1, "the queue")
 
     async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
         with pytest.raises(NotFreeError):
             await leases.reserve(demand("b"), 0.3)
 
-    run(tmp_path, work)
+    run(shared, work)
     one.let_go()
     assert both.said("GOT") == "a,b"
 
 
-def test_giving_up_leaves_no_place_in_the_queue(tmp_path: Path, holder: Any) -> None:
+def test_giving_up_leaves_no_place_in_the_queue(shared: Shared, holder: Any) -> None:
     holder("a").said("GOT")
 
     async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
@@ -210,16 +243,16 @@ def test_giving_up_leaves_no_place_in_the_queue(tmp_path: Path, holder: Any) -> 
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert not state(tmp_path)["queue"]
+        assert not shared.state()["queue"]
 
-    run(tmp_path, work)
+    run(shared, work)
 
 
 # -- however it ends
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_process_that_dies_gives_its_hosts_back(tmp_path: Path, holder: Any, number: signal.Signals) -> None:
+def test_a_process_that_dies_gives_its_hosts_back(shared: Shared, holder: Any, number: signal.Signals) -> None:
     other = holder("a")
     other.said("GOT")
 
@@ -231,23 +264,23 @@ def test_a_process_that_dies_gives_its_hosts_back(tmp_path: Path, holder: Any, n
         await waiting
         return time.monotonic() - began
 
-    assert run(tmp_path, work) < 1
-    assert not [name for name in (tmp_path / "leases").iterdir() if name.name.startswith("alive-")]
+    assert run(shared, work) < (1 if shared.kind == "file" else 2)
+    assert shared.kind == "redis" or not [name for name in Path(shared.where).iterdir() if name.name.startswith("alive-")]
 
 
-def test_one_who_waits_and_dies_is_passed_over(tmp_path: Path, holder: Any) -> None:
+def test_one_who_waits_and_dies_is_passed_over(shared: Shared, holder: Any) -> None:
     first = holder("a")
     first.said("GOT")
     dying = holder("a")
-    processes.wait_until(lambda: len(state(tmp_path)["queue"]) == 1, "the queue")
+    processes.wait_until(lambda: len(shared.state()["queue"]) == 1, "the queue")
     after = holder("a")
-    processes.wait_until(lambda: len(state(tmp_path)["queue"]) == 2, "the queue")
+    processes.wait_until(lambda: len(shared.state()["queue"]) == 2, "the queue")
     dying.process.kill()
     first.let_go()
     after.said("GOT")
 
 
-def test_a_process_that_stands_still_loses_its_hosts_and_is_told(tmp_path: Path, holder: Any) -> None:
+def test_a_process_that_stands_still_loses_its_hosts_and_is_told(shared: Shared, holder: Any) -> None:
     other = holder("a", lease_s=1.5)
     other.said("GOT")
     other.process.send_signal(signal.SIGSTOP)
@@ -259,35 +292,36 @@ def test_a_process_that_stands_still_loses_its_hosts_and_is_told(tmp_path: Path,
         assert "The reservation of 'a' was lost: it was not renewed for 1.5 seconds." in said
         assert leases.hosts == ["a"]
 
-    run(tmp_path, work)
+    run(shared, work)
 
 
-def test_a_lease_is_renewed_as_long_as_its_process_lives(tmp_path: Path, holder: Any) -> None:
+def test_a_lease_is_renewed_as_long_as_its_process_lives(shared: Shared, holder: Any) -> None:
     holder("a", lease_s=0.6).said("GOT")
 
     async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
         with pytest.raises(NotFreeError):
             await leases.reserve(demand("a"), 2)
 
-    run(tmp_path, work)
+    run(shared, work)
 
 
-def test_a_host_taken_by_force_is_a_loss_that_names_who_and_why(tmp_path: Path) -> None:
+def test_a_host_taken_by_force_is_a_loss_that_names_who_and_why(shared: Shared) -> None:
     async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
         await leases.reserve(demand("a", "b", lease_s=1), 0)
-        other = FileReservations(str(tmp_path / "leases"))
+        other = shared.backend()
         assert [holding.user for holding in other.release_forced("a", "carol", "release day")] == ["alice"]
         await asyncio.sleep(0.8)
         assert str(lost[0]).startswith("The reservation of 'a', 'b' was lost: carol took it by force (release day).")
         assert not leases.hosts
 
-    run(tmp_path, work)
+    run(shared, work)
 
 
 # -- broken
 
 
 def test_a_state_that_cannot_be_read_is_no_yes(tmp_path: Path) -> None:
+    shared = Shared("file", str(tmp_path / "leases"))
     (tmp_path / "leases").mkdir()
     (tmp_path / "leases" / "state.json").write_text("{half")
 
@@ -296,7 +330,7 @@ def test_a_state_that_cannot_be_read_is_no_yes(tmp_path: Path) -> None:
             await leases.reserve(demand("a"), 0)
         (tmp_path / "leases" / "state.json").unlink()
 
-    run(tmp_path, work)
+    run(shared, work)
 
 
 def test_reservations_of_a_file(tmp_path: Path) -> None:
@@ -325,11 +359,22 @@ def test_reservations_of_a_file(tmp_path: Path) -> None:
     assert load("reservation", "none").who_reserved("b") == []
 
 
+def test_a_server_that_does_not_answer_is_no_yes(tmp_path: Path) -> None:
+    with Redisd(tmp_path) as server:
+        backend = load("reservation", "redis", server.url)
+        assert backend.who_reserved("a") == []
+        server.stop()
+        with pytest.raises(ReservationError, match=r"cannot be used .* nobody knows who has what"):
+            backend.who_reserved("a")
+    with pytest.raises(ReservationError, match="Name it in OTTO_REDIS"):
+        load("reservation", "redis")
+
+
 # -- many
 
 
-def test_rivals_never_meet_and_none_starves(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.peers.rival", str(tmp_path / "leases"), str(tmp_path / "log"), "4", "3"]
+def test_rivals_never_meet_and_none_starves(shared: Shared, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.peers.rival", shared.kind, shared.where, str(tmp_path / "log"), "4", "3"]
     rivals = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(8)]
     time.sleep(2.5)
     rivals[0].kill()
@@ -345,4 +390,4 @@ def test_rivals_never_meet_and_none_starves(tmp_path: Path) -> None:
     for times in held.values():
         assert all(before[1] <= after[0] for before, after in pairwise(sorted(times)))
     assert sum(map(len, held.values())) > 20
-    assert not state(tmp_path)["leases"]
+    assert not shared.state()["leases"]

@@ -13,6 +13,7 @@ import sys
 PACKAGES = {
     "busybox": "busybox-static",
     "busybox telnetd": "busybox-static",  # the package busybox has no telnetd
+    "chromium": "chromium",
     "dash": "dash",
     "hostname": "hostname",
     "ip": "iproute2",
@@ -24,6 +25,7 @@ PACKAGES = {
     "nsenter": "util-linux",
     "prometheus-node-exporter": "prometheus-node-exporter",
     "ps": "procps",
+    "redis-server": "redis-server",
     "ser2net": "ser2net",
     "setpriv": "util-linux",
     "setsid": "util-linux",

@@ -1,6 +1,6 @@
 """A process that reserves hosts again and again, and writes down when it had which.
 
-    python -m tests.peers.rival FOLDER LOG SECONDS HOSTS
+    python -m tests.peers.rival BACKEND WHERE LOG SECONDS HOSTS
 
 Each line of the log: process, when it asked, when it got them, when it gave them back (seconds of the machine's clock), hosts.
 """
@@ -14,13 +14,13 @@ import sys
 import time
 from pathlib import Path
 
+from OttoLibrary import registry
 from OttoLibrary.contracts import Demand
 from OttoLibrary.lease import Leases
-from OttoLibrary.reservations.file import FileReservations
 
 
-async def fight(folder: str, log: Path, seconds: float, hosts: int) -> None:
-    leases = Leases(FileReservations(folder), lambda sentence: None, lambda error: sys.exit(str(error)))
+async def fight(kind: str, where: str, log: Path, seconds: float, hosts: int) -> None:
+    leases = Leases(registry.load("reservation", kind, where), lambda sentence: None, lambda error: sys.exit(str(error)))
     moods = random.Random(os.getpid())
     end = time.monotonic() + seconds
     with log.open("a", buffering=1) as out:
@@ -37,4 +37,4 @@ async def fight(folder: str, log: Path, seconds: float, hosts: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(fight(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])))
+    asyncio.run(fight(*sys.argv[1:3], Path(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])))

@@ -16,7 +16,7 @@ ADAPTERS, HOST, EDGE = 2, 3, 5
 # A file of the package, or a folder of it, and its row.
 ROWS = {
     0: ["deadline", "errors", "fanout", "scales", "text", "units", "version"],
-    1: ["contracts", "engine", "inbox", "login", "profiles", "rates", "registry", "stream", "tcp"],
+    1: ["contracts", "engine", "inbox", "leasequeue", "login", "profiles", "rates", "registry", "stream", "tcp"],
     ADAPTERS: ["labsources/", "metrics/", "references/", "reservations/", "transfers/", "transports/"],
     HOST: [
         "background",

@@ -251,6 +251,41 @@ def test_what_somebody_writes_is_not_edited(tmp_path: Path) -> None:
         store.close()
 
 
+def test_a_change_before_and_after_it_is_written(tmp_path: Path) -> None:
+    store = Store(tmp_path / "m.db")
+    store.begin("", {}, {}, 1.0)
+    first, second, third = (store.mark(Event(BEGAN, name, "span")) for name in ("first", "second", "third"))
+    store.end_event(first, BEGAN + 1)
+    store.change_event(first, Event(BEGAN, "first", "span", until=BEGAN + 9))
+    store.change_event(second, Event(BEGAN, "renamed", "span"))
+    store.end_event(second, BEGAN + 2)
+    store.flush()
+    store.change_event(third, None)
+    store.close()
+    found = Recording(tmp_path / "m.db").numbered_events()
+    assert {number: (event.text, event.until) for number, event in found.items()} == {
+        first: ("first", BEGAN + 9),
+        second: ("renamed", BEGAN + 2),
+    }
+
+
+def test_a_change_that_could_not_be_written_waits(tmp_path: Path) -> None:
+    store = Store(tmp_path / "m.db")
+    store.begin("", {}, {}, 1.0)
+    number = store.mark(Event(BEGAN, "before", "mark"))
+    store.flush()
+    store.change_event(number, Event(BEGAN, "after", "mark"))
+    with sqlite3.connect(tmp_path / "m.db") as other:
+        other.execute("CREATE TRIGGER full BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        other.commit()
+        with pytest.raises(UsageError, match="disk full"):
+            store.flush()
+        other.execute("DROP TRIGGER full")
+    other.close()
+    store.close()
+    assert Recording(tmp_path / "m.db").events()[0].text == "after"
+
+
 # -- exports
 
 

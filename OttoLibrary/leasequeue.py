@@ -1,0 +1,141 @@
+"""Leases and the queue for them, as plain data that a backend keeps wherever it can: pure, with the time as an argument.
+
+The state is what JSON can hold::
+
+    {"last": 7, "leases": {RESOURCE: {...}}, "queue": [{...}], "forced": [{...}]}
+
+``last`` grows with every ticket and lease, so a lease with a higher token is a later one. ``end`` is by the clock of the backend,
+and ``owner`` one process of those that share it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Collection, Mapping
+from typing import Any, TypeAlias
+
+from OttoLibrary.contracts import Demand, Holding, Lease
+from OttoLibrary.errors import LeaseLostError, ReservationError
+
+State: TypeAlias = dict[str, Any]
+_FORCED_KEPT = 100
+
+
+def new_state() -> State:
+    """Return a state in which nobody has anything."""
+    return {"last": 0, "leases": {}, "queue": [], "forced": []}
+
+
+def owners(state: State) -> set[str]:
+    """Return the processes that have or want something."""
+    return {entry["owner"] for entry in (*state["leases"].values(), *state["queue"])}
+
+
+def bury(state: State, dead: Collection[str], now: float) -> None:
+    """Remove what the dead had and wanted, and leases that were not renewed in time."""
+    leases = state["leases"].items()
+    state["leases"] = {name: entry for name, entry in leases if entry["owner"] not in dead and entry["end"] > now}
+    state["queue"] = [entry for entry in state["queue"] if entry["owner"] not in dead]
+
+
+def join(state: State, demand: Demand, owner: str) -> str:
+    """Queue up and return the ticket."""
+    state["last"] += 1
+    ticket = str(state["last"])
+    entry = {
+        "ticket": ticket,
+        "owner": owner,
+        "priority": demand.priority,
+        "candidates": {name: list(resources) for name, resources in demand.candidates.items()},
+        "count": demand.count,
+        "user": demand.user,
+        "purpose": demand.purpose,
+        "lease_s": demand.lease_s,
+        "process": f"{socket.gethostname()}:{os.getpid()}",
+    }
+    state["queue"].append(entry)
+    return ticket
+
+
+def attempt(state: State, ticket: str, now: float) -> Lease | None:
+    """Take all that a place in the queue wants, or nothing; raise ReservationError when the place is gone."""
+    wanted = next((entry for entry in state["queue"] if entry["ticket"] == ticket), None)
+    if wanted is None:
+        raise ReservationError("The place in the queue for hosts is gone: this process did not look for too long.")
+    chosen = _chosen(wanted, state)
+    if chosen is None:
+        return None
+    state["queue"].remove(wanted)
+    state["last"] += 1
+    resources = tuple(resource for name in chosen for resource in wanted["candidates"][name])
+    kept = {name: wanted[name] for name in ("ticket", "owner", "user", "purpose", "process", "lease_s")}
+    for resource in resources:
+        state["leases"][resource] = kept | {"token": state["last"], "since": time.time(), "end": now + wanted["lease_s"]}
+    return Lease(tuple(chosen), resources, state["last"], time.time() + wanted["lease_s"], wanted["lease_s"])
+
+
+def leave(state: State, ticket: str) -> None:
+    """Leave the queue, and give back what an attempt got that nobody waited for any more."""
+    state["queue"] = [entry for entry in state["queue"] if entry["ticket"] != ticket]
+    state["leases"] = {name: entry for name, entry in state["leases"].items() if entry["ticket"] != ticket}
+
+
+def renew(state: State, lease: Lease, owner: str, now: float) -> Lease:
+    """Move the end of a lease; raise LeaseLostError."""
+    mine = [entry for entry in state["leases"].values() if (entry["token"], entry["owner"]) == (lease.token, owner)]
+    if len(mine) < len(set(lease.resources)):
+        raise LeaseLostError(lease.hosts, _why_lost(lease, state))
+    for entry in mine:
+        entry |= {"end": now + lease.lease_s, "lease_s": lease.lease_s}
+    return Lease(lease.hosts, lease.resources, lease.token, time.time() + lease.lease_s, lease.lease_s)
+
+
+def release(state: State, lease: Lease, owner: str) -> None:
+    """Give a lease back."""
+    leases = state["leases"].items()
+    state["leases"] = {name: entry for name, entry in leases if (entry["token"], entry["owner"]) != (lease.token, owner)}
+
+
+def release_forced(state: State, resource: str, user: str, reason: str, now: float) -> list[Holding]:
+    """Take a resource from whoever has it, and note who did and why."""
+    entry = state["leases"].pop(resource, None)
+    if entry is None:
+        return []
+    note = {"resource": resource, "token": entry["token"], "by": user, "reason": reason, "at": time.time()}
+    state["forced"] = [*state["forced"], note][-_FORCED_KEPT:]
+    return [_holding(resource, entry, now)]
+
+
+def holdings(state: State, now: float) -> list[Holding]:
+    """Return who has what."""
+    return [_holding(resource, entry, now) for resource, entry in state["leases"].items()]
+
+
+def _chosen(wanted: Mapping[str, Any], state: State) -> list[str] | None:
+    """Return the hosts that a place in the queue gets now, or None: whoever came before goes first where both want the same."""
+    rank = (-wanted["priority"], int(wanted["ticket"]))
+    before = [entry for entry in state["queue"] if (-entry["priority"], int(entry["ticket"])) < rank]
+    spoken_for = {resource for entry in before for resources in entry["candidates"].values() for resource in resources}
+    free: list[str] = []
+    taken: set[str] = set()
+    for name, resources in wanted["candidates"].items():
+        if not taken.union(state["leases"], spoken_for).intersection(resources):
+            free.append(name)
+            taken.update(resources)
+        if len(free) == wanted["count"]:
+            return free
+    return None
+
+
+def _why_lost(lease: Lease, state: State) -> str:
+    forced = [note for note in state["forced"] if note["token"] == lease.token]
+    if forced:
+        return f"{forced[-1]['by']} took it by force ({forced[-1]['reason']})"
+    return f"it was not renewed for {lease.lease_s:g} seconds"
+
+
+def _holding(resource: str, entry: Mapping[str, Any], now: float) -> Holding:
+    until = time.time() + entry["end"] - now
+    return Holding(resource, entry["user"], entry["since"], until, entry["purpose"], entry["process"])

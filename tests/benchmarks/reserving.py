@@ -1,0 +1,93 @@
+"""What reserving costs, and how fair it is when many want the same."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from OttoLibrary.contracts import Demand
+from OttoLibrary.lease import Leases
+from OttoLibrary.reservations.file import FileReservations
+from tests.benchmarks.measure import Row
+
+_PROCESSES, _HOSTS, _LONG_S, _KILLED = 50, 10, 60, 5
+_ROOT = Path(__file__).parents[2]
+
+
+def all_rows() -> list[Row]:
+    """Measure one that is alone, and many that fight."""
+    with tempfile.TemporaryDirectory() as folder:
+        alone = asyncio.run(_alone(f"{folder}/alone"))
+        waits, meetings, freed = _fight(Path(folder))
+    share = max(waits) / statistics.median(waits)
+    return [
+        Row("reserve a host, alone", alone, "", None, 5, absolute=True),
+        Row(
+            f"{_PROCESSES} processes, {_HOSTS} hosts, 60 s, {len(waits)} leases: held twice",
+            meetings,
+            "",
+            None,
+            0,
+            True,
+            unit="times",
+        ),
+        Row("the same: longest wait over the median", share, "", None, 3, absolute=True, unit="times"),
+        Row("the same: a killed process's hosts free after, at most", freed, "", None, 1000, absolute=True),
+    ]
+
+
+async def _alone(folder: str) -> float:
+    leases = Leases(FileReservations(folder), lambda sentence: None, lambda error: None)
+    times = []
+    for _ in range(50):
+        began = time.perf_counter()
+        await leases.reserve(Demand({"dut1": ("dut1",)}, 1, "bench"), 0)
+        times.append(time.perf_counter() - began)
+        await leases.release()
+    await leases.close()
+    return statistics.median(times) * 1000
+
+
+def _fight(folder: Path) -> tuple[list[float], int, float]:
+    """Return the waits, how often a host was held twice, and how long the hosts of the killed were held at most."""
+    log, where = folder / "log", folder / "leases"
+    command = [sys.executable, "-m", "tests.peers.rival", "file", str(where), str(log), str(_LONG_S), str(_HOSTS)]
+    rivals = [subprocess.Popen(command, cwd=_ROOT) for _ in range(_PROCESSES)]
+    freed = []
+    for victim in random.sample(rivals, _KILLED):
+        time.sleep(_LONG_S / (_KILLED + 2))
+        freed.append(_freed_after_kill(victim, where))
+    for rival in rivals:
+        rival.wait()
+    rows = [line.split() for line in log.read_text().splitlines()]
+    held: dict[str, list[tuple[float, float]]] = {}
+    for _, _, got, back, hosts in rows:
+        for host in hosts.split(","):
+            held.setdefault(host, []).append((float(got), float(back)))
+    meetings = sum(after[0] < before[1] for times in held.values() for before, after in pairwise(sorted(times)))
+    # Everybody starts at once, with a process to start as well: the first seconds are not like the rest.
+    settled = min(float(asked) for _, asked, *_ in rows) + 5
+    return [float(got) - float(asked) for _, asked, got, *_ in rows if float(asked) > settled], meetings, max(freed) * 1000
+
+
+def _freed_after_kill(victim: subprocess.Popen[bytes], where: Path) -> float:
+    """Kill a process in the middle of a lease and return how long others saw it there."""
+    looking = FileReservations(str(where))
+
+    def has_some() -> bool:
+        return any(holding.user == str(victim.pid) for holding in looking.holdings())
+
+    while not has_some():
+        time.sleep(0.002)
+    victim.kill()
+    began = time.monotonic()
+    while has_some():
+        time.sleep(0.005)
+    return time.monotonic() - began
