@@ -227,7 +227,8 @@ class Session:
         monitor = Monitor(hosts, metrics, interval_s, mask=self.masker.mask)
         self.run(monitor.prepare())
         if store is not None:
-            lab = {"labs": self.references, "hosts": {host.name: list(host.path) for host in hosts}}
+            tags = {host.name: list(self.lab.entry(host.name).tags) for host in hosts}
+            lab = {"labs": self.references, "hosts": {host.name: list(host.path) for host in hosts}, "tags": tags}
             monitor.store = open_store(store, label, lab, interval_s)
         self._monitor, self._monitor_engine = monitor, self.engine
         self.run(monitor.start())
