@@ -110,8 +110,10 @@ class RecordedSource:
             series = _series(recordings)
             reaches = [reach for recording in recordings if (reach := recording.reach()) is not None]
             events = self._numbered(recordings)
+            # A file may hold older runs, from days before: the page begins with the last one of each file.
+            lasts = [found[-1] for recording in recordings if (found := recording.sessions())]
         # Readings count too: a session whose process was killed, or that is still written, has no end, and a clock may be set.
-        began = min([*(session.began for session in sessions), *(first for first, _ in reaches)], default=0.0)
+        began = min((session.began for session in lasts), default=min((first for first, _ in reaches), default=0.0))
         ends = [*(session.ended for session in sessions if session.ended is not None), *(last for _, last in reaches)]
         return {
             "title": self._title or next((session.label for session in sessions if session.label), self.paths[0].name),
