@@ -9,7 +9,7 @@ from typing import Any
 from OttoLibrary.version import VERSION
 
 __version__ = VERSION
-__all__ = ["Metrics", "OttoLibrary", "__version__"]
+__all__ = ["EachHost", "Metrics", "OttoLibrary", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from OttoLibrary.watcher import Metrics
 
         return Metrics
+    if name == "EachHost":
+        from OttoLibrary.modifiers import EachHost
+
+        return EachHost
     raise AttributeError(f"module 'OttoLibrary' has no attribute '{name}'")

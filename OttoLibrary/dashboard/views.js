@@ -80,12 +80,16 @@ class GridView extends Shown {
 
   table(hosts, metrics) {
     const caption = element("caption", { class: "hidden" }, "Hosts and their main metrics: the value at the cursor or the end, and numbers of the visible range");
-    const columns = metrics.map((metric) => element("th", { scope: "col", role: "columnheader" }, element("a", { href: metricAddress(metric) }, titleOf(metric))));
+    const columns = metrics.map((metric) => element("th", { scope: "col", role: "columnheader" }, element("a", { href: metricAddress(metric) }, titleOf(metric)), this.numberHeads()));
     const head = element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, element("th", { scope: "col", role: "columnheader" }, "host"), ...columns));
     const rows = hosts.map((host) => this.row(host, metrics));
     const table = element("table", { class: "grid", role: "table" }, caption, head, element("tbody", { role: "rowgroup" }, ...rows));
     table.dataset.columns = metrics.length;
     return table;
+  }
+
+  numberHeads() {
+    return element("span", { class: "numbers", "aria-hidden": "true" }, ...STATISTICS.map((which) => element("span", {}, which)));
   }
 
   row(host, metrics) {
@@ -100,7 +104,7 @@ class GridView extends Shown {
     const spark = new Spark(this.stage, host.name, name, { color: `line-${index}` });
     const value = element("span", { class: "value" }, NO_VALUE);
     const numbers = STATISTICS.map((which) => element("b", { "data-number": which }, NO_VALUE));
-    const list = element("span", { class: "numbers" }, ...STATISTICS.map((which, place) => element("span", {}, `${which} `, numbers[place])));
+    const list = element("span", { class: "numbers" }, ...STATISTICS.map((which, place) => element("span", {}, element("span", { class: "which" }, `${which} `), numbers[place])));
     const label = element("a", { class: "cell-name", href: metricAddress(metric), tabindex: "-1", "aria-hidden": "true" }, titleOf(name));
     spark.onValue = (number) => setText(value, Number.isNaN(number) ? "away" : valueText(number, spark.unit));
     spark.onSettle = (said) => STATISTICS.forEach((which, place) => setText(numbers[place], shortText(said[which], spark.unit)));

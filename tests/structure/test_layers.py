@@ -72,6 +72,7 @@ ROWS = {
         "limits",
         "listener",
         "live",
+        "modifiers",
         "progress",
         "testspans",
         "watcher",
