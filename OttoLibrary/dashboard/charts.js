@@ -220,7 +220,8 @@ function drawEvents(context, events, view, box, palette) {
     context.fillStyle = palette.faint(`event-${tone}`, tone === "note" ? 0.35 : 0.8);
     const line = Math.max(1, Math.round(devicePixelRatio));
     if (event.at >= view.from && tone !== "gap") context.fillRect(Math.round(left), box.top, line, box.height);
-    if (until > event.at && until <= view.to && tone !== "gap") context.fillRect(Math.round(right) - line, box.top, line, box.height);
+    if (until > event.at && until <= view.to && tone !== "gap")
+      context.fillRect(Math.round(right) - line, box.top, line, box.height);
   }
 }
 
@@ -359,7 +360,9 @@ class Gestures {
   attach(pane) {
     const { over } = pane;
     over.addEventListener("pointermove", (event) => this.move(event, pane));
-    over.addEventListener("pointerleave", () => { if (!this.drag) this.leave(); });
+    over.addEventListener("pointerleave", () => {
+      if (!this.drag) this.leave();
+    });
     over.addEventListener("pointerdown", (event) => this.press(event, pane));
     over.addEventListener("pointerup", (event) => this.release(event, pane));
     over.addEventListener("pointercancel", () => this.abort(pane));
@@ -630,13 +633,22 @@ class Chart extends Pane {
   }
 
   make() {
-    this.plot = new uPlot(this.options(), [[this.view.from, this.view.to], [null, null]], this.element);
+    this.plot = new uPlot(
+      this.options(),
+      [
+        [this.view.from, this.view.to],
+        [null, null],
+      ],
+      this.element,
+    );
     this.watch(this.plot.over);
   }
 
   options() {
     const axis = { stroke: () => this.stage.palette.get("muted"), font: "11px system-ui, sans-serif" };
-    const takeWidth = (plot) => { this.width = plot.bbox.width / devicePixelRatio; };
+    const takeWidth = (plot) => {
+      this.width = plot.bbox.width / devicePixelRatio;
+    };
     const thin = { stroke: () => this.stage.palette.get("grid"), width: 1, size: 4 };
     return {
       width: this.outer,
@@ -649,8 +661,24 @@ class Chart extends Pane {
         y: { range: () => [this.scale.low, this.scale.high] },
       },
       axes: [
-        { ...axis, grid: thin, ticks: thin, size: 24, gap: 3, splits: (plot) => this.timeSplits(plot), values: (plot, ticks) => ticks.map((at) => tickClock(at, this.timeStep)) },
-        { ...axis, grid: thin, ticks: { show: false }, size: 62, gap: 6, splits: () => scaleTicks(this.scale), values: (plot, ticks) => ticks.map((value) => tickText(value, this.scale)) },
+        {
+          ...axis,
+          grid: thin,
+          ticks: thin,
+          size: 24,
+          gap: 3,
+          splits: (plot) => this.timeSplits(plot),
+          values: (plot, ticks) => ticks.map((at) => tickClock(at, this.timeStep)),
+        },
+        {
+          ...axis,
+          grid: thin,
+          ticks: { show: false },
+          size: 62,
+          gap: 6,
+          splits: () => scaleTicks(this.scale),
+          values: (plot, ticks) => ticks.map((value) => tickText(value, this.scale)),
+        },
       ],
       series: [{}, {}],
       hooks: { draw: [(plot) => this.drawLines(plot.ctx, plot.bbox)], ready: [takeWidth], setSize: [takeWidth] },
@@ -661,6 +689,11 @@ class Chart extends Pane {
     const { ticks, step } = timeTicks(this.view.from, this.view.to, plot.bbox.width / devicePixelRatio);
     this.timeStep = step;
     return ticks;
+  }
+
+  // The more lines there are on a width, the fainter is each: the crowd shows where it is dense.
+  crowdAlpha() {
+    return Math.min(0.45, Math.max(0.1, this.width / (this.lines.length * 60)));
   }
 
   // The strong line comes last: it is above the others.
@@ -689,7 +722,7 @@ class Chart extends Pane {
     const { palette } = this.stage;
     if (this.strong === line) return palette.line(line.color);
     // Among many no colour can be told from another: they are a crowd, from which one is picked.
-    if (this.many) return palette.faint("line-7", this.strong ? 0.2 : 0.4);
+    if (this.many) return palette.faint("line-7", this.crowdAlpha() * (this.strong ? 0.5 : 1));
     return this.strong ? palette.faint(`line-${line.color % COLORS}`, 0.2) : palette.line(line.color);
   }
 
@@ -743,7 +776,11 @@ class Chart extends Pane {
     const nearest = this.nearest(there, event);
     if (this.many) this.setStrong(nearest?.line ?? null);
     const shown = this.many ? [nearest].filter(Boolean) : there.sort((a, b) => b.number - a.number).slice(0, 8);
-    return shown.map(({ line, number }) => ({ color: this.stage.palette.line(line.color), name: line.text, value: valueText(number, line.unit) }));
+    return shown.map(({ line, number }) => ({
+      color: this.stage.palette.line(line.color),
+      name: line.text,
+      value: valueText(number, line.unit),
+    }));
   }
 
   nearest(rows, event) {
@@ -778,12 +815,14 @@ class Strip extends Pane {
   // Places tests that overlap (pabot) in lanes, once: lanes do not jump while the view moves.
   makeTests() {
     const ends = [];
-    this.spans = [...this.store.tests].sort((a, b) => a.began - b.began).map((test) => {
-      let lane = ends.findIndex((end) => end <= test.began);
-      if (lane < 0) lane = ends.length;
-      ends[lane] = test.ended ?? Infinity;
-      return { test, node: this.testNode(test, lane % MOST_LANES) };
-    });
+    this.spans = [...this.store.tests]
+      .sort((a, b) => a.began - b.began)
+      .map((test) => {
+        let lane = ends.findIndex((end) => end <= test.began);
+        if (lane < 0) lane = ends.length;
+        ends[lane] = test.ended ?? Infinity;
+        return { test, node: this.testNode(test, lane % MOST_LANES) };
+      });
     this.tests.replaceChildren(...this.spans.map(({ node }) => node));
     this.tests.hidden = !this.spans.length;
     this.tests.style.height = `${Math.min(ends.length, MOST_LANES) * 18}px`;
@@ -795,9 +834,17 @@ class Strip extends Pane {
     const said = `${test.name}, ${test.status}${test.ended ? `, ${lengthText(test.ended - test.began)}` : ""}`;
     const name = test.name.split(".").pop();
     const link = safeLink(test.link);
-    const inner = element(link ? "a" : "span", { class: `test test-${["pass", "fail", "skip"].includes(status) ? status : "other"}`, href: link }, element("span", { "aria-hidden": "true" }, `${sign} ${name}`), element("span", { class: "hidden" }, said));
+    const inner = element(
+      link ? "a" : "span",
+      { class: `test test-${["pass", "fail", "skip"].includes(status) ? status : "other"}`, href: link },
+      element("span", { "aria-hidden": "true" }, `${sign} ${name}`),
+      element("span", { class: "hidden" }, said),
+    );
     const node = element("li", {}, inner);
-    node.addEventListener("pointermove", (event) => { if (!this.stage.gestures.drag) this.stage.tip.showText([test.name, said.slice(test.name.length + 2)], event); event.stopPropagation(); });
+    node.addEventListener("pointermove", (event) => {
+      if (!this.stage.gestures.drag) this.stage.tip.showText([test.name, said.slice(test.name.length + 2)], event);
+      event.stopPropagation();
+    });
     inner.addEventListener("focus", () => this.bringIn(test));
     node.style.top = `${lane * 18}px`;
     return node;
@@ -831,23 +878,27 @@ class Strip extends Pane {
 
   drawAxis() {
     const { ticks, step } = timeTicks(this.view.from, this.view.to, this.width);
-    this.axis.replaceChildren(...ticks.map((at) => {
-      const tick = element("span", {}, tickClock(at, step));
-      tick.style.transform = `translateX(${this.x(at)}px)`;
-      return tick;
-    }));
+    this.axis.replaceChildren(
+      ...ticks.map((at) => {
+        const tick = element("span", {}, tickClock(at, step));
+        tick.style.transform = `translateX(${this.x(at)}px)`;
+        return tick;
+      }),
+    );
   }
 
   drawMarks() {
     const events = this.store.eventsOf(null).filter((event) => (EVENT_TONES[event.kind] ?? "note") !== "note");
     const shown = events.filter((event) => event.at <= this.view.to && eventEnd(event, this.view) >= this.view.from);
-    this.marks.replaceChildren(...shown.slice(0, 300).map((event) => {
-      const node = element("span", { class: `strip-mark tone-${EVENT_TONES[event.kind]}` });
-      const left = Math.max(this.x(event.at), 0);
-      node.style.transform = `translateX(${left}px)`;
-      node.style.width = `${Math.max(Math.min(this.x(eventEnd(event, this.view)), this.width) - left, 3)}px`;
-      return node;
-    }));
+    this.marks.replaceChildren(
+      ...shown.slice(0, 300).map((event) => {
+        const node = element("span", { class: `strip-mark tone-${EVENT_TONES[event.kind]}` });
+        const left = Math.max(this.x(event.at), 0);
+        node.style.transform = `translateX(${left}px)`;
+        node.style.width = `${Math.max(Math.min(this.x(eventEnd(event, this.view)), this.width) - left, 3)}px`;
+        return node;
+      }),
+    );
   }
 
   showValues() {

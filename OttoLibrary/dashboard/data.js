@@ -226,13 +226,18 @@ class History {
     if (end - this.thinRows < THINNED_ROWS && begin === 0) return;
     const groups = [];
     for (let row = begin; row < this.thinRows; row++) groups.push([row, row + 1]);
-    for (let row = Math.max(begin, this.thinRows); row < end; row += THINNED_ROWS) groups.push([row, Math.min(row + THINNED_ROWS, end)]);
+    for (let row = Math.max(begin, this.thinRows); row < end; row += THINNED_ROWS)
+      groups.push([row, Math.min(row + THINNED_ROWS, end)]);
     const rest = this.count - end;
     for (const column of this.columns.values()) {
-      groups.forEach(([first, after], index) => { column[index] = lastNumber(column, first, after); });
+      groups.forEach(([first, after], index) => {
+        column[index] = lastNumber(column, first, after);
+      });
       column.copyWithin(groups.length, end, this.count);
     }
-    groups.forEach(([, after], index) => { this.times[index] = this.times[after - 1]; });
+    groups.forEach(([, after], index) => {
+      this.times[index] = this.times[after - 1];
+    });
     this.times.copyWithin(groups.length, end, this.count);
     this.thinRows = groups.length;
     this.count = groups.length + rest;
@@ -337,7 +342,9 @@ class History {
 
   statistics(name, from, to) {
     const column = this.columns.get(name);
-    const values = column ? column.subarray(this.rowAfter(from - 1e-6), this.rowAfter(to)).filter((value) => !Number.isNaN(value)) : [];
+    const values = column
+      ? column.subarray(this.rowAfter(from - 1e-6), this.rowAfter(to)).filter((value) => !Number.isNaN(value))
+      : [];
     if (!values.length) return { min: NaN, mean: NaN, p95: NaN, max: NaN, count: 0 };
     values.sort();
     let sum = 0;
@@ -461,7 +468,9 @@ class Store {
   }
 
   eventsOf(host) {
-    return [...this.events.values()].filter((event) => event.kind !== "test" && (host === null || !event.host || event.host === host));
+    return [...this.events.values()].filter(
+      (event) => event.kind !== "test" && (host === null || !event.host || event.host === host),
+    );
   }
 
   metrics() {
@@ -490,19 +499,27 @@ class Stream {
     this.handlers = handlers;
     this.wait_s = 1;
     this.timer = null;
-    addEventListener("online", () => { if (this.timer !== null) this.open(); });
+    addEventListener("online", () => {
+      if (this.timer !== null) this.open();
+    });
   }
 
   open() {
     this.close();
     this.events = new EventSource(this.source.address("stream"));
-    this.events.addEventListener("open", () => { this.wait_s = 1; this.handlers.opened(); });
+    this.events.addEventListener("open", () => {
+      this.wait_s = 1;
+      this.handlers.opened();
+    });
     this.events.addEventListener("error", () => this.retry());
     for (const kind of ["ticks", "event", "gone", "test"]) {
       this.events.addEventListener(kind, (message) => this.handlers[kind](JSON.parse(message.data)));
     }
     this.events.addEventListener("resync", () => this.handlers.resync());
-    this.events.addEventListener("end", () => { this.close(); this.handlers.end(); });
+    this.events.addEventListener("end", () => {
+      this.close();
+      this.handlers.end();
+    });
   }
 
   // The browser's own way to connect again gives up on an answer that is an error, and does not slow down.

@@ -47,7 +47,10 @@ class App {
     if (this.source.isServer) await this.openStream();
     if (!(await this.firstPage())) return;
     this.stage = new Stage(this.store, this.view);
-    this.theme.onChange = () => { this.stage.palette.read(); this.stage.redraw(); };
+    this.theme.onChange = () => {
+      this.stage.palette.read();
+      this.stage.redraw();
+    };
     this.strip = new Strip(this.stage, byId("strip"));
     this.stage.addFixed(this.strip);
     this.eventDialog = new EventDialog(this);
@@ -68,7 +71,9 @@ class App {
       return true;
     } catch (error) {
       const again = element("button", { type: "button", click: () => location.reload() }, "Try again");
-      byId("content").replaceChildren(element("p", { class: "notice" }, `The page's data did not arrive. ${error.message} `, again));
+      byId("content").replaceChildren(
+        element("p", { class: "notice" }, `The page's data did not arrive. ${error.message} `, again),
+      );
       byId("content").setAttribute("aria-busy", "false");
       setText(byId("state-text"), "no data");
       return false;
@@ -77,12 +82,23 @@ class App {
 
   connect() {
     const { stage, store, view } = this;
-    view.onRange = () => { stage.redraw(); this.controls.showRange(); };
-    store.onLoaded = (host) => { if (view.following && !this.paused) view.follow(); stage.loaded(host); };
+    view.onRange = () => {
+      stage.redraw();
+      this.controls.showRange();
+    };
+    store.onLoaded = (host) => {
+      if (view.following && !this.paused) view.follow();
+      stage.loaded(host);
+    };
     store.onTrouble = (text) => announce(text);
     stage.onSettled = () => this.drawn();
-    stage.gestures.onMark = (at, until, host) => { if (this.source.isServer) this.eventDialog.add({ at, until, host }); };
-    byId("skip").addEventListener("click", (event) => { event.preventDefault(); byId("content").focus(); });
+    stage.gestures.onMark = (at, until, host) => {
+      if (this.source.isServer) this.eventDialog.add({ at, until, host });
+    };
+    byId("skip").addEventListener("click", (event) => {
+      event.preventDefault();
+      byId("content").focus();
+    });
   }
 
   drawn() {
@@ -141,7 +157,9 @@ class App {
     this.render();
     scrollTo(0, top);
     if (!had) return;
-    const again = [...byId("content").querySelectorAll("a, button, select, [tabindex]")].find((node) => (node.getAttribute("aria-label") ?? node.textContent) === label);
+    const again = [...byId("content").querySelectorAll("a, button, select, [tabindex]")].find(
+      (node) => (node.getAttribute("aria-label") ?? node.textContent) === label,
+    );
     (again ?? byId("content")).focus({ preventScroll: true });
   }
 
@@ -195,8 +213,14 @@ class App {
     const { promise, resolve } = Promise.withResolvers();
     const whenReady = (take) => (data) => (this.ready ? take(data) : this.early.push(() => take(data)));
     this.stream = new Stream(this.source, {
-      opened: () => { this.opened(); resolve(); },
-      lost: () => { this.setLost(true); resolve(); },
+      opened: () => {
+        this.opened();
+        resolve();
+      },
+      lost: () => {
+        this.setLost(true);
+        resolve();
+      },
       ticks: whenReady((ticks) => this.takeTicks(ticks)),
       event: whenReady((event) => this.keepEvent(event)),
       gone: whenReady(({ id }) => this.dropEvent(id)),
@@ -271,7 +295,9 @@ class App {
   }
 
   shape() {
-    return JSON.stringify([...this.store.hosts.values()].map((host) => [host.name, host.tags, host.path, [...host.series.keys()]]));
+    return JSON.stringify(
+      [...this.store.hosts.values()].map((host) => [host.name, host.tags, host.path, [...host.series.keys()]]),
+    );
   }
 }
 
@@ -341,7 +367,10 @@ class Controls {
     const length = byId("follow-length");
     this.click("pause", () => this.app.setPaused(!this.app.paused));
     this.click("follow", () => this.follow());
-    length.addEventListener("change", () => { this.view.followed_s = Number(length.value); this.follow(); });
+    length.addEventListener("change", () => {
+      this.view.followed_s = Number(length.value);
+      this.follow();
+    });
   }
 
   follow() {
@@ -367,8 +396,12 @@ class Controls {
 
   connectDownloads() {
     const menu = byId("downloads");
-    menu.addEventListener("toggle", () => { if (menu.open) this.showDownloads(); });
-    addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+    menu.addEventListener("toggle", () => {
+      if (menu.open) this.showDownloads();
+    });
+    addEventListener("click", (event) => {
+      if (!menu.contains(event.target)) menu.open = false;
+    });
     menu.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       menu.open = false;
@@ -381,7 +414,8 @@ class Controls {
     const host = view === "host" ? { host: name } : {};
     const range = { since: this.view.from.toFixed(3), until: this.view.to.toFixed(3) };
     setText(byId("download-what"), `${host.host ?? "All hosts"}, visible range`);
-    for (const link of byId("downloads").querySelectorAll("a")) link.href = this.app.source.address(`export.${link.dataset.form}`, { ...host, ...range });
+    for (const link of byId("downloads").querySelectorAll("a"))
+      link.href = this.app.source.address(`export.${link.dataset.form}`, { ...host, ...range });
   }
 
   showRange() {
@@ -429,13 +463,20 @@ class EventDialog {
     this.dialog = byId("event-dialog");
     byId("event-cancel").addEventListener("click", () => this.dialog.close());
     byId("event-range").addEventListener("click", () => this.setTimes(app.view.from, app.view.to));
-    byId("event-form").addEventListener("submit", (event) => { event.preventDefault(); this.save(); });
+    byId("event-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.save();
+    });
   }
 
   addHere() {
     const { view } = this.app;
     const place = this.app.place();
-    this.add({ at: view.hover ?? (view.following ? view.to : (view.from + view.to) / 2), until: null, host: place.view === "host" ? place.name : "" });
+    this.add({
+      at: view.hover ?? (view.following ? view.to : (view.from + view.to) / 2),
+      until: null,
+      host: place.view === "host" ? place.name : "",
+    });
   }
 
   add(event) {
@@ -451,7 +492,10 @@ class EventDialog {
     setText(byId("event-title"), title);
     setText(byId("event-error"), "");
     byId("event-text").value = event.text;
-    byId("event-host").replaceChildren(element("option", { value: "" }, "all hosts"), ...[...this.app.store.hosts.keys()].map((name) => element("option", { value: name }, name)));
+    byId("event-host").replaceChildren(
+      element("option", { value: "" }, "all hosts"),
+      ...[...this.app.store.hosts.keys()].map((name) => element("option", { value: name }, name)),
+    );
     byId("event-host").value = event.host;
     this.setTimes(event.at, event.until);
     this.dialog.showModal();
@@ -459,7 +503,10 @@ class EventDialog {
   }
 
   setTimes(at, until) {
-    this.times = { "event-at": [at, fieldTime(at)], "event-until": until === null || until === undefined ? [null, ""] : [until, fieldTime(until)] };
+    this.times = {
+      "event-at": [at, fieldTime(at)],
+      "event-until": until === null || until === undefined ? [null, ""] : [until, fieldTime(until)],
+    };
     for (const [id, [, text]] of Object.entries(this.times)) byId(id).value = text;
   }
 
@@ -472,7 +519,12 @@ class EventDialog {
   }
 
   async save() {
-    const wanted = { at: this.timeOf("event-at"), until: this.timeOf("event-until"), text: byId("event-text").value.trim(), host: byId("event-host").value };
+    const wanted = {
+      at: this.timeOf("event-at"),
+      until: this.timeOf("event-until"),
+      text: byId("event-text").value.trim(),
+      host: byId("event-host").value,
+    };
     if (wanted.until !== null && wanted.until < wanted.at) return setText(byId("event-error"), "It ends before it begins.");
     const { source } = this.app;
     try {
@@ -495,7 +547,10 @@ class Keys {
     const { view } = app;
     // Letters can be turned off: they are in the way of voice control.
     this.letters = {
-      "/": () => { byId("search").focus(); byId("search").select(); },
+      "/": () => {
+        byId("search").focus();
+        byId("search").select();
+      },
       "?": () => this.help(),
       "+": () => view.zoom(1 / ZOOM),
       "=": () => view.zoom(1 / ZOOM),
@@ -505,12 +560,24 @@ class Keys {
       ".": () => this.step(1),
       "<": () => this.step(-10),
       ">": () => this.step(10),
-      h: () => { location.hash = ""; },
-      t: () => { location.hash = "#topology"; },
-      e: () => { location.hash = "#events"; },
-      m: () => { if (app.source.isServer) app.eventDialog.addHere(); },
-      p: () => { if (app.controls.live) app.setPaused(!app.paused); },
-      f: () => { if (app.controls.live) app.controls.follow(); },
+      h: () => {
+        location.hash = "";
+      },
+      t: () => {
+        location.hash = "#topology";
+      },
+      e: () => {
+        location.hash = "#events";
+      },
+      m: () => {
+        if (app.source.isServer) app.eventDialog.addHere();
+      },
+      p: () => {
+        if (app.controls.live) app.setPaused(!app.paused);
+      },
+      f: () => {
+        if (app.controls.live) app.controls.follow();
+      },
     };
     this.others = {
       ArrowLeft: () => view.pan(-PAN_SHARE),
@@ -553,7 +620,8 @@ class Keys {
     const time = (view.hover ?? view.to) + intervals * store.page.interval_s;
     const [begin, end] = view.whole();
     const hover = Math.min(Math.max(time, begin), end);
-    if (hover < view.from || hover > view.to) view.choose(view.from + intervals * store.page.interval_s, view.to + intervals * store.page.interval_s);
+    if (hover < view.from || hover > view.to)
+      view.choose(view.from + intervals * store.page.interval_s, view.to + intervals * store.page.interval_s);
     view.point(hover);
     announce(clockText(hover));
   }

@@ -5,13 +5,19 @@
 const SVG = "http://www.w3.org/2000/svg";
 // How the name of a series ends, and what its numbers are; the first that fits counts. The same as in units.py.
 const ENDINGS = [
-  ["_percent", "%"], ["_bytes_per_s", "B/s"], ["_bytes", "B"], ["_packets_per_s", "packets/s"],
-  ["_per_s", "/s"], ["_celsius", "°C"], ["_ms", "ms"], ["_s", "s"],
+  ["_percent", "%"],
+  ["_bytes_per_s", "B/s"],
+  ["_bytes", "B"],
+  ["_packets_per_s", "packets/s"],
+  ["_per_s", "/s"],
+  ["_celsius", "°C"],
+  ["_ms", "ms"],
+  ["_s", "s"],
 ];
 const BYTE_UNITS = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
 const TIME_STEPS_S = [
-  0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800,
-  3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800,
+  0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400,
+  172800, 604800,
 ];
 const NO_VALUE = "–";
 

@@ -3,7 +3,10 @@
 // The views. Each fills the main part of the page and tells the stage what to draw.
 
 const MAIN_METRICS = [
-  ["cpu_percent"], ["memory_used_percent"], ["network_bytes_per_s", "network_received_bytes_per_s"], ["load_1min", "load_1", "load"],
+  ["cpu_percent"],
+  ["memory_used_percent"],
+  ["network_bytes_per_s", "network_received_bytes_per_s"],
+  ["load_1min", "load_1", "load"],
 ];
 const STATISTICS = ["min", "mean", "p95", "max"];
 const LEAF_ROWS = 12;
@@ -25,7 +28,13 @@ function swatch(palette, index) {
 
 function tagList(tags, onTag) {
   if (!tags.length) return null;
-  const items = tags.map((tag) => element("li", {}, element("button", { type: "button", class: "tag", title: `Show only tag:${tag}`, click: () => onTag(tag) }, tag)));
+  const items = tags.map((tag) =>
+    element(
+      "li",
+      {},
+      element("button", { type: "button", class: "tag", title: `Show only tag:${tag}`, click: () => onTag(tag) }, tag),
+    ),
+  );
   return element("ul", { class: "tags", "aria-label": "Tags" }, ...items);
 }
 
@@ -64,7 +73,8 @@ class GridView extends Shown {
     const metrics = this.chosenMetrics();
     const count = `${hosts.length} of ${this.store.hosts.size}`;
     this.main.replaceChildren(this.heading("Hosts", element("span", { class: "count" }, count)));
-    if (!hosts.length) return this.main.append(emptyNote(this.store.hosts.size ? "No host, tag or metric fits the search." : "No host yet."));
+    if (!hosts.length)
+      return this.main.append(emptyNote(this.store.hosts.size ? "No host, tag or metric fits the search." : "No host yet."));
     this.main.append(this.table(hosts, metrics));
     return undefined;
   }
@@ -79,11 +89,32 @@ class GridView extends Shown {
   }
 
   table(hosts, metrics) {
-    const caption = element("caption", { class: "hidden" }, "Hosts and their main metrics: the value at the cursor or the end, and numbers of the visible range");
-    const columns = metrics.map((metric) => element("th", { scope: "col", role: "columnheader" }, element("a", { href: metricAddress(metric) }, titleOf(metric)), this.numberHeads()));
-    const head = element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, element("th", { scope: "col", role: "columnheader" }, "host"), ...columns));
+    const caption = element(
+      "caption",
+      { class: "hidden" },
+      "Hosts and their main metrics: the value at the cursor or the end, and numbers of the visible range",
+    );
+    const columns = metrics.map((metric) =>
+      element(
+        "th",
+        { scope: "col", role: "columnheader" },
+        element("a", { href: metricAddress(metric) }, titleOf(metric)),
+        this.numberHeads(),
+      ),
+    );
+    const head = element(
+      "thead",
+      { role: "rowgroup" },
+      element("tr", { role: "row" }, element("th", { scope: "col", role: "columnheader" }, "host"), ...columns),
+    );
     const rows = hosts.map((host) => this.row(host, metrics));
-    const table = element("table", { class: "grid", role: "table" }, caption, head, element("tbody", { role: "rowgroup" }, ...rows));
+    const table = element(
+      "table",
+      { class: "grid", role: "table" },
+      caption,
+      head,
+      element("tbody", { role: "rowgroup" }, ...rows),
+    );
     table.dataset.columns = metrics.length;
     return table;
   }
@@ -93,23 +124,43 @@ class GridView extends Shown {
   }
 
   row(host, metrics) {
-    const name = element("th", { scope: "row", role: "rowheader" }, element("a", { class: "host-name", href: hostAddress(host.name) }, host.name), tagList(host.tags, this.app.searchTag));
+    const name = element(
+      "th",
+      { scope: "row", role: "rowheader" },
+      element("a", { class: "host-name", href: hostAddress(host.name) }, host.name),
+      tagList(host.tags, this.app.searchTag),
+    );
     const cells = metrics.map((metric, index) => this.cell(host, metric, index));
     return element("tr", { role: "row", "data-name": host.name }, name, ...cells);
   }
 
   cell(host, metric, index) {
     const name = this.store.seriesOf(host, metric)[0];
-    if (!name) return element("td", { role: "cell", class: "no-series" }, element("span", { class: "muted" }, `no ${titleOf(metric)}`));
+    if (!name)
+      return element("td", { role: "cell", class: "no-series" }, element("span", { class: "muted" }, `no ${titleOf(metric)}`));
     const spark = new Spark(this.stage, host.name, name, { color: `line-${index}` });
     const value = element("span", { class: "value" }, NO_VALUE);
     const numbers = STATISTICS.map((which) => element("b", { "data-number": which }, NO_VALUE));
-    const list = element("span", { class: "numbers" }, ...STATISTICS.map((which, place) => element("span", {}, element("span", { class: "which" }, `${which} `), numbers[place])));
-    const label = element("a", { class: "cell-name", href: metricAddress(metric), tabindex: "-1", "aria-hidden": "true" }, titleOf(name));
+    const list = element(
+      "span",
+      { class: "numbers" },
+      ...STATISTICS.map((which, place) => element("span", {}, element("span", { class: "which" }, `${which} `), numbers[place])),
+    );
+    const label = element(
+      "a",
+      { class: "cell-name", href: metricAddress(metric), tabindex: "-1", "aria-hidden": "true" },
+      titleOf(name),
+    );
     spark.onValue = (number) => setText(value, Number.isNaN(number) ? "away" : valueText(number, spark.unit));
     spark.onSettle = (said) => STATISTICS.forEach((which, place) => setText(numbers[place], shortText(said[which], spark.unit)));
     this.stage.add(spark);
-    return element("td", { role: "cell", "data-series": name }, element("div", { class: "cell-top" }, label, value), spark.element, list);
+    return element(
+      "td",
+      { role: "cell", "data-series": name },
+      element("div", { class: "cell-top" }, label, value),
+      spark.element,
+      list,
+    );
   }
 }
 
@@ -123,14 +174,28 @@ class NumberTable {
     this.rows = lines.map((line) => this.row(line, options));
     this.body = element("tbody", {}, ...this.rows.map(({ node }) => node));
     this.heads = ["value", ...STATISTICS].map((which, index) => this.head(which, index, options.sortable));
-    const head = element("thead", {}, element("tr", {}, element("th", { scope: "col" }, options.first ?? "series"), ...(options.sparkOf ? [element("th", { scope: "col" }, element("span", { class: "hidden" }, "chart"))] : []), ...this.heads));
+    const head = element(
+      "thead",
+      {},
+      element(
+        "tr",
+        {},
+        element("th", { scope: "col" }, options.first ?? "series"),
+        ...(options.sparkOf ? [element("th", { scope: "col" }, element("span", { class: "hidden" }, "chart"))] : []),
+        ...this.heads,
+      ),
+    );
     const table = element("table", { class: "numbers-table" }, element("caption", { class: "hidden" }, caption), head, this.body);
     this.element = element("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": caption }, table);
   }
 
   head(which, index, sortable) {
     if (!sortable) return element("th", { scope: "col" }, which);
-    const button = element("button", { type: "button", class: "sort", title: `Sort by ${which}`, click: () => this.sort(index) }, which);
+    const button = element(
+      "button",
+      { type: "button", class: "sort", title: `Sort by ${which}`, click: () => this.sort(index) },
+      which,
+    );
     return element("th", { scope: "col" }, button);
   }
 
@@ -138,7 +203,13 @@ class NumberTable {
     const numbers = ["value", ...STATISTICS].map((which) => element("td", { "data-number": which }, NO_VALUE));
     const name = element(options.addressOf ? "a" : "span", { href: options.addressOf?.(line) }, line.text);
     const spark = options.sparkOf ? [element("td", { class: "spark-cell" }, options.sparkOf(line).element)] : [];
-    const node = element("tr", { "data-name": line.text }, element("th", { scope: "row" }, options.many ? null : swatch(this.palette, line.color), name), ...spark, ...numbers);
+    const node = element(
+      "tr",
+      { "data-name": line.text },
+      element("th", { scope: "row" }, options.many ? null : swatch(this.palette, line.color), name),
+      ...spark,
+      ...numbers,
+    );
     node.addEventListener("pointerenter", () => this.onRow(line));
     node.addEventListener("pointerleave", () => this.onRow(null));
     node.addEventListener("focusin", () => this.onRow(line));
@@ -168,14 +239,20 @@ class NumberTable {
   sort(column) {
     this.upwards = this.sorted === column ? !this.upwards : false;
     this.sorted = column;
-    this.heads.forEach((head, index) => (index === column ? head.setAttribute("aria-sort", this.upwards ? "ascending" : "descending") : head.removeAttribute("aria-sort")));
+    this.heads.forEach((head, index) =>
+      index === column
+        ? head.setAttribute("aria-sort", this.upwards ? "ascending" : "descending")
+        : head.removeAttribute("aria-sort"),
+    );
     this.place();
   }
 
   // Rows move only when their order changed, so that the focus and the pointer stay where they are.
   place() {
     const size = (row) => (Number.isNaN(row.said[this.sorted]) ? -Infinity : row.said[this.sorted]);
-    const order = [...this.rows].sort((a, b) => (this.upwards ? size(a) - size(b) : size(b) - size(a)) || a.line.index - b.line.index);
+    const order = [...this.rows].sort(
+      (a, b) => (this.upwards ? size(a) - size(b) : size(b) - size(a)) || a.line.index - b.line.index,
+    );
     if (order.every((row, index) => this.body.children[index] === row.node)) return;
     const focused = document.activeElement;
     this.body.append(...order.map(({ node }) => node));
@@ -199,7 +276,10 @@ class HostView extends Shown {
     const host = this.store.hosts.get(this.name);
     if (!host) return this.main.replaceChildren(this.heading(this.name), emptyNote("This recording has no host of that name."));
     const groups = this.groups(host);
-    this.main.replaceChildren(this.hostHeading(host), element("p", { class: "path" }, ["this machine", ...host.path].join(" → ")));
+    this.main.replaceChildren(
+      this.hostHeading(host),
+      element("p", { class: "path" }, ["this machine", ...host.path].join(" → ")),
+    );
     if (!groups.length) return this.main.append(emptyNote(host.series.size ? "No metric fits the search." : "No readings yet."));
     this.main.append(element("div", { class: "charts" }, ...groups.map(([metric, names]) => this.card(host, metric, names))));
     return undefined;
@@ -208,8 +288,16 @@ class HostView extends Shown {
   hostHeading(host) {
     const names = [...this.store.hosts.keys()];
     const place = names.indexOf(host.name);
-    const neighbour = (name, sign, said) => (name === undefined ? null : element("a", { class: "step", href: hostAddress(name), "aria-label": `${said}: ${name}`, title: name }, sign));
-    return this.heading(host.name, neighbour(names[place - 1], "‹", "Host before"), neighbour(names[place + 1], "›", "Next host"), tagList(host.tags, this.app.searchTag));
+    const neighbour = (name, sign, said) =>
+      name === undefined
+        ? null
+        : element("a", { class: "step", href: hostAddress(name), "aria-label": `${said}: ${name}`, title: name }, sign);
+    return this.heading(
+      host.name,
+      neighbour(names[place - 1], "‹", "Host before"),
+      neighbour(names[place + 1], "›", "Next host"),
+      tagList(host.tags, this.app.searchTag),
+    );
   }
 
   // Words that name this host are no reason to hide its metrics.
@@ -220,21 +308,44 @@ class HostView extends Shown {
       const metric = metricOf(name);
       groups.set(metric, [...(groups.get(metric) ?? []), name]);
     }
-    const rank = (metric) => { const place = MAIN_METRICS.findIndex((names) => names.includes(metric)); return place < 0 ? MAIN_METRICS.length : place; };
+    const rank = (metric) => {
+      const place = MAIN_METRICS.findIndex((names) => names.includes(metric));
+      return place < 0 ? MAIN_METRICS.length : place;
+    };
     return [...groups].sort(([a], [b]) => rank(a) - rank(b));
   }
 
   card(host, metric, names) {
     const unit = host.series.get(names[0]).unit;
-    const lines = names.map((name, index) => ({ host: host.name, name, unit, index, color: index, text: labelOf(name) || titleOf(name) }));
+    const lines = names.map((name, index) => ({
+      host: host.name,
+      name,
+      unit,
+      index,
+      color: index,
+      text: labelOf(name) || titleOf(name),
+    }));
     const caption = `${titleOf(metric)} of ${host.name}, visible range`;
-    const chart = new Chart(this.stage, lines, { label: `Chart: ${titleOf(metric)} of ${host.name}. The table below has its numbers.` });
+    const chart = new Chart(this.stage, lines, {
+      label: `Chart: ${titleOf(metric)} of ${host.name}. The table below has its numbers.`,
+    });
     const table = new NumberTable(this.stage.palette, caption, lines, { onRow: (line) => chart.setStrong(line) });
     chart.onValues = (values) => table.setValues(values);
     chart.onSettle = (said) => table.setStatistics(said);
     this.stage.add(chart);
-    const heading = element("h3", {}, element("a", { href: metricAddress(metric), title: "Show it for all hosts" }, titleOf(metric)), unit ? element("span", { class: "muted" }, ` ${unit}`) : null);
-    return element("section", { class: "card", "aria-label": titleOf(metric), "data-metric": metric }, heading, chart.element, table.element);
+    const heading = element(
+      "h3",
+      {},
+      element("a", { href: metricAddress(metric), title: "Show it for all hosts" }, titleOf(metric)),
+      unit ? element("span", { class: "muted" }, ` ${unit}`) : null,
+    );
+    return element(
+      "section",
+      { class: "card", "aria-label": titleOf(metric), "data-metric": metric },
+      heading,
+      chart.element,
+      table.element,
+    );
   }
 }
 
@@ -261,17 +372,31 @@ class MetricView extends Shown {
     this.main.replaceChildren(this.heading(titleOf(this.name), this.chooser()));
     if (!lines.length) return this.main.append(emptyNote("No host that fits has this metric."));
     const many = lines.length > COLORS;
-    const chart = new Chart(this.stage, lines, { many, height: 280, label: `Chart: ${titleOf(this.name)} of ${lines.length} hosts. The table below has its numbers.` });
+    const chart = new Chart(this.stage, lines, {
+      many,
+      height: 280,
+      label: `Chart: ${titleOf(this.name)} of ${lines.length} hosts. The table below has its numbers.`,
+    });
     const caption = `${titleOf(this.name)} of each host, visible range`;
     this.numbers = new Pane(this.stage, chart.hosts);
     this.sparks = [];
     const sparkOf = (line) => this.spark(line, chart);
-    const table = new NumberTable(this.stage.palette, caption, lines, { first: "host", sortable: true, many, sparkOf, addressOf: (line) => hostAddress(line.host), onRow: (line) => chart.setStrong(line) });
+    const table = new NumberTable(this.stage.palette, caption, lines, {
+      first: "host",
+      sortable: true,
+      many,
+      sparkOf,
+      addressOf: (line) => hostAddress(line.host),
+      onRow: (line) => chart.setStrong(line),
+    });
     table.element.classList.add("wide");
     chart.onStrong = (line) => table.setStrong(line);
     this.connectNumbers(chart, table);
     for (const pane of [this.numbers, chart, ...this.sparks]) this.stage.add(pane);
-    this.main.append(element("section", { class: "card", "aria-label": "All hosts", "data-metric": this.name }, chart.element), table.element);
+    this.main.append(
+      element("section", { class: "card", "aria-label": "All hosts", "data-metric": this.name }, chart.element),
+      table.element,
+    );
     return undefined;
   }
 
@@ -282,7 +407,10 @@ class MetricView extends Shown {
     numbers.draw = () => {
       const { low, high } = chart.scale;
       chart.scale = chart.scaleNow();
-      if (low !== chart.scale.low || high !== chart.scale.high) this.sparks.forEach((spark) => { spark.dirty = true; });
+      if (low !== chart.scale.low || high !== chart.scale.high)
+        this.sparks.forEach((spark) => {
+          spark.dirty = true;
+        });
     };
     numbers.showValues = () => table.setValues(chart.lines.map((line) => chart.valueNow(line.host, line.name)));
     numbers.settle = () => table.setStatistics(chart.statistics());
@@ -293,21 +421,40 @@ class MetricView extends Shown {
     const found = hosts.flatMap((host) => this.store.seriesOf(host, this.name).map((name) => ({ host, name })));
     const labelled = !labelOf(this.name);
     return found.map(({ host, name }, index) => ({
-      host: host.name, name, index, color: found.length > COLORS ? 0 : index, unit: host.series.get(name).unit,
+      host: host.name,
+      name,
+      index,
+      color: found.length > COLORS ? 0 : index,
+      unit: host.series.get(name).unit,
       text: labelled && labelOf(name) ? `${host.name} · ${labelOf(name)}` : host.name,
     }));
   }
 
   spark(line, chart) {
-    const spark = new Spark(this.stage, line.host, line.name, { color: `line-${line.color % COLORS}`, scaleOf: () => chart.scale });
+    const spark = new Spark(this.stage, line.host, line.name, {
+      color: `line-${line.color % COLORS}`,
+      scaleOf: () => chart.scale,
+    });
     this.sparks.push(spark);
     return spark;
   }
 
   chooser() {
-    const options = [...this.store.metrics()].sort(([a], [b]) => titleOf(a).localeCompare(titleOf(b)))
-      .map(([name, unit]) => element("option", { value: name, selected: name === this.name }, unit ? `${titleOf(name)} (${unit})` : titleOf(name)));
-    const select = element("select", { "aria-label": "Metric", change: () => { location.hash = metricAddress(select.value); } }, ...options);
+    const options = [...this.store.metrics()]
+      .sort(([a], [b]) => titleOf(a).localeCompare(titleOf(b)))
+      .map(([name, unit]) =>
+        element("option", { value: name, selected: name === this.name }, unit ? `${titleOf(name)} (${unit})` : titleOf(name)),
+      );
+    const select = element(
+      "select",
+      {
+        "aria-label": "Metric",
+        change: () => {
+          location.hash = metricAddress(select.value);
+        },
+      },
+      ...options,
+    );
     return select;
   }
 }
@@ -327,20 +474,50 @@ class TopologyView extends Shown {
   show() {
     this.tiles = new Map();
     const drawing = this.drawing();
-    const frame = element("div", { class: "topology", tabindex: "0", role: "group", "aria-label": "Hosts and the hops on the way to them" }, drawing);
+    const frame = element(
+      "div",
+      { class: "topology", tabindex: "0", role: "group", "aria-label": "Hosts and the hops on the way to them" },
+      drawing,
+    );
     this.legend = element("div", { class: "legend" });
     this.body = element("tbody");
     const caption = element("caption", { class: "hidden" }, "Hosts, the way to them and the value that colours them");
-    const head = element("thead", {}, element("tr", {}, ...["host", "path", titleOf(this.metric)].map((text) => element("th", { scope: "col" }, text))));
-    const table = element("details", { class: "as-table" }, element("summary", {}, "The same as a table"), element("table", { class: "numbers-table" }, caption, head, this.body));
-    this.main.replaceChildren(this.heading("Topology", element("label", { class: "chooser" }, "coloured by ", this.chooser()), this.legend), frame, table);
+    const head = element(
+      "thead",
+      {},
+      element("tr", {}, ...["host", "path", titleOf(this.metric)].map((text) => element("th", { scope: "col" }, text))),
+    );
+    const table = element(
+      "details",
+      { class: "as-table" },
+      element("summary", {}, "The same as a table"),
+      element("table", { class: "numbers-table" }, caption, head, this.body),
+    );
+    this.main.replaceChildren(
+      this.heading("Topology", element("label", { class: "chooser" }, "coloured by ", this.chooser()), this.legend),
+      frame,
+      table,
+    );
     this.fillTable();
     this.stage.add(this.pane(frame));
   }
 
   chooser() {
-    const options = [...this.store.metrics()].filter(([name]) => !labelOf(name)).map(([name, unit]) => element("option", { value: name, selected: name === this.metric }, unit ? `${titleOf(name)} (${unit})` : titleOf(name)));
-    const select = element("select", { "aria-label": "Metric that colours the hosts", change: () => { location.hash = `#topology=${encodeURIComponent(select.value)}`; } }, ...options);
+    const options = [...this.store.metrics()]
+      .filter(([name]) => !labelOf(name))
+      .map(([name, unit]) =>
+        element("option", { value: name, selected: name === this.metric }, unit ? `${titleOf(name)} (${unit})` : titleOf(name)),
+      );
+    const select = element(
+      "select",
+      {
+        "aria-label": "Metric that colours the hosts",
+        change: () => {
+          location.hash = `#topology=${encodeURIComponent(select.value)}`;
+        },
+      },
+      ...options,
+    );
     return select;
   }
 
@@ -359,7 +536,8 @@ class TopologyView extends Shown {
     for (const host of this.store.hosts.values()) {
       let node = root;
       for (const name of host.path) {
-        if (!node.children.has(name)) node.children.set(name, { name, children: new Map(), host: this.store.hosts.get(name) ?? null });
+        if (!node.children.has(name))
+          node.children.set(name, { name, children: new Map(), host: this.store.hosts.get(name) ?? null });
         node = node.children.get(name);
       }
       node.host = host;
@@ -374,7 +552,12 @@ class TopologyView extends Shown {
     const root = this.tree();
     const height = this.place(root, 0, NODE.gap);
     const width = this.widest + NODE.gap;
-    return svgElement("svg", { width, height: height + NODE.gap, viewBox: `0 0 ${width} ${height + NODE.gap}`, role: "group", "aria-label": "Topology" }, this.edges, this.nodes);
+    return svgElement(
+      "svg",
+      { width, height: height + NODE.gap, viewBox: `0 0 ${width} ${height + NODE.gap}`, role: "group", "aria-label": "Topology" },
+      this.edges,
+      this.nodes,
+    );
   }
 
   // Puts a node and what is behind it below `top`; returns where that ends. Many leaves stand side by side in columns.
@@ -422,7 +605,14 @@ class TopologyView extends Shown {
     }
     const fits = hostFits(node.host, this.wanted);
     const title = svgElement("title", {}, node.name);
-    const link = svgElement("a", { href: hostAddress(node.name), transform: place, class: fits ? "node" : "node dimmed", "data-name": node.name }, title, box, name, value);
+    const link = svgElement(
+      "a",
+      { href: hostAddress(node.name), transform: place, class: fits ? "node" : "node dimmed", "data-name": node.name },
+      title,
+      box,
+      name,
+      value,
+    );
     this.nodes.append(link);
     this.tiles.set(node.name, { link, box, name, value, title });
   }
@@ -432,7 +622,9 @@ class TopologyView extends Shown {
     for (const host of this.store.hosts.values()) {
       const cell = element("td", {}, NO_VALUE);
       this.cells.set(host.name, cell);
-      this.body.append(element("tr", {}, element("th", { scope: "row" }, host.name), element("td", {}, host.path.join(" → ")), cell));
+      this.body.append(
+        element("tr", {}, element("th", { scope: "row" }, host.name), element("td", {}, host.path.join(" → ")), cell),
+      );
     }
   }
 
@@ -447,7 +639,10 @@ class TopologyView extends Shown {
 
   // Where a metric has labels, the largest counts.
   valueOf(pane, host) {
-    const values = this.store.seriesOf(host, this.metric).map((name) => pane.valueNow(host.name, name)).filter((value) => !Number.isNaN(value));
+    const values = this.store
+      .seriesOf(host, this.metric)
+      .map((name) => pane.valueNow(host.name, name))
+      .filter((value) => !Number.isNaN(value));
     return values.length ? Math.max(...values) : NaN;
   }
 
@@ -473,7 +668,12 @@ class TopologyView extends Shown {
       stop.style.background = heat(share, this.stage.palette).fill;
       return stop;
     });
-    this.legend.replaceChildren(element("span", {}, valueText(scale.low, unit)), element("span", { class: "legend-bar", "aria-hidden": "true" }, ...stops), element("span", {}, valueText(scale.high, unit)), element("span", { class: "legend-away" }, "no value"));
+    this.legend.replaceChildren(
+      element("span", {}, valueText(scale.low, unit)),
+      element("span", { class: "legend-bar", "aria-hidden": "true" }, ...stops),
+      element("span", {}, valueText(scale.high, unit)),
+      element("span", { class: "legend-away" }, "no value"),
+    );
   }
 }
 
@@ -485,7 +685,12 @@ function shortened(text, length) {
 function heat(share, palette) {
   const place = Math.min(Math.max(share, 0), 1) * 4;
   const stop = Math.min(Math.floor(place), 3);
-  const [from, to] = [stop, stop + 1].map((index) => palette.get(`heat-${index}`).match(/[\d.]+/g).map(Number));
+  const [from, to] = [stop, stop + 1].map((index) =>
+    palette
+      .get(`heat-${index}`)
+      .match(/[\d.]+/g)
+      .map(Number),
+  );
   const mixed = from.slice(0, 3).map((part, index) => Math.round(part + (to[index] - part) * (place - stop)));
   const light = luminance(mixed);
   return { fill: `rgb(${mixed.join(", ")})`, text: (light + 0.05) ** 2 > 0.0525 ? "#000" : "#fff" };
@@ -505,23 +710,63 @@ class EventsView extends Shown {
 
   show() {
     const { text } = this.wanted;
-    const events = [...this.store.events.values()].filter((event) => `${event.text} ${event.kind} ${event.host}`.toLowerCase().includes(text)).sort((a, b) => a.at - b.at);
-    this.main.replaceChildren(this.heading("Events", element("span", { class: "count" }, `${events.length} of ${this.store.events.size}`)));
-    if (!this.store.source.isServer) this.main.append(element("p", { class: "muted" }, "This is a file: events can be read here, not changed."));
-    if (!events.length) return this.main.append(emptyNote(this.store.events.size ? "No event fits the search." : "No events yet. Add a mark with the button above, or with m."));
-    const heads = ["time", "length", "kind", "host", "text", ""].map((name) => element("th", { scope: "col" }, name || element("span", { class: "hidden" }, "actions")));
+    const events = [...this.store.events.values()]
+      .filter((event) => `${event.text} ${event.kind} ${event.host}`.toLowerCase().includes(text))
+      .sort((a, b) => a.at - b.at);
+    this.main.replaceChildren(
+      this.heading("Events", element("span", { class: "count" }, `${events.length} of ${this.store.events.size}`)),
+    );
+    if (!this.store.source.isServer)
+      this.main.append(element("p", { class: "muted" }, "This is a file: events can be read here, not changed."));
+    if (!events.length)
+      return this.main.append(
+        emptyNote(
+          this.store.events.size ? "No event fits the search." : "No events yet. Add a mark with the button above, or with m.",
+        ),
+      );
+    const heads = ["time", "length", "kind", "host", "text", ""].map((name) =>
+      element("th", { scope: "col" }, name || element("span", { class: "hidden" }, "actions")),
+    );
     const caption = element("caption", { class: "hidden" }, "Events, oldest first");
-    const table = element("table", { class: "events" }, caption, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...events.map((event) => this.row(event))));
-    return this.main.append(element("div", { class: "table-scroll wide", tabindex: "0", role: "group", "aria-label": "Events" }, table));
+    const table = element(
+      "table",
+      { class: "events" },
+      caption,
+      element("thead", {}, element("tr", {}, ...heads)),
+      element("tbody", {}, ...events.map((event) => this.row(event))),
+    );
+    return this.main.append(
+      element("div", { class: "table-scroll wide", tabindex: "0", role: "group", "aria-label": "Events" }, table),
+    );
   }
 
   row(event) {
-    const length = event.until === null || event.until === undefined ? (LASTING.has(event.kind) ? "goes on" : "") : lengthText(event.until - event.at);
+    const length =
+      event.until === null || event.until === undefined
+        ? LASTING.has(event.kind)
+          ? "goes on"
+          : ""
+        : lengthText(event.until - event.at);
     const when = `${dayText(event.at)} ${clockText(event.at)}`;
-    const time = element("button", { type: "button", class: "as-link", title: "Show this time in the charts", click: () => this.app.goTo(event) }, when);
+    const time = element(
+      "button",
+      { type: "button", class: "as-link", title: "Show this time in the charts", click: () => this.app.goTo(event) },
+      when,
+    );
     const kind = element("span", { class: `kind tone-${EVENT_TONES[event.kind] ?? "note"}` }, event.kind);
-    const host = event.host ? element("a", { href: hostAddress(event.host) }, event.host) : element("span", { class: "muted" }, "all");
-    return element("tr", { "data-event": event.id }, element("td", {}, time), element("td", {}, length), element("td", {}, kind), element("td", {}, host), element("td", { class: "event-text" }, event.text), this.actions(event));
+    const host = event.host
+      ? element("a", { href: hostAddress(event.host) }, event.host)
+      : element("span", { class: "muted" }, "all");
+    return element(
+      "tr",
+      { "data-event": event.id },
+      element("td", {}, time),
+      element("td", {}, length),
+      element("td", {}, kind),
+      element("td", {}, host),
+      element("td", { class: "event-text" }, event.text),
+      this.actions(event),
+    );
   }
 
   actions(event) {

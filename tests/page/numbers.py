@@ -1,4 +1,4 @@
-"""How fast the page is with an hour of 50 hosts: ``python -m tests.page.numbers`` prints a table, and ends with 1 if one is missed.
+"""How fast the page is with an hour of 50 hosts: ``python -m tests.page.numbers``; it ends with 1 if a number is missed.
 
 Times of a shared machine are no verdict on a change, so this is no part of the tests.
 """
@@ -47,7 +47,10 @@ def main() -> int:
     begin = time.perf_counter()
     path.write_text(packer.static(packer.lab(hosts=50, rows=1800)), encoding="utf-8")
     made_s = time.perf_counter() - begin
-    rows = [("made in", f"{made_s:.1f} s", "", True), ("file", f"{path.stat().st_size / 1e6:.2f} MB", "< 12", path.stat().st_size < 12e6)]
+    rows = [
+        ("made in", f"{made_s:.1f} s", "", True),
+        ("file", f"{path.stat().st_size / 1e6:.2f} MB", "< 12", path.stat().st_size < 12e6),
+    ]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find("chromium"), args=ARGUMENTS)
         for name, place in VIEWS.items():

@@ -1,4 +1,4 @@
-"""Pages with invented data: a small second reading of docs/decisions/0009-dashboard.md, so that the page is not tested against itself."""
+"""Pages with invented data: a small second reading of docs/decisions/0009-dashboard.md, without the product's own packing."""
 
 from __future__ import annotations
 
@@ -65,11 +65,20 @@ class Lab:
 
     def page(self) -> dict[str, Any]:
         return {
-            "title": self.title, "mode": self.mode, "interval_s": self.interval_s, "began": self.began, "ended": self.ended,
+            "title": self.title,
+            "mode": self.mode,
+            "interval_s": self.interval_s,
+            "began": self.began,
+            "ended": self.ended,
             "hosts": [{"name": host.name, "path": host.path, "tags": host.tags} for host in self.hosts],
-            "series": {host.name: [{"name": name, "unit": host.units.get(name, "")} for name in host.columns] for host in self.hosts},
-            "events": self.events, "tests": self.tests,
-        }  # fmt: skip
+            "series": {host.name: _described(host) for host in self.hosts},
+            "events": self.events,
+            "tests": self.tests,
+        }
+
+
+def _described(host: Host) -> list[dict[str, str]]:
+    return [{"name": name, "unit": host.units.get(name, "")} for name in host.columns]
 
 
 def document(data: str = "", nonce: str = "cGFnZQ") -> str:
@@ -156,7 +165,8 @@ def away(host: Host, first: int, after: int) -> None:
 
 TESTS = (
     ("Boot", 40, 160, "PASS"), ("Link Comes Up", 170, 260, "PASS"), ("Load Of An Hour", 280, 1900, "PASS"),
-    ("Update Firmware", 1950, 2300, "FAIL"), ("Roll Back", 2310, 2600, "PASS"), ("Optional Radio", 2610, 2640, "SKIP"), ("Soak", 2650, 3500, "PASS"),
+    ("Update Firmware", 1950, 2300, "FAIL"), ("Roll Back", 2310, 2600, "PASS"), ("Optional Radio", 2610, 2640, "SKIP"),
+    ("Soak", 2650, 3500, "PASS"),
 )  # fmt: skip
 
 
@@ -172,15 +182,39 @@ def lab(hosts: int = 12, rows: int = 1800, interval_s: float = 2.0) -> Lab:
     length = rows * interval_s
     events = [
         {"id": 1, "at": BEGAN + 0.08 * length, "until": None, "kind": "mark", "text": "load begins", "host": ""},
-        {"id": 2, "at": BEGAN + 0.54 * length, "until": BEGAN + 0.64 * length, "kind": "span", "text": "firmware is written", "host": ""},
+        {
+            "id": 2,
+            "at": BEGAN + 0.54 * length,
+            "until": BEGAN + 0.64 * length,
+            "kind": "span",
+            "text": "firmware is written",
+            "host": "",
+        },
     ]
     if hosts > 4 and rows > 100:
         first, after = int(rows * 0.56), int(rows * 0.62)
         away(made[3], first, after)
-        events.append({"id": 3, "at": times[first], "until": times[after], "kind": "gap", "text": "It does not answer: timed out", "host": made[3].name})
-        events.append({"id": 4, "at": times[after] + 3, "until": None, "kind": "reboot", "text": "It booted again", "host": made[3].name})
+        events.append(
+            {
+                "id": 3,
+                "at": times[first],
+                "until": times[after],
+                "kind": "gap",
+                "text": "It does not answer: timed out",
+                "host": made[3].name,
+            }
+        )
+        events.append(
+            {"id": 4, "at": times[after] + 3, "until": None, "kind": "reboot", "text": "It booted again", "host": made[3].name}
+        )
     tests = [
-        {"name": f"Lab.{name}", "began": BEGAN + begin / 3600 * length, "ended": BEGAN + end / 3600 * length, "status": status, "link": f"log.html#s1-t{index}"}
+        {
+            "name": f"Lab.{name}",
+            "began": BEGAN + begin / 3600 * length,
+            "ended": BEGAN + end / 3600 * length,
+            "status": status,
+            "link": f"log.html#s1-t{index}",
+        }
         for index, (name, begin, end, status) in enumerate(TESTS, start=1)
     ]
     return Lab(made, ended=BEGAN + (rows - 1) * interval_s, events=events, tests=tests)

@@ -19,7 +19,14 @@ from tests.page.packer import BEGAN, Host, Lab
 from tests.page.server import KEY, PageServer
 from tests.peers.requirements import find, install_command
 
-VIEWS = {"grid": "", "host": "#host=dut4", "metric": "#metric=cpu_percent", "labels": "#metric=network_received_bytes_per_s", "topology": "#topology", "events": "#events"}
+VIEWS = {
+    "grid": "",
+    "host": "#host=dut4",
+    "metric": "#metric=cpu_percent",
+    "labels": "#metric=network_received_bytes_per_s",
+    "topology": "#topology",
+    "events": "#events",
+}
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 HOSTILE = "<script>alert(1)</script>"
@@ -89,7 +96,13 @@ def small(mode: str, rows: int = 60, *, interval_s: float = 1.0) -> Lab:
     began = float(int(time.time()) - rows)
     times = [began + row * interval_s for row in range(rows)]
     hosts = [
-        Host(name, [name], [name], list(times), {"cpu_percent": [10.0 + row % 50 for row in range(rows)], "load_1min": [1.0] * rows})
+        Host(
+            name,
+            [name],
+            [name],
+            list(times),
+            {"cpu_percent": [10.0 + row % 50 for row in range(rows)], "load_1min": [1.0] * rows},
+        )
         for name in ("dut1", "dut2")
     ]
     return Lab(hosts, mode=mode, interval_s=interval_s, began=began, ended=None if mode == "live" else times[-1])
@@ -136,7 +149,12 @@ def number(text: str) -> float:
 
 def numbers_of(values: list[float]) -> dict[str, float]:
     ordered = sorted(value for value in values if not math.isnan(value))
-    return {"min": ordered[0], "mean": statistics.fmean(ordered), "p95": ordered[max(0, math.ceil(len(ordered) * 0.95) - 1)], "max": ordered[-1]}
+    return {
+        "min": ordered[0],
+        "mean": statistics.fmean(ordered),
+        "p95": ordered[max(0, math.ceil(len(ordered) * 0.95) - 1)],
+        "max": ordered[-1],
+    }
 
 
 def cell(page: Page, host: str, series: str) -> Any:
@@ -178,7 +196,7 @@ def inked_columns(page: Page, selector: str) -> list[bool]:
 
 
 def change(page: Page, field: str, time_s: float) -> None:
-    page.fill(field, page.evaluate("fieldTime(%f)" % time_s))
+    page.fill(field, page.evaluate("fieldTime", time_s))
 
 
 # --- what it shows
@@ -219,11 +237,14 @@ def test_titles_leave_out_units(show: Callable[..., Page], bench_file: str) -> N
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [
-        (12.34, "%", "12.3 %"), (1536, "B", "1.5 KiB"), (3 * 2**20, "B/s", "3.0 MiB/s"), (0.8, "ms", "0.8 ms"), (2.5, "s", "2.5 s"),
-        (51.26, "celsius", "51.3 °C"), (180, "", "180"), (1_250_000, "", "1.25M"), (math.nan, "%", "–"), (-5, "B", "-5 B"),
+        (12.34, "%", "12.3 %"), (1536, "B", "1.5 KiB"), (3 * 2**20, "B/s", "3.0 MiB/s"), (0.8, "ms", "0.8 ms"),
+        (2.5, "s", "2.5 s"),
+        (51.26, "celsius", "51.3 °C"), (180, "", "180"), (1_250_000, "", "1.25M"), (math.nan, "%", "\u2013"), (-5, "B", "-5 B"),
     ],
 )  # fmt: skip
-def test_values_are_said_in_units_that_people_use(show: Callable[..., Page], bench_file: str, value: float, unit: str, text: str) -> None:
+def test_values_are_said_in_units_that_people_use(
+    show: Callable[..., Page], bench_file: str, value: float, unit: str, text: str
+) -> None:
     page = show(bench_file)
     assert page.evaluate("([value, unit]) => valueText(value, unit)", [value, unit]) == text
 
@@ -251,12 +272,17 @@ def test_tests_are_links_into_the_log(show: Callable[..., Page], bench_file: str
     page = show(bench_file)
     failed = page.get_by_role("link", name="Lab.Update Firmware, FAIL")
     assert failed.get_attribute("href") == "log.html#s1-t4"
-    assert failed.evaluate("node => getComputedStyle(node).color") != page.get_by_role("link", name="Lab.Boot, PASS").evaluate("node => getComputedStyle(node).color")
+    assert failed.evaluate("node => getComputedStyle(node).color") != page.get_by_role("link", name="Lab.Boot, PASS").evaluate(
+        "node => getComputedStyle(node).color"
+    )
 
 
 def test_tests_at_the_same_time_stand_above_each_other(show: Callable[..., Page], file_of: Callable[[Lab], str]) -> None:
     lab = packer.lab(hosts=2, rows=300)
-    lab.tests = [{"name": f"Suite.T{index}", "began": BEGAN + 10 * index, "ended": BEGAN + 200, "status": "PASS", "link": "log.html"} for index in range(3)]
+    lab.tests = [
+        {"name": f"Suite.T{index}", "began": BEGAN + 10 * index, "ended": BEGAN + 200, "status": "PASS", "link": "log.html"}
+        for index in range(3)
+    ]
     page = show(file_of(lab))
     assert len(set(page.locator(".strip-tests li").evaluate_all("nodes => nodes.map(node => node.style.top)"))) == 3
 
@@ -364,8 +390,12 @@ def test_values_at_the_pointer_are_shown_everywhere(show: Callable[..., Page], b
     host = bench().hosts[1]
     at = page.evaluate("app.view.hover")
     row = min(range(len(host.times)), key=lambda row: abs(host.times[row] - at))
-    expect(cell(page, "gateway", "memory_used_percent").locator(".value")).to_have_text(f"{host.columns['memory_used_percent'][row]:.1f} %")
-    places = page.locator("table.grid tr:nth-child(-n+3) .cursor").evaluate_all("nodes => nodes.map(node => node.hidden ? 0 : node.style.transform)")
+    expect(cell(page, "gateway", "memory_used_percent").locator(".value")).to_have_text(
+        f"{host.columns['memory_used_percent'][row]:.1f} %"
+    )
+    places = page.locator("table.grid tr:nth-child(-n+3) .cursor").evaluate_all(
+        "nodes => nodes.map(node => node.hidden ? 0 : node.style.transform)"
+    )
     assert len(places) == 12
     assert len(set(places)) <= 2  # columns may differ by a fraction of a pixel
     assert all(places)
@@ -434,7 +464,11 @@ def test_a_mark_is_added_changed_and_deleted(show: Callable[..., Page], replay: 
     change(page, "#event-until", BEGAN + 160.5)
     page.click("#event-save")
     expect(row).to_contain_text("1 min")
-    assert replay.requests[-1] == ("PATCH", "/api/events/3", {"at": BEGAN + 100.5, "until": BEGAN + 160.5, "text": "power <b>cut</b>", "host": "dut3"})
+    assert replay.requests[-1] == (
+        "PATCH",
+        "/api/events/3",
+        {"at": BEGAN + 100.5, "until": BEGAN + 160.5, "text": "power <b>cut</b>", "host": "dut3"},
+    )
 
     row.get_by_role("button", name="Delete").click()
     expect(row).to_have_count(0)
@@ -445,9 +479,9 @@ def test_a_time_that_was_not_touched_stays_exact(show: Callable[..., Page], repl
     replay.lab.events[0]["at"] = BEGAN + 10.123456
     page = show(f"{replay.address}#events")
     page.locator("tr[data-event='1']").get_by_role("button", name="Edit").click()
-    page.fill("#event-text", "begins")
+    page.fill("#event-text", "another word")
     page.click("#event-save")
-    expect(page.locator("tr[data-event='1']")).to_contain_text("begins")
+    expect(page.locator("tr[data-event='1']")).to_contain_text("another word")
     assert replay.requests[-1][2]["at"] == BEGAN + 10.123456
 
 
@@ -548,7 +582,13 @@ def test_live_readings_arrive_and_are_drawn(show: Callable[..., Page], live: Pag
 
 def test_live_draws_once_a_second_at_most(show: Callable[..., Page], live: PageServer) -> None:
     page = show(live.address)
-    page.evaluate("() => { window.draws = 0; const draw = Spark.prototype.draw; Spark.prototype.draw = function () { window.draws += 1; draw.call(this); }; }")
+    page.evaluate(
+        """() => {
+          window.draws = 0;
+          const draw = Spark.prototype.draw;
+          Spark.prototype.draw = function () { window.draws += 1; draw.call(this); };
+        }"""
+    )
     begin, at = time.monotonic(), live.lab.hosts[0].times[-1]
     for step in range(30):
         live.tick(at + (step + 1) * 0.1, {"dut1": {"cpu_percent": float(step)}})
@@ -565,7 +605,7 @@ def test_following_ends_with_a_pan_and_begins_again(show: Callable[..., Page], l
     expect(follow).to_have_attribute("aria-pressed", "false")
     before = range_of(page)
     live.tick(live.lab.hosts[0].times[-1] + 5, {"dut1": {"cpu_percent": 91.0}})
-    until(page, "app.store.newest > %f" % before[1])
+    until(page, "before => app.store.newest > before", before[1])
     page.wait_for_timeout(1200)
     assert range_of(page) == before
     page.select_option("#follow-length", "60")
@@ -583,7 +623,7 @@ def test_pause_stands_still_and_loses_nothing(show: Callable[..., Page], live: P
     at = live.lab.hosts[0].times[-1]
     for step in (1, 2, 3):
         live.tick(at + step, {"dut1": {"cpu_percent": 80.0 + step}})
-    until(page, "app.store.newest > %f" % before[1])
+    until(page, "before => app.store.newest > before", before[1])
     page.wait_for_timeout(1200)
     assert range_of(page) == before
     assert cell(page, "dut1", "cpu_percent").locator(".value").inner_text() == value
@@ -647,7 +687,8 @@ def test_a_page_that_stays_open_keeps_its_size(show: Callable[..., Page], bench_
           for (let at = 0; at < 30 * 3600; at++) history.append(at, at % 15 ? {often: at} : {often: at, seldom: at});
           const {times, count} = history;
           let gaps = 0;
-          for (let row = 1; row < count; row++) if (times[row] - times[row - 1] > history.gapAt(history.gapOf('often'), row)) gaps++;
+          const gap = row => history.gapAt(history.gapOf('often'), row);
+          for (let row = 1; row < count; row++) if (times[row] - times[row - 1] > gap(row)) gaps++;
           return [count, times[0], times[count - 1], gaps];
         }"""
     )
@@ -662,7 +703,14 @@ def test_a_page_that_stays_open_keeps_its_size(show: Callable[..., Page], bench_
 
 @pytest.mark.parametrize(
     ("words", "hosts"),
-    [("dut4", {"dut4"}), ("tag:infra", {"controller", "gateway"}), ("arm", {"dut4", "dut6", "dut8"}), ("metric:cpu_core", None), ("dut4 temperature", {"dut4"}), ("nothing-like-it", set())],
+    [
+        ("dut4", {"dut4"}),
+        ("tag:infra", {"controller", "gateway"}),
+        ("arm", {"dut4", "dut6", "dut8"}),
+        ("metric:cpu_core", None),
+        ("dut4 temperature", {"dut4"}),
+        ("nothing-like-it", set()),
+    ],
 )
 def test_search_by_host_tag_and_metric(show: Callable[..., Page], bench_file: str, words: str, hosts: set[str] | None) -> None:
     page = show(bench_file)
@@ -671,7 +719,7 @@ def test_search_by_host_tag_and_metric(show: Callable[..., Page], bench_file: st
     expect(page.locator("table.grid tbody tr")).to_have_count(len(names))
     assert set(page.locator("table.grid tbody tr").evaluate_all("nodes => nodes.map(node => node.dataset.name)")) == names
     if "cpu_core" in words:
-        expect(page.locator("table.grid thead th").nth(1)).to_have_text("cpu core")
+        expect(page.locator("table.grid thead a").first).to_have_text("cpu core")
     page.locator("#search").press("Escape")
     expect(page.locator("table.grid tbody tr")).to_have_count(8)
 
@@ -701,8 +749,14 @@ def test_the_way_back_leads_to_the_view_before(show: Callable[..., Page], bench_
 
 def test_topology_is_coloured_by_a_metric(show: Callable[..., Page], file_of: Callable[[Lab], str]) -> None:
     times = [BEGAN + row for row in range(100)]
-    levels = {"cold": ([5.0] * 100, ["cold"]), "hot": ([95.0] * 50 + [5.0] * 50, ["hop", "hot"]), "gone": ([50.0] * 100, ["hop", "gone"])}
-    hosts = [Host(name, path, [], list(times), {"cpu_percent": column, "load_1min": column}) for name, (column, path) in levels.items()]
+    levels = {
+        "cold": ([5.0] * 100, ["cold"]),
+        "hot": ([95.0] * 50 + [5.0] * 50, ["hop", "hot"]),
+        "gone": ([50.0] * 100, ["hop", "gone"]),
+    }
+    hosts = [
+        Host(name, path, [], list(times), {"cpu_percent": column, "load_1min": column}) for name, (column, path) in levels.items()
+    ]
     packer.away(hosts[2], 50, 100)
     page = show(f"{file_of(Lab(hosts, interval_s=1, ended=times[-1]))}#topology")
 
@@ -731,10 +785,26 @@ def test_topology_is_coloured_by_a_metric(show: Callable[..., Page], file_of: Ca
 
 def test_what_hosts_and_users_say_is_text(show: Callable[..., Page], file_of: Callable[[Lab], str]) -> None:
     times = [BEGAN + row for row in range(50)]
-    host = Host(HOSTILE, ["<img src=x onerror=alert(2)>", HOSTILE], ["<b>tag</b>"], times, {"<i>cpu</i>_percent": [1.0] * 50, f"net[{HOSTILE}]": [2.0] * 50})
+    host = Host(
+        HOSTILE,
+        ["<img src=x onerror=alert(2)>", HOSTILE],
+        ["<b>tag</b>"],
+        times,
+        {"<i>cpu</i>_percent": [1.0] * 50, f"net[{HOSTILE}]": [2.0] * 50},
+    )
     lab = Lab([host], title="</title><script>alert(3)</script>", ended=times[-1])
-    lab.events = [{"id": 1, "at": BEGAN + 10, "until": BEGAN + 40, "kind": "span", "text": "<script>alert(4)</script>", "host": HOSTILE}]
-    lab.tests = [{"name": "<script>alert(5)</script>", "began": BEGAN, "ended": BEGAN + 30, "status": "PASS\"><script>", "link": "javascript:alert(6)"}]
+    lab.events = [
+        {"id": 1, "at": BEGAN + 10, "until": BEGAN + 40, "kind": "span", "text": "<script>alert(4)</script>", "host": HOSTILE}
+    ]
+    lab.tests = [
+        {
+            "name": "<script>alert(5)</script>",
+            "began": BEGAN,
+            "ended": BEGAN + 30,
+            "status": 'PASS"><script>',
+            "link": "javascript:alert(6)",
+        }
+    ]
     page = show(file_of(lab))
     assert page.get_by_role("link", name=HOSTILE, exact=True).is_visible()
     box = page.locator(".spark").first.bounding_box()
@@ -784,14 +854,31 @@ def test_everything_is_reached_by_tab_and_the_focus_is_seen(show: Callable[..., 
     for _ in range(60):
         page.keyboard.press("Tab")
         name, outlined = page.evaluate(
-            """() => { const node = document.activeElement, style = getComputedStyle(node);
-              return [node.id || node.textContent.trim(), style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 || node.classList.contains('skip')]; }"""
+            """() => {
+              const node = document.activeElement, style = getComputedStyle(node);
+              const outlined = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+              return [node.id || node.textContent.trim(), outlined || node.id === 'skip'];
+            }"""
         )
         if page.evaluate("document.activeElement === document.body") or name in reached[:1]:
             break
         reached.append(name)
         unseen += [] if outlined else [name]
-    for wanted in ("skip", "Hosts", "Topology", "search", "theme", "help", "earlier", "reset", "add", "Download", "controller", "infra", "dut3"):
+    for wanted in (
+        "skip",
+        "Hosts",
+        "Topology",
+        "search",
+        "theme",
+        "help",
+        "earlier",
+        "reset",
+        "add",
+        "Download",
+        "controller",
+        "infra",
+        "dut3",
+    ):
         assert wanted in reached
     assert any("Lab.Boot, PASS" in name for name in reached)
     assert not unseen
@@ -838,4 +925,9 @@ def test_axe_finds_nothing_serious_in_what_only_a_server_has(show: Callable[...,
 def axe(page: Page) -> list[tuple[str, str]]:
     """Return what axe-core finds that is serious or critical, and where."""
     found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")["violations"]
-    return [(fault["id"], node["html"][:160]) for fault in found if fault["impact"] in {"serious", "critical"} for node in fault["nodes"]]
+    return [
+        (fault["id"], node["html"][:160])
+        for fault in found
+        if fault["impact"] in {"serious", "critical"}
+        for node in fault["nodes"]
+    ]

@@ -69,10 +69,10 @@ def test_each_host_has_a_suite_of_its_own(tmp_path: Path, runner: tuple[str, ...
     [
         ("tag:dut", "No lab for EachHost. Give one with '--variable LAB:NAME' or with 'lab=NAME'."),
         ("tag:nothing:lab=demo", "No host of the lab is selected by 'tag:nothing'."),
-        ("dut9:lab=demo", "No host named 'dut9'. Did you mean 'dut1'?"),
+        ("dut9:lab=demo", "No host named 'dut9'."),
     ],
 )
-def test_mistakes_say_what_to_do_and_run_nothing(tmp_path: Path, options: str, sentence: str) -> None:
+def test_mistakes_say_what_to_do_and_pass_nothing(tmp_path: Path, options: str, sentence: str) -> None:
     code, said = run(tmp_path, _ROBOT, "--prerunmodifier", f"OttoLibrary.EachHost:{options}")
     assert sentence in said
     assert code != 0
