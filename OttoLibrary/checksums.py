@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import shutil
 import threading
@@ -84,9 +83,8 @@ async def _output(command: list[str], stdin: BinaryIO | int = asyncio.subprocess
     try:
         said, complaint = await process.communicate()
     except asyncio.CancelledError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        # It kills, and lets go of the pipes at once: the loop may end before the process is seen to. There is no public way.
+        process._transport.close()  # type: ignore[attr-defined]
         raise
     if process.returncode:
         raise OSError(decode(complaint).strip() or f"{command[0]} ended with {process.returncode} here")

@@ -10,7 +10,9 @@ const MAIN_METRICS = [
 ];
 const STATISTICS = ["min", "mean", "p95", "max"];
 const LEAF_ROWS = 12;
-const NODE = { width: 168, height: 30, gap: 8, step: 236 };
+const NODE = { width: 190, height: 30, gap: 8, step: 252, letters: 12 };
+const SMALL_NODE = { width: 132, height: 30, gap: 6, step: 154, letters: 6 };
+const SMALL_SCREEN = 560;
 
 function hostAddress(name) {
   return `#host=${encodeURIComponent(name)}`;
@@ -472,6 +474,7 @@ class TopologyView extends Shown {
   }
 
   show() {
+    this.node = innerWidth < SMALL_SCREEN ? SMALL_NODE : NODE;
     this.tiles = new Map();
     const drawing = this.drawing();
     const frame = element(
@@ -550,11 +553,17 @@ class TopologyView extends Shown {
     this.nodes = svgElement("g", {});
     this.widest = 0;
     const root = this.tree();
-    const height = this.place(root, 0, NODE.gap);
-    const width = this.widest + NODE.gap;
+    const height = this.place(root, 0, this.node.gap);
+    const width = this.widest + this.node.gap;
     return svgElement(
       "svg",
-      { width, height: height + NODE.gap, viewBox: `0 0 ${width} ${height + NODE.gap}`, role: "group", "aria-label": "Topology" },
+      {
+        width,
+        height: height + this.node.gap,
+        viewBox: `0 0 ${width} ${height + this.node.gap}`,
+        role: "group",
+        "aria-label": "Topology",
+      },
       this.edges,
       this.nodes,
     );
@@ -564,12 +573,12 @@ class TopologyView extends Shown {
   place(node, depth, top) {
     const children = [...node.children.values()];
     const leaves = children.filter((child) => !child.children.size);
-    const left = NODE.gap + depth * NODE.step;
-    let bottom = this.placeLeaves(leaves, left + NODE.step, top);
+    const left = this.node.gap + depth * this.node.step;
+    let bottom = this.placeLeaves(leaves, left + this.node.step, top);
     for (const child of children.filter((one) => one.children.size)) bottom = this.place(child, depth + 1, bottom);
-    if (!children.length) bottom = top + NODE.height + NODE.gap;
+    if (!children.length) bottom = top + this.node.height + this.node.gap;
     node.x = left;
-    node.y = (top + bottom - NODE.gap - NODE.height) / 2;
+    node.y = (top + bottom - this.node.gap - this.node.height) / 2;
     this.addNode(node);
     for (const child of children) if (!child.column) this.addEdge(node, child);
     return bottom;
@@ -580,24 +589,28 @@ class TopologyView extends Shown {
     const rows = Math.ceil(leaves.length / Math.max(columns, 1));
     leaves.forEach((leaf, index) => {
       leaf.column = Math.floor(index / rows);
-      leaf.x = left + leaf.column * (NODE.width + NODE.gap);
-      leaf.y = top + (index % rows) * (NODE.height + NODE.gap);
+      leaf.x = left + leaf.column * (this.node.width + this.node.gap);
+      leaf.y = top + (index % rows) * (this.node.height + this.node.gap);
       this.addNode(leaf);
     });
-    return top + rows * (NODE.height + NODE.gap);
+    return top + rows * (this.node.height + this.node.gap);
   }
 
   addEdge(from, to) {
-    const [x1, y1, x2, y2] = [from.x + NODE.width, from.y + NODE.height / 2, to.x, to.y + NODE.height / 2];
+    const [x1, y1, x2, y2] = [from.x + this.node.width, from.y + this.node.height / 2, to.x, to.y + this.node.height / 2];
     const middle = (x1 + x2) / 2;
     this.edges.append(svgElement("path", { d: `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}` }));
   }
 
   addNode(node) {
-    this.widest = Math.max(this.widest, node.x + NODE.width);
-    const box = svgElement("rect", { width: NODE.width, height: NODE.height, rx: 6 });
-    const value = svgElement("text", { x: NODE.width - 10, y: 19, "text-anchor": "end", class: "node-value" });
-    const name = svgElement("text", { x: 10, y: 19, class: "node-name" }, shortened(node.name, node.host ? 13 : 20));
+    this.widest = Math.max(this.widest, node.x + this.node.width);
+    const box = svgElement("rect", { width: this.node.width, height: this.node.height, rx: 6 });
+    const value = svgElement("text", { x: this.node.width - 10, y: 19, "text-anchor": "end", class: "node-value" });
+    const name = svgElement(
+      "text",
+      { x: 10, y: 19, class: "node-name" },
+      shortened(node.name, node.host ? this.node.letters : this.node.letters + 5),
+    );
     const place = `translate(${node.x} ${node.y})`;
     if (!node.host) {
       this.nodes.append(svgElement("g", { transform: place, class: "node hop" }, svgElement("title", {}, node.name), box, name));
@@ -725,15 +738,15 @@ class EventsView extends Shown {
         ),
       );
     const heads = ["time", "length", "kind", "host", "text", ""].map((name) =>
-      element("th", { scope: "col" }, name || element("span", { class: "hidden" }, "actions")),
+      element("th", { scope: "col", role: "columnheader" }, name || element("span", { class: "hidden" }, "actions")),
     );
     const caption = element("caption", { class: "hidden" }, "Events, oldest first");
     const table = element(
       "table",
-      { class: "events" },
+      { class: "events", role: "table" },
       caption,
-      element("thead", {}, element("tr", {}, ...heads)),
-      element("tbody", {}, ...events.map((event) => this.row(event))),
+      element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...heads)),
+      element("tbody", { role: "rowgroup" }, ...events.map((event) => this.row(event))),
     );
     return this.main.append(
       element("div", { class: "table-scroll wide", tabindex: "0", role: "group", "aria-label": "Events" }, table),
@@ -759,18 +772,18 @@ class EventsView extends Shown {
       : element("span", { class: "muted" }, "all");
     return element(
       "tr",
-      { "data-event": event.id },
-      element("td", {}, time),
-      element("td", {}, length),
-      element("td", {}, kind),
-      element("td", {}, host),
-      element("td", { class: "event-text" }, event.text),
+      { role: "row", "data-event": event.id },
+      element("td", { role: "cell" }, time),
+      element("td", { role: "cell" }, length),
+      element("td", { role: "cell" }, kind),
+      element("td", { role: "cell" }, host),
+      element("td", { role: "cell", class: "event-text" }, event.text),
       this.actions(event),
     );
   }
 
   actions(event) {
-    const cell = element("td", { class: "row-actions" });
+    const cell = element("td", { role: "cell", class: "row-actions" });
     if (!this.store.source.isServer || !["mark", "span"].includes(event.kind)) return cell;
     const said = event.text || event.kind;
     cell.append(

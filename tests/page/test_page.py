@@ -35,7 +35,7 @@ PATIENCE_MS = 10_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = find("chromium")
     assert path, f"chromium is missing. Install it: {install_command(['chromium'])}"
@@ -125,7 +125,7 @@ def replay() -> Iterator[PageServer]:
 def drawn(page: Page) -> None:
     """Wait until everything on the screen is drawn and its numbers are there."""
     expect(page.locator("main")).to_have_attribute("aria-busy", "false")
-    until(page, "!app.stage || (app.stage.unsettledSince ?? null) === null")
+    until(page, "!app.stage || (app.stage.frame === null && (app.stage.unsettledSince ?? null) === null)")
 
 
 def until(page: Page, condition: str, arg: Any = None) -> None:
@@ -567,6 +567,23 @@ def test_only_what_is_on_the_screen_is_fetched(show: Callable[..., Page]) -> Non
         assert 4 < fetched < 20
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
         expect(cell(page, "dut30", "cpu_percent").locator(".value")).to_contain_text("%")
+
+
+def test_a_line_costs_no_more_than_its_width_and_keeps_its_peaks(show: Callable[..., Page], bench_file: str) -> None:
+    page = show(bench_file)
+    points, top = page.evaluate(
+        """() => {
+          const history = new History(1, false);
+          for (let at = 0; at < 100000; at++) history.append(at, {load: at === 54321 ? 100 : Math.sin(at)});
+          let points = 0, top = Infinity;
+          const line = {moveTo: () => points++, lineTo: (x, y) => { points++; top = Math.min(top, y); }};
+          const view = {from: 0, to: 100000, length: 100000};
+          trace(history, 'load', view, {left: 0, top: 0, width: 300, height: 40}, {low: 0, high: 100}, line);
+          return [points, top];
+        }"""
+    )
+    assert points < 4 * 300 + 10
+    assert top == 0
 
 
 def test_live_readings_arrive_and_are_drawn(show: Callable[..., Page], live: PageServer) -> None:
