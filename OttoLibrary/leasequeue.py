@@ -23,6 +23,26 @@ State: TypeAlias = dict[str, Any]
 _FORCED_KEPT = 100
 
 
+class Ledger:
+    """The questions of ``contracts.Reservations`` that a list of who has what answers."""
+
+    def holdings(self) -> list[Holding]:
+        """Return who has what."""
+        raise NotImplementedError
+
+    def get_reserved_resources(self, username: str) -> set[str]:
+        """Return what a user has reserved."""
+        return {holding.resource for holding in self.holdings() if holding.user == username}
+
+    def who_reserved(self, resource: str) -> list[str]:
+        """Return the users who have a resource."""
+        return list(dict.fromkeys(holding.user for holding in self.holdings() if holding.resource == resource))
+
+    def list_usernames(self) -> list[str]:
+        """Return all who have something."""
+        return sorted({holding.user for holding in self.holdings()})
+
+
 def new_state() -> State:
     """Return a state in which nobody has anything."""
     return {"last": 0, "leases": {}, "queue": [], "forced": []}

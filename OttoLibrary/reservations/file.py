@@ -25,7 +25,7 @@ from pathlib import Path
 from OttoLibrary import leasequeue
 from OttoLibrary.contracts import Demand, Holding, Lease
 from OttoLibrary.errors import ReservationError
-from OttoLibrary.leasequeue import State
+from OttoLibrary.leasequeue import Ledger, State
 
 _FOLDER = "/tmp/otto-leases"  # noqa: S108 - shared by all users of the machine on purpose
 _PACE_S = 0.05
@@ -33,7 +33,7 @@ _PACE_S = 0.05
 _LOOK_S = 0.5
 
 
-class FileReservations:
+class FileReservations(Ledger):
     """The reservation backend ``file``.
 
     Args:
@@ -50,18 +50,6 @@ class FileReservations:
     def backend_name(self) -> str:
         """Return ``file``."""
         return "file"
-
-    def get_reserved_resources(self, username: str) -> set[str]:
-        """Return what a user has reserved."""
-        return {holding.resource for holding in self.holdings() if holding.user == username}
-
-    def who_reserved(self, resource: str) -> list[str]:
-        """Return the user who has a resource, or nobody."""
-        return [holding.user for holding in self.holdings() if holding.resource == resource]
-
-    def list_usernames(self) -> list[str]:
-        """Return all who have something."""
-        return sorted({holding.user for holding in self.holdings()})
 
     def holdings(self) -> list[Holding]:
         """Return who has what."""

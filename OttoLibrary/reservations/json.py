@@ -16,9 +16,10 @@ from typing import Any
 
 from OttoLibrary.contracts import Holding
 from OttoLibrary.errors import ReservationError
+from OttoLibrary.leasequeue import Ledger
 
 
-class JsonReservations:
+class JsonReservations(Ledger):
     """The reservation backend ``json``.
 
     Args:
@@ -31,18 +32,6 @@ class JsonReservations:
     def backend_name(self) -> str:
         """Return ``json``."""
         return "json"
-
-    def get_reserved_resources(self, username: str) -> set[str]:
-        """Return what a user has reserved."""
-        return {holding.resource for holding in self.holdings() if holding.user == username}
-
-    def who_reserved(self, resource: str) -> list[str]:
-        """Return the users who have a resource."""
-        return list(dict.fromkeys(holding.user for holding in self.holdings() if holding.resource == resource))
-
-    def list_usernames(self) -> list[str]:
-        """Return all who have something."""
-        return sorted({holding.user for holding in self.holdings()})
 
     def holdings(self) -> list[Holding]:
         """Return who has what; what has expired is left out."""

@@ -25,7 +25,7 @@ import redis
 from OttoLibrary import leasequeue
 from OttoLibrary.contracts import Demand, Holding, Lease
 from OttoLibrary.errors import ReservationError
-from OttoLibrary.leasequeue import State
+from OttoLibrary.leasequeue import Ledger, State
 
 T = TypeVar("T")
 _STATE, _CHANGED, _ALIVE = "otto:state", "otto:changed", "otto:alive:"
@@ -37,7 +37,7 @@ _LOOK_S = 2.0
 _TRIES = 200
 
 
-class RedisReservations:
+class RedisReservations(Ledger):
     """The reservation backend ``redis``.
 
     Args:
@@ -57,18 +57,6 @@ class RedisReservations:
     def backend_name(self) -> str:
         """Return ``redis``."""
         return "redis"
-
-    def get_reserved_resources(self, username: str) -> set[str]:
-        """Return what a user has reserved."""
-        return {holding.resource for holding in self.holdings() if holding.user == username}
-
-    def who_reserved(self, resource: str) -> list[str]:
-        """Return the user who has a resource, or nobody."""
-        return [holding.user for holding in self.holdings() if holding.resource == resource]
-
-    def list_usernames(self) -> list[str]:
-        """Return all who have something."""
-        return sorted({holding.user for holding in self.holdings()})
 
     def holdings(self) -> list[Holding]:
         """Return who has what."""
