@@ -17,12 +17,12 @@ import asyncssh
 
 from OttoLibrary.contracts import HostFacts
 from OttoLibrary.host import Host
-from tests.benchmarks import files, lines, reserving, watching
+from tests.benchmarks import dashboard, files, lines, reserving, watching
 from tests.benchmarks.measure import ROUNDS, Measure, Otto, Row, compare, timed
 from tests.peers.keys import make_keys
 from tests.peers.sshd import Sshd
 
-GROUPS = ["commands", "files", "lines", "keywords", "watching", "reserving"]
+GROUPS = ["commands", "files", "lines", "keywords", "watching", "reserving", "dashboard"]
 _TURNS = 500
 _LINES = "seq 1 100000"
 
@@ -199,6 +199,8 @@ def main() -> int:
                 otto.close()
             if "watching" in wanted:
                 rows += watching.in_a_run(sshd, keys.identity_file)
+            if "dashboard" in wanted:
+                rows += dashboard.all_rows(sshd, keys.identity_file)
             if "keywords" in wanted:
                 rows.append(keywords(sshd, keys.identity_file, python))
     if "keywords" in wanted:
