@@ -87,7 +87,7 @@ async def _put_plain(site: Site, job: Job) -> None:
             source.seek(job.start)
             left = job.size - job.start
             while left and (data := source.read(min(_BLOCK, left))):
-                await process.channel.write(data)
+                await _write(process, data)
                 left -= len(data)
                 job.moved(len(data))
         await process.end_input()
@@ -107,7 +107,7 @@ async def _put_encoded(site: Site, job: Job) -> None:
         try:
             told = 0
             while data := packed.read(_ROW * _ROWS):
-                await process.channel.write(base64.encodebytes(data))
+                await _write(process, base64.encodebytes(data))
                 done = (job.size - job.start) * packed.tell() // size
                 job.moved(done - told)
                 told = done
@@ -171,6 +171,16 @@ async def _take(process: Process, target: BinaryIO, count: int, job: Job, decode
         target.write(plain)
         count -= len(plain)
         job.moved(len(plain))
+
+
+async def _write(process: Process, data: bytes) -> None:
+    try:
+        await process.channel.write(data)
+    except EndOfStream as end:
+        if end.lost:
+            raise
+        await _succeeded(process)
+        raise OSError("the shell there ended too early") from end
 
 
 async def _read(process: Process) -> bytes:
