@@ -107,8 +107,10 @@ def _first_byte(url: str) -> float:
         client = http.client.HTTPConnection(str(parts.hostname), parts.port)
         began = time.perf_counter()
         client.request("GET", f"{parts.path or '/'}?{parts.query}")
-        client.getresponse().read(1)
+        answer = client.getresponse()
+        answer.read(1)
         times.append(time.perf_counter() - began)
+        assert answer.status == http.HTTPStatus.OK, answer.status
         client.close()
     return statistics.median(times) * 1000
 
@@ -145,7 +147,7 @@ def _live(sshd: Sshd, key: Path) -> Row:
             served = _processor_time()
             dashboard.stop()
             for client in clients:
-                client.wait(10)
+                assert client.wait(10) == 0, "A client did not get the stream."
         finally:
             session.close()
     return Row(
