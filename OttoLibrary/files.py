@@ -248,6 +248,8 @@ class Files:
                 moved.begin(start)
                 try:
                     await work.put(Job(source, place.temporary, facts.st_size, start, moved.add))
+                except ConnectionError:
+                    raise  # there is nobody to ask for room
                 except OSError as error:
                     raise OSError(told(error) + await steward.room(place.temporary)) from error
                 moved.stir(facts.st_size)

@@ -17,6 +17,7 @@ from OttoLibrary.errors import UsageError
 _BLOCK = 255 << 10
 # Blocks on their way at once: 4 MiB are enough for a gigabit at 30 ms.
 _LANES = 16
+_GONE = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.DisconnectError)
 _clients: WeakKeyDictionary[asyncssh.SSHClientConnection, asyncio.Future[asyncssh.SFTPClient]] = WeakKeyDictionary()
 
 
@@ -62,7 +63,7 @@ async def _opened(site: Site, name: str, mode: str) -> asyncssh.SFTPClientFile:
     client = await _client(site)
     try:
         return await client.open(os.fsencode(name), mode, block_size=0)
-    except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection):
+    except _GONE:
         # The session of an earlier transfer may have ended since, as when the server was killed for its last write.
         if site.connection.lost:
             raise
@@ -96,11 +97,11 @@ async def _foreign(site: Site) -> AsyncIterator[None]:
     """Translate AsyncSSH's errors; a session that is gone is opened anew by the next transfer."""
     try:
         yield
-    except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as error:
+    except asyncssh.Error as error:
+        if not isinstance(error, _GONE) and site.connection.lost is None:
+            raise OSError(error.reason) from error
         _forget(site)
         raise EndOfStream(site.connection.lost or f"the SFTP session ended ({error.reason})") from error
-    except asyncssh.Error as error:
-        raise OSError(error.reason) from error
 
 
 async def _in_lanes(job: Job, move: Callable[[int, int], Awaitable[None]]) -> None:
