@@ -27,7 +27,7 @@ _CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@open
 _KEEPALIVES = 3
 _HIGH_WATER = 4 << 20
 _LOW_WATER = 1 << 20
-_SESSION_PAUSES_S = (0.02, 0.05, 0.1, 0.2)
+_SESSION_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 _LEGACY_ADVICE = (
     "An old host may need algorithms that are off by default: set 'kex', 'ciphers', 'mac' or 'host_key_algorithms' "
     'in its \'ssh\' object, such as "kex": "+diffie-hellman-group14-sha1".'
