@@ -53,7 +53,6 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "file": "OttoLibrary.reservations.file:FileReservations",
         "json": "OttoLibrary.reservations.json:JsonReservations",
         "redis": "OttoLibrary.reservations.redis:RedisReservations",
-        "pabot": "OttoLibrary.reservations.pabot:PabotReservations",
     },
     "reference": {
         "env": "OttoLibrary.references.env:Env",
