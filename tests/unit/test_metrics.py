@@ -36,30 +36,17 @@ from OttoLibrary.metrics.tcp import Tcp
 from OttoLibrary.metrics.temperature import Temperature
 from OttoLibrary.text import Secret
 from OttoLibrary.units import unit_of
+from OttoLibrary.watch import script_of
+from tests.peers.requirements import require
 
 SHELLS = {"bash": ["bash"], "dash": ["dash"], "busybox": ["busybox", "sh"]}
-PRELUDE = r"""NL='
-'
-IFS=$NL
-O=
-say() { O=$O$1$NL; }
-"""
-TAKE = {
-    "bash": r"""take() { [ -r "$1" ] || return 0; if [ -n "$2" ]; then mapfile -t -n "$2" L <"$1"; else mapfile -t L <"$1"; fi
-O="$O${L[*]}$NL"; }
-""",
-    "posix": r"""take() { [ -r "$1" ] || return 0; N=${2:-99999}
-while [ "$N" -gt 0 ] && read -r L; do O=$O$L$NL; N=$((N - 1)); done <"$1"; }
-""",
-}
 SHELL_METRICS: list[Callable[[], Any]] = [Cpu, Memory, Disk, DiskIo, Network, Load, Processes, Tcp, Temperature, Pressure]
 
 
 def ran(shell: str, script: str) -> list[str]:
     """Return what the parts said; the script is given with the command, as a login shell gets it. Nothing else is printed."""
-    if shutil.which(SHELLS[shell][0]) is None:
-        pytest.skip(f"{shell} is not installed: apt-get install {shell}")
-    text = PRELUDE + TAKE["bash" if shell == "bash" else "posix"] + script + '\nprintf %s "$O"\n'
+    require(SHELLS[shell][0])
+    text = script_of([], "end") + "O=\n" + script + '\nprintf %s "$O"\n'
     done = subprocess.run([*SHELLS[shell], "-c", text], capture_output=True, check=True, timeout=20)
     assert done.stderr == b""
     return done.stdout.decode("utf-8", "replace").split("=next\n")
