@@ -17,7 +17,8 @@ from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import NotFreeError, OttoError, UsageError
 from OttoLibrary.lab import schema
 from OttoLibrary.lease import holding_text
-from OttoLibrary.session import Session, leasing
+from OttoLibrary.session import RECORDING, Session, leasing
+from OttoLibrary.text import listed
 from OttoLibrary.units import seconds
 from OttoLibrary.version import VERSION
 
@@ -54,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     reservations = commands.add_parser("reservations", help="print who has which host of a lab")
     reservations.add_argument("lab", help="name or path of a lab, or several joined by commas")
     reservations.set_defaults(run=_print_reservations)
-    release = commands.add_parser("release", help="take hosts from whoever has reserved them")
+    release = commands.add_parser("release", help="give back hosts that are reserved")
     release.add_argument("lab", help="name or path of a lab, or several joined by commas")
     release.add_argument("hosts", help="which hosts: a selection such as dut1 or tag:dut")
     release.add_argument("--force", action="store_true", help="also from others")
@@ -96,13 +97,12 @@ def _monitor(options: argparse.Namespace) -> int:
     elif options.port or options.tls or options.bind != _LOOPBACK:
         raise UsageError("--port, --bind and --tls are about the page: add --web.")
     session = Session(options.lab)
-    names = session.lab.select(options.hosts)
-    if not names:
-        raise UsageError(f"No host of the lab is selected by '{options.hosts}'.")
-    metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
+    names = session.select(options.hosts)
     duration_s = seconds(options.duration) if options.duration else None
     try:
-        session.start_monitor(names, metrics, seconds(options.interval), Path(options.db) if options.db else None, options.label)
+        session.start_monitor(
+            names, listed(options.metrics), seconds(options.interval), Path(options.db) if options.db else None, options.label
+        )
         if not options.web:
             watch(session, duration_s)
             return 0
@@ -148,9 +148,9 @@ def _recorded(place: Path, log: str) -> RecordedSource:
     if not place.is_dir():
         return RecordedSource([place])
     # Each process of pabot records beside its own log.
-    found = sorted(place.rglob("otto/metrics.db"))
+    found = sorted(place.rglob(RECORDING))
     if not found:
-        raise UsageError(f"There is no recording 'otto/metrics.db' in the folder '{place}' or below it.")
+        raise UsageError(f"There is no recording '{RECORDING}' in the folder '{place}' or below it.")
     output = place / "output.xml"
     if not output.is_file():
         return RecordedSource(found, title=place.resolve().name)
@@ -190,7 +190,7 @@ def _release(options: argparse.Namespace) -> int:
         raise UsageError("Hosts are taken by force only with a reason, which is told to who loses them. Give it with --reason.")
     session = Session(options.lab)
     backend = leasing(session.reservations)
-    names = session.lab.select(options.hosts)
+    names = session.select(options.hosts)
     wanted = {resource for name in names for resource in session.lab.entry(name).reserved_as}
     holdings = [holding for holding in backend.holdings() if holding.resource in wanted]
     others = [holding_text(holding) for holding in holdings if holding.user != session.user]

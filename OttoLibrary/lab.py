@@ -18,7 +18,7 @@ from OttoLibrary.contracts import HostFacts, Reference, SnmpOptions
 from OttoLibrary.errors import LabError, UnknownNameError, ValueFormatError
 from OttoLibrary.fields import JsonObject, Place
 from OttoLibrary.profiles import Profile
-from OttoLibrary.text import reveal
+from OttoLibrary.text import listed, reveal
 
 _GLOB = re.compile(r"[*?\[]")
 _OPERATORS = {"AND", "OR", "NOT"}
@@ -209,7 +209,7 @@ def load_lab(references: str, suite_folder: Path | None = None) -> Lab:
     Raises:
         LabError: With every mistake in every file.
     """
-    wanted = [reference.strip() for reference in references.split(",") if reference.strip()]
+    wanted = listed(references)
     if not wanted:
         raise LabError(["No lab is given. Give the name of a lab, such as 'demo', or the path of its file."])
     problems: list[str] = []

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
 
@@ -23,12 +24,12 @@ State: TypeAlias = dict[str, Any]
 _FORCED_KEPT = 100
 
 
-class Ledger:
+class Ledger(ABC):
     """The questions of ``contracts.Reservations`` that a list of who has what answers."""
 
+    @abstractmethod
     def holdings(self) -> list[Holding]:
         """Return who has what."""
-        raise NotImplementedError
 
     def get_reserved_resources(self, username: str) -> set[str]:
         """Return what a user has reserved."""

@@ -101,13 +101,13 @@ def _add_tags(session: Session, result: Any) -> list[OttoError]:
     errors: list[OttoError] = []
     for tag in _tags(result):
         try:
-            session.ask_monitor(lambda monitor, tag=tag: _add_tag(session, monitor, tag))  # type: ignore[misc]
+            session.on_monitor(lambda monitor, tag=tag: _add_tag(session, monitor, tag))  # type: ignore[misc]
         except OttoError as error:
             errors.append(error)
     return errors
 
 
-async def _add_tag(session: Session, monitor: Any, tag: str) -> None:
+def _add_tag(session: Session, monitor: Any, tag: str) -> None:
     found = _FORM.fullmatch(tag[len(_TAG) :])
     if found is None:
         raise UsageError(

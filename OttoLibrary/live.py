@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from OttoLibrary.bounds import clock_text
 from OttoLibrary.session import Session
 from OttoLibrary.units import unit_of, value_text
 
@@ -59,13 +59,13 @@ def until_signal() -> Iterator[threading.Event]:
 def _latest(session: Session) -> Mapping[str, Mapping[str, float]]:
     since = time.time() - _FRESH * session.monitor.interval_s
     # What is read seldom, such as disks, stays.
-    return session.ask_monitor(lambda monitor: monitor.latest(min(since, time.time() - 60)))
+    return session.on_monitor(lambda monitor: monitor.latest(min(since, time.time() - 60)))
 
 
 def _table(session: Session) -> Table:
     latest = _latest(session)
     series = list(dict.fromkeys(name for readings in latest.values() for name in readings))
-    table = Table(title=time.strftime("%H:%M:%S"), title_justify="left", box=None, header_style="bold")
+    table = Table(title=clock_text(time.time()), title_justify="left", box=None, header_style="bold")
     table.add_column("host")
     for name in series:
         table.add_column(name, justify="right")
@@ -76,7 +76,7 @@ def _table(session: Session) -> Table:
 
 
 def _print_lines(console: Console, session: Session) -> None:
-    clock = time.strftime("%H:%M:%S")
+    clock = clock_text(time.time())
     for host, readings in _latest(session).items():
         said = ", ".join(f"{name} {value_text(value, unit_of(name))}" for name, value in readings.items())
         console.print(f"{clock} {host}: {said or 'no readings'}", markup=False, highlight=False, soft_wrap=True)
@@ -84,10 +84,5 @@ def _print_lines(console: Console, session: Session) -> None:
 
 
 def _tell(console: Console, session: Session) -> None:
-    for sentence in session.ask_monitor(_warnings):
+    for sentence in session.on_monitor(lambda monitor: monitor.take_warnings()):
         console.print(session.masker.mask(sentence), markup=False, highlight=False, soft_wrap=True, style="red")
-
-
-async def _warnings(monitor: Any) -> list[str]:
-    found: list[str] = monitor.take_warnings()
-    return found

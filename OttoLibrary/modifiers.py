@@ -57,12 +57,9 @@ class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no ty
         session = Session(self._references)
         session.suite_folder = Path(suite.source).parent if suite.source else None
         try:
-            hosts = session.lab.select(self._selection)
+            return session.select(self._selection)
         finally:
             session.close()
-        if not hosts:
-            raise UsageError(f"No host of the lab is selected by '{self._selection}'.")
-        return hosts
 
 
 def _copy(suite: Any, host: str) -> Any:

@@ -130,7 +130,6 @@ class Monitor:
         self._warnings: list[str] = []
         self._told: set[str] = set()
         self._mask = mask
-        self._mains: dict[str, dict[str, str]] = {}
         self._metrics: dict[str, dict[str, Any]] = {}
         self._series: dict[tuple[str, str], _Series] = {}
         self._events: dict[int, Event] = {}
@@ -274,9 +273,8 @@ class Monitor:
             audience.event(number, event)
 
     def record(self, host: str, series: str, value: float) -> None:
-        """Take a reading that somebody made himself."""
-        if host not in self.hosts:
-            raise UnknownNameError("watched host", host, sorted(self.hosts))
+        """Take a reading that somebody made himself; raise UnknownNameError."""
+        self.check_host(host)
         self._recorded.add(series)
         self.tick(Tick(host, time.time(), 0.0, {series: value}))
 
@@ -295,6 +293,11 @@ class Monitor:
         return self._events[number]
 
     # -- asking
+
+    def check_host(self, host: str) -> None:
+        """Raise UnknownNameError for a host that is not watched."""
+        if host not in self.hosts:
+            raise UnknownNameError("watched host", host, sorted(self.hosts))
 
     def subscribe(self, audience: Audience) -> Callable[[], None]:
         """Tell somebody all that is taken from now on; return what ends it."""
@@ -329,8 +332,7 @@ class Monitor:
 
         A metric means its main series (``cpu``: ``cpu_percent``), with a label the one with that label (``disk[/var]``).
         """
-        if host not in self.hosts:
-            raise UnknownNameError("watched host", host, sorted(self.hosts))
+        self.check_host(host)
         metrics = self._metrics.get(host, {})
         base, bracket, label = metric.partition("[")
         if metric in metrics:
@@ -355,7 +357,7 @@ class Monitor:
         known = self.known(host)
         return [name for name in dict.fromkeys([*main, *sorted(self._recorded)]) if name in known]
 
-    async def latest(self, since: float) -> dict[str, dict[str, float]]:
+    def latest(self, since: float) -> dict[str, dict[str, float]]:
         """Return the last reading of each main series by host; those from before ``since`` are left out."""
         found: dict[str, dict[str, float]] = {}
         for host in self.hosts:
@@ -367,28 +369,33 @@ class Monitor:
         self, host: str, series: str, since: float, until: float | None = None
     ) -> tuple[Sequence[float], Sequence[float]]:
         """Return times and values of a window, from the store what is no longer remembered."""
-        kept = self._series.get((host, series))
-        if kept is None:
-            return (), ()
-        last = until if until is not None else float("inf")
-        if kept.dropped and kept.times[0] > since and self.store is not None:
-            store = self.store
-            await asyncio.to_thread(store.flush)
-            with contextlib.closing(Recording(store.path)) as recording:
-                return await asyncio.to_thread(recording.read, host, series, since, last)
-        first = _first_at(kept.times, since)
-        end = _first_at(kept.times, last) if until is not None else len(kept.times)
-        return kept.times[first:end], kept.values[first:end]
+        return (await self._windows([(host, series)], since, until)).get((host, series), ((), ()))
+
+    async def _windows(
+        self, wanted: Sequence[tuple[str, str]], since: float, until: float | None
+    ) -> dict[tuple[str, str], tuple[Sequence[float], Sequence[float]]]:
+        """Return times and values of the series that were ever read, by host and series."""
+        found: dict[tuple[str, str], tuple[Sequence[float], Sequence[float]]] = {}
+        for place in wanted:
+            kept = self._series.get(place)
+            if kept is not None:
+                first = bisect.bisect_left(kept.times, since)
+                end = bisect.bisect_left(kept.times, until) if until is not None else len(kept.times)
+                found[place] = kept.times[first:end], kept.values[first:end]
+        dropped = [place for place in found if self._series[place].dropped and self._series[place].times[0] > since]
+        if dropped and self.store is not None:
+            last = until if until is not None else math.inf
+            found |= await asyncio.to_thread(_recorded, self.store, dropped, since, last)
+        return found
+
+    async def _summarized(self, since: float, until: float | None, main_only: bool) -> list[tuple[Statistics, Line]]:
+        wanted = [(host, name) for host in self.hosts for name in (self.mains(host) if main_only else self.known(host))]
+        windows = await self._windows(wanted, since, until)
+        return [(summarize(*place, *window), Line(*place, *window)) for place, window in windows.items() if window[0]]
 
     async def statistics(self, since: float, until: float | None = None, *, main_only: bool = True) -> list[Statistics]:
         """Return the statistics of a window, for each host and series that has readings in it."""
-        found = []
-        for host in self.hosts:
-            for series in self.mains(host) if main_only else self.known(host):
-                times, values = await self.readings(host, series, since, until)
-                if times:
-                    found.append(summarize(host, series, times, values))
-        return found
+        return [row for row, _ in await self._summarized(since, until, main_only)]
 
     async def statistic(
         self, host: str, metric: str, name: str, since: float, until: float | None = None, wait_s: float = _FIRST_READING_S
@@ -410,7 +417,7 @@ class Monitor:
         if not times:
             raise LimitError(host, metric, self._nothing(host, metric, series))
         value, at = one(name, times, values)
-        return value, at, unit_of(series) or ""
+        return value, at, unit_of(series)
 
     def _nothing(self, host: str, metric: str, series: str) -> str:
         problems = [event.text for event in self._events.values() if event.host == host and event.kind in {"error", "gap"}]
@@ -429,10 +436,10 @@ class Monitor:
             marks: Events to show besides its own.
         """
         last = until if until is not None else time.time()
-        rows = [row for row in await self.statistics(since, last) if not hosts or row.host in hosts]
-        if not rows:
+        found = [(row, line) for row, line in await self._summarized(since, last, True) if not hosts or row.host in hosts]
+        if not found:
             return "", []
-        lines = [Line(row.host, row.series, *await self.readings(row.host, row.series, since, last)) for row in rows]
+        rows, lines = [row for row, _ in found], [line for _, line in found]
         events = [event for event in self.events(since, last) if not hosts or event.host in {"", *hosts}]
         return charts(lines, [*events, *marks], since, last, self.interval_s, _PICTURE_BYTES) + summary(rows), rows
 
@@ -515,13 +522,22 @@ class Monitor:
             series = self._series.get((host, name))
             if series is None or not series.times or series.times[-1] < limit.since:
                 continue
-            first = _first_at(series.times, limit.since)
+            first = bisect.bisect_left(series.times, limit.since)
             value, at = one(limit.statistic, series.times[first:], series.values[first:])
             if limit.at_once is not None and limit.is_broken(value):
                 self._limits.remove(limit)
                 unit = unit_of(name)
                 self.mark(Event(time.time(), f"Limit: {limit.metric} {limit.statistic} {value_text(value, unit)}", "limit", host))
                 limit.at_once(limit.error(value, at, unit))
+
+
+def _recorded(
+    store: Store, wanted: Sequence[tuple[str, str]], since: float, until: float
+) -> dict[tuple[str, str], tuple[Sequence[float], Sequence[float]]]:
+    """Read what is no longer remembered from the recording, opened once for all."""
+    store.flush()
+    with contextlib.closing(Recording(store.path)) as recording:
+        return {(host, series): recording.read(host, series, since, until) for host, series in wanted}
 
 
 def _export(recording: Path, path: Path, form: str, since: float, until: float) -> int:
@@ -532,8 +548,3 @@ def _export(recording: Path, path: Path, form: str, since: float, until: float) 
 
 def _stem(metric: str) -> str:
     return metric.partition(":")[0] + "_"
-
-
-def _first_at(times: Sequence[float], since: float) -> int:
-    """Return the index of the first time that is not before; times grow, but for a clock that was set back."""
-    return bisect.bisect_left(times, since)

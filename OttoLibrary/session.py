@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _CLEAN_UP_S = 20.0
+# Below the output folder of a run.
+RECORDING = "otto/metrics.db"
 
 
 class Session:
@@ -94,6 +96,13 @@ class Session:
             self._lab.close()
         self.references, self._lab = references, lab
         return lab
+
+    def select(self, selection: str) -> list[str]:
+        """Return the hosts of the lab that a selection gives; raise UsageError when it gives none."""
+        names = self.lab.select(selection)
+        if not names:
+            raise UsageError(f"No host of the lab is selected by '{selection}'. 'Get Hosts' tells what a selection gives.")
+        return names
 
     def facts(self, name: str) -> HostFacts:
         """Return the facts of a host; its secrets are masked from now on."""
@@ -254,6 +263,20 @@ class Session:
     def ask_monitor(self, question: Callable[[Monitor], Coroutine[Any, Any, T]]) -> T:
         """Return what the monitor answers; raise NotOpenError."""
         return self._monitor_engine.call(question(self.monitor))
+
+    def on_monitor(self, work: Callable[[Monitor], T]) -> T:
+        """Do something with the monitor, at once and where it lives, and return what came of it; raise NotOpenError."""
+
+        async def done(monitor: Monitor) -> T:
+            return work(monitor)
+
+        return self.ask_monitor(done)
+
+    def recording_path(self, given: str) -> Path | None:
+        """Return where a recording goes: a path beside the log, by default ``RECORDING``; None for ``none`` or without a log."""
+        if given.lower() == "none" or not (given or self.output_folder):
+            return None
+        return (self.output_folder or Path()) / (given or RECORDING)
 
     def breach(self, error: OttoError) -> None:
         """Fail the test that runs: the keyword of this library at once, any other when it is over; no teardown."""

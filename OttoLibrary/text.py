@@ -110,6 +110,11 @@ def plain_text(text: str) -> str:
     return re.sub(r"\r+(?=\n|$)", "", _SEQUENCES.sub("", text))
 
 
+def listed(text: str) -> list[str]:
+    """Return the names in a text that commas join, without blanks around them."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def plural(count: int, noun: str) -> str:
     """Return ``1 host`` or ``2 hosts``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

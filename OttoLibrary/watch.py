@@ -201,7 +201,6 @@ class Watch:
         self._wrong: dict[str, str] = {}
         self._gaps: dict[str, int] = {}
         self._uptime_s = 0.0
-        self._answered = False
         self._offset: tuple[float, float] | None = None
 
     async def follow(self) -> None:
@@ -213,7 +212,7 @@ class Watch:
             return
         local = facts.transport == "local"
         own_way = {name: metric for name, metric in self.metrics.items() if not hasattr(metric, "values")}
-        here: dict[str, Any] = {name: metric for name, metric in self.metrics.items() if local and hasattr(metric, "here")}
+        here = {name: _Here(metric) for name, metric in self.metrics.items() if local and hasattr(metric, "here")}
         rest: dict[str, Any] = {name: metric for name, metric in self.metrics.items() if name not in {*own_way, *here}}
         quick = {name: metric for name, metric in rest.items() if not metric.forks}
         slow = {name: metric for name, metric in rest.items() if metric.forks}
@@ -284,7 +283,7 @@ class Watch:
         try:
             if said is None:
                 raise ValueError("the host said nothing")
-            found: dict[str, float] = metric.here(uptime_s) if said == _HERE else metric.values(said, uptime_s)
+            found: dict[str, float] = metric.values(said, uptime_s)
         except Exception as error:  # noqa: BLE001 - parsers are also other people's code
             self._problem(name, f"Metric '{name}' cannot be read: {str(error) or type(error).__name__}")
             return {}
@@ -383,7 +382,16 @@ def script_of(metrics: Sequence[Metric], nonce: str) -> str:
     return _PRELUDE.replace("@NONCE@", nonce) + parts
 
 
-_HERE = "\0here"
+class _Here:
+    """A metric of this machine, which psutil tells instead of a script."""
+
+    def __init__(self, metric: Any) -> None:
+        self.interval_s: float = metric.interval_s
+        self._metric = metric
+
+    def values(self, said: str, uptime_s: float) -> dict[str, float]:
+        found: dict[str, float] = self._metric.here(uptime_s)
+        return found
 
 
 class _LocalFeed:
@@ -391,7 +399,7 @@ class _LocalFeed:
 
     async def ask(self, numbers: Sequence[int], clock: bool) -> Frame:
         """Return at once; the metrics ask psutil themselves."""
-        return Frame(time.time(), 0.0, time.clock_gettime(time.CLOCK_BOOTTIME), None, 0.0, dict.fromkeys(numbers, _HERE))
+        return Frame(time.time(), 0.0, time.clock_gettime(time.CLOCK_BOOTTIME), None, 0.0, dict.fromkeys(numbers, ""))
 
     async def close(self) -> None:
         """Do nothing."""

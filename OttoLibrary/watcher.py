@@ -16,6 +16,7 @@ from OttoLibrary import limits, units
 from OttoLibrary.contracts import Event
 from OttoLibrary.errors import UnknownNameError, UsageError
 from OttoLibrary.session import Session
+from OttoLibrary.text import listed
 
 _OPTIONS = ("hosts", "interval", "lab", "metrics", "store")
 _MOST_MARKS = 20
@@ -160,11 +161,9 @@ class Metrics:
         source = Path(data.source) if data.source else Path()
         session.suite_folder = source if source.is_dir() else source.parent
         try:
-            names = session.lab.select(self._options.get("hosts", "*"))
-            if not names:
-                raise UsageError(f"No host of the lab is selected by '{self._options['hosts']}'.")
-            wanted = [name.strip() for name in self._options.get("metrics", "").split(",") if name.strip()]
-            session.start_monitor(names, wanted, interval_s, self._store(session.output_folder), data.name)
+            names = session.select(self._options.get("hosts", "*"))
+            wanted, place = listed(self._options.get("metrics", "")), session.recording_path(self._options.get("store", ""))
+            session.start_monitor(names, wanted, interval_s, place, data.name)
         except BaseException:
             session.close()
             raise
@@ -176,21 +175,10 @@ class Metrics:
             for library in self._libraries:
                 library.share_monitor(self.session)
 
-    def _store(self, folder: Path) -> Path | None:
-        given = self._options.get("store", "")
-        if given.lower() == "none":
-            return None
-        return folder / (given or "otto/metrics.db")
-
     def _tell(self) -> None:
         session = self._open_session
-        for sentence in session.ask_monitor(_warnings):
+        for sentence in session.on_monitor(lambda monitor: monitor.take_warnings()):
             self.warn(sentence)
-
-
-async def _warnings(monitor: Any) -> list[str]:
-    found: list[str] = monitor.take_warnings()
-    return found
 
 
 def _read(options: tuple[str, ...]) -> dict[str, str]:

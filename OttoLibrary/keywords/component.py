@@ -13,7 +13,7 @@ from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 from robot.utils import DotDict  # type: ignore[import-untyped]
 
 from OttoLibrary.contracts import Expected
-from OttoLibrary.errors import HostError, OttoError, UsageError
+from OttoLibrary.errors import HostError, OttoError
 from OttoLibrary.fanout import each
 from OttoLibrary.session import Session
 from OttoLibrary.text import Secret, plural
@@ -61,9 +61,7 @@ class Component:
         Raises:
             HostError: It failed for at least one host; all were tried, and the message names each.
         """
-        names = self.session.lab.select(hosts)
-        if not names:
-            raise UsageError(f"No host of the lab is selected by '{hosts}'. 'Get Hosts' tells what a selection gives.")
+        names = self.session.select(hosts)
         found = self.call(each(names, work, limit), publish=False)
         self.session.take_records()
         self.log_html(table([(name, self.session.host(name).path, found[name]) for name in names]))

@@ -12,10 +12,11 @@ from assertionengine import AssertionOperator, verify_assertion
 from robot.api import logger
 from robot.api.deco import keyword
 
+from OttoLibrary.bounds import clock_text
 from OttoLibrary.contracts import Event
 from OttoLibrary.errors import LimitError, UnknownNameError, UsageError
 from OttoLibrary.keywords.component import Component, dotted
-from OttoLibrary.text import plural
+from OttoLibrary.text import listed, plural
 from OttoLibrary.units import quantity, value_text
 
 _WORDS = {
@@ -81,14 +82,11 @@ class MonitorKeywords(Component):
                 "'--listener OttoLibrary.Metrics' watches already. Leave out 'Start Monitor' and 'Stop Monitor', "
                 "or run without the listener."
             )
-        names = self.session.lab.select(hosts)
-        if not names:
-            raise UsageError(f"No host of the lab is selected by '{hosts}'. 'Get Hosts' tells what a selection gives.")
-        wanted = [name.strip() for name in metrics.split(",") if name.strip()]
-        place = self._store(store)
+        names = self.session.select(hosts)
+        place = self.session.recording_path(store)
         if dashboard:
             _check_dashboard()
-        self.session.start_monitor(names, wanted, interval.total_seconds(), place, label)
+        self.session.start_monitor(names, listed(metrics), interval.total_seconds(), place, label)
         self.session.on_scope_end(self._end)
         kept = f" Recorded in {place}." if place else ""
         if dashboard:
@@ -217,14 +215,9 @@ class MonitorKeywords(Component):
         Get Metric    dut1    load
         ```
         """
-        monitor = self.session.monitor
-        names = self._watched(hosts)
-
-        async def add(_: Any) -> None:
-            for name in names:
-                monitor.limit(name, metric, statistic, relation, value, at_once=self.session.breach if at_once else None)
-
-        self.session.ask_monitor(add)
+        stated, breach = (metric, statistic, relation, value), self.session.breach if at_once else None
+        for name in self._watched(hosts):
+            self.session.on_monitor(lambda monitor, name=name: monitor.limit(name, *stated, at_once=breach))  # type: ignore[misc]
 
     @keyword(tags=["Monitor"])
     def record_metric(self, host: str, metric: str, value: float) -> None:
@@ -249,11 +242,7 @@ class MonitorKeywords(Component):
             raise UsageError("A reading needs the name of a series, such as 'latency_ms'.")
         if not math.isfinite(value):
             raise UsageError(f"The reading of '{metric}' is {value}. Only finite numbers are kept.")
-
-        async def record(monitor: Any) -> None:
-            monitor.record(host, metric, value)
-
-        self.session.ask_monitor(record)
+        self.session.on_monitor(lambda monitor: monitor.record(host, metric, value))
 
     @keyword(tags=["Monitor"])
     def mark_monitor_event(self, text: str, *, host: str = "") -> None:
@@ -271,13 +260,9 @@ class MonitorKeywords(Component):
         Mark Monitor Event    load begins
         ```
         """
-
-        async def mark(monitor: Any) -> None:
-            if host and host not in monitor.hosts:
-                raise UnknownNameError("watched host", host, sorted(monitor.hosts))
-            monitor.mark(Event(time.time(), text, "mark", host))
-
-        self.session.ask_monitor(mark)
+        if host:
+            self.session.monitor.check_host(host)
+        self.session.on_monitor(lambda monitor: monitor.mark(Event(time.time(), text, "mark", host)))
 
     @keyword(tags=["Monitor"])
     def start_monitor_span(self, name: str) -> None:
@@ -297,11 +282,7 @@ class MonitorKeywords(Component):
         Get Metric    dut1    load    max    span=warm-up
         ```
         """
-
-        async def begin(monitor: Any) -> None:
-            monitor.begin_span(name)
-
-        self.session.ask_monitor(begin)
+        self.session.on_monitor(lambda monitor: monitor.begin_span(name))
 
     @keyword(tags=["Monitor"])
     def end_monitor_span(self, name: str) -> None:
@@ -319,12 +300,7 @@ class MonitorKeywords(Component):
         End Monitor Span    upgrade
         ```
         """
-
-        async def end(monitor: Any) -> Event:
-            found: Event = monitor.end_span(name)
-            return found
-
-        span = self.session.ask_monitor(end)
+        span = self.session.on_monitor(lambda monitor: monitor.end_span(name))
         self._picture(span.at, span.until, ())
 
     @keyword(tags=["Monitor"])
@@ -392,13 +368,6 @@ class MonitorKeywords(Component):
     def _is_listeners(self) -> bool:
         return self.session.is_watched and not self.session.watches
 
-    def _store(self, given: str) -> Path | None:
-        if given.lower() == "none" or not (given or self.session.output_folder):
-            return None
-        if not given:
-            return self.session.output_folder / "otto" / "metrics.db"  # type: ignore[operator]
-        return (self.session.output_folder or Path()) / given
-
     def _serve_page(self) -> None:
         from OttoLibrary.livesource import LiveSource
         from OttoLibrary.webserver import Dashboard
@@ -421,8 +390,8 @@ class MonitorKeywords(Component):
         return max(self.session.test_began or 0.0, self.session.monitor.began), None
 
     def _when(self, at: float | None, since: float) -> str:
-        began = f"test started {_clock(since)}" if self.session.test_began == since else f"since {_clock(since)}"
-        return f"at {_clock(at)}, {began}" if at is not None else began
+        began = f"test started {clock_text(since)}" if self.session.test_began == since else f"since {clock_text(since)}"
+        return f"at {clock_text(at)}, {began}" if at is not None else began
 
     def _picture(self, since: float, until: float | None, hosts: Any) -> bool:
         html, _ = self.session.ask_monitor(lambda monitor: monitor.picture(since, until, hosts=hosts))
@@ -435,7 +404,3 @@ def _check_dashboard() -> None:
     from OttoLibrary.webserver import check_installed
 
     check_installed()
-
-
-def _clock(at: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(at))

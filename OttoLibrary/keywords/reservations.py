@@ -7,7 +7,7 @@ from typing import Any
 
 from robot.api.deco import keyword
 
-from OttoLibrary.errors import NotFreeError, UsageError
+from OttoLibrary.errors import NotFreeError
 from OttoLibrary.keywords.component import Component, dotted
 from OttoLibrary.lease import holding_text
 from OttoLibrary.text import plural
@@ -53,9 +53,7 @@ class ReservationKeywords(Component):
         Run On Host    ${hosts}[0]    true
         ```
         """
-        names = self.session.lab.select(hosts)
-        if not names:
-            raise UsageError(f"No host of the lab is selected by '{hosts}'. 'Get Hosts' tells what a selection gives.")
+        names = self.session.select(hosts)
         demand = self.session.demand(names, count or len(names), lease.total_seconds(), purpose, priority)
         leases = self.session.leases
         granted = self.call(leases.reserve(demand, wait.total_seconds()))
@@ -129,7 +127,7 @@ class ReservationKeywords(Component):
         Hosts Should Be Reserved    dut1
         ```
         """
-        names = [name for name in self.session.lab.select(hosts) if name not in self.session.reserved]
+        names = [name for name in self.session.select(hosts) if name not in self.session.reserved]
         if names:
             wanted = {resource for name in names for resource in self.session.lab.entry(name).reserved_as}
             holdings = [holding for holding in self.session.leases.backend.holdings() if holding.resource in wanted]
@@ -137,4 +135,4 @@ class ReservationKeywords(Component):
             raise NotFreeError(what, list(map(holding_text, holdings)) or ["nobody"], "Reserve with 'Reserve Hosts'.")
 
     def _reserved(self, hosts: str) -> list[str]:
-        return self.session.lab.select(hosts) if hosts else []
+        return self.session.select(hosts) if hosts else []

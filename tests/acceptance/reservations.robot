@@ -21,6 +21,14 @@ What A Test Reserved Ends With It
     ...    1 host not reserved by this run: dut1. Who has what: *
     ...    Hosts Should Be Reserved    dut1
 
+Who Selects Nobody Is Told So
+    Run Keyword And Expect Error
+    ...    No host of the lab is selected by 'tag:nobody'. 'Get Hosts' tells what a selection gives.
+    ...    Hosts Should Be Reserved    tag:nobody
+    Run Keyword And Expect Error
+    ...    No host of the lab is selected by 'tag:nobody'. 'Get Hosts' tells what a selection gives.
+    ...    Reserve Hosts    tag:nobody
+
 Too Many Are Refused At Once
     Run Keyword And Expect Error
     ...    9 hosts are wanted, and only 3 hosts would do. Ask for fewer, or select more.

@@ -136,7 +136,7 @@ def _live(sshd: Sshd, key: Path) -> Row:
         session = Session(str(lab))
         try:
             session.start_monitor(session.lab.names(), (), 1.0, Path(folder) / "metrics.db", "benchmark")
-            while not all(session.ask_monitor(lambda monitor: monitor.latest(0)).values()):
+            while not all(session.on_monitor(lambda monitor: monitor.latest(0)).values()):
                 time.sleep(0.1)
             alone = _processor_time()
             dashboard = Dashboard(LiveSource(session))

@@ -279,6 +279,18 @@ def test_a_metric_registered_in_python(sshd: Any, keys: Any, open_lab: Any) -> N
 # -- questions
 
 
+def test_what_is_no_longer_remembered_is_read_from_the_recording(
+    open_lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("OttoLibrary.monitor._KEPT", 4)
+    session = open_lab(box={"transport": "local"})
+    watch(session, "load", "memory", store=tmp_path / "m.db")
+    until(lambda: len(readings(session, "load_1min")) >= 12)
+    rows = session.ask_monitor(lambda monitor: monitor.statistics(0))
+    assert {row.series for row in rows} == {"load_1min", "memory_used_percent"}
+    assert all(row.count >= 12 for row in rows)
+
+
 def test_wrong_names_say_what_there_is(sshd: Any, keys: Any, open_lab: Any) -> None:
     session = open_lab(box=ssh(sshd, keys))
     with pytest.raises(UnknownNameError, match=r"No metric named 'cpuu'\. Did you mean 'cpu'\?"):
