@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from OttoLibrary.chunks import pack
 from OttoLibrary.contracts import Event, Tick
-from OttoLibrary.errors import UnknownNameError, UsageError
+from OttoLibrary.errors import UsageError
 from OttoLibrary.page import (
     HostSamples,
     Window,
@@ -54,13 +54,13 @@ class LiveSource:
         self._ended = threading.Event()
         self._callbacks: list[Callable[[], None]] = []
         self._monitor = session.monitor
-        self._ask(self._subscribe)
+        self._session.on_monitor(self._subscribe)
 
     # -- what the page asks for
 
     def page(self) -> dict[str, Any]:
         """Return the page's data."""
-        series, events = self._ask(
+        series, events = self._session.on_monitor(
             lambda monitor: ({host: monitor.known(host) for host in monitor.hosts}, monitor.numbered_events())
         )
         lab = self._session.lab
@@ -86,7 +86,9 @@ class LiveSource:
 
     def export(self, form: str, window: Window, out: TextIO) -> None:
         """Write readings and events in a form of ``EXPORTS``; raise UnknownNameError for the form or the host."""
-        hosts = [self._known(window.host)] if window.host else list(self._monitor.hosts)
+        if window.host:
+            self._monitor.check_host(window.host)
+        hosts = [window.host] if window.host else list(self._monitor.hosts)
         ticks = itertools.chain.from_iterable(self._ticks(host, window) for host in hosts)
         write(form, ticks, events_in(window, self.events()), out)
 
@@ -94,12 +96,12 @@ class LiveSource:
 
     def events(self) -> dict[int, Event]:
         """Return the events by their numbers."""
-        return self._ask(lambda monitor: monitor.numbered_events())
+        return self._session.on_monitor(lambda monitor: monitor.numbered_events())
 
     def add_event(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Add a mark or a span and return it as the page's data has it."""
         event = made_event(facts, self._monitor.hosts)
-        return self._ask(lambda monitor: _shown(monitor, monitor.mark(event)))
+        return self._session.on_monitor(lambda monitor: _shown(monitor, monitor.mark(event)))
 
     def change_event(self, number: int, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Change a mark or a span and return it as the page's data has it."""
@@ -109,7 +111,7 @@ class LiveSource:
             monitor.change_event(number, made_event(facts, monitor.hosts, before))
             return _shown(monitor, number)
 
-        return self._ask(change)
+        return self._session.on_monitor(change)
 
     def delete_event(self, number: int) -> None:
         """Delete a mark or a span."""
@@ -118,7 +120,7 @@ class LiveSource:
             editable(monitor.numbered_events(), number)
             monitor.change_event(number, None)
 
-        self._ask(delete)
+        self._session.on_monitor(delete)
 
     # -- news
 
@@ -129,7 +131,7 @@ class LiveSource:
         while self._news:
             item = self._news.popleft()
             if isinstance(item, Tick):
-                ticks.append({"host": item.host, "at": item.at, "values": _finite(item.values)})
+                ticks.append({"host": item.host, "at": item.at, "values": dict(item.values)})
             elif item[1] is None:
                 found.append(("gone", {"id": item[0]}))
             else:
@@ -160,22 +162,12 @@ class LiveSource:
 
     # -- inside
 
-    def _ask(self, question: Callable[[Monitor], T]) -> T:
-        async def asked(monitor: Monitor) -> T:
-            return question(monitor)
-
-        return self._session.ask_monitor(asked)
-
     def _subscribe(self, monitor: Monitor) -> None:
         monitor.subscribe(self)
 
-    def _known(self, host: str) -> str:
-        if host not in self._monitor.hosts:
-            raise UnknownNameError("watched host", host, self._monitor.hosts)
-        return host
-
     def _samples(self, host: str) -> HostSamples:
-        found, is_whole = self._ask(lambda monitor: monitor.remembered(self._known(host)))
+        self._monitor.check_host(host)
+        found, is_whole = self._session.on_monitor(lambda monitor: monitor.remembered(host))
         if is_whole:
             return found
         with self._recorded() as recording:
@@ -191,7 +183,9 @@ class LiveSource:
         times, columns = rows(self._samples(host))
         for row, at in enumerate(times):
             if window.since <= at <= window.until:
-                yield Tick(host, at, math.nan, _finite({name: values[row] for name, values in columns.items()}))
+                # Where one series has a reading and another has none, the other's row holds no number.
+                there = {name: values[row] for name, values in columns.items() if math.isfinite(values[row])}
+                yield Tick(host, at, math.nan, there)
 
     @contextlib.contextmanager
     def _recorded(self) -> Iterator[Recording | None]:
@@ -210,8 +204,3 @@ class LiveSource:
 def _shown(monitor: Monitor, number: int) -> dict[str, Any]:
     # As the monitor has it: secrets are hidden.
     return event_facts(number, monitor.numbered_events()[number])
-
-
-def _finite(values: Mapping[str, float]) -> dict[str, float]:
-    """Return what is a reading; JSON knows no other numbers."""
-    return {name: value for name, value in values.items() if math.isfinite(value)}

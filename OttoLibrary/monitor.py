@@ -92,10 +92,6 @@ def make_metrics(names: Sequence[str], owned: Mapping[str, OwnMetric]) -> dict[s
 
 def open_store(path: Path, label: str, lab: Mapping[str, Any], interval_s: float) -> Store:
     """Return a store with a new session; raise UsageError when the file is no recording or somebody writes it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"The recording '{path}' cannot be written: {error.strerror or error}.") from error
     store = Store(path)
     store.begin(label, lab, {"OttoLibrary": VERSION, "Python": platform.python_version()}, interval_s)
     return store
