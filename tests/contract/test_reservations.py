@@ -374,20 +374,28 @@ def test_a_server_that_does_not_answer_is_no_yes(tmp_path: Path) -> None:
 
 
 def test_rivals_never_meet_and_none_starves(shared: Shared, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.peers.rival", shared.kind, shared.where, str(tmp_path / "log"), "4", "3"]
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "tests.peers.rival", shared.kind, shared.where, str(log), "4", "3"]
     rivals = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(8)]
-    time.sleep(2.5)
-    rivals[0].kill()
-    for rival in rivals[1:]:
-        _, complaint = rival.communicate(timeout=60)
-        assert rival.returncode == 0, complaint
-    rivals[0].communicate()
+    try:
+        processes.wait_until(lambda: log.exists() and f"{rivals[0].pid} " in log.read_text(), "a lease of the first", 60)
+        rivals[0].kill()
+        for rival in rivals[1:]:
+            _, complaint = rival.communicate(timeout=60)
+            assert rival.returncode == 0, complaint
+    finally:
+        for rival in rivals:
+            rival.kill()
+            rival.communicate()
     held: dict[str, list[tuple[float, float]]] = {}
-    for line in (tmp_path / "log").read_text().splitlines():
-        _, _, got, back, hosts = line.split()
+    lucky = set()
+    for line in log.read_text().splitlines():
+        rival_id, _, got, back, hosts = line.split()
+        lucky.add(int(rival_id))
         for host in hosts.split(","):
             held.setdefault(host, []).append((float(got), float(back)))
     for times in held.values():
         assert all(before[1] <= after[0] for before, after in pairwise(sorted(times)))
-    assert sum(map(len, held.values())) > 20
+    assert len(held) == 3
+    assert lucky == {rival.pid for rival in rivals}
     assert not shared.state()["leases"]

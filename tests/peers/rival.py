@@ -17,6 +17,10 @@ from pathlib import Path
 from OttoLibrary import registry
 from OttoLibrary.contracts import Demand
 from OttoLibrary.lease import Leases
+from OttoLibrary.reservations import redis
+
+# A rival that was killed is missed within a second, so that the others have time left to fight.
+redis._LIFE_S, redis._BEAT_S, redis._LOOK_S = 1.0, 0.2, 0.2
 
 
 async def fight(kind: str, where: str, log: Path, seconds: float, hosts: int) -> None:
