@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -192,14 +193,14 @@ def test_whoever_waits_is_told_and_gets_it_as_soon_as_it_is_free(shared: Shared,
 
     async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> float:
         waiting = asyncio.create_task(leases.reserve(demand("a"), 30))
-        await asyncio.sleep(0.5)
-        assert told[0].startswith("Waiting for 'a', up to 30.00 s more. 'a': bob (")
+        await asyncio.to_thread(processes.wait_until, lambda: told, "the first word about waiting")
+        assert re.match(r"Waiting for 'a', up to [23]\d\.\d\d s more\. 'a': bob \(", told[0])
         began = time.monotonic()
         await asyncio.to_thread(other.let_go)
         await waiting
         return time.monotonic() - began
 
-    assert run(shared, work) < 1
+    assert run(shared, work) < 10  # the lease had 30 more
 
 
 def test_first_come_first_served_but_for_priority(shared: Shared, holder: Any) -> None:
@@ -264,7 +265,7 @@ def test_a_process_that_dies_gives_its_hosts_back(shared: Shared, holder: Any, n
         await waiting
         return time.monotonic() - began
 
-    assert run(shared, work) < (1 if shared.kind == "file" else 2)
+    assert run(shared, work) < 10  # the lease had 30 more
     assert shared.kind == "redis" or not [name for name in Path(shared.where).iterdir() if name.name.startswith("alive-")]
 
 
@@ -296,11 +297,11 @@ def test_a_process_that_stands_still_loses_its_hosts_and_is_told(shared: Shared,
 
 
 def test_a_lease_is_renewed_as_long_as_its_process_lives(shared: Shared, holder: Any) -> None:
-    holder("a", lease_s=0.6).said("GOT")
+    holder("a", lease_s=1.5).said("GOT")
 
     async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
         with pytest.raises(NotFreeError):
-            await leases.reserve(demand("a"), 2)
+            await leases.reserve(demand("a"), 3)
 
     run(shared, work)
 
@@ -310,7 +311,7 @@ def test_a_host_taken_by_force_is_a_loss_that_names_who_and_why(shared: Shared) 
         await leases.reserve(demand("a", "b", lease_s=1), 0)
         other = shared.backend()
         assert [holding.user for holding in other.release_forced("a", "carol", "release day")] == ["alice"]
-        await asyncio.sleep(0.8)
+        await asyncio.to_thread(processes.wait_until, lambda: lost, "the word about the loss")
         assert str(lost[0]).startswith("The reservation of 'a', 'b' was lost: carol took it by force (release day).")
         assert not leases.hosts
 
