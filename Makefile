@@ -22,7 +22,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e . robotframework-pabot
+	$(BIN)/python -m pip install --quiet -e '.[pabot]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
@@ -36,7 +36,7 @@ $(PEERS)/.peers: pyproject.toml
 
 demo: $(VENV)/.demo
 	@mkdir -p results
-	@$(BIN)/python -m pabot.pabot --command $(CURDIR)/$(BIN)/python -m robot --end-command --no-pabotlib --outputdir results/demo --variable LAB:demo suites/demo; status=$$?; \
+	@$(BIN)/python -m OttoLibrary pabot --no-pabotlib --outputdir results/demo --variable LAB:demo suites/demo; status=$$?; \
 		echo; echo "Log: $(CURDIR)/results/demo/log.html"; exit $$status
 
 test: $(VENV)/.dev

@@ -1,28 +1,35 @@
 """OttoLibrary: a Robot Framework library for deploying to, testing and watching lab hosts.
 
-The class of the same name, and the listener ``Metrics``, are loaded when they are asked for, so that all below them is
-usable, and starts, without Robot Framework.
+What it offers is loaded when it is asked for, so that all below Robot Framework is usable, and starts, without it.
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from OttoLibrary.version import VERSION
 
+if TYPE_CHECKING:
+    from OttoLibrary.evidencelistener import Evidence
+    from OttoLibrary.instructions import Hosts, instruction
+    from OttoLibrary.library import OttoLibrary
+    from OttoLibrary.modifiers import EachHost
+    from OttoLibrary.repeat import Repeat
+    from OttoLibrary.watcher import Metrics
+
 __version__ = VERSION
-__all__ = ["EachHost", "Metrics", "OttoLibrary", "__version__"]
+_MODULES = {
+    "EachHost": "OttoLibrary.modifiers",
+    "Evidence": "OttoLibrary.evidencelistener",
+    "Hosts": "OttoLibrary.instructions",
+    "Metrics": "OttoLibrary.watcher",
+    "OttoLibrary": "OttoLibrary.library",
+    "Repeat": "OttoLibrary.repeat",
+    "instruction": "OttoLibrary.instructions",
+}
+__all__ = ["EachHost", "Evidence", "Hosts", "Metrics", "OttoLibrary", "Repeat", "__version__", "instruction"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "OttoLibrary":
-        from OttoLibrary.library import OttoLibrary
-
-        return OttoLibrary
-    if name == "Metrics":
-        from OttoLibrary.watcher import Metrics
-
-        return Metrics
-    if name == "EachHost":
-        from OttoLibrary.modifiers import EachHost
-
-        return EachHost
-    raise AttributeError(f"module 'OttoLibrary' has no attribute '{name}'")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'OttoLibrary' has no attribute '{name}'")
+    return getattr(import_module(_MODULES[name]), name)

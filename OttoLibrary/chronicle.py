@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from OttoLibrary.contracts import CommandResult, EndOfStream, Expected, FileResult, Record
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import CommandError, ConnectionLostError, WaitTimeoutError
+from OttoLibrary.errors import CommandError, ConnectionLostError, WaitTimeoutError, shorten
 from OttoLibrary.shell import Outcome
 from OttoLibrary.text import decode, plural, printable
 from OttoLibrary.units import size_text
@@ -62,7 +62,7 @@ class Chronicle:
                 title, command, began, (outcome.stdout, outcome.stderr), "Its time was over: everything it started is ended."
             )
             said = decode(outcome.stdout) + decode(outcome.stderr)
-            what = f"did not finish '{command}'"
+            what = f"did not finish '{shorten(command)}'"
             raise WaitTimeoutError(self.host, self.path, what, deadline.seconds, last_output=said)
         notes = self._take_news()
         if outcome.shell_ended:

@@ -13,16 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from OttoLibrary import labsource
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import NotFreeError, OttoError, UsageError
 from OttoLibrary.lab import schema
 from OttoLibrary.lease import holding_text
-from OttoLibrary.session import RECORDING, Session, leasing
+from OttoLibrary.session import RECORDING, Session
 from OttoLibrary.text import listed
 from OttoLibrary.units import seconds
 from OttoLibrary.version import VERSION
 
 if TYPE_CHECKING:
+    from OttoLibrary.instructions import Instruction
     from OttoLibrary.page import RecordedSource, Source
 
 _AT_ONCE = 20
@@ -31,7 +33,9 @@ _LOOPBACK = "127.0.0.1"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 when a host does not answer, 2 for a mistake."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    # What looks like an option is pabot's or robot's there.
+    options = argparse.Namespace(run=_run_pabot, words=words[1:]) if words[:1] == ["pabot"] else _parser().parse_args(words)
     try:
         return int(options.run(options))
     except OttoError as error:
@@ -45,26 +49,28 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     schema_parser = commands.add_parser("schema", help="print the JSON Schema of lab files")
     schema_parser.set_defaults(run=_print_schema)
+    labs = commands.add_parser("labs", help="print the labs that there are and where they come from")
+    labs.set_defaults(run=_print_labs)
     hosts = commands.add_parser("hosts", help="print a table of a lab's hosts and the hops to them")
-    hosts.add_argument("lab", help="name or path of a lab, or several joined by commas")
+    hosts.add_argument("lab", help="a lab: its name, path or SOURCE:NAME; or several joined by commas")
     hosts.set_defaults(run=_print_hosts)
     check = commands.add_parser("check", help="connect to each host of a lab and say who answers")
-    check.add_argument("lab", help="name or path of a lab, or several joined by commas")
+    check.add_argument("lab", help="a lab: its name, path or SOURCE:NAME; or several joined by commas")
     check.add_argument("--timeout", type=float, default=15.0, help="seconds for each host (default: 15)")
     check.set_defaults(run=_check)
     reservations = commands.add_parser("reservations", help="print who has which host of a lab")
-    reservations.add_argument("lab", help="name or path of a lab, or several joined by commas")
+    reservations.add_argument("lab", help="a lab: its name, path or SOURCE:NAME; or several joined by commas")
     reservations.set_defaults(run=_print_reservations)
     release = commands.add_parser("release", help="give back hosts that are reserved")
-    release.add_argument("lab", help="name or path of a lab, or several joined by commas")
+    release.add_argument("lab", help="a lab: its name, path or SOURCE:NAME; or several joined by commas")
     release.add_argument("hosts", help="which hosts: a selection such as dut1 or tag:dut")
     release.add_argument("--force", action="store_true", help="also from others")
     release.add_argument("--reason", default="", help="why; needed with --force, and told to who loses them")
     release.set_defaults(run=_release)
     monitor = commands.add_parser("monitor", help="watch the hosts of a lab, with a live table, until Ctrl-C")
-    monitor.add_argument("lab", help="name or path of a lab, or several joined by commas")
-    monitor.add_argument("hosts", nargs="?", default="*", help="which hosts: a selection such as tag:dut (default: all)")
-    monitor.add_argument("--interval", default="2s", help="time between two readings (default: 2s)")
+    monitor.add_argument("lab", help="a lab: its name, path or SOURCE:NAME; or several joined by commas")
+    monitor.add_argument("hosts", nargs="?", default="", help="which hosts: a selection such as tag:dut (default: all)")
+    monitor.add_argument("--interval", help="time between two readings (default: 2s)")
     monitor.add_argument("--metrics", default="", help="what to read, joined by commas (default: the usual ones)")
     monitor.add_argument("--db", help="file to record in")
     monitor.add_argument("--label", default="", help="what the recording is called")
@@ -77,6 +83,15 @@ def _parser() -> argparse.ArgumentParser:
     dashboard.add_argument("--static", metavar="FILE.html", help="write one file that needs no server, and end")
     _add_server_options(dashboard)
     dashboard.set_defaults(run=_dashboard)
+    commands.add_parser(
+        "pabot", help="run pabot so that its report has every test, however suites and run end; all arguments are pabot's"
+    )
+    instructions = commands.add_parser("instructions", help="print the instructions of the init modules")
+    instructions.add_argument("folder", nargs="?", help="where to look for .otto/settings.toml upwards (default: here)")
+    instructions.set_defaults(run=_print_instructions)
+    options = commands.add_parser("options", help="print the fields of an options class, with help, types and defaults")
+    options.add_argument("name", nargs="?", help="the class, such as my_sut.RepoOptions (default: those that instructions take)")
+    options.set_defaults(run=_print_options)
     return parser
 
 
@@ -97,12 +112,12 @@ def _monitor(options: argparse.Namespace) -> int:
     elif options.port or options.tls or options.bind != _LOOPBACK:
         raise UsageError("--port, --bind and --tls are about the page: add --web.")
     session = Session(options.lab)
-    names = session.select(options.hosts)
+    names = session.select(session.watching("hosts", options.hosts, "*"))
+    metrics = listed(session.watching("metrics", options.metrics, ""))
+    interval_s = seconds(session.watching("interval", options.interval, "2s"))
     duration_s = seconds(options.duration) if options.duration else None
     try:
-        session.start_monitor(
-            names, listed(options.metrics), seconds(options.interval), Path(options.db) if options.db else None, options.label
-        )
+        session.start_monitor(names, metrics, interval_s, Path(options.db) if options.db else None, options.label)
         if not options.web:
             watch(session, duration_s)
             return 0
@@ -175,12 +190,14 @@ def _served(source: Source, options: argparse.Namespace, log: Path | None = None
 
 def _print_reservations(options: argparse.Namespace) -> int:
     session = Session(options.lab)
-    holdings = {holding.resource: holding for holding in leasing(session.reservations).holdings()}
+    names = session.lab.names()
+    holdings = session.holdings(names)
     rows = []
-    for name in session.lab.names():
-        for resource in session.lab.entry(name).reserved_as:
-            held = holdings.get(resource)
-            rows.append((name, resource, *((held.user, held.process, held.purpose) if held else ("free", "", ""))))
+    for name in names:
+        for resource in session.lab.entry(name).needs:
+            held = [(holding.user, holding.process, holding.purpose) for holding in holdings if holding.resource == resource]
+            rows += [(name, resource, *cells) for cells in held or [("free", "", "")]]
+    session.close()
     _print_table(("HOST", "RESOURCE", "USER", "PROCESS", "PURPOSE"), rows)
     return 0
 
@@ -189,22 +206,96 @@ def _release(options: argparse.Namespace) -> int:
     if options.force and not options.reason:
         raise UsageError("Hosts are taken by force only with a reason, which is told to who loses them. Give it with --reason.")
     session = Session(options.lab)
-    backend = leasing(session.reservations)
-    names = session.select(options.hosts)
-    wanted = {resource for name in names for resource in session.lab.entry(name).reserved_as}
-    holdings = [holding for holding in backend.holdings() if holding.resource in wanted]
+    holdings = session.holdings(session.select(options.hosts))
     others = [holding_text(holding) for holding in holdings if holding.user != session.user]
     if others and not options.force:
         raise NotFreeError("These are others' hosts", others, "Ask them, or take them with --force and --reason.")
     for holding in holdings:
-        backend.release_forced(holding.resource, session.user, options.reason or "released by hand")
+        session.leasing.release_forced(holding.resource, session.user, options.reason or "released by hand")
         print(f"Released {holding_text(holding)}.")
+    session.close()
     return 0
+
+
+def _print_instructions(options: argparse.Namespace) -> int:
+    from OttoLibrary.keywords.instructions import call_of
+    from OttoLibrary.library import OttoLibrary
+    from OttoLibrary.options import is_options, shown_class
+
+    folder = Path(options.folder).absolute() if options.folder else None
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"There is no folder '{folder}'.")
+    for instruction in _instructions(folder):
+        call = call_of(instruction, OttoLibrary)
+        print(f"{instruction.name}    {call.arguments}".rstrip())
+        print(f"    {instruction.summary or '(no documentation)'}")
+        for kind in filter(is_options, call.given.values()):
+            print(f"    Options: {shown_class(kind)}")
+        print(f"    {instruction.place}")
+    return 0
+
+
+def _print_options(options: argparse.Namespace) -> int:
+    from OttoLibrary.keywords.instructions import call_of
+    from OttoLibrary.library import OttoLibrary
+    from OttoLibrary.options import check_options, is_options, load_class, options_of, shown_class
+
+    instructions = _instructions(None, needed=not options.name)
+    kinds = [load_class(options.name)] if options.name else []
+    if not options.name:
+        given = [kind for instruction in instructions for kind in call_of(instruction, OttoLibrary).given.values()]
+        kinds = [kind for kind in dict.fromkeys(given) if is_options(kind)]
+    if not kinds:
+        raise UsageError("No instruction takes options. Name a class, such as my_sut.RepoOptions.")
+    for kind in kinds:
+        check_options(kind)
+        print(shown_class(kind))
+        rows = [(one.variable, one.type_text, "(needed)" if one.required else one.default, one.help) for one in options_of(kind)]
+        _print_table(("VARIABLE", "TYPE", "DEFAULT", "HELP"), rows)
+    return 0
+
+
+def _instructions(folder: Path | None, *, needed: bool = True) -> list[Instruction]:
+    """Return the instructions of the settings that count in a folder; raise UsageError for none, when they are needed."""
+    from OttoLibrary import settings
+    from OttoLibrary.instructions import registered
+
+    found = settings.read(folder)
+    settings.import_init(found)
+    if needed and not registered():
+        files = ", ".join(str(one.file) for one in found.repositories) or f"no {settings.FILE} here or above"
+        raise UsageError(
+            f"There are no instructions ({files}). Name the modules that have them in 'init' of .otto/settings.toml."
+        )
+    return registered()
+
+
+def _run_pabot(options: argparse.Namespace) -> int:
+    from OttoLibrary.parallel import run
+
+    return run(options.words)
 
 
 def _print_schema(options: argparse.Namespace) -> int:
     print(json.dumps(schema(), indent=2))
     return 0
+
+
+def _print_labs(options: argparse.Namespace) -> int:
+    from OttoLibrary.settings import import_init
+
+    settings = Session().settings
+    import_init(settings)
+    rows: list[tuple[str, str]] = []
+    silent = False
+    for source, labs in labsource.known(None, settings):
+        if isinstance(labs, OttoError):
+            print(labs, file=sys.stderr)
+            silent = True
+        else:
+            rows += [(labsource.reference_to(name, source, settings), source) for name in labs]
+    _print_table(("LAB", "SOURCE"), rows)
+    return 1 if silent else 0
 
 
 def _print_hosts(options: argparse.Namespace) -> int:
@@ -232,18 +323,18 @@ def _check(options: argparse.Namespace) -> int:
 
 async def _ask_all(session: Session, names: list[str], timeout_s: float) -> dict[str, str]:
     slots = asyncio.Semaphore(_AT_ONCE)
-    hosts = [session.host(name) for name in names]
 
-    async def ask(index: int) -> str:
+    async def ask(name: str) -> str:
         async with slots:
             try:
-                await hosts[index].link.open(Deadline(timeout_s))
-                await hosts[index].run_once("true", timeout_s=timeout_s)
+                host = session.host(name)
+                await host.link.open(Deadline(timeout_s))
+                await host.run_once("true", timeout_s=timeout_s)
             except OttoError as error:
                 return str(error).partition("\n")[0]
             return ""
 
-    answers = await asyncio.gather(*(ask(index) for index in range(len(hosts))))
+    answers = await asyncio.gather(*map(ask, names))
     return dict(zip(names, answers, strict=True))
 
 

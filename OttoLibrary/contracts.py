@@ -92,6 +92,15 @@ class OwnMetric:
 
 
 @dataclass(frozen=True)
+class EvidenceSource:
+    """One entry of ``evidence`` in a lab file: a file, or a pattern of files, or a command whose output is kept."""
+
+    file: str = ""
+    command: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class HostFacts:
     """One host of a lab, validated, with its references resolved.
 
@@ -128,6 +137,7 @@ class HostFacts:
     ftp: FtpOptions = field(default_factory=FtpOptions)
     snmp: SnmpOptions = field(default_factory=SnmpOptions)
     metrics: Mapping[str, OwnMetric] = field(default_factory=dict)
+    evidence: tuple[EvidenceSource, ...] = ()
     console: Profile = field(default_factory=linux)
 
 
@@ -537,6 +547,31 @@ class Reference(Protocol):
         """Give back what it opened; idempotent."""
 
 
+class LabRepository(Protocol):
+    """A source of labs. Both methods answer in bounded time, and raise whatever they like when they cannot."""
+
+    def load_lab(self, name: str, preferences: Mapping[str, Any] | None = None) -> object:
+        """Return a lab as plain data that is the caller's own: an object in our form, or a list of hosts in otto's.
+
+        Args:
+            name: The name of the lab.
+            preferences: The table ``[lab.preferences]`` of the settings, as it is; None when there is none.
+
+        Raises:
+            LookupError: There is no lab of that name.
+        """
+
+    def list_labs(self) -> list[str]:
+        """Return the names of the labs that there are, as far as the source can say."""
+
+
+class LabFiles(LabRepository, Protocol):
+    """A source whose labs are files: messages name the file, and relative paths in a lab start at its folder."""
+
+    def file_of(self, name: str) -> Path:
+        """Return the file of a lab; raise LookupError."""
+
+
 class Metric(Protocol):
     """One kind of readings; an instance belongs to one host, so that counters can become rates.
 
@@ -680,6 +715,7 @@ class Holding:
         until: Until when unless renewed, in seconds since 1970; None when it does not end by itself.
         purpose: What for.
         process: The process, as ``machine:pid``; empty when it is not known.
+        token: The token of its lease, or None when it is no lease.
     """
 
     resource: str
@@ -688,6 +724,7 @@ class Holding:
     until: float | None = None
     purpose: str = ""
     process: str = ""
+    token: int | None = None
 
 
 @dataclass(frozen=True)

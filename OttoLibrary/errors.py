@@ -4,8 +4,8 @@
 
     OttoError
     ├─ UsageError                 the suite, lab or plug-in is wrong: fix it, don't retry
-    │   ├─ UnknownNameError
-    │   ├─ LabError
+    │   ├─ UnknownNameError       (also LookupError)
+    │   ├─ LabError ─ SettingsError
     │   ├─ PluginError
     │   ├─ ValueFormatError
     │   └─ NotOpenError
@@ -21,7 +21,8 @@
     ├─ ReservationError           hosts cannot be had
     │   ├─ NotFreeError           somebody else has them; carries the holders
     │   └─ LeaseLostError         they were ours
-    └─ LimitError                 a measured value broke its limit (also AssertionError)
+    ├─ LimitError                 a measured value broke its limit (also AssertionError)
+    └─ CheckError                 what a suite checked did not hold (also AssertionError)
 
 A constructor takes data and builds the sentence. The first line says it all; details follow.
 """
@@ -32,7 +33,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from OttoLibrary.text import printable
+from OttoLibrary.text import plural, printable
 
 _TAIL_LINES = 10
 
@@ -66,23 +67,26 @@ class UsageError(OttoError):
     """The suite, the lab or a plug-in is wrong."""
 
 
-class UnknownNameError(UsageError):
+class UnknownNameError(UsageError, LookupError):
     """A name that nothing has; the message suggests the nearest one and lists the known ones.
 
     Args:
         kind: What was looked for, such as ``host``.
         name: The unknown name.
         known: The names that exist.
+        advice: What to do, or where it was looked for, a whole sentence.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
         self.kind, self.name, self.known = kind, name, sorted(known)
         listed = ", ".join(self.known) or "none"
-        super().__init__(f"No {kind} named '{name}'.{did_you_mean(name, self.known)} Known: {listed}.")
+        super().__init__(_join(f"No {kind} named '{name}'.{did_you_mean(name, self.known)} Known: {listed}.", advice))
 
 
 class LabError(UsageError):
     """One or more mistakes in lab files, all of them in one message."""
+
+    _subject = "The lab has"
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -91,7 +95,13 @@ class LabError(UsageError):
             super().__init__(self.problems[0])
         else:
             listed = "\n".join(f"  {problem}" for problem in self.problems)
-            super().__init__(f"The lab has {count} mistakes:\n{listed}")
+            super().__init__(f"{self._subject} {count} mistakes:\n{listed}")
+
+
+class SettingsError(LabError):
+    """One or more mistakes in settings files, all of them in one message."""
+
+    _subject = "The settings have"
 
 
 class PluginError(UsageError):
@@ -201,7 +211,7 @@ class CommandError(HostError):
         said = result.stderr or result.stdout
         stream = "stderr" if result.stderr else "stdout"
         how = f"was ended by {result.signal}" if result.signal else f"exited with {result.rc}"
-        sentence = f"{subject(result.host, path)}: command '{_shorten(result.command)}' {how}, expected {expected}."
+        sentence = f"{subject(result.host, path)}: command '{shorten(result.command)}' {how}, expected {expected}."
         super().__init__(sentence + _tail(f"Last lines of {stream}", said), host=result.host, path=path, last_output=said)
 
 
@@ -273,6 +283,19 @@ class LimitError(OttoError, AssertionError):
         super().__init__(sentence)
 
 
+class CheckError(OttoError, AssertionError):
+    """Checks that did not hold, all of them in one message.
+
+    Attributes:
+        failed: Each in one line.
+    """
+
+    def __init__(self, failed: Sequence[str]) -> None:
+        self.failed = tuple(failed)
+        listed = "".join(f"\n  {line}" for line in self.failed)
+        super().__init__(f"{plural(len(self.failed), 'check')} failed:{listed}")
+
+
 def subject(host: str, path: Sequence[str] = ()) -> str:
     """Return how a sentence names a host: ``Host 'dut1' (through gateway)``."""
     hops = [name for name in path if name != host]
@@ -289,7 +312,8 @@ def _join(*sentences: str) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _shorten(command: str) -> str:
+def shorten(command: str) -> str:
+    """Return the first line of a command, cut when it is long."""
     first, _, rest = command.strip().partition("\n")
     return f"{first[:77]}..." if rest or len(first) > 80 else first
 

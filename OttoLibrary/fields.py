@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import codecs
-import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from OttoLibrary import registry, units
-from OttoLibrary.contracts import FtpOptions, HostFacts, OwnMetric, SerialOptions, SnmpOptions, SshOptions
-from OttoLibrary.errors import PluginError, ValueFormatError, did_you_mean
+from OttoLibrary.contracts import EvidenceSource, FtpOptions, HostFacts, OwnMetric, SerialOptions, SnmpOptions, SshOptions
+from OttoLibrary.errors import ValueFormatError
+from OttoLibrary.place import Place, expanded, has_references
 from OttoLibrary.profiles import POSIX, PROMPT, Profile
 from OttoLibrary.text import Secret
 
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*):([^}]*)\}")
 _REFERENCE_SCHEMA = {"type": "string", "pattern": r"\$\{[A-Za-z_][\w-]*:[^}]*\}"}
 _HOST_NAME = r"""[^\s,:;=*?\[\]{}$'"<>/\\]+"""
 _FORWARD = re.compile(r"(?:[^\s]+:)?\d+:[^\s]+:\d+")
@@ -27,78 +25,6 @@ _BYTE_SIZES = (5, 6, 7, 8)
 _STOP_BITS = (1, 1.5, 2)
 
 JsonObject = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where in a lab file something stands, and where the mistakes about it go.
-
-    Attributes:
-        file: The lab file.
-        problems: Takes the mistakes.
-        path: The JSON path, such as ``hosts.dut1.port``.
-        resolver: Returns the value of a reference by kind and argument; None while references stay as they are.
-    """
-
-    file: Path
-    problems: list[str] = field(default_factory=list, compare=False)
-    path: str = ""
-    resolver: Callable[[str, str], str] | None = None
-
-    def at(self, key: str | int) -> Place:
-        """Return the place of an entry of the object or list that stands here."""
-        if isinstance(key, int):
-            return replace(self, path=f"{self.path}[{key}]")
-        step = key if re.fullmatch(r"[\w-]+", key) else f"[{key!r}]"
-        return replace(self, path=f"{self.path}.{step}" if self.path and step == key else f"{self.path}{step}")
-
-    def wrong(self, what: str, name: str = "", known: Collection[str] = ()) -> None:
-        """Note a mistake; ``name`` and ``known`` are for the did-you-mean."""
-        near = did_you_mean(name, known).strip()
-        hint = f" (d{near[1:]})" if near else ""
-        self.problems.append(f"{shown_path(self.file)}: {what} @ {self.path or 'top level'}{hint}")
-
-    def resolve(self, text: str) -> str | None:
-        """Return ``text`` with its references replaced; None when one is unknown, has no value or is not to be resolved yet."""
-        known, before, resolver = registry.names("reference"), len(self.problems), self.resolver
-        for kind in dict.fromkeys(kind for kind, _ in references_in(text) if kind not in known):
-            self.wrong(f"unknown reference kind {kind!r}", kind, known)
-        if resolver is None or len(self.problems) > before:
-            return None
-        resolved = _REFERENCE.sub(lambda found: self._value(resolver, found[1], found[2]), text)
-        return resolved if len(self.problems) == before else None
-
-    def _value(self, resolver: Callable[[str, str], str], kind: str, argument: str) -> str:
-        try:
-            return resolver(kind, argument)
-        except (LookupError, PluginError) as error:
-            self.wrong(str(error).removesuffix("."))
-            return ""
-
-
-def shown_path(file: Path) -> str:
-    """Return a path as a message shows it: relative to the current folder when it is inside."""
-    return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
-
-
-def expanded(path: str) -> Path:
-    """Return the path with ``~`` as the home folder; the one of an unknown user stays."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        return Path(path)
-
-
-def references_in(value: object) -> Iterator[tuple[str, str]]:
-    """Yield kind and argument of each ``${kind:argument}`` in any JSON value."""
-    if isinstance(value, str):
-        yield from _REFERENCE.findall(value)
-    elif isinstance(value, Mapping):
-        for entry in value.values():
-            yield from references_in(entry)
-    elif isinstance(value, list):
-        for entry in value:
-            yield from references_in(entry)
 
 
 # -- kinds of values
@@ -136,7 +62,7 @@ class One:
 
     def read(self, value: object, place: Place) -> Any:
         """Return the converted value."""
-        if not isinstance(value, str) or not _REFERENCE.search(value):
+        if not isinstance(value, str) or not has_references(value):
             return self._convert(value, place, "the value" if self.secret else _shown(value))
         if self.plain:
             return place.wrong("a reference cannot stand here, because this is needed before anything is resolved")
@@ -158,9 +84,9 @@ class One:
 
 @dataclass(frozen=True)
 class ListOf:
-    """A list of single values."""
+    """A list of values."""
 
-    item: One
+    item: Kind
 
     def read(self, value: object, place: Place) -> Any:
         """Return a tuple."""
@@ -244,6 +170,29 @@ class OneOf:
 
 
 @dataclass(frozen=True)
+class TextOr:
+    """Text, or an object that says more.
+
+    Attributes:
+        key: What text alone means.
+        whole: The object.
+    """
+
+    key: str
+    whole: OneOf
+
+    def read(self, value: object, place: Place) -> Any:
+        """Return what the object returns."""
+        if isinstance(value, str):
+            return {self.key: self.whole.group.fields[self.key].kind.read(value, place)}
+        return self.whole.read(value, place)
+
+    def schema(self) -> dict[str, Any]:
+        """Return its JSON Schema."""
+        return {"anyOf": [self.whole.group.fields[self.key].kind.schema(), self.whole.schema()]}
+
+
+@dataclass(frozen=True)
 class Field:
     """One row of the table: what a value may be and what it means."""
 
@@ -311,7 +260,7 @@ def _walk(value: object, place: Place) -> Any:
         return {key: _walk(entry, place.at(key)) for key, entry in value.items()}
     if isinstance(value, list):
         return [_walk(entry, place.at(index)) for index, entry in enumerate(value)]
-    return place.resolve(value) if isinstance(value, str) and _REFERENCE.search(value) else value
+    return place.resolve(value) if isinstance(value, str) and has_references(value) else value
 
 
 # -- single values
@@ -404,7 +353,7 @@ def _duration(value: object, _: Place) -> float:
 
 
 def _path(value: object, place: Place) -> str:
-    return str(place.file.absolute().parent / expanded(_word(value, place)))
+    return str(place.folder / expanded(_word(value, place)))
 
 
 def _host_name(value: object, place: Place) -> str:
@@ -551,6 +500,12 @@ METRIC = Group({
     "interval": Field(DURATION, "Run the command at most so often; at every tick by default."),
 })  # fmt: skip
 
+EVIDENCE = Group({
+    "file": Field(WORD, "A file on the host, or a pattern of files such as /var/log/app/*.log."),
+    "command": Field(WORD, "A command whose output is kept."),
+    "name": Field(LABEL, "What the kept file is called; by default after the file or command."),
+})  # fmt: skip
+
 SNMP = Group({
     "port": Field(TCP_PORT, "The UDP port of its SNMP agent; 161 by default."),
     "community": Field(SECRET, "The community that it answers; public by default."),
@@ -595,6 +550,9 @@ HOST = Group({
     "serial": Field(SERIAL, "What only a serial port knows."),
     "ftp": Field(FTP, "Its FTP server."),
     "snmp": Field(SNMP, "Its SNMP agent."),
+    "evidence": Field(
+        ListOf(TextOr("file", OneOf(EVIDENCE, ("file", "command")))), "What to fetch when a test that used the host fails."
+    ),
     "metrics": Field(MapOf(_METRIC, OneOf(METRIC, ("command", "file"))), "Metrics of one's own, by name."),
 }, name="host")  # fmt: skip
 
@@ -603,6 +561,7 @@ LAB = Group({
     "name": Field(LABEL, "Name of the lab; by default the name of the file."),
     "description": Field(LABEL, "What the lab is."),
     "metadata": Field(Free(), "Anything a suite wants to know about the lab."),
+    "resources": Field(ListOf(LABEL), "What all of the lab takes: no host is used while somebody else has one of these."),
     "defaults": Field(HOST, "Fields for every host; an object merges with the host's, a host's null takes a default back."),
     "hosts": Field(MapOf(HOST_NAME, HOST), "The hosts by name."),
     "profiles": Field(MapOf(LABEL, PROFILE), "Profiles of consoles by name."),
@@ -636,6 +595,7 @@ def host_facts(name: str, labs: tuple[str, ...], values: JsonObject, console: Pr
     nested["ftp"] = FtpOptions(**values.get("ftp", {}))
     nested["snmp"] = SnmpOptions(**values.get("snmp", {}))
     nested["metrics"] = {key: OwnMetric(**entry) for key, entry in values.get("metrics", {}).items()}
+    nested["evidence"] = tuple(EvidenceSource(**_without_null(entry)) for entry in values.get("evidence", ()))
     port = values.get("port")
     place = {"port": None, "device": port} if isinstance(port, str) else {"port": port}
     return HostFacts(name=name, labs=labs, **{**values, **nested, **place})

@@ -8,32 +8,39 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import reduce
 from itertools import chain, pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from OttoLibrary import fields, labfiles, ottolab, registry
+from OttoLibrary import fields, labjson, labsource, ottolab, registry
 from OttoLibrary.contracts import HostFacts, Reference, SnmpOptions
 from OttoLibrary.errors import LabError, UnknownNameError, ValueFormatError
-from OttoLibrary.fields import JsonObject, Place
+from OttoLibrary.fields import JsonObject
+from OttoLibrary.labsource import Answer
+from OttoLibrary.place import Place, has_references, references_in
 from OttoLibrary.profiles import Profile
+from OttoLibrary.settings import Settings
 from OttoLibrary.text import listed, reveal
 
 _GLOB = re.compile(r"[*?\[]")
 _OPERATORS = {"AND", "OR", "NOT"}
+_HOSTS_FILE = "hosts.json"
+# Fields of a host, and where they stand.
+Layer = tuple[JsonObject, Place]
 
 
 @dataclass(frozen=True)
 class HostEntry:
-    """One host as its lab file says it, references unresolved.
+    """One host as its lab says it, references unresolved.
 
     ``address``, ``port`` and ``user`` are as written, so they may hold a ``${kind:argument}``.
     """
 
     name: str
     labs: tuple[str, ...]
-    file: Path
+    source: str
     transport: str
     address: str
     port: int | str | None
@@ -43,10 +50,13 @@ class HostEntry:
     resources: tuple[str, ...]
     profile: str
     profiles: JsonObject = field(repr=False, compare=False)
-    _own: JsonObject = field(repr=False, compare=False)
-    _own_place: Place = field(repr=False, compare=False)
-    _defaults: JsonObject = field(repr=False, compare=False)
-    _defaults_place: Place = field(repr=False, compare=False)
+    _layers: tuple[Layer, ...] = field(repr=False, compare=False)
+    lab_resources: tuple[str, ...] = ()
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What nobody else may have while it is used: what it is reserved as, and the resources of its labs."""
+        return (*self.lab_resources, *self.reserved_as)
 
     @property
     def reserved_as(self) -> tuple[str, ...]:
@@ -55,13 +65,12 @@ class HostEntry:
 
     def written(self) -> dict[str, Any]:
         """Return its fields as written, the defaults beneath its own."""
-        return fields.combine(self._defaults, self._own)
+        return _together(layer for layer, _ in self._layers)
 
     def values(self, problems: list[str], resolver: Any) -> dict[str, Any]:
         """Return its fields converted, references resolved by ``resolver``."""
-        places = [replace(place, problems=problems, resolver=resolver) for place in (self._defaults_place, self._own_place)]
-        lower, upper = fields.HOST.read(self._defaults, places[0]), fields.HOST.read(self._own, places[1])
-        return {} if problems else fields.combine(lower, upper)
+        read = [fields.HOST.read(layer, replace(place, problems=problems, resolver=resolver)) for layer, place in self._layers]
+        return {} if problems else _together(read)
 
     def console(self, problems: list[str]) -> Profile | None:
         """Return its profile; note a mistake when there is none of that name."""
@@ -69,9 +78,8 @@ class HostEntry:
 
     def place(self, problems: list[str], key: str = "") -> Place:
         """Return where a field stands, or the host itself when nobody says it; mistakes go to ``problems``."""
-        layers = ((self._own, self._own_place), (self._defaults, self._defaults_place))
-        places = [place.at(key) for layer, place in layers if key in layer]
-        return replace(next(iter(places), self._own_place), problems=problems)
+        places = [place.at(key) for layer, place in reversed(self._layers) if key in layer]
+        return replace(next(iter(places), self._layers[-1][1]), problems=problems)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +183,7 @@ class Lab:
         written = self.entry(name).written()
         places = [written.get("environment"), written.get("metadata")]
         with self._turn:
-            referenced = [self._resolve(*reference) for place in places for reference in fields.references_in(place)]
+            referenced = [self._resolve(*reference) for place in places for reference in references_in(place)]
         # The usual community is a word of everyday text and no secret.
         community = facts.snmp.community if facts.snmp.community != SnmpOptions().community else None
         hidden = [facts.password, facts.passphrase, facts.ftp.password, community, *facts.accounts.values()]
@@ -203,41 +211,42 @@ def schema() -> dict[str, Any]:
     return {**head, **fields.LAB.definition(), "$defs": {part.name: part.definition() for part in (fields.HOST, fields.PROFILE)}}
 
 
-def load_lab(references: str, suite_folder: Path | None = None) -> Lab:
+def load_lab(references: str, suite_folder: Path | None = None, settings: Settings | None = None) -> Lab:
     """Return the labs that ``references`` names, joined with commas, as one.
 
+    Args:
+        references: Each ``SOURCE:NAME``, the path of a lab file, or a name.
+        suite_folder: The folder of the suite; lab files are looked for in its ``labs`` and those of its parents first.
+        settings: They may name the source of plain names, folders with lab files, and defaults of hosts.
+
     Raises:
-        LabError: With every mistake in every file.
+        LabError: With every mistake in every lab.
     """
     wanted = listed(references)
     if not wanted:
         raise LabError(["No lab is given. Give the name of a lab, such as 'demo', or the path of its file."])
+    parts: list[_Part | None] = []
     problems: list[str] = []
-    parts = [part for reference in dict.fromkeys(wanted) if (part := _load(reference, suite_folder, problems))]
-    hosts = _merged_hosts(parts, problems)
-    _check(hosts, problems)
-    lab = Lab(
-        name=",".join(dict.fromkeys(part.name for part in parts)),
-        description="\n".join(dict.fromkeys(part.description for part in parts if part.description)),
-        metadata=MappingProxyType(_merged_metadata(parts, problems)),
-        hosts=MappingProxyType(hosts),
-    )
-    if problems:
-        raise LabError(list(dict.fromkeys(problems)))
-    return lab
+    given = settings or Settings()
+    for reference in dict.fromkeys(wanted):
+        answer = labsource.ask(reference, suite_folder, given, problems)
+        parts.append(_read(answer, _outer(given)) if answer else None)
+    return _whole(parts, problems)
 
 
-def find_lab(reference: str, suite_folder: Path | None) -> Path:
-    """Return the file of a lab.
+def check_lab(content: object, source: str) -> Lab:
+    """Return the lab that a source gives as plain data, checked as a file is.
 
     Args:
-        reference: A name, the path of a file, or a folder with a ``hosts.json``.
-        suite_folder: The folder of the suite; its ``labs`` and those of its parents are searched first.
+        content: What the source gave.
+        source: How messages call it.
 
     Raises:
-        LabError: There is none; it names the known labs and the searched folders.
+        LabError: With every mistake.
     """
-    return labfiles.locate(reference, suite_folder)[0]
+    place = Place(source, Path.cwd())
+    part = _read(Answer(source, labjson.plain(content, place), place), None)
+    return _whole([part], place.problems)
 
 
 # -- reading
@@ -254,63 +263,70 @@ class _Part:
     hosts: list[HostEntry]
 
 
-def _load(reference: str, suite_folder: Path | None, problems: list[str]) -> _Part | None:
-    try:
-        file, member = labfiles.locate(reference, suite_folder)
-    except LabError as error:
-        problems.extend(error.problems)
-        return None
-    place, before = Place(file, problems), len(problems)
-    content = labfiles.parse(place)
-    if isinstance(content, list):
-        return _from_array(content, place, member)
-    if isinstance(content, Mapping):
-        return _from_object(content, place)
-    if len(problems) == before:
-        place.wrong("a lab is a JSON object, or an array of hosts in otto's form")
+def _outer(settings: Settings) -> Layer | None:
+    """Return the defaults that the settings have for every host."""
+    repository = next((repository for repository in settings.repositories if repository.defaults), None)
+    return (repository.defaults, repository.place.at("defaults")) if repository else None
+
+
+def _read(answer: Answer, outer: Layer | None) -> _Part | None:
+    if isinstance(answer.content, list):
+        return _from_array(answer, answer.content, outer)
+    if isinstance(answer.content, Mapping):
+        return _from_object(answer, answer.content, outer)
+    if not answer.place.problems:
+        answer.place.wrong("a lab is a JSON object, or an array of hosts in otto's form")
     return None
 
 
-def _from_object(content: JsonObject, place: Place) -> _Part:
+def _from_object(answer: Answer, content: JsonObject, outer: Layer | None) -> _Part:
+    place = answer.place
     fields.LAB.read(content, place)
-    name = _text(content, "name") or _file_name(place.file)
+    name = _text(content, "name") or _default_name(answer)
     raw = {key: entry for key, entry in _nested(content, "hosts").items() if isinstance(entry, Mapping)}
-    defaults, at = _nested(content, "defaults"), place.at("hosts")
+    defaults = (_nested(content, "defaults"), place.at("defaults"))
     profiles = _nested(content, "profiles")
     for profile in profiles:
         fields.profile_named(profile, profiles, place.at("profiles").at(profile))
-    hosts = [_entry(host, (name,), (own, at.at(host)), (defaults, place.at("defaults")), profiles) for host, own in raw.items()]
+    beneath = [layer for layer in (outer, defaults) if layer]
+    at = place.at("hosts")
+    hosts = [_entry(host, (name,), [*beneath, (own, at.at(host))], profiles) for host, own in raw.items()]
+    hosts = [replace(host, lab_resources=_texts(content, "resources")) for host in hosts]
     return _Part(name, place, _text(content, "description") or "", _nested(content, "metadata"), hosts)
 
 
-def _from_array(content: list[object], place: Place, member: str | None) -> _Part:
+def _from_array(answer: Answer, content: list[object], outer: Layer | None) -> _Part:
+    """Return otto's hosts: those that say that they are part of the lab, or all when none says so."""
+    beneath = [outer] if outer else []
+    found = ottolab.read_hosts(content, answer.place)
+    is_named = any(answer.name in host.labs for host in found)
     hosts: dict[str, HostEntry] = {}
-    for host in ottolab.read_hosts(content, place):
+    for host in found:
         if host.name in hosts:
             host.place.wrong(f"host {host.name!r} is defined twice")
-        if member is None or member in host.labs:
-            hosts[host.name] = _entry(host.name, host.labs, (host.fields, host.place), ({}, host.place))
-    return _Part(member or _file_name(place.file), place, "", {}, list(hosts.values()))
+        hosts[host.name] = _entry(host.name, host.labs, [*beneath, (host.fields, host.place)])
+    chosen = [host for host in hosts.values() if not is_named or answer.name in host.labs]
+    return _Part(answer.name if is_named else _default_name(answer), answer.place, "", {}, chosen)
 
 
-def _file_name(file: Path) -> str:
-    return file.parent.name if file.name == labfiles.HOSTS_FILE else file.stem
+def _default_name(answer: Answer) -> str:
+    if answer.file is None:
+        return answer.name
+    return answer.file.parent.name if answer.file.name == _HOSTS_FILE else answer.file.stem
 
 
-def _entry(
-    name: str,
-    labs: tuple[str, ...],
-    own: tuple[JsonObject, Place],
-    defaults: tuple[JsonObject, Place],
-    profiles: JsonObject = MappingProxyType({}),
-) -> HostEntry:
-    lower = fields.beneath(defaults[0], own[0])
-    written = fields.combine(lower, own[0])
+def _entry(name: str, labs: tuple[str, ...], layers: list[Layer], profiles: JsonObject = MappingProxyType({})) -> HostEntry:
+    """Return a host; each layer of fields, the lowest first, loses what those above it say."""
+    left: list[Layer] = []
+    for index, (layer, place) in enumerate(layers):
+        above = [upper for upper, _ in layers[index + 1 :]]
+        left.append((reduce(fields.beneath, above, layer), replace(place, problems=[])))
+    written = _together(layer for layer, _ in left)
     port = written.get("port")
     return HostEntry(
         name=name,
         labs=labs,
-        file=own[1].file,
+        source=layers[-1][1].source,
         transport=_text(written, "transport") or "ssh",
         address=_text(written, "address") or "",
         port=port if isinstance(port, int | str) else None,
@@ -320,11 +336,13 @@ def _entry(
         resources=_texts(written, "resources"),
         profile=_text(written, "profile") or "linux",
         profiles=profiles,
-        _own=own[0],
-        _own_place=replace(own[1], problems=[]),
-        _defaults=lower,
-        _defaults_place=replace(defaults[1], problems=[]),
+        _layers=tuple(left),
     )
+
+
+def _together(layers: Iterable[JsonObject]) -> dict[str, Any]:
+    """Return what layers say that have nothing of those above them, the lowest first; a null is dropped."""
+    return reduce(fields.combine, layers, dict[str, Any]())
 
 
 def _text(values: JsonObject, key: str) -> str | None:
@@ -343,14 +361,30 @@ def _nested(values: JsonObject, key: str) -> JsonObject:
 # -- merging and checking
 
 
+def _whole(found: Iterable[_Part | None], problems: list[str]) -> Lab:
+    parts = [part for part in found if part]
+    hosts = _merged_hosts(parts, problems)
+    _check(hosts, problems)
+    lab = Lab(
+        name=",".join(dict.fromkeys(part.name for part in parts)),
+        description="\n".join(dict.fromkeys(part.description for part in parts if part.description)),
+        metadata=MappingProxyType(_merged_metadata(parts, problems)),
+        hosts=MappingProxyType(hosts),
+    )
+    if problems:
+        raise LabError(list(dict.fromkeys(problems)))
+    return lab
+
+
 def _merged_hosts(parts: Iterable[_Part], problems: list[str]) -> dict[str, HostEntry]:
     hosts: dict[str, HostEntry] = {}
     for entry in chain.from_iterable(part.hosts for part in parts):
         other = hosts.setdefault(entry.name, entry)
         if other.written() != entry.written():
-            where = fields.shown_path(other.file)
-            entry.place(problems).wrong(f"host {entry.name!r} is defined differently in {where}")
-        hosts[entry.name] = replace(other, labs=tuple(dict.fromkeys([*other.labs, *entry.labs])))
+            entry.place(problems).wrong(f"host {entry.name!r} is defined differently in {other.source}")
+        labs = tuple(dict.fromkeys([*other.labs, *entry.labs]))
+        resources = tuple(dict.fromkeys([*other.lab_resources, *entry.lab_resources]))
+        hosts[entry.name] = replace(other, labs=labs, lab_resources=resources)
     return hosts
 
 
@@ -388,12 +422,12 @@ def _check(hosts: Mapping[str, HostEntry], problems: list[str]) -> None:
 def _check_port(entry: HostEntry, problems: list[str]) -> None:
     at, port = entry.place(problems, "port"), entry.port
     if entry.transport != "serial":
-        if isinstance(port, str) and "/" in port and not any(fields.references_in(port)):
+        if isinstance(port, str) and "/" in port and not has_references(port):
             at.wrong(f"{port!r} is a serial device, and transport {entry.transport!r} wants a port from 1 to 65535")
         return
     if not isinstance(port, str):
         at.wrong("a serial host needs a device such as '/dev/ttyUSB0', or a URL such as 'rfc2217://address:4001', as its 'port'")
-    elif entry.hop and not any(fields.references_in(port)) and not port.startswith(("socket://", "rfc2217://")):
+    elif entry.hop and not has_references(port) and not port.startswith(("socket://", "rfc2217://")):
         at.wrong(
             f"{port!r} is a device of this machine, and hop {entry.hop!r} leads elsewhere; use a socket:// or rfc2217:// URL"
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from OttoLibrary.contracts import Demand, Holding, Lease, Leasing
+from OttoLibrary.contracts import Demand, Holding, Lease, Leasing, Reservations
 from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
 from OttoLibrary.text import plural
 from OttoLibrary.units import duration_text
@@ -30,6 +30,8 @@ class Leases:
         self.backend = backend
         self._tell, self._lost = tell, lost
         self._leases: dict[int, Lease] = {}
+        # When each ends unless renewed, by a clock that nobody sets.
+        self._ends: dict[int, float] = {}
         self._renewing: asyncio.Task[None] | None = None
 
     @property
@@ -62,9 +64,9 @@ class Leases:
         except BaseException:
             await asyncio.shield(asyncio.to_thread(self.backend.leave, ticket))
             raise
-        self._leases[lease.token] = lease
+        self._keep(lease)
         if self._renewing is None:
-            self._renewing = asyncio.create_task(self._renew())
+            self._renewing = asyncio.create_task(self._keep_renewing())
         return lease
 
     async def release(self, names: Sequence[str] = ()) -> list[str]:
@@ -72,10 +74,17 @@ class Leases:
         given_back: list[str] = []
         for lease in self.leases:
             if not names or set(names).intersection(lease.hosts):
-                del self._leases[lease.token]
-                await asyncio.to_thread(self.backend.release, lease)
-                given_back += lease.hosts
+                # One that was lost must be told before nobody asks any more.
+                await self._renew_one(lease)
+                if self._leases.pop(lease.token, None):
+                    await asyncio.to_thread(self.backend.release, lease)
+                    given_back += lease.hosts
         return given_back
+
+    async def renew(self) -> None:
+        """Renew everything now, and tell what was lost."""
+        for lease in self.leases:
+            await self._renew_one(lease)
 
     async def extend(self, names: Sequence[str], lease_s: float) -> list[Lease]:
         """Renew the leases of these hosts, or all, with a new length in seconds; raise LeaseLostError."""
@@ -83,8 +92,8 @@ class Leases:
         for lease in self.leases:
             if not names or set(names).intersection(lease.hosts):
                 longer = Lease(lease.hosts, lease.resources, lease.token, lease.until, lease_s)
-                self._leases[lease.token] = await asyncio.to_thread(self.backend.renew, longer)
-                extended.append(self._leases[lease.token])
+                extended.append(await asyncio.to_thread(self.backend.renew, longer))
+                self._keep(extended[-1])
         return extended
 
     async def close(self) -> None:
@@ -118,23 +127,32 @@ class Leases:
         advice = "Wait longer with wait=, or let a holder release it."
         return NotFreeError(f"{_wanted(demand)} did not become free{after}", who_has(demand, holdings), advice)
 
-    async def _renew(self) -> None:
+    async def _keep_renewing(self) -> None:
         while True:
             shortest_s = min((lease.lease_s for lease in self._leases.values()), default=_MOST_PACE_S)
             await asyncio.sleep(min(_MOST_PACE_S, shortest_s / 4))
-            for lease in self.leases:
-                try:
-                    renewed = await asyncio.to_thread(self.backend.renew, lease)
-                except LeaseLostError as error:
-                    self._leases.pop(lease.token, None)
-                    self._lost(error)
-                except ReservationError as error:
-                    if time.time() > lease.until:
-                        self._leases.pop(lease.token, None)
-                        self._lost(LeaseLostError(lease.hosts, f"it could not be renewed ({error})"))
-                else:
-                    if lease.token in self._leases:
-                        self._leases[lease.token] = renewed
+            await self.renew()
+
+    async def _renew_one(self, lease: Lease) -> None:
+        try:
+            renewed = await asyncio.to_thread(self.backend.renew, lease)
+        except LeaseLostError as error:
+            self._lose(lease, error)
+        except ReservationError as error:
+            if _now() > self._ends[lease.token]:
+                self._lose(lease, LeaseLostError(lease.hosts, f"it could not be renewed ({error})"))
+        else:
+            if lease.token in self._leases:
+                self._keep(renewed)
+
+    def _lose(self, lease: Lease, error: LeaseLostError) -> None:
+        # What was given back meanwhile is no loss.
+        if self._leases.pop(lease.token, None):
+            self._lost(error)
+
+    def _keep(self, lease: Lease) -> None:
+        self._leases[lease.token] = lease
+        self._ends[lease.token] = _now() + lease.lease_s
 
 
 def who_has(demand: Demand, holdings: Sequence[Holding]) -> list[str]:
@@ -143,12 +161,24 @@ def who_has(demand: Demand, holdings: Sequence[Holding]) -> list[str]:
     return [holding_text(holding) for holding in holdings if holding.resource in wanted]
 
 
+def holdings_of(backend: Reservations, resources: Collection[str]) -> list[Holding]:
+    """Return who has these resources; raise ReservationError when that cannot be said."""
+    ask = getattr(backend, "holdings", None)
+    if ask is not None:
+        return [holding for holding in ask() if holding.resource in resources]
+    return [Holding(resource, user) for resource in resources for user in backend.who_reserved(resource)]
+
+
 def holding_text(holding: Holding) -> str:
     """Return ``'dut1': alice (bench:4711) for 'soak test', since 3 min 5 s``."""
     process = f" ({holding.process})" if holding.process else ""
     purpose = f" for '{holding.purpose}'" if holding.purpose else ""
     since = f", since {duration_text(time.time() - holding.since)}" if holding.since is not None else ""
     return f"'{holding.resource}': {holding.user}{process}{purpose}{since}"
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _wanted(demand: Demand) -> str:

@@ -159,4 +159,4 @@ def _why_lost(lease: Lease, state: State) -> str:
 
 def _holding(resource: str, entry: Mapping[str, Any], now: float) -> Holding:
     until = time.time() + entry["end"] - now
-    return Holding(resource, entry["user"], entry["since"], until, entry["purpose"], entry["process"])
+    return Holding(resource, entry["user"], entry["since"], until, entry["purpose"], entry["process"], entry["token"])

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import os
-
 from robot.api import logger
 from robot.api.deco import library
+from robot.libraries.BuiltIn import BuiltIn
 from robotlibcore import DynamicCore
 
+from OttoLibrary.keywords.artifacts import ArtifactKeywords
+from OttoLibrary.keywords.checks import CheckKeywords
 from OttoLibrary.keywords.commands import CommandKeywords
 from OttoLibrary.keywords.console import ConsoleKeywords
 from OttoLibrary.keywords.files import FileKeywords
 from OttoLibrary.keywords.hosts import HostKeywords
+from OttoLibrary.keywords.instructions import add_instructions
 from OttoLibrary.keywords.lab import LabKeywords
 from OttoLibrary.keywords.monitor import MonitorKeywords
+from OttoLibrary.keywords.options import OptionsKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
 from OttoLibrary.limits import in_teardown
 from OttoLibrary.listener import LibraryListener
 from OttoLibrary.progress import ConsoleProgress
 from OttoLibrary.session import Session
+from OttoLibrary.settings import import_init, read
+from OttoLibrary.variables import suite_folder, variable
 from OttoLibrary.version import VERSION
 
 
@@ -62,17 +67,46 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
     Passwords of the lab and Robot's `Secret` values are shown as `<secret>` wherever they would appear.
     """
 
-    def __init__(self, lab: str | None = None) -> None:
-        """Name the lab; nothing is read or opened before the first keyword needs it.
+    def __init__(self, lab: str = "", reservations: str = "") -> None:
+        """Name the lab; nothing of it is read or opened before the first keyword needs it.
 
         Args:
-            lab: A name (`labs/NAME.json` beside the suite or above, in the current folder or in `OTTO_LABS`), a path, or several
-                joined by commas. `demo` is built in. The environment variable `OTTO_LAB` counts when nothing is given.
+            lab: A name (`labs/NAME.json` beside the suite or above, in the current folder or in `OTTO_LABS`), a path,
+                `SOURCE:NAME` such as `ssh_config:~/.ssh/config`, or several joined by commas. `demo` is built in. The environment
+                variable `OTTO_LAB` counts when nothing is given, then the settings.
+            reservations: Who decides about reservations: `file`, `redis`, `json`, `pabot`, `none` or one of a plug-in. The
+                environment variable `OTTO_RESERVATION_BACKEND` counts when nothing is given, then the settings.
         """
-        session = self.session = Session(lab or os.environ.get("OTTO_LAB", ""))
+        session = self.session = Session(lab, reservations)
+        session.variable = variable
+        session.suite_folder = suite_folder()
+        import_init(session.settings)
         session.progress = ConsoleProgress()
         session.may_interrupt = lambda: not in_teardown()
         session.tell = lambda sentence: logger.console(session.masker.mask(sentence))
-        self.ROBOT_LIBRARY_LISTENER = LibraryListener(session)
-        groups = (LabKeywords, HostKeywords, CommandKeywords, ConsoleKeywords, FileKeywords, MonitorKeywords, ReservationKeywords)
+        self.ROBOT_LIBRARY_LISTENER = LibraryListener(session, self._take_instructions)
+        groups = (
+            ArtifactKeywords,
+            CheckKeywords,
+            LabKeywords,
+            HostKeywords,
+            CommandKeywords,
+            ConsoleKeywords,
+            FileKeywords,
+            MonitorKeywords,
+            OptionsKeywords,
+            ReservationKeywords,
+        )
         super().__init__([group(session) for group in groups])
+        add_instructions(self, session)
+
+    def _take_instructions(self) -> None:
+        """Take the instructions of a suite's settings: suites of several repositories that import the library alike share it."""
+        import_init(read(self.session.suite_folder))
+        if add_instructions(self, self.session):
+            BuiltIn().reload_library(self)
+
+    def get_keyword_source(self, name: str) -> str | None:
+        """Return where a keyword is written, for Robot Framework; an instruction is in its init module."""
+        source: str | None = getattr(self.keywords.get(name), "robot_source", None) or super().get_keyword_source(name)
+        return source

@@ -1,9 +1,9 @@
-"""Limits of metrics and the tests that they fail."""
+"""What fails a test that is over: limits of metrics that were broken, leases that were lost, checks that did not hold."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
@@ -18,26 +18,41 @@ _FORM = re.compile(
 )
 
 
-def conclude(session: Session, result: Any) -> None:
-    """Fail a test that is over when a limit was broken: one of its keywords, or one of its tags. A skipped test stays skipped.
+def conclude(session: Session, result: Any, tags: Iterable[str] | None = None) -> None:
+    """Fail a test that is over for what it broke: limits of its keywords or tags, leases that were lost, checks.
+
+    A skipped test stays skipped; its message tells.
 
     Args:
         session: Whose monitor watched.
-        result: Robot's result of the test.
+        result: Robot's result of the test, or of one of its runs.
+        tags: The tags that may state limits, by default those of the result.
     """
     if in_dry_run():
         return
+    stated = _stated(result.tags if tags is None else tags)
+    session.renew_leases()
     errors: list[OttoError] = list(session.take_breaches())
     if not session.is_watched:
         _fail(result, errors)
-        refuse(result)
+        _refuse(result, stated)
         return
     try:
-        errors += _broken(session, result)
+        errors += _broken(session, result, stated)
     except Exception as error:  # noqa: BLE001 - Robot would only print it, and the test would pass unchecked
         errors.append(OttoError(f"The limits of the test could not be checked: {error}"))
-    if result.status != "SKIP":
-        _fail(result, errors)
+    _fail(result, errors)
+
+
+def conclude_fixture(session: Session, result: Any) -> None:
+    """Fail the set-up or teardown of a suite for the checks in it that did not hold.
+
+    Args:
+        session: Where they were noted.
+        result: Robot's result of it.
+    """
+    if not in_dry_run():
+        _fail(result, session.take_checks())
 
 
 def refuse(result: Any) -> None:
@@ -46,9 +61,8 @@ def refuse(result: Any) -> None:
     Args:
         result: Robot's result of the test.
     """
-    tags = _tags(result)
-    if tags and result.status == "PASS" and not in_dry_run():
-        _fail(result, [NotOpenError(f"The tag '{tags[0]}' states a limit, and no monitor is running.")])
+    if not in_dry_run():
+        _refuse(result, _stated(result.tags))
 
 
 def fail_at_once(session: Session, result: Any) -> None:
@@ -76,30 +90,35 @@ def in_teardown() -> bool:
     return bool(context and context.in_teardown)
 
 
+def _refuse(result: Any, stated: Sequence[str]) -> None:
+    if stated and result.status == "PASS":
+        _fail(result, [NotOpenError(f"The tag '{stated[0]}' states a limit, and no monitor is running.")])
+
+
 def _fail(result: Any, errors: Sequence[OttoError]) -> None:
-    """Fail the result, and add to the message of one that had failed already what it does not say yet."""
+    """Fail the result unless it is skipped, and add to the message of one that did not pass what it does not say yet."""
     if not errors:
         return
-    before = result.message if result.status == "FAIL" else ""
+    before = result.message if result.status != "PASS" else ""
     said = dict.fromkeys(escape(str(error), quote=False) if before.startswith("*HTML*") else str(error) for error in errors)
-    result.status = "FAIL"
+    result.status = "SKIP" if result.status == "SKIP" else "FAIL"
     result.message = "\n\n".join(filter(None, [before, "\n".join(text for text in said if text not in before)]))
 
 
-def _broken(session: Session, result: Any) -> list[OttoError]:
+def _broken(session: Session, result: Any, stated: Sequence[str]) -> list[OttoError]:
     """End the limits of the test and return which were broken; one that skipped is not waited for."""
     is_skipped = result.status == "SKIP"
-    errors = [] if is_skipped else _add_tags(session, result)
+    errors = [] if is_skipped else _add_tags(session, stated)
     return [*errors, *session.ask_monitor(lambda monitor: monitor.take_limits(wait_s=0 if is_skipped else None))]
 
 
-def _tags(result: Any) -> list[str]:
-    return [tag for tag in result.tags if tag.lower().startswith(_TAG)]
+def _stated(tags: Iterable[str]) -> list[str]:
+    return [tag for tag in tags if tag.lower().startswith(_TAG)]
 
 
-def _add_tags(session: Session, result: Any) -> list[OttoError]:
+def _add_tags(session: Session, stated: Sequence[str]) -> list[OttoError]:
     errors: list[OttoError] = []
-    for tag in _tags(result):
+    for tag in stated:
         try:
             session.on_monitor(lambda monitor, tag=tag: _add_tag(session, monitor, tag))  # type: ignore[misc]
         except OttoError as error:

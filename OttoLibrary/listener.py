@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from robot.api import logger
 from robot.api.types import Secret as RobotSecret
 from robot.libraries.BuiltIn import BuiltIn
+from robot.result import TestSuite  # type: ignore[import-untyped]
+from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-untyped]
+from robot.utils import escape  # type: ignore[import-untyped]
 
 from OttoLibrary import limits
+from OttoLibrary.errors import OttoError
+from OttoLibrary.repeat import Iteration, is_repeated, retry
 from OttoLibrary.session import Session
 from OttoLibrary.text import Masker
 
@@ -22,17 +28,24 @@ class LibraryListener:
     # First of all listeners, so that others see masked text only.
     ROBOT_LISTENER_PRIORITY = 10_000
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, on_suite: Callable[[], None] = lambda: None) -> None:
+        self._session, self._on_suite = session, on_suite
         self._scopes: list[str] = []
 
     def start_suite(self, data: Any, result: Any) -> None:
-        """Enter the suite."""
+        """Enter the suite, and say which software is under test."""
         self._begin("suite")
         self._session.output_folder = Path(BuiltIn().get_variable_value("${OUTPUT DIR}"))
         if data.source:
             source = Path(data.source)
             self._session.suite_folder = source if source.is_dir() else source.parent
+        for repository in self._session.settings.repositories:
+            result.metadata.setdefault(repository.name, repository.version)
+        try:
+            self._on_suite()
+        except OttoError as error:
+            # An error in a listener fails nothing by itself.
+            data.setup.config(name="BuiltIn.Fail", args=[escape(self._mask(str(error)))])
 
     def end_suite(self, data: Any, result: Any) -> None:
         """Leave the suite; what was broken after its last test is a warning."""
@@ -42,25 +55,33 @@ class LibraryListener:
 
     def start_test(self, data: Any, result: Any) -> None:
         """Enter the test and learn the secrets among its variables."""
-        self._begin("test")
-        self._session.test_began = time.time()
+        retry(data, result)
+        self._begin_test()
         for value in BuiltIn().get_variables().values():
             learn(value, self._session.masker)
 
     def end_test(self, data: Any, result: Any) -> None:
         """Leave the test: it fails when a limit was broken, and what it started is ended."""
-        limits.conclude(self._session, result)
+        # The runs of a repeated test were judged one by one.
+        limits.conclude(self._session, result, () if is_repeated(data) else None)
         self._end("test")
         self._session.test_began = None
         result.message = self._mask(result.message)
 
     def start_keyword(self, data: Any, result: Any) -> None:
-        """Hide secrets in the arguments that the log shows."""
+        """Hide secrets in the arguments that the log shows; enter a run of a repeated test."""
+        if isinstance(data, Iteration):
+            self._begin_test()
         if result.args and hasattr(result, "assign"):
             result.args = tuple(self._mask(arg) if isinstance(arg, str) else arg for arg in result.args)
 
     def end_keyword(self, data: Any, result: Any) -> None:
         """Hide secrets in the error message; fail what ran when a limit was broken that counts at once."""
+        if isinstance(data, Iteration):
+            limits.conclude(self._session, result, EXECUTION_CONTEXTS.current.test.tags)
+            self._end("test")
+        elif isinstance(result.parent, TestSuite):
+            limits.conclude_fixture(self._session, result)
         limits.fail_at_once(self._session, result)
         if getattr(result, "message", ""):
             result.message = self._mask(result.message)
@@ -77,6 +98,11 @@ class LibraryListener:
         """End the run."""
         self._session.close()
 
+    def _begin_test(self) -> None:
+        self._begin("test")
+        self._session.test_began = time.time()
+        self._session.used.clear()
+
     def _begin(self, kind: str) -> None:
         self._scopes.append(kind)
         self._session.begin_scope(kind)
@@ -85,8 +111,7 @@ class LibraryListener:
         if self._scopes and self._scopes[-1] == kind:
             self._scopes.pop()
             self._session.end_scope()
-        warnings, self._session.warnings[:] = self._session.warnings[:], []
-        for warning in warnings:
+        for warning in self._session.take_warnings():
             logger.warn(warning)
 
     def _mask(self, text: str) -> str:

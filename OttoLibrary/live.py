@@ -84,5 +84,5 @@ def _print_lines(console: Console, session: Session) -> None:
 
 
 def _tell(console: Console, session: Session) -> None:
-    for sentence in session.on_monitor(lambda monitor: monitor.take_warnings()):
+    for sentence in [*session.take_warnings(), *session.on_monitor(lambda monitor: monitor.take_warnings())]:
         console.print(session.masker.mask(sentence), markup=False, highlight=False, soft_wrap=True, style="red")

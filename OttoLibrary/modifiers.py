@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 from robot.api import SuiteVisitor
 from robot.utils.argumentparser import ArgFileParser  # type: ignore[import-untyped]
 
-from OttoLibrary.errors import UsageError
 from OttoLibrary.session import Session
 
 
@@ -26,7 +24,7 @@ class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no ty
 
     Args:
         words: A selection of hosts, cut at its colons; ``lab=NAME`` names the lab, by default the variable ``LAB`` of the command
-            line, or the environment variable ``OTTO_LAB``.
+            line, the environment variable ``OTTO_LAB`` or the settings name it.
 
     Raises:
         UsageError: No lab is named, or no host is selected.
@@ -35,7 +33,7 @@ class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no ty
     def __init__(self, *words: str) -> None:
         options = dict(word.split("=", 1) for word in words if word.startswith("lab="))
         self._selection = ":".join(word for word in words if not word.startswith("lab=")) or "*"
-        self._references = options.get("lab") or _variable("LAB") or os.environ.get("OTTO_LAB", "")
+        self._references = options.get("lab") or _variable("LAB")
         self._hosts: list[str] = []
 
     def start_suite(self, suite: Any) -> bool | None:
@@ -52,8 +50,6 @@ class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no ty
         return False  # the copies are as they should be
 
     def _chosen(self, suite: Any) -> list[str]:
-        if not self._references:
-            raise UsageError("No lab for EachHost. Give one with '--variable LAB:NAME' or with 'lab=NAME'.")
         session = Session(self._references)
         session.suite_folder = Path(suite.source).parent if suite.source else None
         try:

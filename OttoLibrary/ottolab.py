@@ -24,8 +24,8 @@ from OttoLibrary.fields import (
     MapOf,
     Names,
     One,
-    Place,
 )
+from OttoLibrary.place import Place
 
 _TRANSFERS = ("scp", "sftp", "ftp", "nc")
 

@@ -48,10 +48,16 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "pressure": "OttoLibrary.metrics.pressure:Pressure",
         "snmp": "OttoLibrary.metrics.snmp:Snmp",
     },
+    "labsource": {
+        "json": "OttoLibrary.labsources.json:JsonLabs",
+        "ssh_config": "OttoLibrary.labsources.ssh_config:SshConfigLabs",
+        "command": "OttoLibrary.labsources.command:CommandLabs",
+    },
     "reservation": {
         "none": "OttoLibrary.reservations.none:NoReservations",
         "file": "OttoLibrary.reservations.file:FileReservations",
         "json": "OttoLibrary.reservations.json:JsonReservations",
+        "pabot": "OttoLibrary.reservations.pabot:PabotReservations",
         "redis": "OttoLibrary.reservations.redis:RedisReservations",
     },
     "reference": {
@@ -66,9 +72,11 @@ _METHODS = {
     "transfer": ("put", "get"),
     "profile": (),
     "metric": (),
+    "labsource": ("load_lab", "list_labs"),
     "reservation": ("get_reserved_resources", "who_reserved", "backend_name"),
     "reference": ("resolve", "close"),
 }
+_SPOKEN = {"labsource": "lab source"}
 _EXTRAS = {"ftp": "ftp", "keyring": "keyring", "redis": "redis", "serial": "serial", "snmp": "snmp"}
 _registered: dict[str, dict[str, tuple[Any, str]]] = {}
 
@@ -110,6 +118,11 @@ def register_metric(name: str, command: str, parse: Callable[[str], Any], interv
     register("metric", name, metric)
 
 
+def register_lab_repository(name: str, factory: Any) -> None:
+    """Make ``name:LAB`` mean a lab of ``factory()``, a class that satisfies ``contracts.LabRepository``."""
+    register("labsource", name, factory)
+
+
 def register_reservation_backend(name: str, factory: Any) -> None:
     """Make the reservations ``name`` mean ``factory()``, a class that satisfies ``contracts.Reservations`` or ``Leasing``."""
     register("reservation", name, factory)
@@ -120,10 +133,8 @@ def register(kind: str, name: str, factory: Any) -> None:
     owner = f"{getattr(factory, '__module__', '?')}.{getattr(factory, '__qualname__', factory)}"
     taken = _owners(kind).get(name)
     if taken is not None and taken != owner:
-        raise PluginError(f"{kind.capitalize()} '{name}' is claimed by {owner}, but {taken} owns it already. Rename one.")
-    missing = [method for method in _METHODS[kind] if not callable(getattr(factory, method, None))]
-    if missing:
-        raise PluginError(f"{kind.capitalize()} '{name}' ({owner}) does not keep the contract: it lacks {', '.join(missing)}().")
+        raise PluginError(f"{_title(kind)} '{name}' is claimed by {owner}, but {taken} owns it already. Rename one.")
+    _check(kind, name, factory, owner)
     _registered.setdefault(kind, {})[name] = (factory, owner)
 
 
@@ -132,14 +143,26 @@ def names(kind: str) -> list[str]:
     return sorted(_owners(kind))
 
 
-def load(kind: str, name: str, *arguments: str) -> Any:
+def load(kind: str, name: str, *arguments: Any) -> Any:
     """Return a new adapter, made with these arguments; raise UnknownNameError, or PluginError when it does not import."""
     if name in _registered.get(kind, {}):
         return _registered[kind][name][0](*arguments)
     target = _BUILT_IN[kind].get(name) or _entry_points(kind).get(name)
     if target is None:
-        raise UnknownNameError(kind, name, names(kind))
-    return _import(kind, name, target)(*arguments)
+        raise UnknownNameError(_SPOKEN.get(kind, kind), name, names(kind))
+    factory = _import(kind, name, target)
+    _check(kind, name, factory, target)
+    return factory(*arguments)
+
+
+def _check(kind: str, name: str, factory: Any, owner: str) -> None:
+    missing = [method for method in _METHODS[kind] if not callable(getattr(factory, method, None))]
+    if missing:
+        raise PluginError(f"{_title(kind)} '{name}' ({owner}) does not keep the contract: it lacks {', '.join(missing)}().")
+
+
+def _title(kind: str) -> str:
+    return _SPOKEN.get(kind, kind).capitalize()
 
 
 def _owners(kind: str) -> dict[str, str]:
@@ -160,6 +183,6 @@ def _import(kind: str, name: str, target: str) -> Any:
         extra = _EXTRAS.get(name)
         package = f"robotframework-ottolibrary[{extra}]" if extra else (error.name or name)
         raise PluginError(
-            f"{kind.capitalize()} '{name}' needs a package that is not installed ({error}). "
+            f"{_title(kind)} '{name}' needs a package that is not installed ({error}). "
             f"Install it with: {sys.executable} -m pip install '{package}'"
         ) from error

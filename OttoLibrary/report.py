@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import urllib.parse
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -52,14 +53,26 @@ class Attachments:
         place.mkdir(parents=True, exist_ok=True)
         path = self._new_path(place, re.sub(r"[^\w.-]+", "_", name))
         path.write_text(self._mask(text), encoding="utf-8", errors="surrogateescape")
-        # pabot merges its children's logs two folders up.
-        above = self._folder.parts[-2:] if self._folder.parent.name == "pabot_results" else ()
-        return "/".join((*above, "otto", path.name))
+        return log_address(self._folder, path)
 
     def _new_path(self, place: Path, name: str) -> Path:
         while (path := place / f"{name}-{next(self._counter)}.txt").exists():
             pass
         return path
+
+
+def log_address(output: Path, path: Path) -> str:
+    """Return the address of a file or folder relative to the log.
+
+    Args:
+        output: The output folder of the run.
+        path: The file or folder, below it.
+    """
+    parts = output.parts
+    # pabot merges the logs of its children into one beside this folder.
+    depth = parts[-3:][::-1].index("pabot_results") + 1 if "pabot_results" in parts[-3:] else 0
+    above = parts[len(parts) - depth :]
+    return urllib.parse.quote("/".join((*above, *path.relative_to(output).parts)))
 
 
 def block(record: Record, attachments: Attachments) -> str:

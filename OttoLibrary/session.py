@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from OttoLibrary import registry
-from OttoLibrary.contracts import Demand, HostFacts, Leasing, Progress, Record
+from OttoLibrary.contracts import Demand, Holding, HostFacts, Leasing, Progress, Record, Reservations
 from OttoLibrary.engine import Engine
-from OttoLibrary.errors import HostError, NotOpenError, OttoError, UsageError
+from OttoLibrary.errors import CheckError, NotFreeError, NotOpenError, OttoError, UsageError
 from OttoLibrary.text import Masker, Secret
 
 # The library is imported in every process of a run, but not every one opens a host: what is heavy comes with the first use.
@@ -26,26 +26,36 @@ if TYPE_CHECKING:
     from OttoLibrary.lab import Lab
     from OttoLibrary.lease import Leases
     from OttoLibrary.monitor import Monitor
+    from OttoLibrary.settings import Settings
     from OttoLibrary.transcript import Transcript
 
 T = TypeVar("T")
 _CLEAN_UP_S = 20.0
+_YES = {"yes", "true", "on", "1"}
 # Below the output folder of a run.
 RECORDING = "otto/metrics.db"
+SKIP_CHECK = "OTTO_SKIP_RESERVATION_CHECK"
 
 
 class Session:
     """One run.
 
     Args:
-        references: The labs to load on first use, joined by commas.
+        references: The labs to load on first use, joined by commas; by default what the environment variable ``OTTO_LAB`` or the
+            settings name.
+        reservations: The backend of reservations; by default what the environment variable ``OTTO_RESERVATION_BACKEND`` or the
+            settings name.
 
     Attributes:
         output_folder: Where files beside the log go, in a folder ``otto``; None keeps none.
+        variable: Returns what the run says in a variable, empty when it says nothing.
+        used: The hosts on which the present test did something, in the order in which it began to.
+        failed_checks: The checks of the present test that did not hold, one line each.
     """
 
-    def __init__(self, references: str = "") -> None:
-        self.references = references
+    def __init__(self, references: str = "", reservations: str = "") -> None:
+        self.references = references or os.environ.get("OTTO_LAB", "")
+        self.variable: Callable[[str], str] = lambda name: os.environ.get(name, "")
         self.masker = Masker()
         self.engine = Engine()
         self.suite_folder: Path | None = None
@@ -63,39 +73,57 @@ class Session:
         self.breaches: list[OttoError] = []
         self.may_interrupt: Callable[[], bool] = lambda: True
         self._broken_limits: list[OttoError] = []
-        self.reservations = os.environ.get("OTTO_RESERVATION_BACKEND", "file")
+        self._settings: Settings | None = None
+        self._backend_name = reservations or os.environ.get("OTTO_RESERVATION_BACKEND", "")
+        self._backend: Reservations | None = None
         self.user = os.environ.get("OTTO_USER") or getpass.getuser()
         self.tell: Callable[[str], None] = lambda sentence: None
         self._leases: Leases | None = None
         self.test_began: float | None = None
+        self.used: dict[str, None] = {}
+        self.failed_checks: list[str] = []
 
     # -- the lab
+
+    @property
+    def settings(self) -> Settings:
+        """What the settings files around the suite say; read on first use. Raises SettingsError."""
+        if self._settings is None:
+            from OttoLibrary import settings
+
+            self._settings = settings.read(self.suite_folder)
+        return self._settings
 
     @property
     def lab(self) -> Lab:
         """The lab; loaded on first use. Raises UsageError when none was named."""
         if self._lab is None:
+            self.references = self.references or self.settings.lab.get("default", "")
             if not self.references:
                 raise UsageError(
-                    "No lab is loaded. Import the library with 'lab=NAME', set the environment variable OTTO_LAB, "
-                    "or use 'Load Lab'."
+                    "No lab is named. Give one with '--variable LAB:NAME' and 'lab=${LAB}', with the environment variable "
+                    "OTTO_LAB, with 'default' in the table [lab] of the settings, or with 'Load Lab'."
                 )
-            from OttoLibrary.lab import load_lab
-
-            self._lab = load_lab(self.references, self.suite_folder)
+            self._lab = self._read_lab(self.references)
         return self._lab
 
     def load(self, references: str) -> Lab:
         """Load other labs in place of the present one; hosts of the old one are closed."""
-        from OttoLibrary.lab import load_lab
-
-        lab = load_lab(references, self.suite_folder)
+        lab = self._read_lab(references)
         self.end_monitor()
         self.close_hosts()
         if self._lab is not None:
             self._lab.close()
         self.references, self._lab = references, lab
         return lab
+
+    def _read_lab(self, references: str) -> Lab:
+        from OttoLibrary.lab import load_lab
+        from OttoLibrary.settings import import_init
+
+        # Init modules may bring the source of a lab.
+        import_init(self.settings)
+        return load_lab(references, self.suite_folder, self.settings)
 
     def select(self, selection: str) -> list[str]:
         """Return the hosts of the lab that a selection gives; raise UsageError when it gives none."""
@@ -114,9 +142,15 @@ class Session:
     # -- hosts
 
     def host(self, name: str) -> Host:
-        """Return a host of the lab; it connects on first use. Raises UnknownNameError."""
+        """Return a host of the lab; it connects on first use. Raises UnknownNameError, or NotFreeError when it is another's."""
+        host = self._host(name)
+        self.used[name] = None
+        return host
+
+    def _host(self, name: str) -> Host:
         if name not in self._hosts:
             self.lab.entry(name)
+            self._check_free(name)
             self._hosts[name] = self._new_host(name, self.lab.entry(name).hop)
         return self._hosts[name]
 
@@ -158,7 +192,7 @@ class Session:
     def _new_host(self, name: str, hop: str | None) -> Host:
         from OttoLibrary.host import Host
 
-        before = self.host(hop) if hop else None
+        before = self._host(hop) if hop else None
         path = (*before.path, name) if before else (name,)
         return Host(name, path, lambda: self.facts(name), before, self.records.append, self._transcript)
 
@@ -178,6 +212,11 @@ class Session:
         records = self.records[:]
         del self.records[: len(records)]
         return records
+
+    def take_warnings(self) -> list[str]:
+        """Return what the reader must know since the last call."""
+        warnings, self.warnings[:] = self.warnings[:], []
+        return warnings
 
     def add_command(self, command: BackgroundCommand) -> str:
         """Keep a background command, to be ended with the present scope; return its handle."""
@@ -232,7 +271,7 @@ class Session:
 
         if self._monitor is not None:
             raise UsageError("A monitor is running already. Stop it with 'Stop Monitor' before another is started.")
-        hosts = [self.host(name) for name in names]
+        hosts = self._free_hosts(names)
         monitor = Monitor(hosts, metrics, interval_s, mask=self.masker.mask)
         self.run(monitor.prepare())
         if store is not None:
@@ -241,6 +280,19 @@ class Session:
             monitor.store = open_store(store, label, lab, interval_s)
         self._monitor, self._monitor_engine = monitor, self.engine
         self.run(monitor.start())
+
+    def _free_hosts(self, names: Sequence[str]) -> list[Host]:
+        """Return the hosts that are not somebody else's, with a warning about each that is; raise NotFreeError when all are."""
+        hosts, refused = [], list[NotFreeError]()
+        for name in names:
+            try:
+                hosts.append(self._host(name))
+            except NotFreeError as error:
+                refused.append(error)
+        if not hosts:
+            raise refused[0]
+        self.warnings += [f"Not watched: {error}" for error in refused]
+        return hosts
 
     def share_monitor(self, other: Session) -> None:
         """Let keywords of this session ask the monitor of another; it stays the other's."""
@@ -272,11 +324,16 @@ class Session:
 
         return self.ask_monitor(done)
 
+    def watching(self, key: str, given: T | None, fallback: T) -> T:
+        """Return how hosts are watched: as given, or as the table ``[monitor]`` of the settings says, or the fallback."""
+        return given or self.settings.monitor.get(key) or fallback
+
     def recording_path(self, given: str) -> Path | None:
         """Return where a recording goes: a path beside the log, by default ``RECORDING``; None for ``none`` or without a log."""
-        if given.lower() == "none" or not (given or self.output_folder):
+        place = self.watching("store", given, "")
+        if place.lower() == "none" or not (place or self.output_folder):
             return None
-        return (self.output_folder or Path()) / (given or RECORDING)
+        return (self.output_folder or Path()) / (place or RECORDING)
 
     def breach(self, error: OttoError) -> None:
         """Fail the test that runs: the keyword of this library at once, any other when it is over; no teardown."""
@@ -285,11 +342,42 @@ class Session:
             self.engine.interrupt(error)
 
     def take_breaches(self) -> list[OttoError]:
-        """Return what must fail the test since the last call: limits that were broken, leases that were lost."""
+        """Return what must fail the test since the last call: broken limits, lost leases, failed checks."""
         breaches, self.breaches, self._broken_limits = [*self.breaches, *self._broken_limits], [], []
-        return breaches
+        return [*breaches, *self.take_checks()]
+
+    def take_checks(self) -> list[OttoError]:
+        """Return what says which checks did not hold since the last call, or nothing."""
+        failed, self.failed_checks = self.failed_checks, []
+        return [CheckError(failed)] if failed else []
 
     # -- reservations
+
+    @property
+    def backend(self) -> Reservations:
+        """Who knows who has what."""
+        if self._backend is None:
+            table = self.settings.reservations
+            chosen = str(table.get("backend", "file"))
+            where = [str(table[key]) for key in ("url", "path") if key in table]
+            name = self._backend_name or chosen
+            if name == "pabot":
+                # Its server is another in each run, and pabot says which in a variable.
+                where, chosen = [self.variable("PABOTLIBURI")], name
+            self._backend = registry.load("reservation", name, *(where if name == chosen else ()))
+        return self._backend
+
+    @property
+    def leasing(self) -> Leasing:
+        """The same, when it reserves too; raise UsageError when it only tells who has what."""
+        backend: Any = self.backend
+        if not callable(getattr(backend, "attempt", None)):
+            raise UsageError(
+                f"The reservations '{backend.backend_name()}' only tell who has what; hosts are reserved with another backend, "
+                "such as 'file'."
+            )
+        made: Leasing = backend
+        return made
 
     @property
     def leases(self) -> Leases:
@@ -297,18 +385,56 @@ class Session:
         if self._leases is None:
             from OttoLibrary.lease import Leases
 
-            self._leases = Leases(leasing(self.reservations), self.tell, self.breach)
+            self._leases = Leases(self.leasing, self.tell, self.breach)
         return self._leases
+
+    def renew_leases(self) -> None:
+        """Renew all reservations now: one that was lost breaks what runs, and not what comes next."""
+        if self._leases is not None and self._leases.hosts:
+            self.run(self._leases.renew())
 
     @property
     def reserved(self) -> list[str]:
         """The names of the hosts that are reserved now."""
         return self._leases.hosts if self._leases is not None else []
 
+    def is_reserved(self, name: str) -> bool:
+        """True when this run has reserved the host, or its user where reservations are only told; raise ReservationError."""
+        if hasattr(self.backend, "attempt"):
+            return name in self.reserved
+        return all(self.user in self.backend.who_reserved(resource) for resource in self.lab.entry(name).reserved_as)
+
     def demand(self, names: Sequence[str], count: int, lease_s: float, purpose: str, priority: int) -> Demand:
         """Return what it takes to reserve some of these hosts; one without ``resources`` takes itself."""
         candidates = {name: self.lab.entry(name).reserved_as for name in names}
         return Demand(candidates, count, self.user, purpose, lease_s, priority)
+
+    def holdings(self, names: Sequence[str]) -> list[Holding]:
+        """Return who has what of these hosts; raise ReservationError when that cannot be said."""
+        from OttoLibrary.lease import holdings_of
+
+        return holdings_of(self.backend, dict.fromkeys(need for name in names for need in self.lab.entry(name).needs))
+
+    def holders(self, names: Sequence[str]) -> list[str]:
+        """Return the same in words."""
+        from OttoLibrary.lease import holding_text
+
+        return [holding_text(holding) for holding in self.holdings(names)]
+
+    def is_another_s(self, name: str) -> bool:
+        """True when somebody else has a resource of the host, and not this user too; raise ReservationError."""
+        users = [self.backend.who_reserved(resource) for resource in self.lab.entry(name).needs]
+        return any(having and self.user not in having for having in users)
+
+    def _check_free(self, name: str) -> None:
+        holders = self.holders([name]) if self.is_another_s(name) else []
+        if not holders:
+            return
+        what = f"Host '{name}' is reserved by somebody else"
+        advice = f"Wait for it with 'Reserve Hosts'; '--variable {SKIP_CHECK}:yes' goes on without asking."
+        if self.variable(SKIP_CHECK).lower() not in _YES:
+            raise NotFreeError(what, holders, advice)
+        self.warnings.append(f"{what}, and {SKIP_CHECK} goes on all the same. Who has what: {'; '.join(holders)}.")
 
     # -- scopes
 
@@ -341,6 +467,15 @@ class Session:
                 return scope.timeouts[host]
         return None
 
+    def keep_options(self, options: object) -> None:
+        """Let instructions take these options until the present scope ends."""
+        self._scopes[-1].options.append(options)
+
+    def options(self, kind: type[T]) -> T | None:
+        """Return the options of a class that were kept last, the innermost scope first, or None."""
+        kept = (options for scope in reversed(self._scopes) for options in reversed(scope.options))
+        return next((options for options in kept if isinstance(options, kind)), None)
+
     def close(self) -> None:
         """End the run: all scopes, hosts, references and the engine. Idempotent."""
         while self._scopes:
@@ -351,29 +486,25 @@ class Session:
             self.close_hosts()
             if self._leases is not None:
                 self.run(self._leases.close())
-                self._leases = None
+                self._leases = self._backend = None
+        self._forget_backend()
         if self._lab is not None:
             self._lab.close()
             self._lab = None
         self.engine.close()
 
+    def _forget_backend(self) -> None:
+        close = getattr(self._backend, "close", None)
+        self._backend = None
+        if close is not None:
+            close()
+
     def _clean_up(self, scope: _Scope) -> None:
         for clean_up in reversed(scope.clean_ups):
             try:
                 self.run(_bounded(clean_up()))
-            except (HostError, UsageError, TimeoutError) as error:
+            except (OttoError, TimeoutError) as error:
                 self.warnings.append(self.masker.mask(f"A clean-up failed: {error}"))
-
-
-def leasing(name: str) -> Leasing:
-    """Return a backend that reserves; raise UsageError when it only tells who has what."""
-    backend = registry.load("reservation", name)
-    if not callable(getattr(backend, "attempt", None)):
-        raise UsageError(
-            f"The reservations '{name}' only tell who has what; hosts are reserved with another backend, such as 'file'."
-        )
-    made: Leasing = backend
-    return made
 
 
 class _Scope:
@@ -381,6 +512,7 @@ class _Scope:
         self.kind = kind
         self.timeouts: dict[str, float] = {}
         self.clean_ups: list[Callable[[], Awaitable[None]]] = []
+        self.options: list[object] = []
 
 
 async def _bounded(work: Awaitable[None]) -> None:

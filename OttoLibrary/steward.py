@@ -226,7 +226,7 @@ class Steward:
         """Return the paths that a pattern matches, ``folders`` too; a path that exists as it is stands for itself."""
         exact = _quoted(pattern)
         reply = await self._step(
-            f"if [ -e {exact} ]; then set -- {exact}; D=yes; else set -- {_glob(pattern)}; fi\n{steps.EXPAND}", D=_yes(folders)
+            f"if [ -e {exact} ]; then set -- {exact}; D=yes; else set -- {glob(pattern)}; fi\n{steps.EXPAND}", D=_yes(folders)
         )
         return [value for key, value in reply.items() if key.isdigit()]
 
@@ -385,7 +385,7 @@ def _quoted(path: str) -> str:
     return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)
 
 
-def _glob(pattern: str) -> str:
+def glob(pattern: str) -> str:
     """Return a pattern as shell text in which nothing but ``*``, ``?`` and ``[...]`` is special."""
     home, rest = ('"$HOME"/', pattern[2:]) if pattern.startswith("~/") else ("", pattern)
     return home + re.sub(

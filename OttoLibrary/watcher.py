@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +13,10 @@ from robot.libraries.BuiltIn import BuiltIn
 
 from OttoLibrary import limits, units
 from OttoLibrary.contracts import Event
-from OttoLibrary.errors import UnknownNameError, UsageError
+from OttoLibrary.errors import UnknownNameError
 from OttoLibrary.session import Session
 from OttoLibrary.text import listed
+from OttoLibrary.variables import variable
 
 _OPTIONS = ("hosts", "interval", "lab", "metrics", "store")
 _MOST_MARKS = 20
@@ -45,9 +45,10 @@ class Metrics:
         robot --variable LAB:bench --listener OttoLibrary.Metrics:interval=1s:hosts=tag:dut suites/
 
     Args:
-        options: ``NAME=VALUE`` each: ``lab`` (by default the variable ``LAB``, or the environment variable ``OTTO_LAB``),
+        options: ``NAME=VALUE`` each: ``lab`` (by default the variable ``LAB``, or what the suites or the settings name),
             ``hosts`` (a selection, by default all), ``interval`` (by default 1 s), ``metrics`` (names joined by commas),
-            ``store`` (path of the recording, ``none`` for none; by default ``otto/metrics.db`` beside the log). Words that Robot
+            ``store`` (path of the recording, ``none`` for none; by default ``otto/metrics.db`` beside the log). What is not
+            given is as the table ``[monitor]`` of the settings says. Words that Robot
             cut at a colon are put together again. One that is unknown or wrong is a warning: nothing is watched then.
     """
 
@@ -150,19 +151,18 @@ class Metrics:
 
     def _begin(self, data: Any) -> None:
         self._options = _read(self._given)
-        interval_s = units.seconds(self._options.get("interval", "1s"))
         variables = BuiltIn().get_variables(no_decoration=True)
         imported = next((library.references for library in self._libraries if library.references), "")
-        references = self._options.get("lab") or str(variables.get("LAB") or "") or os.environ.get("OTTO_LAB") or imported
-        if not references:
-            raise UsageError("No lab to watch. Give one with '--variable LAB:NAME' or with the option 'lab=NAME'.")
-        session = Session(references)
+        session = Session(self._options.get("lab") or str(variables.get("LAB") or "") or imported)
+        session.variable = variable
         session.output_folder = Path(variables["OUTPUT_DIR"])
         source = Path(data.source) if data.source else Path()
         session.suite_folder = source if source.is_dir() else source.parent
         try:
-            names = session.select(self._options.get("hosts", "*"))
-            wanted, place = listed(self._options.get("metrics", "")), session.recording_path(self._options.get("store", ""))
+            names = session.select(session.watching("hosts", self._options.get("hosts"), "*"))
+            wanted = listed(session.watching("metrics", self._options.get("metrics"), ""))
+            interval_s = units.seconds(session.watching("interval", self._options.get("interval"), "1s"))
+            place = session.recording_path(self._options.get("store", ""))
             session.start_monitor(names, wanted, interval_s, place, data.name)
         except BaseException:
             session.close()
@@ -177,7 +177,7 @@ class Metrics:
 
     def _tell(self) -> None:
         session = self._open_session
-        for sentence in session.on_monitor(lambda monitor: monitor.take_warnings()):
+        for sentence in [*session.take_warnings(), *session.on_monitor(lambda monitor: monitor.take_warnings())]:
             self.warn(sentence)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from robot.api.deco import keyword
 
 from OttoLibrary.contracts import CommandResult
+from OttoLibrary.errors import shorten
 from OttoLibrary.keywords.component import Component, ExpectedRc, Text, expected
 
 
@@ -130,7 +131,8 @@ class CommandKeywords(Component):
 
         from OttoLibrary.report import fan_out
 
-        return self.on_each(hosts, run, limit, lambda outcomes: fan_out(command, outcomes), f"'{command}' failed on")
+        failed = f"'{shorten(command)}' failed on"
+        return self.on_each(hosts, run, limit, lambda outcomes: fan_out(command, outcomes), failed)
 
     @keyword(tags=["Command", "Background"])
     def start_on_host(self, host: str, command: str, *, cwd: str | None = None, timeout: timedelta | None = None) -> str:

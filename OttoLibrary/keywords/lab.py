@@ -20,13 +20,13 @@ class LabKeywords(Component):
         """Loads another lab in place of the present one.
 
         Args:
-            lab: A name, a path, or several joined by commas.
+            lab: A name, a path, or `SOURCE:NAME` such as `ssh_config:~/.ssh/config`; or several joined by commas.
 
         Returns:
             The names of its hosts.
 
         Raises:
-            LabError: Files cannot be found or have mistakes; the message lists all of them.
+            LabError: Labs cannot be had or have mistakes; the message lists all of them.
 
         Hosts of the old lab are closed.
 

@@ -40,9 +40,9 @@ class MonitorKeywords(Component):
     @keyword(tags=["Monitor"])
     def start_monitor(
         self,
-        hosts: str = "*",
+        hosts: str = "",
         *,
-        interval: timedelta = timedelta(seconds=2),
+        interval: timedelta | None = None,
         metrics: str = "",
         store: str = "",
         label: str = "",
@@ -52,7 +52,7 @@ class MonitorKeywords(Component):
 
         Args:
             hosts: Which hosts, a selection; all of the lab by default.
-            interval: Time between two readings, at least 100 ms.
+            interval: Time between two readings, at least 100 ms; 2 s by default.
             metrics: What to read, joined by commas: `cpu`, `memory`, `disk`, `disk_io`, `network`, `load`, `processes`,
                 `process:NAME`, `tcp`, `temperature`, `pressure`, `snmp:OID` or a metric of the lab; by default `cpu`, `memory`,
                 `disk`, `network`, `load` and all of the lab.
@@ -60,6 +60,8 @@ class MonitorKeywords(Component):
             label: What the recording is called; the name of the suite by default.
             dashboard: Serve a live page on this machine until the monitor ends. Its address, with a key that opens it, is on the
                 console and in the log. It needs the packages of `robotframework-ottolibrary[dashboard]`.
+
+        Defaults may be stated in the table `[monitor]` of the settings.
 
         Raises:
             UsageError: A monitor runs already, or the recording cannot be written.
@@ -82,16 +84,18 @@ class MonitorKeywords(Component):
                 "'--listener OttoLibrary.Metrics' watches already. Leave out 'Start Monitor' and 'Stop Monitor', "
                 "or run without the listener."
             )
-        names = self.session.select(hosts)
-        place = self.session.recording_path(store)
+        session = self.session
+        names = session.select(session.watching("hosts", hosts, "*"))
+        interval_s = session.watching("interval", interval.total_seconds() if interval else None, 2.0)
+        place = session.recording_path(store)
         if dashboard:
             _check_dashboard()
-        self.session.start_monitor(names, listed(metrics), interval.total_seconds(), place, label)
-        self.session.on_scope_end(self._end)
+        session.start_monitor(names, listed(session.watching("metrics", metrics, "")), interval_s, place, label)
+        session.on_scope_end(self._end)
         kept = f" Recorded in {place}." if place else ""
         if dashboard:
             self._serve_page()
-        self.log_html(f"Watching {', '.join(names)} every {interval.total_seconds():g} s.{kept}")
+        self.log_html(f"Watching {', '.join(names)} every {interval_s:g} s.{kept}")
 
     @keyword(tags=["Monitor"])
     def stop_monitor(self) -> dict[str, Any]:

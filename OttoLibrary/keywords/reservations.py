@@ -9,7 +9,6 @@ from robot.api.deco import keyword
 
 from OttoLibrary.errors import NotFreeError
 from OttoLibrary.keywords.component import Component, dotted
-from OttoLibrary.lease import holding_text
 from OttoLibrary.text import plural
 
 
@@ -102,10 +101,12 @@ class ReservationKeywords(Component):
 
     @keyword(tags=["Reservation"])
     def get_reservations(self) -> list[dict[str, Any]]:
-        """Returns who has what.
+        """Returns who has what of the lab.
 
         Returns:
-            A list of dictionaries with `resource`, `user`, `since` and `until` (seconds since 1970), `purpose` and `process`.
+            A list of dictionaries with `resource`, `user`, `since` and `until` (seconds since 1970), `purpose`, `process` and
+            `token`, which grows with every lease: what comes with a lower one than was seen already came from a lease that was
+            lost.
 
         ```robotframework
         Reserve Hosts    dut1    purpose=example
@@ -113,7 +114,7 @@ class ReservationKeywords(Component):
         Log    ${all}[0][purpose]
         ```
         """
-        return [dotted(vars(holding)) for holding in self.session.leases.backend.holdings()]
+        return [dotted(vars(holding)) for holding in self.session.holdings(self.session.lab.names())]
 
     @keyword(tags=["Reservation"])
     def hosts_should_be_reserved(self, hosts: str) -> None:
@@ -127,12 +128,10 @@ class ReservationKeywords(Component):
         Hosts Should Be Reserved    dut1
         ```
         """
-        names = [name for name in self.session.select(hosts) if name not in self.session.reserved]
+        names = [name for name in self.session.select(hosts) if not self.session.is_reserved(name)]
         if names:
-            wanted = {resource for name in names for resource in self.session.lab.entry(name).reserved_as}
-            holdings = [holding for holding in self.session.leases.backend.holdings() if holding.resource in wanted]
             what = f"{plural(len(names), 'host')} not reserved by this run: {', '.join(names)}"
-            raise NotFreeError(what, list(map(holding_text, holdings)) or ["nobody"], "Reserve with 'Reserve Hosts'.")
+            raise NotFreeError(what, self.session.holders(names) or ["nobody"], "Reserve with 'Reserve Hosts'.")
 
     def _reserved(self, hosts: str) -> list[str]:
         return self.session.select(hosts) if hosts else []

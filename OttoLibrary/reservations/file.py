@@ -52,7 +52,9 @@ class FileReservations(Ledger):
         return "file"
 
     def holdings(self) -> list[Holding]:
-        """Return who has what."""
+        """Return who has what; asking makes no folder."""
+        if self._stamp() == ():
+            return []
         with self._state() as state:
             return leasequeue.holdings(state, _now())
 
@@ -172,6 +174,8 @@ class FileReservations(Ledger):
             facts = (self._folder / "state.json").stat()
         except FileNotFoundError:
             return ()
+        except OSError as error:
+            raise ReservationError(f"The folder of leases '{self._folder}' cannot be used: {error.strerror}.") from error
         return facts.st_ino, facts.st_mtime_ns
 
     # -- being alive

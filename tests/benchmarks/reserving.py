@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import random
 import statistics
 import subprocess
@@ -18,7 +20,17 @@ from OttoLibrary.reservations.file import FileReservations
 from tests.benchmarks.measure import Row
 
 _PROCESSES, _HOSTS, _LONG_S, _KILLED = 50, 10, 60, 5
+_SUITES, _LAB_HOSTS, _HOLD_S, _ROUNDS = 8, 4, 2, 3
 _ROOT = Path(__file__).parents[2]
+_HOLDS = f"""*** Settings ***
+Library     OttoLibrary    lab=lab.json
+
+*** Test Cases ***
+Holds A Host
+    Reserve Hosts    *    count=1    wait=1 min
+    Sleep    {_HOLD_S} s
+"""
+_IDLES = "*** Test Cases ***\nIdles\n    No Operation\n"
 
 
 def all_rows() -> list[Row]:
@@ -26,6 +38,7 @@ def all_rows() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         alone = asyncio.run(_alone(f"{folder}/alone"))
         waits, meetings, freed = _fight(Path(folder))
+        under_pabot = _under_pabot(Path(folder))
     share = max(waits) / statistics.median(waits)
     return [
         Row("reserve a host, alone", alone, "", None, 5, absolute=True),
@@ -40,7 +53,31 @@ def all_rows() -> list[Row]:
         ),
         Row("the same: longest wait over the median", share, "", None, 3, absolute=True, unit="times"),
         Row("the same: a killed process's hosts free after, at most", freed, "", None, 1000, absolute=True),
+        under_pabot,
     ]
+
+
+def _under_pabot(folder: Path) -> Row:
+    """Measure suites that wait for hosts against the best plan for them, after the start of as many that do nothing."""
+    hosts = {f"h{number}": {"transport": "local"} for number in range(_LAB_HOSTS)}
+    (folder / "lab.json").write_text(json.dumps({"hosts": hosts}))
+    for name, text in (("holds", _HOLDS), ("idles", _IDLES)):
+        (folder / name).mkdir()
+        for number in range(_SUITES):
+            (folder / name / f"suite{number}.robot").write_text(text)
+    pairs = [(_pabot(folder, "holds"), _pabot(folder, "idles")) for _ in range(_ROUNDS)]
+    wall, start = (statistics.median(times) for times in zip(*pairs, strict=True))
+    ideal = _HOLD_S * _SUITES / _LAB_HOSTS
+    what = f"pabot, {_SUITES} suites that each hold one of {_LAB_HOSTS} hosts for {_HOLD_S} s"
+    return Row(what, wall * 1000, f"{ideal:g} s, and {_SUITES} that do nothing", (ideal + start) * 1000, 1.15)
+
+
+def _pabot(folder: Path, suites: str) -> float:
+    command = [sys.executable, "-m", "OttoLibrary", "pabot", "--processes", str(_SUITES), "--outputdir", "results", suites]
+    environment = os.environ | {"PYTHONPATH": str(_ROOT), "OTTO_LEASES": str(folder / "leases")}
+    began = time.perf_counter()
+    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
 
 
 async def _alone(folder: str) -> float:

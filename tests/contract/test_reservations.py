@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -18,18 +19,26 @@ from typing import Any
 import pytest
 import redis
 
-from OttoLibrary.contracts import Demand
+from OttoLibrary.contracts import Demand, Lease
 from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
 from OttoLibrary.lease import Leases
 from OttoLibrary.registry import load
+from OttoLibrary.reservations.file import FileReservations
 from OttoLibrary.reservations.json import JsonReservations
 from tests.peers import processes
+from tests.peers.pabotlib import PabotLib
 from tests.peers.redisd import Redisd
 
 ROOT = Path(__file__).parents[2]
+# PabotLib knows no queue: among those who wait chance decides.
+WITH_QUEUE = pytest.mark.parametrize("shared", ["file", "redis"], indirect=True)
 # Another process: it reserves what it is told, says so, and holds it until its input ends.
 _HOLDER = """
-import asyncio, sys
+import asyncio, os, sys, time
+if "CLOCK" in os.environ:
+    # The wall clock of this process is wrong by so many seconds as the file says.
+    real = time.time
+    time.time = lambda: real() + float(open(os.environ["CLOCK"]).read() or 0)
 from OttoLibrary.contracts import Demand
 from OttoLibrary.lease import Leases
 from OttoLibrary import registry
@@ -71,7 +80,15 @@ class Shared:
 
 class Holder:
     def __init__(
-        self, shared: Shared, names: str, *, count: int = 1, wait_s: float = 30, lease_s: float = 30, priority: int = 0
+        self,
+        shared: Shared,
+        names: str,
+        *,
+        count: int = 1,
+        wait_s: float = 30,
+        lease_s: float = 30,
+        priority: int = 0,
+        clock: Path | None = None,
     ) -> None:
         words = [shared.kind, shared.where, names, str(count), str(wait_s), str(lease_s), str(priority)]
         self.process = subprocess.Popen(
@@ -79,7 +96,7 @@ class Holder:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | ({"CLOCK": str(clock)} if clock else {}),
         )
         self.said("ASKING")
 
@@ -102,10 +119,19 @@ def redisd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redisd]:
         yield server
 
 
-@pytest.fixture(params=["file", "redis"])
+@pytest.fixture
+def pabotlib(tmp_path: Path) -> Iterator[PabotLib]:
+    """PabotLib with a value set of the host ``a``, and one of two that are no hosts."""
+    with PabotLib(tmp_path, "[one]\ntags=a,dut\naddress=1\n[two]\ntags=dut\naddress=2\n") as server:
+        yield server
+
+
+@pytest.fixture(params=["file", "redis", "pabot"])
 def shared(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
     if request.param == "file":
         return Shared("file", str(tmp_path / "leases"))
+    if request.param == "pabot":
+        return Shared("pabot", request.getfixturevalue("pabotlib").address)
     for name, seconds in (("_LIFE_S", 1.0), ("_BEAT_S", 0.2), ("_LOOK_S", 0.2)):
         monkeypatch.setattr(f"OttoLibrary.reservations.redis.{name}", seconds)
     server = request.getfixturevalue("redisd")
@@ -203,6 +229,7 @@ def test_whoever_waits_is_told_and_gets_it_as_soon_as_it_is_free(shared: Shared,
     assert run(shared, work) < 10  # the lease had 30 more
 
 
+@WITH_QUEUE
 def test_first_come_first_served_but_for_priority(shared: Shared, holder: Any) -> None:
     first = holder("a")
     first.said("GOT")
@@ -220,6 +247,7 @@ def test_first_come_first_served_but_for_priority(shared: Shared, holder: Any) -
     later.said("GOT")
 
 
+@WITH_QUEUE
 def test_one_who_wants_more_is_not_starved_by_those_who_want_less(shared: Shared, holder: Any) -> None:
     one = holder("a")
     one.said("GOT")
@@ -235,6 +263,7 @@ def test_one_who_wants_more_is_not_starved_by_those_who_want_less(shared: Shared
     assert both.said("GOT") == "a,b"
 
 
+@WITH_QUEUE
 def test_giving_up_leaves_no_place_in_the_queue(shared: Shared, holder: Any) -> None:
     holder("a").said("GOT")
 
@@ -266,9 +295,10 @@ def test_a_process_that_dies_gives_its_hosts_back(shared: Shared, holder: Any, n
         return time.monotonic() - began
 
     assert run(shared, work) < 10  # the lease had 30 more
-    assert shared.kind == "redis" or not [name for name in Path(shared.where).iterdir() if name.name.startswith("alive-")]
+    assert shared.kind != "file" or not [name for name in Path(shared.where).iterdir() if name.name.startswith("alive-")]
 
 
+@WITH_QUEUE
 def test_one_who_waits_and_dies_is_passed_over(shared: Shared, holder: Any) -> None:
     first = holder("a")
     first.said("GOT")
@@ -306,6 +336,25 @@ def test_a_lease_is_renewed_as_long_as_its_process_lives(shared: Shared, holder:
     run(shared, work)
 
 
+def test_a_wall_clock_that_is_set_frees_and_loses_nothing(shared: Shared, holder: Any, tmp_path: Path) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    other = holder("a", lease_s=1.5, clock=clock)
+    other.said("GOT")
+
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        for jump_s in (86_400, -86_400):
+            clock.write_text(str(jump_s))
+            with pytest.raises(NotFreeError):
+                await leases.reserve(demand("a"), 2)
+        other.process.kill()
+        await leases.reserve(demand("a"), 30)
+
+    run(shared, work)
+    with pytest.raises(AssertionError, match="did not say LOST"):
+        other.said("LOST")
+
+
 def test_a_host_taken_by_force_is_a_loss_that_names_who_and_why(shared: Shared) -> None:
     async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
         await leases.reserve(demand("a", "b", lease_s=1), 0)
@@ -314,6 +363,54 @@ def test_a_host_taken_by_force_is_a_loss_that_names_who_and_why(shared: Shared) 
         await asyncio.to_thread(processes.wait_until, lambda: lost, "the word about the loss")
         assert str(lost[0]).startswith("The reservation of 'a', 'b' was lost: carol took it by force (release day).")
         assert not leases.hosts
+
+    run(shared, work)
+
+
+class RenewingLate(FileReservations):
+    """Renews for the first time only after the lease was given back."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self.renewed: list[str] = []
+        self.renewing, self.given_back = threading.Event(), threading.Event()
+
+    def renew(self, lease: Lease) -> Lease:
+        if not self.renewing.is_set():
+            self.renewing.set()
+            assert self.given_back.wait(30)
+        renewed = super().renew(lease)
+        self.renewed += lease.hosts
+        return renewed
+
+    def release(self, lease: Lease) -> None:
+        super().release(lease)
+        self.given_back.set()
+
+
+def test_what_is_given_back_while_it_is_renewed_is_no_loss(tmp_path: Path) -> None:
+    backend, lost = RenewingLate(str(tmp_path)), list[LeaseLostError]()
+
+    async def work() -> None:
+        leases = Leases(backend, lambda text: None, lost.append)
+        await leases.reserve(demand("a", lease_s=4), 0)
+        await asyncio.to_thread(backend.renewing.wait, 30)
+        await leases.release()
+        # The turn of that is over when the next has come.
+        await leases.reserve(demand("b", lease_s=4), 0)
+        await asyncio.to_thread(processes.wait_until, lambda: "b" in backend.renewed, "the next turn")
+        await leases.close()
+
+    asyncio.run(work())
+    assert not lost
+
+
+def test_what_was_lost_is_told_at_the_latest_when_it_is_given_back(shared: Shared) -> None:
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        await leases.reserve(demand("a"), 0)
+        shared.backend().release_forced("a", "carol", "release day")
+        assert await leases.release() == []
+        assert len(lost) == 1
 
     run(shared, work)
 
@@ -371,6 +468,68 @@ def test_a_server_that_does_not_answer_is_no_yes(tmp_path: Path) -> None:
         load("reservation", "redis")
 
 
+def test_no_run_of_pabot_is_no_yes(pabotlib: PabotLib, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PABOTLIBURI", raising=False)
+    with pytest.raises(
+        ReservationError, match=r"those of one run of pabot, and this is none\. Run 'python -m OttoLibrary pabot'"
+    ):
+        load("reservation", "pabot")
+    backend = load("reservation", "pabot", pabotlib.address)
+    assert backend.who_reserved("a") == []
+    pabotlib.stop()
+    for question in (lambda: backend.who_reserved("a"), lambda: backend.attempt(backend.join(demand("a")))):
+        with pytest.raises(ReservationError, match=r"does not answer \(.*\); nobody knows who has what\."):
+            question()
+
+
+# -- the locks and value sets of suites that use PabotLib
+
+
+def test_a_host_is_not_given_whose_value_set_another_suite_has(pabotlib: PabotLib) -> None:
+    shared = Shared("pabot", pabotlib.address)
+    name, values = pabotlib.ask("acquire_value_set", "suite 1", "a")
+    assert (name, values["address"]) == ("one", "1")
+
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        with pytest.raises(NotFreeError):
+            await leases.reserve(demand("a"), 0)
+        assert (await leases.reserve(demand("a", "b", count=1), 0)).hosts == ("b",)
+        pabotlib.ask("release_value_set", "suite 1")
+        assert (await leases.reserve(demand("a"), 0)).hosts == ("a",)
+
+    run(shared, work)
+
+
+def test_a_value_set_is_not_given_whose_host_is_reserved(pabotlib: PabotLib) -> None:
+    shared = Shared("pabot", pabotlib.address)
+
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        await leases.reserve(demand("a"), 0)
+        assert not pabotlib.ask("acquire_value_set", "suite 1", "a")[0]
+        assert pabotlib.ask("acquire_value_set", "suite 1", "dut")[0] == "two"
+        assert not pabotlib.ask("acquire_lock", "otto:a", "suite 1")
+        await leases.release()
+        assert pabotlib.ask("acquire_lock", "otto:a", "suite 1")
+        assert pabotlib.ask("acquire_value_set", "suite 2", "a")[0] == "one"
+
+    run(shared, work)
+
+
+@pytest.mark.parametrize("shared", ["pabot"], indirect=True)
+def test_what_died_gives_its_value_set_back_too(shared: Shared, pabotlib: PabotLib, holder: Any) -> None:
+    dying = holder("a")
+    dying.said("GOT")
+    dying.process.kill()
+    dying.process.wait()
+
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        await leases.reserve(demand("a"), 0)
+        await leases.release()
+        assert pabotlib.ask("acquire_value_set", "suite 1", "a")[0] == "one"
+
+    run(shared, work)
+
+
 # -- many
 
 
@@ -399,4 +558,4 @@ def test_rivals_never_meet_and_none_starves(shared: Shared, tmp_path: Path) -> N
         assert all(before[1] <= after[0] for before, after in pairwise(sorted(times)))
     assert len(held) == 3
     assert lucky == {rival.pid for rival in rivals}
-    assert not shared.state()["leases"]
+    assert not shared.backend().holdings()

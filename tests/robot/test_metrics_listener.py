@@ -239,7 +239,7 @@ Skips
         ("interval=abc", "demo", "'abc' is no duration. Write seconds as a number, or text such as"),
         ("interval=10ms", "demo", "An interval of 0.01 s is too short. The shortest is 0.1 s."),
         ("lab=nope", "demo", "No lab named 'nope'. Known: demo."),
-        ("interval=100ms", "", "No lab to watch. Give one with '--variable LAB:NAME' or with the option 'lab=NAME'."),
+        ("interval=100ms", "", "No lab is named. Give one with '--variable LAB:NAME'"),
         ("hosts=dutt", "demo", "No host named 'dutt'. Did you mean 'dut"),
         ("hosts=tag:nobody", "demo", "No host of the lab is selected by 'tag:nobody'."),
         ("metrics=cpuu", "demo", "No metric named 'cpuu'. Did you mean 'cpu'?"),

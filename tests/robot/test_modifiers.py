@@ -67,7 +67,7 @@ def test_each_host_has_a_suite_of_its_own(tmp_path: Path, runner: tuple[str, ...
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ("tag:dut", "No lab for EachHost. Give one with '--variable LAB:NAME' or with 'lab=NAME'."),
+        ("tag:dut", "No lab is named. Give one with '--variable LAB:NAME'"),
         ("tag:nothing:lab=demo", "No host of the lab is selected by 'tag:nothing'."),
         ("dut9:lab=demo", "No host named 'dut9'."),
     ],

@@ -17,7 +17,11 @@ OTHERS = [
     *("Screenshot", "String", "Telnet", "XML", "SSHLibrary"),
 ]
 # The keywords that need a fifth word.
-LONGER = {"Wait Until Host Is Up", "Host File Should Not Exist"}
+LONGER = {
+    *("Wait Until Host Is Up", "Host File Should Not Exist"),
+    *("New Log Lines Should Contain", "New Log Lines Should Not Match"),
+}
+RESOURCES = sorted(ROOT.glob("resources/*.resource"))
 EXAMPLE = re.compile(r"\bExamples?\b|```\s*robotframework|\*\*\* Test Cases \*\*\*|^\| ", re.MULTILINE)
 
 
@@ -72,17 +76,51 @@ def test_no_name_is_another_library_s() -> None:
     ours = {_plain(name): name for name in keywords()}
     clashes = []
     for other in OTHERS:
-        if other == "SSHLibrary":
-            pytest.importorskip("SSHLibrary")
-        try:
-            theirs = library(other).keywords
-        except Exception as error:
-            # Telnet needs a module that Python 3.13 no longer has.
-            if "telnetlib" not in str(error):
-                raise
-            continue
-        clashes += [f"{ours[name]} ({other})" for keyword in theirs if (name := _plain(keyword.name)) in ours]
+        clashes += [f"{ours[name]} ({other})" for keyword in _keywords_of(other) if (name := _plain(keyword.name)) in ours]
     assert not clashes, f"These names are taken: {', '.join(clashes)}"
+
+
+@pytest.mark.parametrize("path", RESOURCES, ids=lambda path: path.name)
+def test_keywords_of_a_layer_are_as_those_of_the_library(path: Path) -> None:
+    layer = library(str(path))
+    assert layer.doc, "It has no introduction."
+    for keyword in (each for each in layer.keywords if not each.private):
+        names = [argument.name for argument in keyword.args]
+        assert 0 < len(keyword.doc.partition("\n")[0]) <= 79, f"{keyword.name}: no summary of one line"
+        assert EXAMPLE.search(keyword.doc), f"{keyword.name}: no example"
+        assert set(keyword.tags) - {"robot:stop-on-failure"}, f"{keyword.name}: no tag"
+        assert all(argument.type for argument in keyword.args if argument.name), f"{keyword.name}: an argument without a type"
+        untold = [name for name in names if name and f"``{name}``" not in keyword.doc]
+        assert not untold, f"{keyword.name}: not told what is {', '.join(untold)}"
+        assert re.fullmatch(r"[A-Z]\w*( [A-Z]\w*)*", keyword.name)
+        assert len(keyword.name.split()) <= 4 or keyword.name in LONGER, f"{keyword.name}: more than four words"
+
+
+def test_no_keyword_of_a_layer_is_another_s() -> None:
+    taken = {_plain(name): "OttoLibrary" for name in keywords()}
+    for other in OTHERS:
+        taken |= {_plain(keyword.name): other for keyword in _keywords_of(other)}
+    for path in RESOURCES:
+        for keyword in library(str(path)).keywords:
+            owner = taken.setdefault(_plain(keyword.name), path.name)
+            assert owner == path.name, f"{path.name} and {owner} both have '{keyword.name}'"
+
+
+def test_a_failure_ends_every_keyword_of_a_layer() -> None:
+    # In a teardown, Robot goes on after a failure: then the rest would work with what is not there.
+    wrong = [
+        f"{path.name}: {keyword.name}"
+        for path in RESOURCES
+        for keyword in library(str(path)).keywords
+        if "robot:stop-on-failure" not in keyword.tags
+    ]
+    assert not wrong, f"They go on after a failure: {', '.join(wrong)}"
+
+
+def test_layers_are_found_by_one_line_in_a_checkout_and_installed() -> None:
+    # The link is what the wheel follows.
+    assert (ROOT / "OttoLibrary" / "resources").readlink() == Path("../resources")
+    assert RESOURCES
 
 
 @pytest.mark.parametrize("path", [*sorted(ROOT.glob("labs/*.json")), *sorted(ROOT.glob("OttoLibrary/labs/*.json"))], ids=str)
@@ -103,6 +141,18 @@ def test_run_listeners_are_short_and_import_only_the_library() -> None:
         assert len(source.splitlines()) <= 30, path
         imported = re.findall(r"^\s*(?:from|import)\s+(\w+)", source, re.MULTILINE)
         assert set(imported) <= {"OttoLibrary", "__future__"}, path
+
+
+def _keywords_of(other: str) -> list[Any]:
+    if other == "SSHLibrary":
+        pytest.importorskip("SSHLibrary")
+    try:
+        return list(library(other).keywords)
+    except Exception as error:
+        # Telnet needs a module that Python 3.13 no longer has.
+        if "telnetlib" not in str(error):
+            raise
+        return []
 
 
 def _plain(name: str) -> str:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from OttoLibrary import fields, profiles, registry
 from OttoLibrary.contracts import HostFacts
 from OttoLibrary.errors import LabError, PluginError, UnknownNameError, ValueFormatError
-from OttoLibrary.lab import Lab, find_lab, load_lab, schema
+from OttoLibrary.lab import Lab, load_lab, schema
+from OttoLibrary.labsources.json import JsonLabs
 from OttoLibrary.profiles import Profile
 from OttoLibrary.text import Secret
 
@@ -76,6 +77,10 @@ def test_the_demo_lab_is_always_there() -> None:
 
 
 # -- finding
+
+
+def find_lab(name: str, suite_folder: Path | None) -> Path:
+    return JsonLabs(suite_folder).file_of(name)
 
 
 def test_the_nearest_labs_folder_wins(folder: Path, write: Write) -> None:

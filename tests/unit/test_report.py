@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from OttoLibrary.contracts import CommandResult, Record
-from OttoLibrary.report import Attachments, block, fan_out, plain, topology
+from OttoLibrary.report import Attachments, block, fan_out, log_address, plain, topology
 
 
 def _record(stdout: str, command: str = "cat file") -> Record:
@@ -39,6 +39,10 @@ def test_a_link_under_pabot_leads_from_the_merged_log(tmp_path: Path) -> None:
     child = tmp_path / "pabot_results" / "3"
     child.mkdir(parents=True)
     assert _attachments(child).keep("x", "text") == "pabot_results/3/otto/x-1.txt"
+    # With argument files there is one level more.
+    child = tmp_path / "pabot_results" / "1" / "3"
+    assert log_address(child, child / "otto" / "a b") == "pabot_results/1/3/otto/a%20b"
+    assert log_address(tmp_path, tmp_path / "otto") == "otto"
 
 
 def test_control_characters_show_and_escapes_go() -> None:

@@ -1,0 +1,1 @@
+"""Small plug-ins to read and to copy."""

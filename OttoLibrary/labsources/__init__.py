@@ -1,0 +1,1 @@
+"""Where labs come from, one file each."""

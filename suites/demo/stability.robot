@@ -1,0 +1,30 @@
+*** Settings ***
+Documentation       Flaky things found and endured: soft checks, tests that are tried again, files kept beside the log.
+...                 Run it with --prerunmodifier OttoLibrary.Repeat:iterations=10 to see which tests are stable, and with
+...                 --listener OttoLibrary.Evidence to keep what the hosts of a failed test have to say.
+Library             OttoLibrary    lab=${LAB}
+Test Tags           demo
+
+*** Variables ***
+${LAB}      demo
+
+*** Test Cases ***
+All Of The Firmware Is Looked At
+    [Documentation]    A check that does not hold fails the test at its end, so that one look finds everything.
+    FOR    ${host}    IN    dut1    dut2    dut3
+        ${result}=    Run On Host    ${host}    ./fw --version
+        Check    '2.1' in $result.stdout    another version
+        Check    $result.duration_s < 30    slow to answer
+    END
+
+A Device That Needs A Second Boot Gets One
+    [Documentation]    Set-up and teardown run for each try; the log shows all of them, and the last one counts.
+    [Tags]    otto:retry=2
+    [Setup]    Run On Host    dut1    echo up >> boots
+    Run On Host    dut1    test $(wc -l < boots) -ne 1
+
+What A Test Finds Out Is Kept With It
+    [Documentation]    The folder is the test's own, whatever its name, also under pabot, and is linked in the log.
+    ${folder}=    Get Artifact Directory
+    Run On Host    dut1    ./fw selftest > selftest.log
+    Get File From Host    dut1    selftest.log    ${folder}/

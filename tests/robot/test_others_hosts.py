@@ -1,0 +1,146 @@
+"""Hosts that somebody else has reserved are not used, and nobody who does not answer is taken for a yes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from robot.api import ExecutionResult
+
+from OttoLibrary.contracts import Demand
+from OttoLibrary.reservations.file import FileReservations
+
+ROOT = Path(__file__).parents[2]
+_SUITE = """*** Settings ***
+Library     OttoLibrary    lab=demo
+
+*** Test Cases ***
+One
+    Run On Host    dut1    true
+
+Two
+    Run On Host    dut2    true
+
+Reserved
+    Hosts Should Be Reserved    dut2
+"""
+_BOB = {"user": "bob", "resources": ["demo/dut1"]}
+_ALICE = {"user": "alice", "resources": ["demo/dut2"]}
+
+
+class Site:
+    """A folder with a suite, run by alice."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {"PYTHONPATH": str(ROOT), "OTTO_USER": "alice", "OTTO_LEASES": str(folder / "leases")}
+        (folder / "suite.robot").write_text(_SUITE)
+
+    def booked(self, *reservations: dict[str, object]) -> None:
+        (self.folder / "who.json").write_text(json.dumps({"version": 1, "reservations": list(reservations)}))
+        self.environment |= {"OTTO_RESERVATION_BACKEND": "json", "OTTO_RESERVATIONS": str(self.folder / "who.json")}
+
+    def run(self, *command: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    def robot(self, *options: str) -> tuple[dict[str, str], str]:
+        """Return the message of each test that failed, ``PASS`` of those that did not, and what was said."""
+        _, said = self.run("robot", "--outputdir", "results", *options, "suite.robot")
+        tests = ExecutionResult(self.folder / "results" / "output.xml").suite.tests
+        return {test.name: test.message if test.failed else test.status for test in tests}, said
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_another_s_host_is_refused_and_the_rest_goes_on(site: Site) -> None:
+    site.booked(_BOB, _ALICE)
+    found, _ = site.robot()
+    assert found == {
+        "One": "Host 'dut1' is reserved by somebody else. Who has what: 'demo/dut1': bob. Wait for it with 'Reserve Hosts'; "
+        "'--variable OTTO_SKIP_RESERVATION_CHECK:yes' goes on without asking.",
+        "Two": "PASS",
+        "Reserved": "PASS",
+    }
+
+
+def test_going_on_all_the_same_is_loud(site: Site) -> None:
+    site.booked(_BOB, _ALICE)
+    found, said = site.robot("--variable", "OTTO_SKIP_RESERVATION_CHECK:yes")
+    assert found == {"One": "PASS", "Two": "PASS", "Reserved": "PASS"}
+    assert "[ WARN ] Host 'dut1' is reserved by somebody else, and OTTO_SKIP_RESERVATION_CHECK goes on all the same." in said
+
+
+def test_what_two_have_is_for_both(site: Site) -> None:
+    site.booked(_BOB, _ALICE | {"resources": ["demo/dut1"]})
+    found, _ = site.robot()
+    assert (found["One"], found["Two"]) == ("PASS", "PASS")
+    assert found["Reserved"].startswith("1 host not reserved by this run: dut2. Who has what: nobody.")
+
+
+def test_a_backend_that_does_not_answer_is_no_yes(site: Site) -> None:
+    site.booked()
+    (site.folder / "who.json").unlink()
+    found, _ = site.robot()
+    assert all("nobody knows who has what" in message for message in found.values())
+
+
+def test_a_process_of_another_user_is_somebody_else(site: Site) -> None:
+    backend = FileReservations(str(site.folder / "leases"))
+    assert backend.attempt(backend.join(Demand({"dut1": ("demo/dut1",)}, 1, "bob", "soak test")))
+    found, _ = site.robot()
+    assert "Who has what: 'demo/dut1': bob (" in found["One"]
+    assert found["Two"] == "PASS"
+    backend.close()
+    assert site.robot()[0]["One"] == "PASS"
+
+
+def test_a_lab_whose_resources_are_another_s_does_not_start(site: Site) -> None:
+    demo = json.loads((ROOT / "OttoLibrary" / "labs" / "demo.json").read_text())
+    (site.folder / "rack.json").write_text(json.dumps(demo | {"name": "demo", "resources": ["rack-7"]}))
+    (site.folder / "suite.robot").write_text(_SUITE.replace("lab=demo", "lab=rack.json"))
+    site.booked(_ALICE, {"user": "bob", "resources": ["rack-7"]})
+    found, _ = site.robot()
+    assert found["One"].startswith("Host 'dut1' is reserved by somebody else. Who has what: 'rack-7': bob. ")
+    assert found["Two"].startswith("Host 'dut2' is reserved by somebody else. Who has what: 'demo/dut2': alice; 'rack-7': bob. ")
+    site.booked(_ALICE, {"user": "alice", "resources": ["rack-7"]})
+    assert site.robot()[0] == {"One": "PASS", "Two": "PASS", "Reserved": "PASS"}
+
+
+def test_the_monitor_leaves_them_out_and_says_so(site: Site) -> None:
+    site.booked(_BOB)
+    _, said = site.robot("--listener", "OttoLibrary.Metrics:lab=demo:hosts=tag:dut:interval=200ms:store=none")
+    assert "[ WARN ] Not watched: Host 'dut1' is reserved by somebody else." in said
+    metadata = [test.metadata for test in ExecutionResult(site.folder / "results" / "output.xml").suite.tests]
+    assert not any("dut1" in key for entries in metadata for key in entries)
+
+
+def test_the_command_line_tells(site: Site) -> None:
+    site.booked(_BOB)
+    code, said = site.run("OttoLibrary", "check", "demo")
+    assert code == 1
+    assert "dut1     Host 'dut1' is reserved by somebody else. Who has what: 'demo/dut1': bob." in said
+    code, said = site.run("OttoLibrary", "reservations", "demo")
+    assert code == 0
+    assert [line.split()[:3] for line in said.splitlines() if line.startswith("dut")] == [
+        ["dut1", "demo/dut1", "bob"],
+        ["dut2", "demo/dut2", "free"],
+        ["dut3", "demo/dut3", "free"],
+    ]
