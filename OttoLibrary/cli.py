@@ -190,13 +190,13 @@ def _served(source: Source, options: argparse.Namespace, log: Path | None = None
 
 def _print_reservations(options: argparse.Namespace) -> int:
     session = Session(options.lab)
-    names = session.lab.names()
-    holdings = session.holdings(names)
+    hosts = list(session.lab.hosts.values())
+    holdings = session.reservations.holdings(hosts)
     rows = []
-    for name in names:
-        for resource in session.lab.entry(name).needs:
+    for host in hosts:
+        for resource in host.needs:
             held = [(holding.user, holding.process, holding.purpose) for holding in holdings if holding.resource == resource]
-            rows += [(name, resource, *cells) for cells in held or [("free", "", "")]]
+            rows += [(host.name, resource, *cells) for cells in held or [("free", "", "")]]
     session.close()
     _print_table(("HOST", "RESOURCE", "USER", "PROCESS", "PURPOSE"), rows)
     return 0
@@ -206,12 +206,13 @@ def _release(options: argparse.Namespace) -> int:
     if options.force and not options.reason:
         raise UsageError("Hosts are taken by force only with a reason, which is told to who loses them. Give it with --reason.")
     session = Session(options.lab)
-    holdings = session.holdings(session.select(options.hosts))
-    others = [holding_text(holding) for holding in holdings if holding.user != session.user]
+    reservations, user = session.reservations, session.reservations.user
+    holdings = reservations.holdings(map(session.lab.entry, session.select(options.hosts)))
+    others = [holding_text(holding) for holding in holdings if holding.user != user]
     if others and not options.force:
         raise NotFreeError("These are others' hosts", others, "Ask them, or take them with --force and --reason.")
     for holding in holdings:
-        session.leasing.release_forced(holding.resource, session.user, options.reason or "released by hand")
+        reservations.leasing.release_forced(holding.resource, user, options.reason or "released by hand")
         print(f"Released {holding_text(holding)}.")
     session.close()
     return 0

@@ -5,14 +5,12 @@ The only mutable object above the hosts. Nothing here starts before it is needed
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from OttoLibrary import registry
-from OttoLibrary.contracts import Demand, Holding, HostFacts, Leasing, Progress, Record, Reservations
+from OttoLibrary.contracts import HostFacts, Progress, Record
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import CheckError, NotFreeError, NotOpenError, OttoError, UsageError
 from OttoLibrary.text import Masker, Secret
@@ -24,17 +22,15 @@ if TYPE_CHECKING:
     from OttoLibrary.folders import Folders
     from OttoLibrary.host import Host
     from OttoLibrary.lab import Lab
-    from OttoLibrary.lease import Leases
     from OttoLibrary.monitor import Monitor
+    from OttoLibrary.reserving import Reserving
     from OttoLibrary.settings import Settings
     from OttoLibrary.transcript import Transcript
 
 T = TypeVar("T")
 _CLEAN_UP_S = 20.0
-_YES = {"yes", "true", "on", "1"}
 # Below the output folder of a run.
 RECORDING = "otto/metrics.db"
-SKIP_CHECK = "OTTO_SKIP_RESERVATION_CHECK"
 
 
 class Session:
@@ -74,11 +70,9 @@ class Session:
         self.may_interrupt: Callable[[], bool] = lambda: True
         self._broken_limits: list[OttoError] = []
         self._settings: Settings | None = None
-        self._backend_name = reservations or os.environ.get("OTTO_RESERVATION_BACKEND", "")
-        self._backend: Reservations | None = None
-        self.user = os.environ.get("OTTO_USER") or getpass.getuser()
+        self._reservations_named = reservations
+        self._reservations: Reserving | None = None
         self.tell: Callable[[str], None] = lambda sentence: None
-        self._leases: Leases | None = None
         self.test_began: float | None = None
         self.used: dict[str, None] = {}
         self.failed_checks: list[str] = []
@@ -93,6 +87,17 @@ class Session:
 
             self._settings = settings.read(self.suite_folder)
         return self._settings
+
+    @property
+    def reservations(self) -> Reserving:
+        """What this run has reserved, and what others have."""
+        if self._reservations is None:
+            from OttoLibrary.reserving import Reserving
+
+            made = Reserving(self._reservations_named, lambda: self.settings.reservations, self.engine)
+            made.tell, made.lost, made.variable = self.tell, self.breach, self.variable
+            self._reservations = made
+        return self._reservations
 
     @property
     def lab(self) -> Lab:
@@ -150,7 +155,7 @@ class Session:
     def _host(self, name: str) -> Host:
         if name not in self._hosts:
             self.lab.entry(name)
-            self._check_free(name)
+            self.warnings += filter(None, [self.reservations.check(self.lab.entry(name))])
             self._hosts[name] = self._new_host(name, self.lab.entry(name).hop)
         return self._hosts[name]
 
@@ -351,91 +356,6 @@ class Session:
         failed, self.failed_checks = self.failed_checks, []
         return [CheckError(failed)] if failed else []
 
-    # -- reservations
-
-    @property
-    def backend(self) -> Reservations:
-        """Who knows who has what."""
-        if self._backend is None:
-            table = self.settings.reservations
-            chosen = str(table.get("backend", "file"))
-            where = [str(table[key]) for key in ("url", "path") if key in table]
-            name = self._backend_name or chosen
-            if name == "pabot":
-                # Its server is another in each run, and pabot says which in a variable.
-                where, chosen = [self.variable("PABOTLIBURI")], name
-            self._backend = registry.load("reservation", name, *(where if name == chosen else ()))
-        return self._backend
-
-    @property
-    def leasing(self) -> Leasing:
-        """The same, when it reserves too; raise UsageError when it only tells who has what."""
-        backend: Any = self.backend
-        if not callable(getattr(backend, "attempt", None)):
-            raise UsageError(
-                f"The reservations '{backend.backend_name()}' only tell who has what; hosts are reserved with another backend, "
-                "such as 'file'."
-            )
-        made: Leasing = backend
-        return made
-
-    @property
-    def leases(self) -> Leases:
-        """The hosts that are reserved; raise UsageError when the backend only tells who has what."""
-        if self._leases is None:
-            from OttoLibrary.lease import Leases
-
-            self._leases = Leases(self.leasing, self.tell, self.breach)
-        return self._leases
-
-    def renew_leases(self) -> None:
-        """Renew all reservations now: one that was lost breaks what runs, and not what comes next."""
-        if self._leases is not None and self._leases.hosts:
-            self.run(self._leases.renew())
-
-    @property
-    def reserved(self) -> list[str]:
-        """The names of the hosts that are reserved now."""
-        return self._leases.hosts if self._leases is not None else []
-
-    def is_reserved(self, name: str) -> bool:
-        """True when this run has reserved the host, or its user where reservations are only told; raise ReservationError."""
-        if hasattr(self.backend, "attempt"):
-            return name in self.reserved
-        return all(self.user in self.backend.who_reserved(resource) for resource in self.lab.entry(name).reserved_as)
-
-    def demand(self, names: Sequence[str], count: int, lease_s: float, purpose: str, priority: int) -> Demand:
-        """Return what it takes to reserve some of these hosts; one without ``resources`` takes itself."""
-        candidates = {name: self.lab.entry(name).reserved_as for name in names}
-        return Demand(candidates, count, self.user, purpose, lease_s, priority)
-
-    def holdings(self, names: Sequence[str]) -> list[Holding]:
-        """Return who has what of these hosts; raise ReservationError when that cannot be said."""
-        from OttoLibrary.lease import holdings_of
-
-        return holdings_of(self.backend, dict.fromkeys(need for name in names for need in self.lab.entry(name).needs))
-
-    def holders(self, names: Sequence[str]) -> list[str]:
-        """Return the same in words."""
-        from OttoLibrary.lease import holding_text
-
-        return [holding_text(holding) for holding in self.holdings(names)]
-
-    def is_another_s(self, name: str) -> bool:
-        """True when somebody else has a resource of the host, and not this user too; raise ReservationError."""
-        users = [self.backend.who_reserved(resource) for resource in self.lab.entry(name).needs]
-        return any(having and self.user not in having for having in users)
-
-    def _check_free(self, name: str) -> None:
-        holders = self.holders([name]) if self.is_another_s(name) else []
-        if not holders:
-            return
-        what = f"Host '{name}' is reserved by somebody else"
-        advice = f"Wait for it with 'Reserve Hosts'; '--variable {SKIP_CHECK}:yes' goes on without asking."
-        if self.variable(SKIP_CHECK).lower() not in _YES:
-            raise NotFreeError(what, holders, advice)
-        self.warnings.append(f"{what}, and {SKIP_CHECK} goes on all the same. Who has what: {'; '.join(holders)}.")
-
     # -- scopes
 
     def begin_scope(self, kind: str) -> None:
@@ -484,20 +404,12 @@ class Session:
         if self.engine.running:
             self.end_monitor()
             self.close_hosts()
-            if self._leases is not None:
-                self.run(self._leases.close())
-                self._leases = self._backend = None
-        self._forget_backend()
+        if self._reservations is not None:
+            self._reservations.close()
         if self._lab is not None:
             self._lab.close()
             self._lab = None
         self.engine.close()
-
-    def _forget_backend(self) -> None:
-        close = getattr(self._backend, "close", None)
-        self._backend = None
-        if close is not None:
-            close()
 
     def _clean_up(self, scope: _Scope) -> None:
         for clean_up in reversed(scope.clean_ups):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robot.api.deco import keyword
 
 from OttoLibrary.errors import NotFreeError
 from OttoLibrary.keywords.component import Component, dotted
 from OttoLibrary.text import plural
+
+if TYPE_CHECKING:
+    from OttoLibrary.lab import HostEntry
 
 
 class ReservationKeywords(Component):
@@ -53,8 +57,9 @@ class ReservationKeywords(Component):
         ```
         """
         names = self.session.select(hosts)
-        demand = self.session.demand(names, count or len(names), lease.total_seconds(), purpose, priority)
-        leases = self.session.leases
+        reservations = self.session.reservations
+        demand = reservations.demand(self._entries(names), count or len(names), lease.total_seconds(), purpose, priority)
+        leases = reservations.leases
         granted = self.call(leases.reserve(demand, wait.total_seconds()))
 
         async def give_back() -> None:
@@ -79,7 +84,7 @@ class ReservationKeywords(Component):
         Release Hosts    dut1
         ```
         """
-        return self.call(self.session.leases.release(self._reserved(hosts)))
+        return self.call(self.session.reservations.leases.release(self._reserved(hosts)))
 
     @keyword(tags=["Reservation"])
     def extend_lease(self, lease: timedelta, hosts: str = "") -> None:
@@ -97,7 +102,7 @@ class ReservationKeywords(Component):
         Extend Lease    2 h    dut1
         ```
         """
-        self.call(self.session.leases.extend(self._reserved(hosts), lease.total_seconds()))
+        self.call(self.session.reservations.leases.extend(self._reserved(hosts), lease.total_seconds()))
 
     @keyword(tags=["Reservation"])
     def get_reservations(self) -> list[dict[str, Any]]:
@@ -114,7 +119,7 @@ class ReservationKeywords(Component):
         Log    ${all}[0][purpose]
         ```
         """
-        return [dotted(vars(holding)) for holding in self.session.holdings(self.session.lab.names())]
+        return [dotted(vars(holding)) for holding in self.session.reservations.holdings(self._entries(self.session.lab.names()))]
 
     @keyword(tags=["Reservation"])
     def hosts_should_be_reserved(self, hosts: str) -> None:
@@ -128,10 +133,14 @@ class ReservationKeywords(Component):
         Hosts Should Be Reserved    dut1
         ```
         """
-        names = [name for name in self.session.select(hosts) if not self.session.is_reserved(name)]
-        if names:
-            what = f"{plural(len(names), 'host')} not reserved by this run: {', '.join(names)}"
-            raise NotFreeError(what, self.session.holders(names) or ["nobody"], "Reserve with 'Reserve Hosts'.")
+        reservations = self.session.reservations
+        missing = [host for host in self._entries(self.session.select(hosts)) if not reservations.has(host)]
+        if missing:
+            what = f"{plural(len(missing), 'host')} not reserved by this run: {', '.join(host.name for host in missing)}"
+            raise NotFreeError(what, reservations.holders(missing) or ["nobody"], "Reserve with 'Reserve Hosts'.")
+
+    def _entries(self, names: Sequence[str]) -> list[HostEntry]:
+        return [self.session.lab.entry(name) for name in names]
 
     def _reserved(self, hosts: str) -> list[str]:
         return self.session.select(hosts) if hosts else []

@@ -29,6 +29,9 @@ from OttoLibrary.leasequeue import Ledger, State
 
 _FOLDER = "/tmp/otto-leases"  # noqa: S108 - shared by all users of the machine on purpose
 _PACE_S = 0.05
+# A change takes a millisecond; whoever keeps the others out for so long was stopped in it.
+_PATIENCE_S = 10.0
+_TRY_S = 0.001
 # Who died says nothing: the dead are looked for so often.
 _LOOK_S = 0.5
 
@@ -134,10 +137,21 @@ class FileReservations(Ledger):
         except OSError as error:
             raise ReservationError(f"The folder of leases '{self._folder}' cannot be used: {error.strerror}.") from error
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            self._lock(file)
             yield
         finally:
             os.close(file)
+
+    def _lock(self, file: int) -> None:
+        end = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < end:
+            with contextlib.suppress(BlockingIOError):
+                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            time.sleep(_TRY_S)
+        raise ReservationError(
+            f"The leases in '{self._folder}' were locked for {_PATIENCE_S:g} seconds: a process stands still in the middle of a "
+            f"change. 'fuser {self._folder / 'mutex'}' tells which; let it go on, or end it."
+        )
 
     def _read(self) -> State:
         empty = leasequeue.new_state() | {"boot": _boot()}

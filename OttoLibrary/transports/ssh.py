@@ -313,13 +313,12 @@ class _Trust(asyncssh.SSHClient):
             return self._refuse_unless(False, f"it shows the key {offered}, the lab pins {pinned}")
         own = SSHKnownHosts(_read(known_hosts_file())).match(self._name, "", None)[0]
         known = [*own, *self._known]
-        if known:
-            on_file = known[0].get_fingerprint()
-            return self._refuse_unless(False, f"its host key has changed: it shows {offered}, on file is {on_file}")
-        if self._policy == "strict":
+        if not known and self._policy == "strict":
             return self._refuse_unless(False, f"its host key {offered} is not on file, and the lab says 'strict'")
-        _remember(self._name, key)
-        return True
+        # Another process may note the same key at the same moment.
+        on_file = [one.get_fingerprint() for one in known or _remembered(self._name, key)]
+        changed = f"its host key has changed: it shows {offered}, on file is {on_file[0]}"
+        return self._refuse_unless(offered in on_file, changed)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note why the connection ended."""
@@ -335,12 +334,18 @@ def known_hosts_file() -> Path:
     return Path(os.environ.get("OTTO_KNOWN_HOSTS") or "~/.otto/known_hosts").expanduser()
 
 
-def _remember(name: str, key: asyncssh.SSHKey) -> None:
+def _remembered(name: str, key: asyncssh.SSHKey) -> list[asyncssh.SSHKey]:
+    """Note the key of a host unless there is one by now; return what is on file."""
     path = known_hosts_file()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("a+", encoding="utf-8", errors="replace") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        known: Any = SSHKnownHosts(file.read()).match(name, "", None)[0]
+        if known:
+            return list(known)
         file.write(f"{name} {key.export_public_key('openssh').decode().strip()}\n")
+        return [key]
 
 
 def _read(path: Path) -> str:

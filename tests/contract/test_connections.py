@@ -239,6 +239,16 @@ def test_a_new_key_is_accepted_once_and_a_changed_one_refused(open_lab: Any, fau
     assert server.fingerprint in str(caught.value)
 
 
+def test_many_who_meet_a_new_host_at_once_note_its_key_once(open_lab: Any, sshd: Any, keys: Any, own_home: Path) -> None:
+    session = open_lab(**{f"box{number}": host_of(sshd, keys) for number in range(6)})
+
+    async def meet() -> list[Any]:
+        return await asyncio.gather(*(session.host(name).run_once("echo in") for name in session.lab.names()))
+
+    assert [result.stdout for result in session.run(meet())] == ["in\n"] * 6
+    assert len((own_home / ".otto" / "known_hosts").read_text().splitlines()) == 1
+
+
 def test_strict_takes_no_unknown_key(open_lab: Any, sshd: Any, keys: Any) -> None:
     with pytest.raises(HostKeyError, match="is not on file, and the lab says 'strict'"):
         run(open_lab(box=host_of(sshd, keys, host_key="strict")), "true")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import re
@@ -429,6 +430,20 @@ def test_a_state_that_cannot_be_read_is_no_yes(tmp_path: Path) -> None:
         (tmp_path / "leases" / "state.json").unlink()
 
     run(shared, work)
+
+
+def test_a_process_that_stands_still_in_a_change_holds_nobody_up_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("OttoLibrary.reservations.file._PATIENCE_S", 0.3)
+    backend = load("reservation", "file", str(tmp_path / "leases"))
+    backend.leave(backend.join(demand("a")))
+    with (tmp_path / "leases" / "mutex").open() as mutex:
+        fcntl.flock(mutex, fcntl.LOCK_EX)
+        with pytest.raises(ReservationError, match=r"were locked for 0\.3 seconds: .* 'fuser .*/mutex' tells which"):
+            backend.join(demand("a"))
+    backend.leave(backend.join(demand("a")))
+    backend.close()
 
 
 def test_reservations_of_a_file(tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ ROWS = {
         "page",
         "recording",
         "report",
+        "reserving",
         "scenario",
         "session",
         "stability",

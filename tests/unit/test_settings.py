@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from OttoLibrary import settings
-from OttoLibrary.errors import PluginError, SettingsError
+from OttoLibrary.errors import NotFreeError, PluginError, SettingsError
 from OttoLibrary.session import Session
 
 HEAD = 'name = "sut"\nversion = "1.2.3"\n'
@@ -169,9 +169,11 @@ def test_a_session_takes_reservations_from_them(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "who.json").write_text('{"version": 1, "reservations": [{"user": "bob", "resources": ["demo/dut1"]}]}')
     write(tmp_path, HEAD + '[reservations]\nbackend = "json"\npath = "${sutDir}/who.json"\n')
     session = Session("demo")
-    assert session.backend.backend_name() == "json"
-    assert session.is_another_s("dut1")
-    assert not session.is_another_s("dut2")
-    assert Session("demo", "none").backend.backend_name() == "none"
+    assert session.reservations.backend.backend_name() == "json"
+    with pytest.raises(NotFreeError):
+        session.host("dut1")
+    session.host("dut2")
+    session.close()
+    assert Session("demo", "none").reservations.backend.backend_name() == "none"
     monkeypatch.setenv("OTTO_RESERVATION_BACKEND", "none")
-    assert Session("demo").backend.backend_name() == "none"
+    assert Session("demo").reservations.backend.backend_name() == "none"
