@@ -125,12 +125,17 @@ class _DemoLab:
     async def _stop(self) -> None:
         for server in self._servers:
             server.close()
-        for process in list(self.processes):
-            _hang_up(process)
+        children = list(self.processes)
+        for child in children:
+            _hang_up(child)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # The end of each is told to the loop, which must still be there.
+        for child in children:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(child.wait(), _LAST_WORDS_S)
 
     async def _run(self, process: Any, name: str, home: Path) -> None:
         environment = {
@@ -266,9 +271,9 @@ async def _serve(
     finally:
         for task in (gone, feeding, *copies):
             task.cancel()
-        lab.processes.discard(child)
         _hang_up(child)
         await _let_go(child)
+        lab.processes.discard(child)
 
 
 async def _let_go(child: asyncio.subprocess.Process) -> None:
