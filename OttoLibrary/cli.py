@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 20
 _LOOPBACK = "127.0.0.1"
+_LAB = "a lab: its name, path or SOURCE:NAME; or several joined by commas"
+_LAB_OR_DEFAULT = f"{_LAB} (default: OTTO_LAB, or what the settings say)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,23 +54,23 @@ def _parser() -> argparse.ArgumentParser:
     labs = commands.add_parser("labs", help="print the labs that there are and where they come from")
     labs.set_defaults(run=_print_labs)
     hosts = commands.add_parser("hosts", help="print a table of a lab's hosts and the hops to them")
-    hosts.add_argument("lab", help="a lab: its name, path or SOURCE:NAME; or several joined by commas")
+    hosts.add_argument("lab", nargs="?", default="", help=_LAB_OR_DEFAULT)
     hosts.set_defaults(run=_print_hosts)
     check = commands.add_parser("check", help="connect to each host of a lab and say who answers")
-    check.add_argument("lab", help="a lab: its name, path or SOURCE:NAME; or several joined by commas")
+    check.add_argument("lab", nargs="?", default="", help=_LAB_OR_DEFAULT)
     check.add_argument("--timeout", type=float, default=15.0, help="seconds for each host (default: 15)")
     check.set_defaults(run=_check)
     reservations = commands.add_parser("reservations", help="print who has which host of a lab")
-    reservations.add_argument("lab", help="a lab: its name, path or SOURCE:NAME; or several joined by commas")
+    reservations.add_argument("lab", nargs="?", default="", help=_LAB_OR_DEFAULT)
     reservations.set_defaults(run=_print_reservations)
     release = commands.add_parser("release", help="give back hosts that are reserved")
-    release.add_argument("lab", help="a lab: its name, path or SOURCE:NAME; or several joined by commas")
+    release.add_argument("lab", help=_LAB)
     release.add_argument("hosts", help="which hosts: a selection such as dut1 or tag:dut")
     release.add_argument("--force", action="store_true", help="also from others")
     release.add_argument("--reason", default="", help="why; needed with --force, and told to who loses them")
     release.set_defaults(run=_release)
     monitor = commands.add_parser("monitor", help="watch the hosts of a lab, with a live table, until Ctrl-C")
-    monitor.add_argument("lab", help="a lab: its name, path or SOURCE:NAME; or several joined by commas")
+    monitor.add_argument("lab", help=_LAB)
     monitor.add_argument("hosts", nargs="?", default="", help="which hosts: a selection such as tag:dut (default: all)")
     monitor.add_argument("--interval", help="time between two readings (default: 2s)")
     monitor.add_argument("--metrics", default="", help="what to read, joined by commas (default: the usual ones)")
@@ -86,6 +88,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "pabot", help="run pabot so that its report has every test, however suites and run end; all arguments are pabot's"
     )
+    settings = commands.add_parser("settings", help="print what the settings files say that count here")
+    settings.add_argument("folder", nargs="?", help="where to look for .otto/settings.toml upwards (default: here)")
+    settings.add_argument("--tests", action="store_true", help="print only the folders with suites, a line each")
+    settings.set_defaults(run=_print_settings)
     instructions = commands.add_parser("instructions", help="print the instructions of the init modules")
     instructions.add_argument("folder", nargs="?", help="where to look for .otto/settings.toml upwards (default: here)")
     instructions.set_defaults(run=_print_instructions)
@@ -218,15 +224,36 @@ def _release(options: argparse.Namespace) -> int:
     return 0
 
 
+def _print_settings(options: argparse.Namespace) -> int:
+    from OttoLibrary import settings
+
+    found = settings.read(_folder(options.folder))
+    if options.tests:
+        print("\n".join(map(str, found.tests)))
+        return 0
+    if not found.repositories:
+        print(f"There is no {settings.FILE} here or above.")
+    for repository in found.repositories:
+        print(f"{repository.name} {repository.version}    {repository.file}")
+        for key in ("labs", "libs", "tests", "init"):
+            print(f"    {key}: {', '.join(map(str, getattr(repository, key))) or '-'}")
+        for key in ("lab", "reservations", "monitor", "defaults"):
+            table: Mapping[str, object] = getattr(repository, key)
+            print(f"    [{key}] {', '.join(_setting(*entry) for entry in table.items()) or '-'}")
+    return 0
+
+
+def _setting(name: str, value: object) -> str:
+    # Of the others some may hold passwords.
+    return f"{name} = {value}" if name in {"backend", "default", "interval", "metrics", "hosts", "store"} else name
+
+
 def _print_instructions(options: argparse.Namespace) -> int:
     from OttoLibrary.keywords.instructions import call_of
     from OttoLibrary.library import OttoLibrary
     from OttoLibrary.options import is_options, shown_class
 
-    folder = Path(options.folder).absolute() if options.folder else None
-    if folder is not None and not folder.is_dir():
-        raise UsageError(f"There is no folder '{folder}'.")
-    for instruction in _instructions(folder):
+    for instruction in _instructions(_folder(options.folder)):
         call = call_of(instruction, OttoLibrary)
         print(f"{instruction.name}    {call.arguments}".rstrip())
         print(f"    {instruction.summary or '(no documentation)'}")
@@ -254,6 +281,13 @@ def _print_options(options: argparse.Namespace) -> int:
         rows = [(one.variable, one.type_text, "(needed)" if one.required else one.default, one.help) for one in options_of(kind)]
         _print_table(("VARIABLE", "TYPE", "DEFAULT", "HELP"), rows)
     return 0
+
+
+def _folder(given: str | None) -> Path | None:
+    folder = Path(given).absolute() if given else None
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"There is no folder '{folder}'.")
+    return folder
 
 
 def _instructions(folder: Path | None, *, needed: bool = True) -> list[Instruction]:

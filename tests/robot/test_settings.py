@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.robot.running import PABOT, ROBOT, run
+from tests.robot.running import PABOT, ROBOT, ROOT, run
 
 _SETTINGS = """name = "my-sut"
 version = "1.4.0"
@@ -60,3 +63,17 @@ def test_the_listener_watches_as_they_say(tmp_path: Path, monkeypatch: pytest.Mo
     assert [key for key in ran.tests["One"].metadata if "dut1" in key]
     assert not [key for key in ran.tests["One"].metadata if "dut2" in key]
     assert not list(tmp_path.rglob("metrics.db"))
+
+
+def test_the_command_line_prints_what_counts(tmp_path: Path) -> None:
+    for folder in (".otto", "suites"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / ".otto" / "settings.toml").write_text('tests = ["suites"]\n' + _SETTINGS)
+    command = [sys.executable, "-m", "OttoLibrary", "settings"]
+    environment = {name: value for name, value in os.environ.items() if name != "OTTO_SUT_DIRS"} | {"PYTHONPATH": str(ROOT)}
+    said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said.startswith(f"my-sut 1.4.0    {tmp_path}/.otto/settings.toml\n    labs: -\n")
+    assert "    [lab] default = demo\n" in said
+    command.append("--tests")
+    said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said == f"{tmp_path}/suites\n"
