@@ -437,7 +437,7 @@ def test_defaults_of_the_settings_lie_beneath_those_of_the_lab(folder: Path) -> 
     lab = load_lab("./bench.json", None, settings)
     assert [(lab.facts(name).user, lab.facts(name).timeout) for name in "ab"] == [("lab", 7.0), ("lab", 60.0)]
     assert [(lab.facts(name).ssh.kex, lab.facts(name).ssh.mac) for name in "ab"] == [(None, "m"), (None, None)]
-    assert lab.facts("a").identity_file == str(folder / ".otto" / "k")
+    assert lab.facts("a").identity_file == str(folder / "k")
 
 
 # -- the command line
