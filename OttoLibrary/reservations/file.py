@@ -31,7 +31,6 @@ _FOLDER = "/tmp/otto-leases"  # noqa: S108 - shared by all users of the machine 
 _PACE_S = 0.05
 # A change takes a millisecond; whoever keeps the others out for so long was stopped in it.
 _PATIENCE_S = 10.0
-_TRY_S = 0.001
 # Who died says nothing: the dead are looked for so often.
 _LOOK_S = 0.5
 
@@ -143,15 +142,18 @@ class FileReservations(Ledger):
             os.close(file)
 
     def _lock(self, file: int) -> None:
-        end = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < end:
-            with contextlib.suppress(BlockingIOError):
-                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            time.sleep(_TRY_S)
-        raise ReservationError(
-            f"The leases in '{self._folder}' were locked for {_PATIENCE_S:g} seconds: a process stands still in the middle of a "
-            f"change. 'fuser {self._folder / 'mutex'}' tells which; let it go on, or end it."
-        )
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The kernel's queue is fair, and waits for ever: a thread stands in it. What it gets too late goes with the closed file.
+        waiting = threading.Thread(target=fcntl.flock, args=(file, fcntl.LOCK_EX), daemon=True)
+        waiting.start()
+        waiting.join(_PATIENCE_S)
+        if waiting.is_alive():
+            raise ReservationError(
+                f"The leases in '{self._folder}' were locked for {_PATIENCE_S:g} seconds: a process stands still in the middle "
+                f"of a change. 'fuser {self._folder / 'mutex'}' tells which; let it go on, or end it."
+            )
+        return None
 
     def _read(self) -> State:
         empty = leasequeue.new_state() | {"boot": _boot()}
