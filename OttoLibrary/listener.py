@@ -31,6 +31,7 @@ class LibraryListener:
     def __init__(self, session: Session, on_suite: Callable[[], None] = lambda: None) -> None:
         self._session, self._on_suite = session, on_suite
         self._scopes: list[str] = []
+        self._began = 0.0
 
     def start_suite(self, data: Any, result: Any) -> None:
         """Enter the suite, and say which software is under test."""
@@ -57,6 +58,8 @@ class LibraryListener:
         """Enter the test and learn the secrets among its variables."""
         retry(data, result)
         self._begin_test()
+        self._began = time.time()
+        self._session.tell_test(self._mask(result.full_name), self._began, None, "RUNNING")
         for value in BuiltIn().get_variables().values():
             learn(value, self._session.masker)
 
@@ -67,6 +70,7 @@ class LibraryListener:
         self._end("test")
         self._session.test_began = None
         result.message = self._mask(result.message)
+        self._session.tell_test(self._mask(result.full_name), self._began, time.time(), result.status)
 
     def start_keyword(self, data: Any, result: Any) -> None:
         """Hide secrets in the arguments that the log shows; enter a run of a repeated test."""

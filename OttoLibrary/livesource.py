@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # What nobody fetches: a page that comes later asks for all anyway.
 _MOST_NEWS = 20_000
+_MOST_TESTS = 2_000
 
 
 class LiveSource:
@@ -50,11 +51,15 @@ class LiveSource:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._news: deque[Tick | tuple[int, Event | None]] = deque(maxlen=_MOST_NEWS)
+        self._news: deque[Tick | tuple[int, Event | None] | Mapping[str, Any]] = deque(maxlen=_MOST_NEWS)
+        self._tests: dict[float, Mapping[str, Any]] = {}
         self._ended = threading.Event()
         self._callbacks: list[Callable[[], None]] = []
         self._monitor = session.monitor
         self._session.on_monitor(self._subscribe)
+        self._session.tests.append(self.test)
+        if session.present_test:
+            self.test(session.present_test)
 
     # -- what the page asks for
 
@@ -77,7 +82,7 @@ class LiveSource:
             "hosts": hosts,
             "series": {host: series_facts(names) for host, names in series.items()},
             "events": event_list(events),
-            "tests": [],
+            "tests": list(self._tests.values()),
         }
 
     def chunk(self, host: str) -> bytes:
@@ -125,13 +130,15 @@ class LiveSource:
     # -- news
 
     def news(self) -> list[tuple[str, Any]]:
-        """Return what happened since the last call: all readings together, and each event."""
+        """Return what happened since the last call: all readings together, and each event and test."""
         ticks: list[dict[str, Any]] = []
         found: list[tuple[str, Any]] = []
         while self._news:
             item = self._news.popleft()
             if isinstance(item, Tick):
                 ticks.append({"host": item.host, "at": item.at, "values": dict(item.values)})
+            elif isinstance(item, Mapping):
+                found.append(("test", item))
             elif item[1] is None:
                 found.append(("gone", {"id": item[0]}))
             else:
@@ -143,6 +150,14 @@ class LiveSource:
         self._callbacks.append(callback)
         if self._ended.is_set():
             callback()
+
+    # -- what the session calls
+
+    def test(self, test: Mapping[str, Any]) -> None:
+        """Hear of a test that has begun or ended; of one process they follow each other."""
+        kept = list(self._tests.items())[-_MOST_TESTS:]
+        self._tests = {**dict(kept), test["began"]: test}
+        self._news.append(test)
 
     # -- what the monitor calls
 
@@ -157,6 +172,7 @@ class LiveSource:
     def end(self) -> None:
         """Hear that the monitor has stopped."""
         self._ended.set()
+        self._session.tests.remove(self.test)
         for callback in self._callbacks:
             callback()
 

@@ -74,6 +74,8 @@ class Session:
         self._reservations: Reserving | None = None
         self.tell: Callable[[str], None] = lambda sentence: None
         self.test_began: float | None = None
+        self.tests: list[Callable[[Mapping[str, Any]], None]] = []
+        self.present_test: Mapping[str, Any] | None = None
         self.used: dict[str, None] = {}
         self.failed_checks: list[str] = []
 
@@ -332,6 +334,13 @@ class Session:
     def watching(self, key: str, given: T | None, fallback: T) -> T:
         """Return how hosts are watched: as given, or as the table ``[monitor]`` of the settings says, or the fallback."""
         return given or self.settings.monitor.get(key) or fallback
+
+    def tell_test(self, name: str, began: float, ended: float | None, status: str) -> None:
+        """Tell whoever shows tests that one has begun, or ended."""
+        test = {"name": name, "began": began, "ended": ended, "status": status, "link": ""}
+        self.present_test = None if ended else test
+        for tell in self.tests:
+            tell(test)
 
     def recording_path(self, given: str) -> Path | None:
         """Return where a recording goes: a path beside the log, by default ``RECORDING``; None for ``none`` or without a log."""

@@ -427,6 +427,19 @@ def test_the_page_and_chunk_of_a_running_monitor(serve: Any, watched: Session) -
     assert len(browser.get("api/export.json").json()["samples"]) > 0
 
 
+def test_tests_while_hosts_are_watched(serve: Any, watched: Session) -> None:
+    watched.tell_test("Suite.One", 1000.0, None, "RUNNING")
+    browser = Browser(serve(LiveSource(watched)))
+    stream = Stream(browser)
+    watched.tell_test("Suite.One", 1000.0, 1002.5, "PASS")
+    watched.tell_test("Suite.Two <b>", 1003.0, None, "RUNNING")
+    one = {"name": "Suite.One", "began": 1000.0, "ended": 1002.5, "status": "PASS", "link": ""}
+    two = {"name": "Suite.Two <b>", "began": 1003.0, "ended": None, "status": "RUNNING", "link": ""}
+    assert browser.get("api/page").json()["tests"] == [one, two]
+    wait_until(lambda: len(stream.of("test")) >= 2, "the tests")
+    assert stream.of("test")[-2:] == [one, two]
+
+
 def test_what_is_no_longer_remembered_comes_from_the_recording(
     serve: Any, watched: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -663,6 +676,7 @@ def test_start_monitor_serves_a_page(tmp_path: Path) -> None:
         "*** Settings ***\nLibrary    OttoLibrary    lab=lab.json\nLibrary    ask.py\n*** Test Cases ***\nWatched\n"
         "    Start Monitor    box    interval=100 ms    metrics=load    dashboard=yes\n"
         "    ${page}=    Ask    console.txt\n    Should Contain    ${page}    box\n"
+        '    Should Contain    ${page}    "name":"Suite.Watched"\n    Should Contain    ${page}    RUNNING\n'
         "    Stop Monitor\n    Sleep    2 s\n    Run Keyword And Expect Error    *refused*    Ask    console.txt\n"
     )
     with (tmp_path / "console.txt").open("w") as console:
