@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -757,6 +757,33 @@ class Reservations(Protocol):
 
     def backend_name(self) -> str:
         """Return its name, for messages."""
+
+
+class Acquiring(Reservations, Protocol):
+    """A backend that reserves resources for a user, and knows no queue.
+
+    Calls come one at a time, not always from the same thread, and may block for a moment. Each raises ReservationError when
+    there is no answer. A backend may have ``close()``, which is called when the run is over and everything was given back.
+    """
+
+    def acquire(self, username: str, resources: Collection[str], lease_s: float, purpose: str) -> bool:
+        """Reserve all of these resources at once and return True, or none of them and return False.
+
+        Args:
+            username: For whom.
+            resources: Which.
+            lease_s: After so many seconds the reservation ends, unless it is renewed.
+            purpose: What for, empty when nobody said.
+
+        Returns:
+            False when anybody has one of them: the same user, too, who may be another process.
+        """
+
+    def renew(self, username: str, resources: Collection[str], lease_s: float) -> bool:
+        """Let the reservation of all of these end in ``lease_s`` seconds; return False when the user has one of them no more."""
+
+    def release(self, username: str, resources: Collection[str]) -> None:
+        """Give these back; what the user has no more is fine, and stays with whoever has it."""
 
 
 class Leasing(Reservations, Protocol):

@@ -33,6 +33,7 @@ class Leases:
         # When each ends unless renewed, by a clock that nobody sets.
         self._ends: dict[int, float] = {}
         self._renewing: asyncio.Task[None] | None = None
+        self._kept = asyncio.Event()
 
     @property
     def leases(self) -> list[Lease]:
@@ -65,6 +66,7 @@ class Leases:
             await asyncio.shield(asyncio.to_thread(self.backend.leave, ticket))
             raise
         self._keep(lease)
+        self._kept.set()
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._keep_renewing())
         return lease
@@ -94,6 +96,7 @@ class Leases:
                 longer = Lease(lease.hosts, lease.resources, lease.token, lease.until, lease_s)
                 extended.append(await asyncio.to_thread(self.backend.renew, longer))
                 self._keep(extended[-1])
+                self._kept.set()
         return extended
 
     async def close(self) -> None:
@@ -130,7 +133,10 @@ class Leases:
     async def _keep_renewing(self) -> None:
         while True:
             shortest_s = min((lease.lease_s for lease in self._leases.values()), default=_MOST_PACE_S)
-            await asyncio.sleep(min(_MOST_PACE_S, shortest_s / 4))
+            self._kept.clear()
+            # A new lease may be shorter than all before.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._kept.wait(), min(_MOST_PACE_S, shortest_s / 4))
             await self.renew()
 
     async def _renew_one(self, lease: Lease) -> None:

@@ -76,6 +76,8 @@ _METHODS = {
     "reservation": ("get_reserved_resources", "who_reserved", "backend_name"),
     "reference": ("resolve", "close"),
 }
+# What a reservation backend has all of, or nothing: contracts.Acquiring. One with a queue is a contracts.Leasing.
+_ACQUIRING = ("acquire", "renew", "release")
 _SPOKEN = {"labsource": "lab source"}
 _EXTRAS = {"ftp": "ftp", "keyring": "keyring", "redis": "redis", "serial": "serial", "snmp": "snmp"}
 _registered: dict[str, dict[str, tuple[Any, str]]] = {}
@@ -124,7 +126,10 @@ def register_lab_repository(name: str, factory: Any) -> None:
 
 
 def register_reservation_backend(name: str, factory: Any) -> None:
-    """Make the reservations ``name`` mean ``factory()``, a class that satisfies ``contracts.Reservations`` or ``Leasing``."""
+    """Make the reservations ``name`` mean ``factory()``, a class that satisfies ``contracts.Reservations``.
+
+    One that reserves, too, satisfies ``contracts.Acquiring``, or ``contracts.Leasing`` when it has a queue.
+    """
     register("reservation", name, factory)
 
 
@@ -159,6 +164,20 @@ def _check(kind: str, name: str, factory: Any, owner: str) -> None:
     missing = [method for method in _METHODS[kind] if not callable(getattr(factory, method, None))]
     if missing:
         raise PluginError(f"{_title(kind)} '{name}' ({owner}) does not keep the contract: it lacks {', '.join(missing)}().")
+    if kind == "reservation":
+        _check_acquiring(name, factory, owner)
+
+
+def _check_acquiring(name: str, factory: Any, owner: str) -> None:
+    """Check that a backend without a queue has all it takes to reserve, or nothing of it."""
+    if callable(getattr(factory, "attempt", None)):
+        return
+    missing = [method for method in _ACQUIRING if not callable(getattr(factory, method, None))]
+    if missing and len(missing) < len(_ACQUIRING):
+        raise PluginError(
+            f"{_title('reservation')} '{name}' ({owner}) does not keep the contract: it lacks {', '.join(missing)}(). "
+            f"A backend that reserves has all of {', '.join(_ACQUIRING)}."
+        )
 
 
 def _title(kind: str) -> str:

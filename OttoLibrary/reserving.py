@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from OttoLibrary import registry
+from OttoLibrary.acquiring import QueuelessLeasing
 from OttoLibrary.contracts import Demand, Holding, Leasing, Reservations
 from OttoLibrary.engine import Engine
-from OttoLibrary.errors import LeaseLostError, NotFreeError, UsageError
-from OttoLibrary.fields import JsonObject
+from OttoLibrary.errors import LeaseLostError, NotFreeError, OttoError, ReservationError, UsageError
+from OttoLibrary.kinds import JsonObject
 from OttoLibrary.lab import HostEntry
 from OttoLibrary.lease import Leases, holding_text, holdings_of
 
@@ -50,7 +51,8 @@ class Reserving:
         if self._backend is None:
             table = self._settings()
             name = self._name or str(table.get("backend", "file"))
-            self._backend = registry.load("reservation", name, *self._place(name, table))
+            backend = _opened(name, self._place(name, table))
+            self._backend = QueuelessLeasing(backend, name) if _only_acquires(backend) else backend
         return self._backend
 
     @property
@@ -84,7 +86,10 @@ class Reserving:
 
     def holdings(self, hosts: Iterable[HostEntry]) -> list[Holding]:
         """Return who has what of these hosts; raise ReservationError when that cannot be said."""
-        return holdings_of(self.backend, dict.fromkeys(resource for host in hosts for resource in host.needs))
+        resources = dict.fromkeys(resource for host in hosts for resource in host.needs)
+        if isinstance(self.backend, QueuelessLeasing):
+            return self.backend.holdings_of(resources)
+        return holdings_of(self.backend, resources)
 
     def holders(self, hosts: Iterable[HostEntry]) -> list[str]:
         """Return the same in words."""
@@ -129,6 +134,20 @@ class Reserving:
         if name != table.get("backend", "file"):
             return []
         return [str(table[key]) for key in ("url", "path") if key in table]
+
+
+def _opened(name: str, place: Sequence[str]) -> Any:
+    """Return a new backend; raise an error of ours whatever is wrong with it."""
+    try:
+        return registry.load("reservation", name, *place)
+    except OttoError:
+        raise
+    except Exception as error:
+        raise ReservationError(f"The reservations '{name}' cannot be opened: {type(error).__name__}: {error}.") from error
+
+
+def _only_acquires(backend: object) -> bool:
+    return callable(getattr(backend, "acquire", None)) and not callable(getattr(backend, "attempt", None))
 
 
 def _reserves(backend: Reservations) -> bool:

@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar
 
-from OttoLibrary.contracts import Demand, Holding, LabRepository, Lease, Leasing, Reservations
+from OttoLibrary.contracts import Acquiring, Demand, Holding, LabRepository, Lease, Leasing, Reservations
 from OttoLibrary.errors import LabError, LeaseLostError
 from OttoLibrary.lab import check_lab
 
@@ -214,6 +214,143 @@ class ReservationTests:
         for resource in {self.unknown, *(resource for resources in self.reserved.values() for resource in resources)}:
             backend.who_reserved(resource).append(_UNKNOWN)
             _promise(_UNKNOWN not in backend.who_reserved(resource), "who_reserved() returns a fresh list")
+
+
+class AcquiringTests(ReservationTests):
+    """The promises of ``contracts.Acquiring``: a backend that reserves, and knows no queue.
+
+    The tests reserve resources whose names nobody else uses, and give all of them back.
+
+    Attributes:
+        lease_s: A short lease, in seconds, that the test lets run out.
+    """
+
+    lease_s = _SHORT_LEASE_S
+
+    def backend(self) -> Acquiring:
+        """Return a new backend; to be written. All that one test makes share what is reserved, as processes would."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method backend() that returns what is tested.")
+
+    def setup_method(self) -> None:
+        """Begin without a backend, and with nothing reserved."""
+        super().setup_method()
+        self._tried: set[tuple[str, tuple[str, ...]]] = set()
+
+    def teardown_method(self) -> None:
+        """Give everything back, and close the backends that can be closed."""
+        for backend in self._made:
+            for user, resources in self._tried:
+                backend.release(user, list(resources))
+        super().teardown_method()
+
+    def _acquire(self, backend: Any, user: str, resources: Collection[str], lease_s: float = _LEASE_S) -> bool:
+        self._tried.add((user, tuple(resources)))
+        answer = backend.acquire(user, list(resources), lease_s, "testing")
+        _promise(isinstance(answer, bool), f"acquire() returns True or False; it returned {answer!r}")
+        return bool(answer)
+
+    def _acquired(self, backend: Any, user: str, resources: Collection[str], lease_s: float = _LEASE_S) -> None:
+        got = self._acquire(backend, user, resources, lease_s)
+        _promise(got, f"what is free is given; acquire('{user}', {list(resources)}) returned False")
+
+    def test_acquire_takes_all_or_none(self) -> None:
+        """Of what is taken in part nothing is given, and nothing is left reserved."""
+        ours, theirs = self._new(), self._new()
+        before, taken, behind = _resources(3)
+        self._acquired(theirs, "bob", [taken])
+        got = self._acquire(ours, "alice", [before, taken, behind])
+        _promise(not got, "acquire() gives all or nothing; one of three is taken, and it returned True")
+        left = [resource for resource in (before, behind) if ours.who_reserved(resource)]
+        _promise(not left, f"a refused acquire() leaves nothing reserved; it left {left}")
+        _promise(ours.who_reserved(taken) == ["bob"], "a refused acquire() changes nothing for who has it")
+
+    def test_the_same_user_does_not_get_it_twice(self) -> None:
+        """Two processes of one user are two: the second is refused, and so is the first when it asks again."""
+        ours, theirs = self._new(), self._new()
+        (resource,) = _resources(1)
+        self._acquired(ours, "alice", [resource])
+        _promise(
+            not self._acquire(theirs, "alice", [resource]), "what alice has is not given to alice again, in another instance"
+        )
+        _promise(not self._acquire(ours, "alice", [resource]), "what alice has is not given to alice again, in the same instance")
+        _promise(ours.who_reserved(resource) == ["alice"], "a refused acquire() changes nothing for who has it")
+
+    def test_who_reserved_tells_what_was_acquired(self) -> None:
+        """Whoever has it is named, alone, and what he has is told."""
+        ours = self._new()
+        resources = _resources(2)
+        self._acquired(ours, "alice", resources)
+        for resource in resources:
+            found = ours.who_reserved(resource)
+            _promise(found == ["alice"], f"who_reserved() names who acquired it, ['alice']; it returned {found!r}")
+        missing = set(resources) - ours.get_reserved_resources("alice")
+        _promise(not missing, f"get_reserved_resources('alice') has what she acquired; it lacks {sorted(missing)}")
+
+    def test_instances_share_what_is_reserved(self) -> None:
+        """What one acquired, another tells and does not give."""
+        ours, theirs = self._new(), self._new()
+        (resource,) = _resources(1)
+        self._acquired(ours, "alice", [resource])
+        found = theirs.who_reserved(resource)
+        _promise(found == ["alice"], f"all instances share what is reserved; another one's who_reserved() returned {found!r}")
+        _promise(resource in theirs.get_reserved_resources("alice"), "all instances share what is reserved; another lacks it")
+        _promise(not self._acquire(theirs, "bob", [resource]), "what one instance acquired, another does not give")
+
+    def test_release_frees_it(self) -> None:
+        """It can be had again; releasing it twice is fine, and takes nothing from who has it now."""
+        ours, theirs = self._new(), self._new()
+        first, second = _resources(2)
+        self._acquired(ours, "alice", [first, second])
+        ours.release("alice", [first])
+        _promise(not theirs.who_reserved(first), "release() frees what it names")
+        _promise(theirs.who_reserved(second) == ["alice"], "release() frees nothing but what it names")
+        self._acquired(theirs, "bob", [first])
+        try:
+            ours.release("alice", [first, second])
+            ours.release("alice", [first, second])
+        except Exception as error:
+            raise AssertionError(
+                f"Broken promise: release() of what the user has no more is fine; it raised {error!r}."
+            ) from error
+        _promise(not theirs.who_reserved(second), "release() frees what the user still has, also beside what he has no more")
+        _promise(theirs.who_reserved(first) == ["bob"], "release() takes nothing from who has it now")
+
+    def test_renewing_moves_the_end(self) -> None:
+        """What was renewed outlasts what was acquired with it."""
+        ours, theirs = self._new(), self._new()
+        renewed, witness = _resources(2)
+        # Long enough that the renewal comes in time.
+        lease_s = 4 * self.lease_s
+        self._acquired(ours, "alice", [renewed], lease_s)
+        self._acquired(ours, "alice", [witness], lease_s)
+        answer = ours.renew("alice", [renewed], _LEASE_S)
+        _promise(answer is True, f"renew() of what the user has returns True; it returned {answer!r}")
+        _promise(_in_time(lambda: not theirs.who_reserved(witness)), f"a lease of {lease_s:g} s that is not renewed ends")
+        _promise(theirs.who_reserved(renewed) == ["alice"], "what was renewed outlasts what was acquired after it and was not")
+
+    def test_a_lease_that_is_not_renewed_ends(self) -> None:
+        """Others get it, and who had it is told and takes nothing from them."""
+        ours, theirs = self._new(), self._new()
+        (resource,) = _resources(1)
+        self._acquired(ours, "alice", [resource], self.lease_s)
+        got = _in_time(lambda: self._acquire(theirs, "bob", [resource]))
+        _promise(got, f"a lease of {self.lease_s:g} s that is not renewed ends, and others get it")
+        self._is_lost(ours, "alice", [resource])
+        _promise(theirs.who_reserved(resource) == ["bob"], "who lost a lease takes nothing from who has it now")
+
+    def test_what_was_released_is_not_renewed(self) -> None:
+        """A renewal is all or nothing, too: False when a part of it is the user's no more."""
+        ours = self._new()
+        kept, released = _resources(2)
+        self._acquired(ours, "alice", [kept, released])
+        ours.release("alice", [released])
+        self._is_lost(ours, "alice", [released])
+        self._is_lost(ours, "alice", [kept, released])
+        _promise(not ours.who_reserved(released), "renew() reserves nothing that was released")
+
+    def _is_lost(self, backend: Any, user: str, resources: Collection[str]) -> None:
+        answer = backend.renew(user, list(resources), _LEASE_S)
+        _promise(answer is False, f"renew() of what is the user's no more returns False; it returned {answer!r}")
 
 
 class LeasingTests(ReservationTests):

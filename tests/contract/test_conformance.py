@@ -7,7 +7,7 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,9 +16,10 @@ import pytest
 import redis
 
 from OttoLibrary import testing
-from OttoLibrary.contracts import Demand, Holding, LabRepository, Lease, Leasing, Reservations
+from OttoLibrary.contracts import Acquiring, Demand, Holding, LabRepository, Lease, Leasing, Reservations
+from OttoLibrary.examples import reservations as example
 from OttoLibrary.examples.labs import MemoryLabs
-from OttoLibrary.examples.reservations import MemoryReservations
+from OttoLibrary.examples.reservations import MemoryBookings, MemoryReservations
 from OttoLibrary.labsources.command import CommandLabs
 from OttoLibrary.labsources.json import JsonLabs
 from OttoLibrary.labsources.ssh_config import SshConfigLabs
@@ -26,7 +27,7 @@ from OttoLibrary.registry import load
 from OttoLibrary.reservations.file import FileReservations
 from OttoLibrary.reservations.json import JsonReservations
 from OttoLibrary.reservations.none import NoReservations
-from OttoLibrary.testing import LabRepositoryTests, LeasingTests, ReservationTests
+from OttoLibrary.testing import AcquiringTests, LabRepositoryTests, LeasingTests, ReservationTests
 from tests.peers.redisd import Redisd
 from tests.peers.requirements import require
 
@@ -96,6 +97,11 @@ class TestMemoryReservations(ReservationTests):
 
     def backend(self) -> Reservations:
         return MemoryReservations()
+
+
+class TestMemoryBookings(AcquiringTests):
+    def backend(self) -> Acquiring:
+        return MemoryBookings()
 
 
 class TestNone(ReservationTests):
@@ -362,6 +368,194 @@ def test_a_backend_whose_answers_are_shared_is_told() -> None:
     assert broken_promises(Tests()) == {"test_answers_are_the_caller_s_own"}
 
 
+class WhatIsFree(MemoryBookings):
+    """Gives a part of what is wanted, and says so only of the whole."""
+
+    def acquire(self, username: str, resources: Collection[str], lease_s: float, purpose: str) -> bool:
+        given = [super(WhatIsFree, self).acquire(username, [one], lease_s, purpose) for one in resources]
+        return all(given)
+
+
+class UntilTaken(MemoryBookings):
+    """Takes one after the other, and leaves what it took before it was refused."""
+
+    def acquire(self, username: str, resources: Collection[str], lease_s: float, purpose: str) -> bool:
+        return all(super(UntilTaken, self).acquire(username, [one], lease_s, purpose) for one in resources)
+
+
+class Snatches(MemoryBookings):
+    """Gives everything, whoever has it."""
+
+    def acquire(self, username: str, resources: Collection[str], lease_s: float, purpose: str) -> bool:
+        example._BOOKED.update(dict.fromkeys(resources, (username, time.monotonic() + lease_s, purpose)))
+        return True
+
+
+class SameUserAgain(MemoryBookings):
+    """Gives a user what he has already."""
+
+    def acquire(self, username: str, resources: Collection[str], lease_s: float, purpose: str) -> bool:
+        self.release(username, resources)
+        return super().acquire(username, resources, lease_s, purpose)
+
+
+class SameInstanceAgain(MemoryBookings):
+    """Gives a user what he has from here already."""
+
+    def __init__(self) -> None:
+        self.had: set[str] = set()
+
+    def acquire(self, username: str, resources: Collection[str], lease_s: float, purpose: str) -> bool:
+        got = super().acquire(username, resources, lease_s, purpose)
+        self.had.update(resources if got else ())
+        return got or self.had.issuperset(resources)
+
+
+class SaysNothing(MemoryBookings):
+    def acquire(self, username: str, resources: Collection[str], lease_s: float, purpose: str) -> Any:
+        super().acquire(username, resources, lease_s, purpose)
+
+
+class NobodyHasIt(MemoryBookings):
+    def who_reserved(self, resource: str) -> list[str]:
+        return []
+
+
+class HasNothing(MemoryBookings):
+    def get_reserved_resources(self, username: str) -> set[str]:
+        return set()
+
+
+class EachForItself(MemoryBookings):
+    """Does not see what other instances have."""
+
+    def acquire(self, username: str, resources: Collection[str], lease_s: float, purpose: str) -> bool:
+        return super().acquire(username, [f"{id(self)} {one}" for one in resources], lease_s, purpose)
+
+    def who_reserved(self, resource: str) -> list[str]:
+        return super().who_reserved(f"{id(self)} {resource}")
+
+    def get_reserved_resources(self, username: str) -> set[str]:
+        return {one.partition(" ")[2] for one in super().get_reserved_resources(username) if one.startswith(str(id(self)))}
+
+    def release(self, username: str, resources: Collection[str]) -> None:
+        super().release(username, [f"{id(self)} {one}" for one in resources])
+
+
+class KeepsBookings(MemoryBookings):
+    def release(self, username: str, resources: Collection[str]) -> None:
+        pass
+
+
+class ReleasesAllOfUser(MemoryBookings):
+    def release(self, username: str, resources: Collection[str]) -> None:
+        super().release(username, self.get_reserved_resources(username))
+
+
+class ReleasesOfAnybody(MemoryBookings):
+    def release(self, username: str, resources: Collection[str]) -> None:
+        for one in resources:
+            example._BOOKED.pop(one, None)
+
+
+class ReleasesOnce(MemoryBookings):
+    """Complains of what is not the user's."""
+
+    def release(self, username: str, resources: Collection[str]) -> None:
+        if not self.get_reserved_resources(username).issuperset(resources):
+            raise KeyError(*resources)
+        super().release(username, resources)
+
+
+class RenewsNothing(MemoryBookings):
+    def renew(self, username: str, resources: Collection[str], lease_s: float) -> bool:
+        return self.get_reserved_resources(username).issuperset(resources)
+
+
+class RenewsSilently(MemoryBookings):
+    def renew(self, username: str, resources: Collection[str], lease_s: float) -> Any:
+        super().renew(username, resources, lease_s)
+
+
+class LastsForEver(MemoryBookings):
+    def acquire(self, username: str, resources: Collection[str], lease_s: float, purpose: str) -> bool:
+        return super().acquire(username, resources, 1000 * lease_s, purpose)
+
+
+class RenewsAnything(MemoryBookings):
+    def renew(self, username: str, resources: Collection[str], lease_s: float) -> bool:
+        return super().renew(username, resources, lease_s) or True
+
+
+class RenewsWhatIsLeft(MemoryBookings):
+    def renew(self, username: str, resources: Collection[str], lease_s: float) -> bool:
+        renewed = [super(RenewsWhatIsLeft, self).renew(username, [one], lease_s) for one in resources]
+        return any(renewed)
+
+
+class TakesItBack(MemoryBookings):
+    """Reserves anew what is to be renewed and was not lost to others."""
+
+    def renew(self, username: str, resources: Collection[str], lease_s: float) -> bool:
+        return super().renew(username, resources, lease_s) or (super().acquire(username, resources, lease_s, "") and False)
+
+
+ACQUIRING: list[tuple[type[MemoryBookings], str]] = [
+    (WhatIsFree, "test_acquire_takes_all_or_none"),
+    (UntilTaken, "test_acquire_takes_all_or_none"),
+    (Snatches, "test_acquire_takes_all_or_none"),
+    (SaysNothing, "test_acquire_takes_all_or_none"),
+    (SameUserAgain, "test_the_same_user_does_not_get_it_twice"),
+    (SameInstanceAgain, "test_the_same_user_does_not_get_it_twice"),
+    (NobodyHasIt, "test_who_reserved_tells_what_was_acquired"),
+    (HasNothing, "test_who_reserved_tells_what_was_acquired"),
+    (EachForItself, "test_instances_share_what_is_reserved"),
+    (KeepsBookings, "test_release_frees_it"),
+    (ReleasesAllOfUser, "test_release_frees_it"),
+    (ReleasesOfAnybody, "test_release_frees_it"),
+    (ReleasesOnce, "test_release_frees_it"),
+    (RenewsNothing, "test_renewing_moves_the_end"),
+    (RenewsSilently, "test_renewing_moves_the_end"),
+    (LastsForEver, "test_a_lease_that_is_not_renewed_ends"),
+    (RenewsAnything, "test_a_lease_that_is_not_renewed_ends"),
+    (RenewsAnything, "test_what_was_released_is_not_renewed"),
+    (RenewsWhatIsLeft, "test_what_was_released_is_not_renewed"),
+    (TakesItBack, "test_what_was_released_is_not_renewed"),
+]
+
+
+@pytest.mark.parametrize(("broken", "promise"), ACQUIRING)
+def test_an_acquiring_backend_that_breaks_a_promise_is_told(
+    broken: type[MemoryBookings], promise: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(testing, "_PATIENCE_S", 1.0)
+    monkeypatch.setattr(example, "_BOOKED", {})
+
+    class Tests(AcquiringTests):
+        lease_s = 0.1
+
+        def backend(self) -> Acquiring:
+            return broken()
+
+    tests = Tests()
+    tests.setup_method()
+    with pytest.raises(AssertionError, match="Broken promise"):
+        getattr(tests, promise)()
+
+
+def test_the_promises_of_acquiring_leave_nothing_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(example, "_BOOKED", {})
+
+    class Tests(AcquiringTests):
+        lease_s = 0.2
+
+        def backend(self) -> Acquiring:
+            return MemoryBookings()
+
+    assert broken_promises(Tests()) == set()
+    assert MemoryBookings().list_usernames() == []
+
+
 class AnyPart(FileReservations):
     """Gives a part of what is wanted."""
 
@@ -530,6 +724,7 @@ def test_no_promise_is_without_a_class_that_breaks_it() -> None:
     of_telling = set(promises(ReservationTests))
     assert of_telling - {promise for _, _, promise in RESERVATIONS} == {"test_answers_are_the_caller_s_own"}
     assert set(promises(LeasingTests)) - of_telling == {promise for _, promise in LEASING}
+    assert set(promises(AcquiringTests)) - of_telling == {promise for _, promise in ACQUIRING}
 
 
 def test_what_is_tested_has_to_be_said() -> None:
@@ -537,3 +732,5 @@ def test_what_is_tested_has_to_be_said() -> None:
         LabRepositoryTests().repository()
     with pytest.raises(NotImplementedError, match="LeasingTests needs a method backend"):
         LeasingTests().backend()
+    with pytest.raises(NotImplementedError, match="AcquiringTests needs a method backend"):
+        AcquiringTests().backend()

@@ -356,6 +356,17 @@ def test_a_wall_clock_that_is_set_frees_and_loses_nothing(shared: Shared, holder
         other.said("LOST")
 
 
+def test_a_short_lease_beside_a_long_one_is_renewed_in_time(shared: Shared) -> None:
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        await leases.reserve(demand("a", lease_s=30), 0)
+        await asyncio.sleep(0.1)
+        await leases.reserve(demand("b", lease_s=1.6), 0)
+        await asyncio.sleep(2.5)
+        assert (leases.hosts, lost) == (["a", "b"], [])
+
+    run(shared, work)
+
+
 def test_a_host_taken_by_force_is_a_loss_that_names_who_and_why(shared: Shared) -> None:
     async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
         await leases.reserve(demand("a", "b", lease_s=1), 0)

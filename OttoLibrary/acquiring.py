@@ -1,0 +1,243 @@
+"""Leases from a backend that can acquire, renew and release, and knows no queue: among those who wait chance decides."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from OttoLibrary.contracts import Acquiring, Demand, Holding, Lease
+from OttoLibrary.errors import LeaseLostError, ReservationError
+
+T = TypeVar("T")
+# How long a call waits for the one before it.
+_PATIENCE_S = 30.0
+_PACE_S = 1.0
+_SPOKEN: dict[type, str] = {bool: "True or False", list: "a list of users", set: "a set of resources", str: "a name"}
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A lease that this process has.
+
+    Attributes:
+        lease: The lease.
+        ticket: What came to it.
+        demand: What was wanted.
+        since: Since when, in seconds since 1970.
+        end: When it ends unless renewed, by the machine's clock since its start.
+        trouble: Why it could not be renewed last time.
+    """
+
+    lease: Lease
+    ticket: str
+    demand: Demand
+    since: float
+    end: float
+    trouble: str = ""
+
+
+class QueuelessLeasing:
+    """Makes a ``contracts.Leasing`` of a ``contracts.Acquiring``.
+
+    Such a backend tells users apart, not processes: when a lease has ended, another process of the same user may have its
+    resources. So nothing is renewed or released here after the end that was agreed on.
+
+    Args:
+        backend: Who decides.
+        name: Its name, for messages.
+    """
+
+    def __init__(self, backend: Acquiring, name: str) -> None:
+        self._backend, self._name = backend, name
+        self._wanted: dict[str, Demand] = {}
+        self._asked_for: dict[str, None] = {}
+        self._held: dict[int, _Held] = {}
+        self._token = 0
+        self._closed = False
+        self._turn = threading.RLock()
+
+    def backend_name(self) -> str:
+        """Return the backend's name."""
+        return self._answer(str, "backend_name")
+
+    def get_reserved_resources(self, username: str) -> set[str]:
+        """Return what a user has reserved."""
+        return self._answer(set, "get_reserved_resources", username)
+
+    def who_reserved(self, resource: str) -> list[str]:
+        """Return the users who have a resource."""
+        return self._answer(list, "who_reserved", resource)
+
+    def holdings(self) -> list[Holding]:
+        """Return who has what that was ever asked for here."""
+        return self.holdings_of(self._asked_for)
+
+    def holdings_of(self, resources: Collection[str]) -> list[Holding]:
+        """Return who has these resources; of what others have, only the user is known."""
+        return [self._holding(resource, user) for resource in list(resources) for user in self.who_reserved(resource)]
+
+    def join(self, demand: Demand) -> str:
+        """Want something; there is no queue."""
+        ticket = secrets.token_hex(8)
+        self._asked_for |= dict.fromkeys(_resources(demand, demand.candidates))
+        self._wanted[ticket] = demand
+        return ticket
+
+    def attempt(self, ticket: str) -> Lease | None:
+        """Take all that is wanted, or nothing."""
+        with self._our_turn():
+            demand = self._wanted.get(ticket)
+            hosts = self._free_hosts(demand) if demand else []
+            if demand is None or len(hosts) < demand.count:
+                return None
+            resources = _resources(demand, hosts)
+            # The end is counted from before the question: the backend's own is never earlier.
+            since, end = time.time(), _now() + demand.lease_s
+            if not self._answer(bool, "acquire", demand.user, list(resources), demand.lease_s, demand.purpose):
+                return None
+            lease = Lease(tuple(hosts), resources, self._new_token(), since + demand.lease_s, demand.lease_s)
+            self._held[lease.token] = _Held(lease, ticket, demand, since, end)
+            return lease
+
+    def wait(self, ticket: str, seconds: float) -> None:
+        """Return after a moment; who waits for the same does not come back at the same time."""
+        time.sleep(min(seconds, random.uniform(0.5, 1.0) * _PACE_S))
+
+    def leave(self, ticket: str) -> None:
+        """Want it no more, and give back what the ticket came to, or comes to in this moment."""
+        self._wanted.pop(ticket, None)
+        with self._our_turn():
+            for held in [held for held in self._held.values() if held.ticket == ticket]:
+                self._give_back(held)
+
+    def renew(self, lease: Lease) -> Lease:
+        """Move the end of a lease."""
+        with self._our_turn():
+            held = self._held.get(lease.token)
+            if held is None:
+                raise LeaseLostError(lease.hosts, "it was given back, or lost, before")
+            now = _now()
+            renewed = replace(lease, until=time.time() + lease.lease_s)
+            kept = now < held.end and self._renewed(held, lease.lease_s)
+            # An answer that came after the end may be about what another process of the user has by now.
+            if not kept or _now() >= held.end:
+                del self._held[lease.token]
+                raise LeaseLostError(lease.hosts, self._why_lost(held))
+            self._held[lease.token] = replace(held, lease=renewed, end=now + lease.lease_s, trouble="")
+            return renewed
+
+    def release(self, lease: Lease) -> None:
+        """Give everything back."""
+        with self._our_turn():
+            held = self._held.get(lease.token)
+            if held is not None:
+                self._give_back(held)
+
+    def release_forced(self, resource: str, user: str, reason: str) -> list[Holding]:
+        """Refuse: such a backend cannot tell the holder, who would go on."""
+        raise ReservationError(
+            f"The reservations '{self._name}' take nothing by force: '{resource}' is free when its holder gives it back, or when "
+            "its lease ends. Ask the holder, or free it in the reservation system itself."
+        )
+
+    def close(self) -> None:
+        """Give back all that this process has here, and close the backend."""
+        with self._our_turn(), contextlib.ExitStack() as rest:
+            rest.callback(self._close_backend)
+            rest.callback(self._held.clear)
+            for held in self._held.values():
+                rest.callback(self._give_back, held)
+            self._wanted.clear()
+
+    def _free_hosts(self, demand: Demand) -> list[str]:
+        """Return the first hosts that would do, as many as are wanted if there are so many, none of which shares a resource."""
+        free: list[str] = []
+        taken: set[str] = set()
+        for host, resources in demand.candidates.items():
+            if len(free) == demand.count:
+                break
+            if taken.isdisjoint(resources) and not any(self.who_reserved(resource) for resource in resources):
+                free.append(host)
+                taken.update(resources)
+        return free
+
+    def _new_token(self) -> int:
+        """Return what is higher than before, among machines as far as their clocks agree."""
+        self._token = max(self._token + 1, time.time_ns())
+        return self._token
+
+    def _renewed(self, held: _Held, lease_s: float) -> bool:
+        try:
+            return self._answer(bool, "renew", held.demand.user, list(held.lease.resources), lease_s)
+        except ReservationError as error:
+            self._held[held.lease.token] = replace(held, trouble=f" ({error})")
+            raise
+
+    def _why_lost(self, held: _Held) -> str:
+        if _now() >= held.end:
+            return f"it was not renewed for {held.lease.lease_s:g} seconds{held.trouble}"
+        return f"the reservations '{self._name}' say that {held.demand.user} has it no more"
+
+    def _give_back(self, held: _Held) -> None:
+        if _now() < held.end:
+            self._answer(object, "release", held.demand.user, list(held.lease.resources))
+        self._held.pop(held.lease.token, None)
+
+    def _holding(self, resource: str, user: str) -> Holding:
+        for held in list(self._held.values()):
+            if resource in held.lease.resources and user == held.demand.user and _now() < held.end:
+                process = f"{socket.gethostname()}:{os.getpid()}"
+                return Holding(resource, user, held.since, held.lease.until, held.demand.purpose, process, held.lease.token)
+        return Holding(resource, user)
+
+    def _close_backend(self) -> None:
+        if not self._closed and hasattr(self._backend, "close"):
+            self._answer(object, "close")
+        self._closed = True
+
+    def _answer(self, kind: type[T], method: str, *arguments: object) -> T:
+        """Return what the backend answers; whatever is no answer is a ReservationError."""
+        with self._our_turn():
+            try:
+                answer = getattr(self._backend, method)(*arguments)
+            except ReservationError:
+                raise
+            except Exception as error:
+                raise ReservationError(
+                    f"The reservations '{self._name}' do not answer: {method}() failed with {type(error).__name__}: {error}. "
+                    "Nobody knows who has what."
+                ) from error
+        if not isinstance(answer, kind):
+            raise ReservationError(
+                f"The reservations '{self._name}' do not keep the contract: {method}() returned {answer!r} where {_SPOKEN[kind]} "
+                "is due."
+            )
+        return answer
+
+    @contextlib.contextmanager
+    def _our_turn(self) -> Iterator[None]:
+        if not self._turn.acquire(timeout=_PATIENCE_S):
+            raise ReservationError(
+                f"The reservations '{self._name}' have not answered another question for {_PATIENCE_S:g} seconds. "
+                "Nobody knows who has what."
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+
+def _resources(demand: Demand, hosts: Collection[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(resource for host in hosts for resource in demand.candidates[host]))
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
