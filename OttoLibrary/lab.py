@@ -17,7 +17,7 @@ from typing import Any
 from OttoLibrary import fields, labjson, labsource, ottolab, registry
 from OttoLibrary.contracts import HostFacts, Reference, SnmpOptions
 from OttoLibrary.errors import LabError, UnknownNameError, ValueFormatError
-from OttoLibrary.fields import JsonObject
+from OttoLibrary.kinds import JsonObject
 from OttoLibrary.labsource import Answer
 from OttoLibrary.place import Place, has_references, references_in
 from OttoLibrary.profiles import Profile

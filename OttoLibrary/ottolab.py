@@ -6,26 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from OttoLibrary.fields import (
-    DURATION,
-    HOST_NAME,
-    LABEL,
-    PATH,
-    PORT,
-    SECRET,
-    SWITCH,
-    TRANSPORT,
-    WORD,
-    Field,
-    Free,
-    Group,
-    JsonObject,
-    ListOf,
-    MapOf,
-    Names,
-    One,
-)
+from OttoLibrary.kinds import Field, Free, Group, JsonObject, ListOf, MapOf, Names, One
 from OttoLibrary.place import Place
+from OttoLibrary.values import DURATION, HOST_NAME, LABEL, PATH, PORT, SECRET, SWITCH, TRANSPORT, WORD
 
 _TRANSFERS = ("scp", "sftp", "ftp", "nc")
 

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from OttoLibrary.errors import PluginError, SettingsError
-from OttoLibrary.fields import DURATION, HOST, LABEL, Field, Free, Group, JsonObject, ListOf, Names, One
+from OttoLibrary.fields import HOST
+from OttoLibrary.kinds import Field, Free, Group, JsonObject, ListOf, Names, One
 from OttoLibrary.place import Place, shown_path
+from OttoLibrary.values import DURATION, LABEL
 
 FILE = Path(".otto", "settings.toml")
 _SUT_FOLDER = "${sutDir}"

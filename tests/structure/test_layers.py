@@ -20,6 +20,7 @@ ROWS = {
         "contracts",
         "engine",
         "inbox",
+        "kinds",
         "labjson",
         "leasequeue",
         "login",
@@ -32,6 +33,7 @@ ROWS = {
     ],
     ADAPTERS: ["labsources/", "metrics/", "references/", "reservations/", "transfers/", "transports/"],
     HOST: [
+        "acquiring",
         "background",
         "checksums",
         "chronicle",
@@ -58,6 +60,7 @@ ROWS = {
         "transcript",
         "trees",
         "uptime",
+        "values",
         "watch",
     ],
     4: [
