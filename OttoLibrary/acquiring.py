@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from OttoLibrary.contracts import Acquiring, Demand, Holding, Lease
+from OttoLibrary.contracts.reservations import Acquiring, Demand, Holding, Lease
 from OttoLibrary.errors import LeaseLostError, ReservationError
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class _Held:
 
 
 class QueuelessLeasing:
-    """Makes a ``contracts.Leasing`` of a ``contracts.Acquiring``.
+    """Makes a ``contracts.reservations.Leasing`` of a ``contracts.reservations.Acquiring``.
 
     Such a backend tells users apart, not processes: when a lease has ended, another process of the same user may have its
     resources. So nothing is renewed or released here after the end that was agreed on.

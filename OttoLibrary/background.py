@@ -8,7 +8,7 @@ import time
 
 from OttoLibrary import launch
 from OttoLibrary.chronicle import Chronicle
-from OttoLibrary.contracts import CommandResult, Connection, EndOfStream, Expected
+from OttoLibrary.contracts.connections import CommandResult, Connection, EndOfStream, Expected
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import WaitTimeoutError
 from OttoLibrary.launch import Account, Launched, LoginRefusedError

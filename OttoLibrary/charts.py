@@ -18,7 +18,7 @@ from operator import itemgetter
 from statistics import median
 from typing import TypeAlias
 
-from OttoLibrary.contracts import Event
+from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.scales import Scale, elapsed_text, time_ticks, value_scale
 from OttoLibrary.summaries import clean, label, noun
 from OttoLibrary.text import plural

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from OttoLibrary.contracts import CommandResult, EndOfStream, Expected, FileResult, Record
+from OttoLibrary.contracts.connections import CommandResult, EndOfStream, Expected, Record
+from OttoLibrary.contracts.transfers import FileResult
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import CommandError, ConnectionLostError, WaitTimeoutError, shorten
 from OttoLibrary.shell import Outcome

@@ -7,7 +7,7 @@ import contextlib
 import re
 from collections.abc import Sequence
 
-from OttoLibrary.contracts import Channel, EndOfStream, Match
+from OttoLibrary.contracts.connections import Channel, EndOfStream, Match
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.stream import Bell, Stream
 from OttoLibrary.text import incremental_decoder

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 _CANCEL_GRACE_S = 2.0
+_LOOK_S = 0.1
 
 
 class Engine:
@@ -41,6 +42,7 @@ class Engine:
             if interruptible:
                 self._interruptible = job
             job.start(self._ensure_loop())
+            job.wait()
             return job.done.result()
         except BaseException:
             job.cancel()
@@ -90,6 +92,11 @@ class _Job(Generic[T]):
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         loop.call_soon_threadsafe(self._begin)
+
+    def wait(self) -> None:
+        # The kernel may give a signal to any thread; Python acts on it in this one, and only when it wakes up.
+        while not self._settled.wait(_LOOK_S):
+            pass
 
     def cancel(self) -> None:
         if self._settled.is_set():

@@ -11,7 +11,8 @@ from html import escape
 from itertools import count
 from pathlib import Path
 
-from OttoLibrary.contracts import EndOfStream, EvidenceSource
+from OttoLibrary.contracts.connections import EndOfStream
+from OttoLibrary.contracts.facts import EvidenceSource
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import OttoError
 from OttoLibrary.host import Host

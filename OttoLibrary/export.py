@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TextIO
 
-from OttoLibrary.contracts import Event, Tick
+from OttoLibrary.contracts.metrics import Event, Tick
 from OttoLibrary.errors import UnknownNameError
 from OttoLibrary.units import unit_of
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from OttoLibrary import registry
-from OttoLibrary.contracts import EvidenceSource, FtpOptions, HostFacts, OwnMetric, SerialOptions, SnmpOptions, SshOptions
+from OttoLibrary.contracts.facts import EvidenceSource, FtpOptions, HostFacts, OwnMetric, SerialOptions, SnmpOptions, SshOptions
 from OttoLibrary.kinds import TEXT, Field, Free, Group, JsonObject, ListOf, MapOf, Names, OneOf, TextOr
 from OttoLibrary.place import Place
 from OttoLibrary.profiles import POSIX, PROMPT, Profile

@@ -21,13 +21,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from OttoLibrary import checksums
-from OttoLibrary.contracts import (
-    FileResult,
-    Job,
-    Progress,
-    TransferResult,
-    Wishes,
-)
+from OttoLibrary.contracts.transfers import FileResult, Job, Progress, TransferResult, Wishes
 from OttoLibrary.errors import TransferError, UsageError
 from OttoLibrary.host import Host
 from OttoLibrary.steward import Found, IdleShells, Place, RefusedError, Steward

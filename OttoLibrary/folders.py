@@ -14,7 +14,8 @@ from pathlib import Path
 
 from OttoLibrary import trees
 from OttoLibrary.checksums import checksums, tools
-from OttoLibrary.contracts import EndOfStream, FileResult, Job, Process, TransferResult, Wishes
+from OttoLibrary.contracts.connections import EndOfStream, Process
+from OttoLibrary.contracts.transfers import FileResult, Job, TransferResult, Wishes
 from OttoLibrary.errors import UsageError
 from OttoLibrary.files import Files, local_place
 from OttoLibrary.steward import FolderPlace, RefusedError, Steward

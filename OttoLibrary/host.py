@@ -20,21 +20,20 @@ from OttoLibrary import shell as shells
 from OttoLibrary.background import BackgroundCommand
 from OttoLibrary.chronicle import GIVEN_UP, Chronicle
 from OttoLibrary.console import Console
-from OttoLibrary.contracts import (
+from OttoLibrary.contracts.connections import (
     SUCCESS,
-    Answer,
     CommandResult,
     Connection,
     EndOfStream,
     ExitStatus,
     Expected,
-    FileResult,
-    HostFacts,
     Match,
     Process,
     Record,
     Terminal,
 )
+from OttoLibrary.contracts.facts import HostFacts
+from OttoLibrary.contracts.transfers import Answer, FileResult
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostError, LoginError, NotOpenError, UsageError, WaitTimeoutError, subject
 from OttoLibrary.launch import Account, LoginRefusedError

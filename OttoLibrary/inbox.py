@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from OttoLibrary.contracts import EndOfStream
+from OttoLibrary.contracts.connections import EndOfStream
 
 
 class Inbox:

@@ -14,7 +14,8 @@ from OttoLibrary.text import plural
 
 # An init module is imported in every process of a run: what is heavy comes with the first use.
 if TYPE_CHECKING:
-    from OttoLibrary.contracts import CommandResult, TransferResult, Wishes
+    from OttoLibrary.contracts.connections import CommandResult
+    from OttoLibrary.contracts.transfers import TransferResult, Wishes
     from OttoLibrary.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,7 +54,7 @@ class Hosts:
             CommandError: Another exit status.
             WaitTimeoutError: It took too long; all it started was ended.
         """
-        from OttoLibrary.contracts import Expected
+        from OttoLibrary.contracts.connections import Expected
 
         right = Expected(() if expected_rc is None else (expected_rc,))
         limit_s = timeout_s if timeout_s is not None else self._session.timeout(host)
@@ -68,7 +69,7 @@ class Hosts:
             target: A folder (it ends with ``/`` or exists), or the new name.
             wishes: How, such as ``Wishes(parents=True, mode=0o755)`` of ``OttoLibrary.contracts``.
         """
-        from OttoLibrary.contracts import Wishes
+        from OttoLibrary.contracts.transfers import Wishes
 
         return await self._session.files(host).put([Path(source).expanduser()], target, wishes or Wishes())
 
@@ -81,13 +82,13 @@ class Hosts:
             target: A folder (it ends with ``/`` or exists), or the new name.
             wishes: As of ``put_file``.
         """
-        from OttoLibrary.contracts import Wishes
+        from OttoLibrary.contracts.transfers import Wishes
 
         return await self._session.files(host).get(source, os.fspath(target), wishes or Wishes())
 
     async def put_directory(self, host: str, source: str | Path, target: str, wishes: Wishes | None = None) -> TransferResult:
         """Copy a folder of this machine to a host, as ``Put Directory To Host`` does; raise TransferError."""
-        from OttoLibrary.contracts import Wishes
+        from OttoLibrary.contracts.transfers import Wishes
 
         return await self._session.folders(host).put(Path(source).expanduser(), target, wishes or Wishes(links="keep"))
 

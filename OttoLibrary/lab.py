@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import Any
 
 from OttoLibrary import fields, labjson, labsource, ottolab, registry
-from OttoLibrary.contracts import HostFacts, Reference, SnmpOptions
+from OttoLibrary.contracts.facts import HostFacts, SnmpOptions
+from OttoLibrary.contracts.labs import Reference
 from OttoLibrary.errors import LabError, UnknownNameError, ValueFormatError
 from OttoLibrary.kinds import JsonObject
 from OttoLibrary.labsource import Answer

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from OttoLibrary import labjson, registry
-from OttoLibrary.contracts import LabRepository
+from OttoLibrary.contracts.labs import LabRepository
 from OttoLibrary.errors import LabError, OttoError, UnknownNameError
 from OttoLibrary.place import Place, is_path
 from OttoLibrary.settings import Settings

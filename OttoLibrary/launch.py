@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from OttoLibrary.contracts import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.stream import Bell, Stream
 from OttoLibrary.text import Secret, decode

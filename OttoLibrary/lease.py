@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from OttoLibrary.contracts import Demand, Holding, Lease, Leasing, Reservations
+from OttoLibrary.contracts.reservations import Demand, Holding, Lease, Leasing, Reservations
 from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
 from OttoLibrary.text import plural
 from OttoLibrary.units import duration_text

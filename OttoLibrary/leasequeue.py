@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
 
-from OttoLibrary.contracts import Demand, Holding, Lease
+from OttoLibrary.contracts.reservations import Demand, Holding, Lease
 from OttoLibrary.errors import LeaseLostError, ReservationError
 
 State: TypeAlias = dict[str, Any]
@@ -25,7 +25,7 @@ _FORCED_KEPT = 100
 
 
 class Ledger(ABC):
-    """The questions of ``contracts.Reservations`` that a list of who has what answers."""
+    """The questions of ``contracts.reservations.Reservations`` that a list of who has what answers."""
 
     @abstractmethod
     def holdings(self) -> list[Holding]:

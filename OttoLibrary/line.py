@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from OttoLibrary.console import Console
-from OttoLibrary.contracts import Channel, EndOfStream
+from OttoLibrary.contracts.connections import Channel, EndOfStream
 from OttoLibrary.login import Prompts
 from OttoLibrary.stream import Bell, Stream
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from OttoLibrary import launch
 from OttoLibrary.chronicle import Chronicle
-from OttoLibrary.contracts import Connection, EndOfStream, Expected
+from OttoLibrary.contracts.connections import Connection, EndOfStream, Expected
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostError, LoginError, UsageError, WaitTimeoutError, subject
 from OttoLibrary.line import Line

@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Awaitable, Callable
 
 from OttoLibrary import launch
-from OttoLibrary.contracts import Channel, EndOfStream, ExitStatus
+from OttoLibrary.contracts.connections import Channel, EndOfStream, ExitStatus
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.inbox import Inbox
 from OttoLibrary.line import Line
@@ -369,7 +369,7 @@ class LineShell:
 
 
 class LineProcess:
-    """What runs on a line and has it for itself; ``contracts.Process``."""
+    """What runs on a line and has it for itself; ``contracts.connections.Process``."""
 
     def __init__(self, shell: LineShell, line: Line, terminal: bool) -> None:
         self._shell, self._line = shell, line

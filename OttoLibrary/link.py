@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from OttoLibrary import registry
-from OttoLibrary.contracts import Channel, Connection, HostFacts
+from OttoLibrary.contracts.connections import Channel, Connection
+from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError
 

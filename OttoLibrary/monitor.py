@@ -17,7 +17,8 @@ from typing import Any, Protocol
 from OttoLibrary import export, registry
 from OttoLibrary.bounds import RELATIONS, Limit
 from OttoLibrary.charts import Line, charts
-from OttoLibrary.contracts import Event, OwnMetric, Tick
+from OttoLibrary.contracts.facts import OwnMetric
+from OttoLibrary.contracts.metrics import Event, Tick
 from OttoLibrary.errors import LimitError, OttoError, UnknownNameError, UsageError
 from OttoLibrary.host import Host
 from OttoLibrary.metrics import own

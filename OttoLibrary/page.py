@@ -21,7 +21,7 @@ from typing import Any, Protocol, TextIO, TypeAlias, cast
 
 from OttoLibrary import export, store
 from OttoLibrary.chunks import pack
-from OttoLibrary.contracts import Event, Tick
+from OttoLibrary.contracts.metrics import Event, Tick
 from OttoLibrary.errors import UnknownNameError, UsageError, ValueFormatError
 from OttoLibrary.recording import RecordedSession, Recording
 from OttoLibrary.units import unit_of

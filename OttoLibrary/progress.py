@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from OttoLibrary.contracts import Progress
+from OttoLibrary.contracts.transfers import Progress
 from OttoLibrary.units import duration_text, size_text
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 
-from OttoLibrary.contracts import EndOfStream, ExitStatus
+from OttoLibrary.contracts.connections import EndOfStream, ExitStatus
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import UsageError
 from OttoLibrary.line import Line

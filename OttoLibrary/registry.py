@@ -76,7 +76,7 @@ _METHODS = {
     "reservation": ("get_reserved_resources", "who_reserved", "backend_name"),
     "reference": ("resolve", "close"),
 }
-# What a reservation backend has all of, or nothing: contracts.Acquiring. One with a queue is a contracts.Leasing.
+# What a reservation backend has all of, or nothing: ``Acquiring``. One with a queue is a ``Leasing``.
 _ACQUIRING = ("acquire", "renew", "release")
 _SPOKEN = {"labsource": "lab source"}
 _EXTRAS = {"ftp": "ftp", "keyring": "keyring", "redis": "redis", "serial": "serial", "snmp": "snmp"}
@@ -84,12 +84,12 @@ _registered: dict[str, dict[str, tuple[Any, str]]] = {}
 
 
 def register_transport(name: str, factory: Any) -> None:
-    """Make ``transport: name`` mean ``factory()``, a class that satisfies ``contracts.Transport``."""
+    """Make ``transport: name`` mean ``factory()``, a class that satisfies ``contracts.connections.Transport``."""
     register("transport", name, factory)
 
 
 def register_transfer(name: str, factory: Any) -> None:
-    """Make ``transfer: name`` and ``via=name`` mean ``factory()``, a class that satisfies ``contracts.Transfer``."""
+    """Make ``transfer: name`` and ``via=name`` mean ``factory()``, a class that satisfies ``contracts.transfers.Transfer``."""
     register("transfer", name, factory)
 
 
@@ -99,7 +99,7 @@ def register_profile(name: str, factory: Any) -> None:
 
 
 def register_reference(name: str, factory: Any) -> None:
-    """Make ``${name:...}`` in lab files mean ``factory()``, a class that satisfies ``contracts.Reference``."""
+    """Make ``${name:...}`` in lab files mean ``factory()``, a class that satisfies ``contracts.labs.Reference``."""
     register("reference", name, factory)
 
 
@@ -121,14 +121,14 @@ def register_metric(name: str, command: str, parse: Callable[[str], Any], interv
 
 
 def register_lab_repository(name: str, factory: Any) -> None:
-    """Make ``name:LAB`` mean a lab of ``factory()``, a class that satisfies ``contracts.LabRepository``."""
+    """Make ``name:LAB`` mean a lab of ``factory()``, a class that satisfies ``contracts.labs.LabRepository``."""
     register("labsource", name, factory)
 
 
 def register_reservation_backend(name: str, factory: Any) -> None:
-    """Make the reservations ``name`` mean ``factory()``, a class that satisfies ``contracts.Reservations``.
+    """Make the reservations ``name`` mean ``factory()``, a class with ``contracts.reservations.Reservations``.
 
-    One that reserves, too, satisfies ``contracts.Acquiring``, or ``contracts.Leasing`` when it has a queue.
+    One that reserves, too, satisfies ``Acquiring`` of that module, or ``Leasing`` when it has a queue.
     """
     register("reservation", name, factory)
 

@@ -14,7 +14,8 @@ from html import escape
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from OttoLibrary.contracts import CommandResult, Record, TransferResult
+from OttoLibrary.contracts.connections import CommandResult, Record
+from OttoLibrary.contracts.transfers import TransferResult
 from OttoLibrary.errors import CommandError
 from OttoLibrary.text import plural
 from OttoLibrary.units import duration_text, size_text

@@ -9,7 +9,7 @@ from typing import Any
 
 from OttoLibrary import registry
 from OttoLibrary.acquiring import QueuelessLeasing
-from OttoLibrary.contracts import Demand, Holding, Leasing, Reservations
+from OttoLibrary.contracts.reservations import Demand, Holding, Leasing, Reservations
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import LeaseLostError, NotFreeError, OttoError, ReservationError, UsageError
 from OttoLibrary.kinds import JsonObject

@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from OttoLibrary.contracts import HostFacts, Progress, Record
+from OttoLibrary.contracts.connections import Record
+from OttoLibrary.contracts.facts import HostFacts
+from OttoLibrary.contracts.transfers import Progress
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import CheckError, NotFreeError, NotOpenError, OttoError, UsageError
 from OttoLibrary.text import Masker, Secret

@@ -15,7 +15,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from OttoLibrary.contracts import EndOfStream, ExitStatus
+from OttoLibrary.contracts.connections import EndOfStream, ExitStatus
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.launch import Launched
 from OttoLibrary.stream import Stream

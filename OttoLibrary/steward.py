@@ -18,7 +18,8 @@ from types import TracebackType
 
 from OttoLibrary import steps
 from OttoLibrary.checksums import is_plain, parsed, tools
-from OttoLibrary.contracts import EndOfStream, Process, Site
+from OttoLibrary.contracts.connections import EndOfStream, Process
+from OttoLibrary.contracts.transfers import Site
 from OttoLibrary.text import decode
 
 _CHUNK = 1 << 18

@@ -34,7 +34,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from OttoLibrary.contracts import Event, Tick
+from OttoLibrary.contracts.metrics import Event, Tick
 from OttoLibrary.errors import UsageError
 from OttoLibrary.recording import BUSY_MS, check_exists, check_own, pragma, translated
 from OttoLibrary.text import plural

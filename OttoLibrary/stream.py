@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from OttoLibrary.contracts import Channel, EndOfStream
+from OttoLibrary.contracts.connections import Channel, EndOfStream
 
 _CHUNK = 1 << 18
 

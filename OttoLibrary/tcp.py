@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from OttoLibrary.contracts import Channel, EndOfStream
+from OttoLibrary.contracts.connections import Channel, EndOfStream
 
 _UNANSWERED = 3
 _SEGMENT = 1460

@@ -19,7 +19,8 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar
 
-from OttoLibrary.contracts import Acquiring, Demand, Holding, LabRepository, Lease, Leasing, Reservations
+from OttoLibrary.contracts.labs import LabRepository
+from OttoLibrary.contracts.reservations import Acquiring, Demand, Holding, Lease, Leasing, Reservations
 from OttoLibrary.errors import LabError, LeaseLostError
 from OttoLibrary.lab import check_lab
 
@@ -32,7 +33,7 @@ _UNKNOWN = "otto-conformance-no-such-name"
 
 
 class LabRepositoryTests:
-    """The promises of ``contracts.LabRepository``.
+    """The promises of ``contracts.labs.LabRepository``.
 
     Attributes:
         preferences: What the source needs to be told, as the table ``[lab.preferences]`` would.
@@ -126,7 +127,7 @@ class LabRepositoryTests:
 
 
 class ReservationTests:
-    """The promises of ``contracts.Reservations``: a backend that tells who has what.
+    """The promises of ``contracts.reservations.Reservations``: a backend that tells who has what.
 
     Attributes:
         reserved: What users have, as the test knows it: all resources of each of these users. Without any, and when the backend
@@ -217,7 +218,7 @@ class ReservationTests:
 
 
 class AcquiringTests(ReservationTests):
-    """The promises of ``contracts.Acquiring``: a backend that reserves, and knows no queue.
+    """The promises of ``contracts.reservations.Acquiring``: a backend that reserves, and knows no queue.
 
     The tests reserve resources whose names nobody else uses, and give all of them back.
 
@@ -354,7 +355,7 @@ class AcquiringTests(ReservationTests):
 
 
 class LeasingTests(ReservationTests):
-    """The promises of ``contracts.Leasing``: a backend that reserves, too.
+    """The promises of ``contracts.reservations.Leasing``: a backend that reserves, too.
 
     The tests reserve resources whose names nobody else uses, and give all of them back.
 
@@ -384,7 +385,7 @@ class LeasingTests(ReservationTests):
         resources = tuple(_resources(3))
         demand = Demand({"a": resources[:2], "b": resources[2:]}, 2, "alice", "testing", _LEASE_S)
         lease = _got(ours, demand)
-        _promise(isinstance(lease, Lease), f"attempt() returns a contracts.Lease; it returned {lease!r}")
+        _promise(isinstance(lease, Lease), f"attempt() returns a contracts.reservations.Lease; it returned {lease!r}")
         _promise(lease.hosts == ("a", "b"), f"a lease has the hosts in the order of the demand; it has {lease.hosts!r}")
         _promise(sorted(lease.resources) == sorted(resources), f"a lease has all resources; it has {lease.resources!r}")
         left_s = lease.until - time.time()

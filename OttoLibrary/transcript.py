@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from OttoLibrary.contracts import Channel
+from OttoLibrary.contracts.connections import Channel
 from OttoLibrary.text import incremental_decoder
 
 # A line without an end is written so far at this length.

@@ -12,20 +12,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
 from OttoLibrary import registry
-from OttoLibrary.contracts import (
-    Answer,
-    Channel,
-    Connection,
-    EndOfStream,
-    FileResult,
-    HostFacts,
-    Job,
-    Process,
-    Progress,
-    Transfer,
-    TransferResult,
-    Wishes,
-)
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, Process
+from OttoLibrary.contracts.facts import HostFacts
+from OttoLibrary.contracts.transfers import Answer, FileResult, Job, Progress, Transfer, TransferResult, Wishes
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
 from OttoLibrary.host import Host
@@ -154,7 +143,7 @@ async def guarded(host: Host, what: str, moved: Moved, patience_s: float) -> Asy
 
 
 class HostSite:
-    """``contracts.Site`` over a host."""
+    """``contracts.transfers.Site`` over a host."""
 
     def __init__(self, host: Host, facts: HostFacts, connection: Connection, patience_s: float, *, parallel: bool) -> None:
         self.host = host

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from OttoLibrary import launch
-from OttoLibrary.contracts import Connection, EndOfStream, Event, Follower, Metric, NetworkMetric, Tick
+from OttoLibrary.contracts.connections import Connection, EndOfStream
+from OttoLibrary.contracts.metrics import Event, Follower, Metric, NetworkMetric, Tick
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostKeyError, LoginError, OttoError, UsageError
 from OttoLibrary.host import Host

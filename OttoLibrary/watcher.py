@@ -12,7 +12,7 @@ from robot.api import logger
 from robot.libraries.BuiltIn import BuiltIn
 
 from OttoLibrary import limits, units
-from OttoLibrary.contracts import Event
+from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.errors import UnknownNameError
 from OttoLibrary.session import Session
 from OttoLibrary.text import listed

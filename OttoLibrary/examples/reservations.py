@@ -8,7 +8,7 @@ A module that the settings name under ``init`` makes them known::
     register_reservation_backend("bookings", MemoryBookings)
 
 Then ``reservations=memory`` of the library, or ``OTTO_RESERVATION_BACKEND=memory``, uses the first. A backend with a queue of its
-own has the methods of ``contracts.Leasing``.
+own has the methods of ``contracts.reservations.Leasing``.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 
 from robot.api.deco import keyword
 
-from OttoLibrary.contracts import CommandResult
+from OttoLibrary.contracts.connections import CommandResult
 from OttoLibrary.errors import shorten
 from OttoLibrary.keywords.component import Component, ExpectedRc, Text, expected
 

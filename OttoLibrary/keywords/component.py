@@ -12,7 +12,7 @@ from robot.api.types import Secret as RobotSecret
 from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 from robot.utils import DotDict  # type: ignore[import-untyped]
 
-from OttoLibrary.contracts import Expected
+from OttoLibrary.contracts.connections import Expected
 from OttoLibrary.errors import HostError, OttoError
 from OttoLibrary.fanout import each
 from OttoLibrary.session import Session

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from robot.api.deco import keyword
 
-from OttoLibrary.contracts import Match
+from OttoLibrary.contracts.connections import Match
 from OttoLibrary.errors import UsageError
 from OttoLibrary.keywords.component import Component, Text
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from robot.api.deco import keyword
 
-from OttoLibrary.contracts import TransferResult, Wishes
+from OttoLibrary.contracts.transfers import TransferResult, Wishes
 from OttoLibrary.errors import HostError, UsageError
 from OttoLibrary.keywords.component import Component
 

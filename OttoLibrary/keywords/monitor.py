@@ -13,7 +13,7 @@ from robot.api import logger
 from robot.api.deco import keyword
 
 from OttoLibrary.bounds import clock_text
-from OttoLibrary.contracts import Event
+from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.errors import LimitError, UnknownNameError, UsageError
 from OttoLibrary.keywords.component import Component, dotted
 from OttoLibrary.text import listed, plural

@@ -7,7 +7,7 @@ from typing import Any
 
 from robot.libraries.BuiltIn import BuiltIn
 
-from OttoLibrary.contracts import Channel, EndOfStream
+from OttoLibrary.contracts.connections import Channel, EndOfStream
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostKeyError, UsageError
 from OttoLibrary.host import Host

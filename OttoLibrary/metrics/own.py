@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 
-from OttoLibrary.contracts import OwnMetric
+from OttoLibrary.contracts.facts import OwnMetric
 from OttoLibrary.errors import UsageError
 
 # A number, or numbers by series; text that is a number will do.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from OttoLibrary.contracts import HostFacts, SnmpOptions
+from OttoLibrary.contracts.facts import HostFacts, SnmpOptions
 from OttoLibrary.errors import UsageError
 from OttoLibrary.rates import Rates
 

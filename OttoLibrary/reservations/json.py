@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from OttoLibrary.contracts import Holding
+from OttoLibrary.contracts.reservations import Holding
 from OttoLibrary.errors import ReservationError
 from OttoLibrary.leasequeue import Ledger
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from xml.parsers.expat import ExpatError
 
-from OttoLibrary.contracts import Demand, Holding, Lease
+from OttoLibrary.contracts.reservations import Demand, Holding, Lease
 from OttoLibrary.errors import LeaseLostError, ReservationError
 from OttoLibrary.leasequeue import Ledger
 

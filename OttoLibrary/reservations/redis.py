@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import redis
 
 from OttoLibrary import leasequeue
-from OttoLibrary.contracts import Demand, Holding, Lease
+from OttoLibrary.contracts.reservations import Demand, Holding, Lease
 from OttoLibrary.errors import ReservationError
 from OttoLibrary.leasequeue import Ledger, State
 

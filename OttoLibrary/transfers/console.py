@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 from weakref import WeakKeyDictionary
 
-from OttoLibrary.contracts import Connection, EndOfStream, Job, Process, Site
+from OttoLibrary.contracts.connections import Connection, EndOfStream, Process
+from OttoLibrary.contracts.transfers import Job, Site
 from OttoLibrary.errors import UsageError
 from OttoLibrary.text import decode
 

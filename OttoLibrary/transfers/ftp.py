@@ -17,7 +17,8 @@ from collections.abc import AsyncIterator
 import aioftp
 from aioftp.common import SSLSessionBoundContext
 
-from OttoLibrary.contracts import Channel, EndOfStream, Job, Site
+from OttoLibrary.contracts.connections import Channel, EndOfStream
+from OttoLibrary.contracts.transfers import Job, Site
 from OttoLibrary.errors import UsageError
 from OttoLibrary.text import decode
 

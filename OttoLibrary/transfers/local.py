@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from OttoLibrary.contracts import Job, Site
+from OttoLibrary.contracts.transfers import Job, Site
 from OttoLibrary.errors import UsageError
 
 _BLOCK = 4 << 20

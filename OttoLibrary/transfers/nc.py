@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from OttoLibrary.contracts import Answer, Channel, Connection, EndOfStream, Job, Site
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream
+from OttoLibrary.contracts.transfers import Answer, Job, Site
 from OttoLibrary.errors import UsageError
 from OttoLibrary.text import decode
 

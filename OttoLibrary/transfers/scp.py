@@ -9,7 +9,8 @@ from pathlib import Path
 
 import asyncssh
 
-from OttoLibrary.contracts import EndOfStream, Job, Site
+from OttoLibrary.contracts.connections import EndOfStream
+from OttoLibrary.contracts.transfers import Job, Site
 from OttoLibrary.errors import UsageError
 
 _BLOCK = 1 << 20

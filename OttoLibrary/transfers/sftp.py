@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 
 import asyncssh
 
-from OttoLibrary.contracts import EndOfStream, Job, Site
+from OttoLibrary.contracts.connections import EndOfStream
+from OttoLibrary.contracts.transfers import Job, Site
 from OttoLibrary.errors import UsageError
 
 # OpenSSH's sftp-server ends on requests of 256 KiB and more.

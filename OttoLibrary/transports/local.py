@@ -13,7 +13,8 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
-from OttoLibrary.contracts import Channel, Connection, EndOfStream, ExitStatus, HostFacts, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
+from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.inbox import Inbox
 

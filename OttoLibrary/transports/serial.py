@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import serial
 
-from OttoLibrary.contracts import Channel, Connection, EndOfStream, HostFacts, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, Process, Terminal
+from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError
 from OttoLibrary.inbox import Inbox

@@ -17,7 +17,8 @@ from typing import Any
 import asyncssh
 from asyncssh.known_hosts import SSHKnownHosts
 
-from OttoLibrary.contracts import Channel, Connection, EndOfStream, ExitStatus, HostFacts, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
+from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError, UsageError
 from OttoLibrary.inbox import Inbox

@@ -9,7 +9,8 @@ import struct
 from collections.abc import Callable
 
 from OttoLibrary import tcp
-from OttoLibrary.contracts import Channel, Connection, EndOfStream, HostFacts, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, Process, Terminal
+from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, LoginError
 from OttoLibrary.login import LoginRefusedError, Prompts, log_in

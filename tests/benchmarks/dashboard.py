@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, sync_playwright
 
-from OttoLibrary.contracts import Tick
+from OttoLibrary.contracts.metrics import Tick
 from OttoLibrary.livesource import LiveSource
 from OttoLibrary.monitor import open_store
 from OttoLibrary.page import RecordedSource, static_page

@@ -13,7 +13,8 @@ from typing import Any
 
 import asyncssh
 
-from OttoLibrary.contracts import HostFacts, Wishes
+from OttoLibrary.contracts.facts import HostFacts
+from OttoLibrary.contracts.transfers import Wishes
 from OttoLibrary.files import Files
 from OttoLibrary.folders import Folders
 from OttoLibrary.host import Host

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from OttoLibrary.contracts import HostFacts
+from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.files import Files
 from OttoLibrary.host import Host

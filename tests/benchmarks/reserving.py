@@ -14,7 +14,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from OttoLibrary.contracts import Demand
+from OttoLibrary.contracts.reservations import Demand
 from OttoLibrary.lease import Leases
 from OttoLibrary.reservations.file import FileReservations
 from tests.benchmarks.measure import Row

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from OttoLibrary.contracts import HostFacts, Tick
+from OttoLibrary.contracts.facts import HostFacts
+from OttoLibrary.contracts.metrics import Tick
 from OttoLibrary.host import Host
 from OttoLibrary.monitor import Monitor, make_metrics, open_store
 from OttoLibrary.watch import LOOP, script_of

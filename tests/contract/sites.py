@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.contracts import Wishes
+from OttoLibrary.contracts.transfers import Wishes
 from OttoLibrary.session import Session
 from tests.peers.consoles import SerialConsole, shell
 from tests.peers.ftp import Pyftpdlib

@@ -18,7 +18,7 @@ import pytest
 
 from OttoLibrary import registry
 from OttoLibrary.acquiring import QueuelessLeasing
-from OttoLibrary.contracts import Acquiring, Demand, Lease, Leasing
+from OttoLibrary.contracts.reservations import Acquiring, Demand, Lease, Leasing
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import LeaseLostError, NotFreeError, PluginError, ReservationError
 from OttoLibrary.lease import Leases

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.contracts import CommandResult, Expected
+from OttoLibrary.contracts.connections import CommandResult, Expected
 from OttoLibrary.errors import CommandError, UsageError, WaitTimeoutError
 from OttoLibrary.host import Host
 from OttoLibrary.session import Session

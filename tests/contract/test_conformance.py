@@ -16,7 +16,8 @@ import pytest
 import redis
 
 from OttoLibrary import testing
-from OttoLibrary.contracts import Acquiring, Demand, Holding, LabRepository, Lease, Leasing, Reservations
+from OttoLibrary.contracts.labs import LabRepository
+from OttoLibrary.contracts.reservations import Acquiring, Demand, Holding, Lease, Leasing, Reservations
 from OttoLibrary.examples import reservations as example
 from OttoLibrary.examples.labs import MemoryLabs
 from OttoLibrary.examples.reservations import MemoryBookings, MemoryReservations

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.contracts import Expected
+from OttoLibrary.contracts.connections import Expected
 from OttoLibrary.errors import (
     ConnectError,
     ConnectionLostError,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.contracts import Wishes
+from OttoLibrary.contracts.transfers import Wishes
 from OttoLibrary.errors import TransferError, UsageError, WaitTimeoutError
 from tests.contract.sites import Site, content, write
 from tests.contract.test_transfers import NAMES

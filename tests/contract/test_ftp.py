@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from OttoLibrary import tcp
-from OttoLibrary.contracts import Channel, EndOfStream, FtpOptions, HostFacts, Job
+from OttoLibrary.contracts.connections import Channel, EndOfStream
+from OttoLibrary.contracts.facts import FtpOptions, HostFacts
+from OttoLibrary.contracts.transfers import Job
 from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
 from OttoLibrary.files import Wishes
 from OttoLibrary.session import Session

@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 import pytest
 
-from OttoLibrary.contracts import Event
+from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.session import Session
 from tests.peers import loads, processes
 from tests.peers.exporter import Exporter, Snmpd

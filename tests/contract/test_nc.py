@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.contracts import Channel, Job
+from OttoLibrary.contracts.connections import Channel
+from OttoLibrary.contracts.transfers import Job
 from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
 from OttoLibrary.files import Wishes
 from OttoLibrary.session import Session

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import redis
 
-from OttoLibrary.contracts import Demand, Lease
+from OttoLibrary.contracts.reservations import Demand, Lease
 from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
 from OttoLibrary.lease import Leases
 from OttoLibrary.registry import load
@@ -40,7 +40,7 @@ if "CLOCK" in os.environ:
     # The wall clock of this process is wrong by so many seconds as the file says.
     real = time.time
     time.time = lambda: real() + float(open(os.environ["CLOCK"]).read() or 0)
-from OttoLibrary.contracts import Demand
+from OttoLibrary.contracts.reservations import Demand
 from OttoLibrary.lease import Leases
 from OttoLibrary import registry
 from OttoLibrary.reservations import redis as quick

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.contracts import Expected
+from OttoLibrary.contracts.connections import Expected
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, ConnectionLostError, LoginError, UsageError, WaitTimeoutError
 from OttoLibrary.session import Session

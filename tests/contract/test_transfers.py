@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.contracts import Wishes
+from OttoLibrary.contracts.transfers import Wishes
 from OttoLibrary.errors import ConnectError, HostError, TransferError, UsageError, WaitTimeoutError
 from tests.contract.sites import Site, content, write
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.contracts import Event
+from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.errors import LimitError, PluginError, UnknownNameError, UsageError
 from OttoLibrary.recording import Recording
 from OttoLibrary.registry import register_metric

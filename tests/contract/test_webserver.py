@@ -25,7 +25,7 @@ import pytest
 
 from OttoLibrary import webserver
 from OttoLibrary.chunks import unpack
-from OttoLibrary.contracts import Event, Tick
+from OttoLibrary.contracts.metrics import Event, Tick
 from OttoLibrary.errors import PluginError, UsageError
 from OttoLibrary.livesource import LiveSource
 from OttoLibrary.page import RecordedSource, Source, Window, write

@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from OttoLibrary.acquiring import QueuelessLeasing
-from OttoLibrary.contracts import Demand
+from OttoLibrary.contracts.reservations import Demand
 from OttoLibrary.lease import Leases
 
 ROOT = Path(__file__).parents[2]

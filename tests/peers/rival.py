@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from OttoLibrary import registry
-from OttoLibrary.contracts import Demand
+from OttoLibrary.contracts.reservations import Demand
 from OttoLibrary.lease import Leases
 from OttoLibrary.reservations import redis
 

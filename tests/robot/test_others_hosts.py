@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from robot.api import ExecutionResult
 
-from OttoLibrary.contracts import Demand
+from OttoLibrary.contracts.reservations import Demand
 from OttoLibrary.reservations.file import FileReservations
 
 ROOT = Path(__file__).parents[2]

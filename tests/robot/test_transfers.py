@@ -107,7 +107,7 @@ def test_20_of_20_time_outs_end_at_once_and_leave_nothing(robot: Callable[..., s
     wrong += [f"{test.name}: {test.message}" for test in tests.values() if test.failed and "timeout" not in test.message]
     late = {n: tests[f"Interrupted {n}"].elapsed_time.total_seconds() - ms / 1000 for n, ms in bounds.items()}
     wrong += [f"Interrupted {number} took {more_s:.1f} s more" for number, more_s in late.items() if more_s > _AT_ONCE_S]
-    assert not wrong, "\n".join(wrong)
+    assert not wrong, "\n".join([*wrong, said])
 
 
 @pytest.mark.parametrize("via", ["sftp", "scp", "console"])

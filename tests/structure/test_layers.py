@@ -17,7 +17,7 @@ ADAPTERS, HOST, EDGE = 2, 3, 5
 ROWS = {
     0: ["deadline", "errors", "fanout", "scales", "text", "units", "version"],
     1: [
-        "contracts",
+        "contracts/",
         "engine",
         "inbox",
         "kinds",
@@ -151,7 +151,7 @@ def test_files_do_not_import_each_other_in_circles() -> None:
     [
         ("shell", "from OttoLibrary.session import Session", "row 3, imports from row 4"),
         ("shell", "if TYPE_CHECKING:\n    from OttoLibrary import session", "row 3, imports from row 4"),
-        ("contracts", "def f():\n    import OttoLibrary.host", "row 1, imports from row 3"),
+        ("contracts/facts", "def f():\n    import OttoLibrary.host", "row 1, imports from row 3"),
         ("host", "from .transports.ssh import Ssh", "rows 2 and 3 do not know each other"),
         ("transports/ssh", "from ..stream import Stream", ""),
         ("transports/ssh", "from . import local", "adapters of one folder do not know each other"),

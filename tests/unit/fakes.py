@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from OttoLibrary.contracts import EndOfStream, ExitStatus
+from OttoLibrary.contracts.connections import EndOfStream, ExitStatus
 from OttoLibrary.inbox import Inbox
 
 

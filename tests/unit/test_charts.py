@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from OttoLibrary.charts import Line, charts
-from OttoLibrary.contracts import Event
+from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.scales import elapsed_text, time_ticks, value_scale
 from OttoLibrary.summaries import metadata, summary
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from OttoLibrary.console import Console
-from OttoLibrary.contracts import EndOfStream
+from OttoLibrary.contracts.connections import EndOfStream
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.stream import Bell, Stream
 from tests.unit.fakes import FakeChannel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 
 import pytest
 
@@ -34,6 +35,23 @@ def test_an_error_comes_back(engine: Engine) -> None:
 
     with pytest.raises(ValueError, match="no"):
         engine.call(work())
+
+
+def test_a_signal_that_the_kernel_gives_to_another_thread_interrupts_too(engine: Engine) -> None:
+    async def work() -> str:
+        signal.pthread_kill(threading.get_ident(), signal.SIGALRM)
+        await asyncio.sleep(30)
+        return "never interrupted"
+
+    def interrupt(number: int, frame: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(Interrupted):
+            engine.call(work())
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_an_interrupted_wait_cancels_the_work_and_the_engine_lives_on(engine: Engine) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from OttoLibrary.contracts import Event, Tick
+from OttoLibrary.contracts.metrics import Event, Tick
 from OttoLibrary.errors import UnknownNameError
 from OttoLibrary.export import FORMS, write
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from OttoLibrary import fields, profiles, registry
-from OttoLibrary.contracts import HostFacts
+from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.errors import LabError, PluginError, UnknownNameError, ValueFormatError
 from OttoLibrary.lab import Lab, load_lab, schema
 from OttoLibrary.labsources.json import JsonLabs

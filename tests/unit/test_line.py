@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from OttoLibrary.contracts import EndOfStream
+from OttoLibrary.contracts.connections import EndOfStream
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.line import Line
 from OttoLibrary.lineshell import LineProcess, LineShell, NoTerminalControlError

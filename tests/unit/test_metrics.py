@@ -18,7 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from OttoLibrary.contracts import HostFacts, Metric, NetworkMetric, SnmpOptions
+from OttoLibrary.contracts.facts import HostFacts, SnmpOptions
+from OttoLibrary.contracts.metrics import Metric, NetworkMetric
 from OttoLibrary.errors import LabError, UsageError
 from OttoLibrary.lab import load_lab
 from OttoLibrary.metrics.cpu import Cpu

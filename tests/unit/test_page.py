@@ -18,7 +18,7 @@ import pytest
 
 from OttoLibrary import page
 from OttoLibrary.chunks import unpack
-from OttoLibrary.contracts import Event, Tick
+from OttoLibrary.contracts.metrics import Event, Tick
 from OttoLibrary.errors import UnknownNameError, UsageError, ValueFormatError
 from OttoLibrary.page import RecordedSource, Window, rows, served_page, static_page
 from OttoLibrary.recording import Recording

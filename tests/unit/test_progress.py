@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from OttoLibrary.contracts import Progress
+from OttoLibrary.contracts.transfers import Progress
 from OttoLibrary.progress import ConsoleProgress
 
 MIB = 1 << 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from OttoLibrary.contracts import CommandResult, Record
+from OttoLibrary.contracts.connections import CommandResult, Record
 from OttoLibrary.report import Attachments, block, fan_out, log_address, plain, topology
 
 

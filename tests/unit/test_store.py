@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from OttoLibrary import store as store_module
-from OttoLibrary.contracts import Event, Tick
+from OttoLibrary.contracts.metrics import Event, Tick
 from OttoLibrary.errors import UnknownNameError, UsageError
 from OttoLibrary.recording import APPLICATION_ID, SCHEMA_VERSION, Recording
 from OttoLibrary.store import Store, prune
@@ -32,7 +32,7 @@ CREATE TABLE events (id INTEGER PRIMARY KEY, ts TEXT NOT NULL, end_ts TEXT, labe
 """
 KILLED = """
 import sys, time
-from OttoLibrary.contracts import Tick
+from OttoLibrary.contracts.metrics import Tick
 from OttoLibrary.store import Store
 store = Store(sys.argv[1])
 store.begin("killed", {}, {}, 0.1)

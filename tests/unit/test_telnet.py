@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from OttoLibrary.contracts import Terminal
+from OttoLibrary.contracts.connections import Terminal
 from OttoLibrary.transports.telnet import Codec
 
 IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.contracts import Event, HostFacts, Tick
+from OttoLibrary.contracts.facts import HostFacts
+from OttoLibrary.contracts.metrics import Event, Tick
 from OttoLibrary.host import Host
 from OttoLibrary.watch import Clock, Frame, Watch, _Way
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from OttoLibrary import Hosts, OttoLibrary, instruction
-from OttoLibrary.contracts import Wishes
+from OttoLibrary.contracts.transfers import Wishes
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What an adapter must be, and the plain data that goes to and fro."""

@@ -1,0 +1,234 @@
+"""How a host is reached, and what runs there: transports, connections, processes, channels, and the results of commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from OttoLibrary.contracts.facts import HostFacts
+from OttoLibrary.deadline import Deadline
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command did.
+
+    Attributes:
+        host: Name of the host.
+        command: The command as given.
+        rc: Exit status; 128 + number when a signal ended it; -1 when the host's profile knows no exit status.
+        stdout: Standard output, exact.
+        stderr: Standard error, exact.
+        signal: Name of the signal that ended it, such as ``SIGKILL``, or None.
+        duration_s: Wall time in seconds.
+        shell_ended: True when the command ended the shell it ran in, as ``exit 3`` does.
+    """
+
+    host: str
+    command: str
+    rc: int
+    stdout: str
+    stderr: str
+    signal: str | None
+    duration_s: float
+    shell_ended: bool = False
+
+    def __getitem__(self, key: str) -> Any:
+        """Return an attribute by name, so that ``${result}[rc]`` works too."""
+        if key not in self.__dataclass_fields__:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __str__(self) -> str:
+        """Return it in short; the log shows the whole of it beside."""
+        said = self.stdout if len(self.stdout) <= 60 else f"{self.stdout[:57]}..."
+        return f"rc={self.rc} stdout={said!r} stderr={len(self.stderr)} characters"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Which exit statuses are right; none named means any."""
+
+    statuses: tuple[int, ...] = (0,)
+
+    def __contains__(self, rc: int) -> bool:
+        """Return True for a right one."""
+        return not self.statuses or rc in self.statuses
+
+    def __str__(self) -> str:
+        """Return ``0`` or ``0 or 2``."""
+        return " or ".join(map(str, self.statuses)) or "any"
+
+
+SUCCESS = Expected()
+
+
+@dataclass(frozen=True)
+class Match:
+    """What ``expect`` found.
+
+    Attributes:
+        index: Which of the patterns matched, counted from 0.
+        pattern: That pattern.
+        text: The text that matched.
+        groups: Its groups; None for one that took no part.
+        before: Everything the console said before it.
+    """
+
+    index: int
+    pattern: str
+    text: str
+    groups: tuple[str | None, ...]
+    before: str
+
+    def __getitem__(self, key: str) -> object:
+        """Return an attribute by name, so that ``${match}[text]`` works too."""
+        if key not in self.__dataclass_fields__:
+            raise KeyError(key)
+        return getattr(self, key)
+
+
+@dataclass(frozen=True)
+class ExitStatus:
+    """How a process ended: ``rc`` or, when a signal did it, ``signal`` (``SIGTERM``) with rc 128 + number."""
+
+    rc: int
+    signal: str | None = None
+
+
+class EndOfStream(Exception):
+    """The other side has closed the stream: nothing more will be read.
+
+    ``lost`` carries why the connection below broke, or None for a clean end.
+    """
+
+    def __init__(self, lost: str | None = None) -> None:
+        self.lost = lost
+        super().__init__(lost or "end of stream")
+
+
+class Channel(Protocol):
+    """A byte stream to and from something. One reader and one writer at a time."""
+
+    @property
+    def closed(self) -> bool:
+        """True after ``close`` or when the other side is gone."""
+
+    async def read(self, limit: int) -> bytes:
+        """Return 1 to ``limit`` bytes as soon as there are any; raise EndOfStream when no more will come."""
+
+    async def write(self, data: bytes) -> None:
+        """Send all of ``data``; raise EndOfStream when the other side is gone."""
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Tell the other side the size of the terminal; without a terminal nothing happens."""
+
+    async def close(self) -> None:
+        """Close it, however often; never raises."""
+
+    def describe(self) -> str:
+        """Return what it is, for a log."""
+
+
+class Process(Protocol):
+    """A process on a host: its channel is stdin and stdout (with a terminal: the terminal), plus stderr apart."""
+
+    @property
+    def channel(self) -> Channel:
+        """Standard input and output."""
+
+    @property
+    def errors(self) -> Channel | None:
+        """Standard error, to read only; None with a terminal."""
+
+    async def end_input(self) -> None:
+        """Close standard input."""
+
+    async def wait(self) -> ExitStatus:
+        """Return how it ended; raise EndOfStream when the connection broke first."""
+
+    async def close(self) -> None:
+        """Close all its streams; never raises. The process itself sees end of input and a hang-up."""
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """The terminal that a process gets."""
+
+    kind: str = "dumb"
+    columns: int = 200
+    rows: int = 50
+
+
+class Connection(Protocol):
+    """An open way to one host: it starts processes side by side, or has lines, each a command shell and a console in one."""
+
+    @property
+    def line_limit(self) -> int:
+        """How many lines it has at most at a time; 0 when it starts processes instead."""
+
+    @property
+    def logs_in(self) -> bool:
+        """True when a line that it opens waits for a command; False when nobody knows what is at its other end."""
+
+    @property
+    def lost(self) -> str | None:
+        """Why the connection is gone, or None while it lives."""
+
+    @property
+    def native(self) -> object:
+        """The protocol library's own connection, for an adapter that speaks the same library, or None."""
+
+    async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
+        """Start ``command`` under the login shell; raise EndOfStream when the connection is gone."""
+
+    async def open_line(self) -> Channel:
+        """Open a line; what it said before is read first. Raises ConnectError; EndOfStream when it has none."""
+
+    async def dial(self, address: str, port: int) -> Channel:
+        """Open a byte stream from the host to ``address``; raise OSError when the host cannot."""
+
+    async def close(self) -> None:
+        """Close it and everything on it; never raises."""
+
+    def describe(self) -> str:
+        """Return what it is, for a log: protocol, address, user."""
+
+
+class Transport(Protocol):
+    """One way to open connections; a class with no state, named in the registry."""
+
+    async def connect(self, facts: HostFacts, path: tuple[str, ...], hop: Connection | None, deadline: Deadline) -> Connection:
+        """Open a connection to the host, through ``hop`` when given.
+
+        Raises:
+            ConnectError: It cannot be reached in time. LoginError, HostKeyError: as they say.
+            HopError: ``hop`` cannot open the way.
+        """
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a host did, for the log: kept by the work, shown by the keyword.
+
+    Attributes:
+        title: What it was, such as ``Run`` or ``Send``.
+        host: Name of the host.
+        path: The hosts on the way, the host last.
+        text: The command, or what was sent or expected.
+        result: The whole result of a command, or None when it did not come to one.
+        stdout: What was said so far, when there is no result.
+        stderr: The same for standard error.
+        notes: Sentences a reader must know, such as that the shell is a new one.
+        duration_s: Wall time in seconds.
+    """
+
+    title: str
+    host: str
+    path: tuple[str, ...]
+    text: str
+    result: CommandResult | None = None
+    stdout: str = ""
+    stderr: str = ""
+    notes: tuple[str, ...] = ()
+    duration_s: float = 0.0

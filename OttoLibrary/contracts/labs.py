@@ -1,0 +1,42 @@
+"""Where labs, and the values in them, come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Reference(Protocol):
+    """One kind of ``${kind:argument}`` in a lab file."""
+
+    def resolve(self, argument: str) -> str:
+        """Return the value; raise LookupError with one clear sentence part when there is none."""
+
+    def close(self) -> None:
+        """Give back what it opened; idempotent."""
+
+
+class LabRepository(Protocol):
+    """A source of labs. Both methods answer in bounded time, and raise whatever they like when they cannot."""
+
+    def load_lab(self, name: str, preferences: Mapping[str, Any] | None = None) -> object:
+        """Return a lab as plain data that is the caller's own: an object in our form, or a list of hosts in otto's.
+
+        Args:
+            name: The name of the lab.
+            preferences: The table ``[lab.preferences]`` of the settings, as it is; None when there is none.
+
+        Raises:
+            LookupError: There is no lab of that name.
+        """
+
+    def list_labs(self) -> list[str]:
+        """Return the names of the labs that there are, as far as the source can say."""
+
+
+class LabFiles(LabRepository, Protocol):
+    """A source whose labs are files: messages name the file, and relative paths in a lab start at its folder."""
+
+    def file_of(self, name: str) -> Path:
+        """Return the file of a lab; raise LookupError."""

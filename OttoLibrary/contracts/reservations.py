@@ -1,0 +1,141 @@
+"""Who has which hosts: what is wanted, what is had, and who decides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What somebody wants to reserve.
+
+    Attributes:
+        candidates: The hosts that would do, each with the resources that it takes, in the order of the lab.
+        count: How many of them.
+        user: Who wants them.
+        purpose: What for.
+        lease_s: How long they stay reserved when nobody renews, in seconds.
+        priority: Higher goes first; among equals who came first.
+    """
+
+    candidates: Mapping[str, tuple[str, ...]]
+    count: int
+    user: str
+    purpose: str = ""
+    lease_s: float = 1800.0
+    priority: int = 0
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Who has a resource.
+
+    Attributes:
+        resource: Its name.
+        user: Who.
+        since: Since when, in seconds since 1970; None when that is not known.
+        until: Until when unless renewed, in seconds since 1970; None when it does not end by itself.
+        purpose: What for.
+        process: The process, as ``machine:pid``; empty when it is not known.
+        token: The token of its lease, or None when it is no lease.
+    """
+
+    resource: str
+    user: str
+    since: float | None = None
+    until: float | None = None
+    purpose: str = ""
+    process: str = ""
+    token: int | None = None
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Hosts that are reserved for us.
+
+    Attributes:
+        hosts: Their names.
+        resources: What they take.
+        token: Grows with every lease that the backend gives; what is written with an older one came too late.
+        until: When it ends unless renewed, in seconds since 1970.
+        lease_s: How long a renewal lasts.
+    """
+
+    hosts: tuple[str, ...]
+    resources: tuple[str, ...]
+    token: int
+    until: float
+    lease_s: float
+
+
+class Reservations(Protocol):
+    """Who has which resources: the part that every backend has."""
+
+    def get_reserved_resources(self, username: str) -> set[str]:
+        """Return what a user has reserved; raise ReservationError when that cannot be said."""
+
+    def who_reserved(self, resource: str) -> list[str]:
+        """Return the users who have a resource; raise ReservationError when that cannot be said."""
+
+    def backend_name(self) -> str:
+        """Return its name, for messages."""
+
+
+class Acquiring(Reservations, Protocol):
+    """A backend that reserves resources for a user, and knows no queue.
+
+    Calls come one at a time, not always from the same thread, and may block for a moment. Each raises ReservationError when
+    there is no answer. A backend may have ``close()``, which is called when the run is over and everything was given back.
+    """
+
+    def acquire(self, username: str, resources: Collection[str], lease_s: float, purpose: str) -> bool:
+        """Reserve all of these resources at once and return True, or none of them and return False.
+
+        Args:
+            username: For whom.
+            resources: Which.
+            lease_s: After so many seconds the reservation ends, unless it is renewed.
+            purpose: What for, empty when nobody said.
+
+        Returns:
+            False when anybody has one of them: the same user, too, who may be another process.
+        """
+
+    def renew(self, username: str, resources: Collection[str], lease_s: float) -> bool:
+        """Let the reservation of all of these end in ``lease_s`` seconds; return False when the user has one of them no more."""
+
+    def release(self, username: str, resources: Collection[str]) -> None:
+        """Give these back; what the user has no more is fine, and stays with whoever has it."""
+
+
+class Leasing(Reservations, Protocol):
+    """A backend that reserves, too. Methods may block for a moment; several threads may use one at a time."""
+
+    def join(self, demand: Demand) -> str:
+        """Queue up and return a ticket; raise ReservationError."""
+
+    def attempt(self, ticket: str) -> Lease | None:
+        """Return all that was wanted, or None when it is not our turn yet; raise ReservationError."""
+
+    def wait(self, ticket: str, seconds: float) -> None:
+        """Return when an attempt may have become worth while, at the latest after so long."""
+
+    def leave(self, ticket: str) -> None:
+        """Leave the queue, and give back what the ticket came to; one that is not known is fine."""
+
+    def holdings(self) -> list[Holding]:
+        """Return who has what."""
+
+    def renew(self, lease: Lease) -> Lease:
+        """Return the lease with a new end; raise LeaseLostError when it is ours no more."""
+
+    def release(self, lease: Lease) -> None:
+        """Give everything back; a lease that is ours no more is fine."""
+
+    def release_forced(self, resource: str, user: str, reason: str) -> list[Holding]:
+        """Take a resource from whoever has it, note who did and why, and return what was taken."""
+
+    def close(self) -> None:
+        """Give back all that this process has here."""

@@ -1,0 +1,210 @@
+"""How files move: what a transfer is given, what it must be, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from OttoLibrary.contracts.connections import Channel, Connection, Process
+from OttoLibrary.contracts.facts import HostFacts
+from OttoLibrary.text import plural
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a script on a host said and how it ended, in bytes."""
+
+    rc: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Site(Protocol):
+    """A host as a transfer sees it."""
+
+    @property
+    def facts(self) -> HostFacts:
+        """What the lab says about it."""
+
+    @property
+    def connection(self) -> Connection:
+        """The open connection."""
+
+    @property
+    def user(self) -> str:
+        """The user it has become, empty for the login user."""
+
+    @property
+    def parallel(self) -> bool:
+        """True when processes run side by side on clean streams; False when one line serves everything."""
+
+    async def run(self, script: str) -> Answer:
+        """Run shell text to its end, as the present user; what it started is ended when the call is cancelled.
+
+        Raises:
+            EndOfStream: The connection broke.
+        """
+
+    async def execute(self, script: str) -> Process:
+        """Start shell text as the present user. On one line the line is the process's own until it is closed."""
+
+    async def dial(self, port: int) -> Channel:
+        """Open a byte stream to a port of the host, through its hops; raise OSError."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How a transfer is to be done.
+
+    Attributes:
+        via: The protocol; empty for the host's own or the best that it offers.
+        parents: Make folders that are missing.
+        mode: Permission bits in place of the source's.
+        verify: ``auto``, ``sha256`` or ``no``.
+        resume: Go on where an earlier try was cut, and leave what arrived when this one is.
+        skip_same: Move only what differs.
+        links: ``follow`` symbolic links, or ``keep`` them as links.
+        timeout_s: Seconds for all of it, or None: then it may take its time while bytes move.
+    """
+
+    via: str = ""
+    parents: bool = False
+    mode: int | None = None
+    verify: str = "auto"
+    resume: bool = False
+    skip_same: bool = False
+    links: str = "follow"
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """The bytes of one file on their way.
+
+    Attributes:
+        local: The file on this machine.
+        remote: Its absolute path on the host, a temporary name when it is written.
+        size: How many bytes the whole file has.
+        start: How many of them are there already.
+        moved: Called with the number of bytes that have just been moved.
+    """
+
+    local: Path
+    remote: str
+    size: int
+    start: int = 0
+    moved: Callable[[int], None] = lambda count: None
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of one file.
+
+    Attributes:
+        source: Its path before.
+        target: Its absolute path after.
+        size_bytes: How long it is.
+        sent_bytes: How many bytes were moved; less than its size when an earlier try was continued.
+        checksum: What was verified, or nothing with ``verify=no``.
+        skipped: True when the target was the same already.
+        notes: What could not be kept, in sentences.
+    """
+
+    source: str
+    target: str
+    size_bytes: int
+    sent_bytes: int
+    checksum: str = ""
+    skipped: bool = False
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, key: str) -> Any:
+        """Return an attribute by name, so that ``${file}[target]`` works too."""
+        if key not in self.__dataclass_fields__:
+            raise KeyError(key)
+        return getattr(self, key)
+
+
+@dataclass(frozen=True)
+class TransferResult:
+    """What a transfer did.
+
+    Attributes:
+        host: Name of the host.
+        protocol: How the bytes were moved.
+        files: One result for each file.
+        duration_s: Wall time in seconds.
+    """
+
+    host: str
+    protocol: str
+    files: tuple[FileResult, ...]
+    duration_s: float
+
+    @property
+    def target(self) -> str:
+        """The path of the first file after."""
+        return self.files[0].target if self.files else ""
+
+    @property
+    def size_bytes(self) -> int:
+        """How long all files are together."""
+        return sum(file.size_bytes for file in self.files)
+
+    @property
+    def sent_bytes(self) -> int:
+        """How many bytes were moved."""
+        return sum(file.sent_bytes for file in self.files)
+
+    def __getitem__(self, key: str) -> Any:
+        """Return an attribute by name, so that ``${result}[target]`` works too."""
+        if key not in {*self.__dataclass_fields__, "target", "size_bytes", "sent_bytes"}:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __str__(self) -> str:
+        """Return it in short; the log shows each file."""
+        return f"{plural(len(self.files), 'file')}, {self.sent_bytes} of {self.size_bytes} bytes moved by {self.protocol}"
+
+
+class Transfer(Protocol):
+    """One way to move the bytes of a file; everything else about files is not its business.
+
+    Attributes:
+        checksum: What its transfers are verified by: ``cksum`` where the way authenticates the bytes, otherwise ``sha256``.
+        resumes: True when ``start`` may be other than 0.
+    """
+
+    checksum: str
+    resumes: bool
+
+    async def put(self, site: Site, job: Job) -> None:
+        """Write ``local`` from ``start`` on into ``remote``, which exists and holds the bytes before.
+
+        Raises:
+            OSError: The host refused it, or this machine's file could not be read; the text says why.
+            EndOfStream: The connection broke.
+            UsageError: This host does not offer it; the sentence says what it lacks.
+        """
+
+    async def get(self, site: Site, job: Job) -> None:
+        """Write ``remote`` from ``start`` on into ``local``, which holds the bytes before; raises what ``put`` raises."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a file is.
+
+    Attributes:
+        label: Which file, and where to.
+        moved_bytes: How many of its bytes are there.
+        size_bytes: How many it has.
+        ended: True for the last news of it, however it ended.
+    """
+
+    label: str
+    moved_bytes: int
+    size_bytes: int
+    ended: bool = False
