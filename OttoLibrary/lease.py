@@ -104,8 +104,7 @@ class Leases:
         renewing, self._renewing = self._renewing, None
         if renewing is not None:
             renewing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await renewing
+            await asyncio.wait([renewing])
         self._leases.clear()
         await asyncio.to_thread(self.backend.close)
 
@@ -136,7 +135,8 @@ class Leases:
             self._kept.clear()
             # A new lease may be shorter than all before.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._kept.wait(), min(_MOST_PACE_S, shortest_s / 4))
+                async with asyncio.timeout(min(_MOST_PACE_S, shortest_s / 4)):
+                    await self._kept.wait()
             await self.renew()
 
     async def _renew_one(self, lease: Lease) -> None:

@@ -135,7 +135,8 @@ class _DemoLab:
         # The end of each is told to the loop, which must still be there.
         for child in children:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(child.wait(), _LAST_WORDS_S)
+                async with asyncio.timeout(_LAST_WORDS_S):
+                    await child.wait()
 
     async def _run(self, process: Any, name: str, home: Path) -> None:
         environment = {

@@ -367,6 +367,17 @@ def test_a_short_lease_beside_a_long_one_is_renewed_in_time(shared: Shared) -> N
     run(shared, work)
 
 
+def test_closing_right_after_reserving_comes_to_its_end(shared: Shared) -> None:
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        await leases.reserve(demand("a"), 0)
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(10):
+            await leases.reserve(demand("b"), 0)
+            await leases.close()
+
+    run(shared, work)
+
+
 def test_a_host_taken_by_force_is_a_loss_that_names_who_and_why(shared: Shared) -> None:
     async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
         await leases.reserve(demand("a", "b", lease_s=1), 0)
