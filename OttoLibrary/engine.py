@@ -85,7 +85,7 @@ class _Job(Generic[T]):
         self._coroutine = coroutine
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self._cancelled = False
+        self._begun = self._cancelled = False
         self._failure: Exception | None = None
         self._settled = threading.Event()
 
@@ -115,15 +115,18 @@ class _Job(Generic[T]):
 
     def _begin(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._work())
-        if self._cancelled:
-            self._task.cancel()
 
     def _cancel_task(self) -> None:
-        if self._task is not None:
+        # One that is cancelled before its first step would never take it, and nobody would hear of its end.
+        if self._task is not None and self._begun:
             self._task.cancel()
 
     async def _work(self) -> None:
+        self._begun = True
         try:
+            if self._cancelled or self._failure is not None:
+                self._coroutine.close()
+                raise asyncio.CancelledError
             self.done.set_result(await self._coroutine)
         except asyncio.CancelledError:
             if self._failure is not None:

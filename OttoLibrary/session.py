@@ -213,7 +213,10 @@ class Session:
     # -- running things
 
     def run(self, coroutine: Coroutine[Any, Any, T], *, interruptible: bool = False) -> T:
-        """Run ``coroutine`` on the engine and return its result; an interruptible one ends when a limit is broken at once."""
+        """Run ``coroutine`` on the engine and return its result; an interruptible one ends, or does not begin, after a breach."""
+        if interruptible and self.breaches and self.may_interrupt():
+            coroutine.close()
+            raise self.breaches[0]
         return self.engine.call(coroutine, interruptible=interruptible)
 
     def take_records(self) -> list[Record]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import time
 
 import pytest
 
@@ -52,6 +53,28 @@ def test_a_signal_that_the_kernel_gives_to_another_thread_interrupts_too(engine:
             engine.call(work())
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["before it is handed over", "before it begins"])
+def test_an_interrupt_that_comes_before_the_work_begins_is_not_lost(engine: Engine, known: bool) -> None:
+    async def work() -> None:
+        await asyncio.sleep(30)
+
+    def interrupt() -> None:
+        # It holds the loop, so that nothing begins meanwhile.
+        while engine._interruptible is None or (known and engine._interruptible._loop is None):
+            time.sleep(0.001)
+        time.sleep(0.05)
+        engine.interrupt(ValueError("broken"))
+
+    async def arm() -> None:
+        asyncio.get_running_loop().call_soon(interrupt)
+
+    engine.call(arm())
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="broken"):
+        engine.call(work(), interruptible=True)
+    assert time.monotonic() - began < 15
 
 
 def test_an_interrupted_wait_cancels_the_work_and_the_engine_lives_on(engine: Engine) -> None:
