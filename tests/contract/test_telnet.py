@@ -69,7 +69,8 @@ def test_a_refusal_is_told_as_soon_as_it_is_said(open_lab: Any, telnetd: Any, ki
 
 def test_a_connection_closed_at_login_is_told_with_what_was_said(open_lab: Any, telnetd: Any, kind: str, tmp_path: Path) -> None:
     program = tmp_path / "closing"
-    program.write_text("#!/bin/sh\necho 'Too many users.'\n")
+    # The server is in the middle of its own beginning: one that ends at once now and then leaves it waiting for seconds.
+    program.write_text("#!/bin/sh\necho 'Too many users.'\nsleep 0.5\n")
     program.chmod(0o755)
     server = telnetd(kind, login=program)
     with pytest.raises(ConnectError, match=r"closed the connection during the login \(it said last: 'Too many users\.'\)"):
