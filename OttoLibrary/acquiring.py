@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from OttoLibrary.contracts.reservations import Acquiring, Demand, Holding, Lease
+from OttoLibrary.deadline import since_boot_s
 from OttoLibrary.errors import LeaseLostError, ReservationError
 
 T = TypeVar("T")
@@ -100,7 +101,7 @@ class QueuelessLeasing:
                 return None
             resources = _resources(demand, hosts)
             # The end is counted from before the question: the backend's own is never earlier.
-            since, end = time.time(), _now() + demand.lease_s
+            since, end = time.time(), since_boot_s() + demand.lease_s
             if not self._answer(bool, "acquire", demand.user, list(resources), demand.lease_s, demand.purpose):
                 return None
             lease = Lease(tuple(hosts), resources, self._new_token(), since + demand.lease_s, demand.lease_s)
@@ -124,11 +125,11 @@ class QueuelessLeasing:
             held = self._held.get(lease.token)
             if held is None:
                 raise LeaseLostError(lease.hosts, "it was given back, or lost, before")
-            now = _now()
+            now = since_boot_s()
             renewed = replace(lease, until=time.time() + lease.lease_s)
             kept = now < held.end and self._renewed(held, lease.lease_s)
             # An answer that came after the end may be about what another process of the user has by now.
-            if not kept or _now() >= held.end:
+            if not kept or since_boot_s() >= held.end:
                 del self._held[lease.token]
                 raise LeaseLostError(lease.hosts, self._why_lost(held))
             self._held[lease.token] = replace(held, lease=renewed, end=now + lease.lease_s, trouble="")
@@ -182,18 +183,18 @@ class QueuelessLeasing:
             raise
 
     def _why_lost(self, held: _Held) -> str:
-        if _now() >= held.end:
+        if since_boot_s() >= held.end:
             return f"it was not renewed for {held.lease.lease_s:g} seconds{held.trouble}"
         return f"the reservations '{self._name}' say that {held.demand.user} has it no more"
 
     def _give_back(self, held: _Held) -> None:
-        if _now() < held.end:
+        if since_boot_s() < held.end:
             self._answer(object, "release", held.demand.user, list(held.lease.resources))
         self._held.pop(held.lease.token, None)
 
     def _holding(self, resource: str, user: str) -> Holding:
         for held in list(self._held.values()):
-            if resource in held.lease.resources and user == held.demand.user and _now() < held.end:
+            if resource in held.lease.resources and user == held.demand.user and since_boot_s() < held.end:
                 process = f"{socket.gethostname()}:{os.getpid()}"
                 return Holding(resource, user, held.since, held.lease.until, held.demand.purpose, process, held.lease.token)
         return Holding(resource, user)
@@ -237,7 +238,3 @@ class QueuelessLeasing:
 
 def _resources(demand: Demand, hosts: Collection[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(resource for host in hosts for resource in demand.candidates[host]))
-
-
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

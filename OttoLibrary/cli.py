@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from OttoLibrary.instructions import Instruction
     from OttoLibrary.page import RecordedSource, Source
 
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
 _AT_ONCE = 20
 _LOOPBACK = "127.0.0.1"
 _LAB = "a lab: its name, path or SOURCE:NAME; or several joined by commas"
@@ -49,6 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m OttoLibrary", description=__doc__)
     parser.add_argument("--version", action="version", version=f"OttoLibrary {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_lab_commands, _add_reservation_commands, _add_monitor_commands, _add_repository_commands):
+        add(commands)
+    return parser
+
+
+def _add_lab_commands(commands: Commands) -> None:
     schema_parser = commands.add_parser("schema", help="print the JSON Schema of lab files")
     schema_parser.set_defaults(run=_print_schema)
     labs = commands.add_parser("labs", help="print the labs that there are and where they come from")
@@ -60,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("lab", nargs="?", default="", help=_LAB_OR_DEFAULT)
     check.add_argument("--timeout", type=float, default=15.0, help="seconds for each host (default: 15)")
     check.set_defaults(run=_check)
+
+
+def _add_reservation_commands(commands: Commands) -> None:
     reservations = commands.add_parser("reservations", help="print who has which host of a lab")
     reservations.add_argument("lab", nargs="?", default="", help=_LAB_OR_DEFAULT)
     reservations.set_defaults(run=_print_reservations)
@@ -69,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     release.add_argument("--force", action="store_true", help="also from others")
     release.add_argument("--reason", default="", help="why; needed with --force, and told to who loses them")
     release.set_defaults(run=_release)
+
+
+def _add_monitor_commands(commands: Commands) -> None:
     monitor = commands.add_parser("monitor", help="watch the hosts of a lab, with a live table, until Ctrl-C")
     monitor.add_argument("lab", help=_LAB)
     monitor.add_argument("hosts", nargs="?", default="", help="which hosts: a selection such as tag:dut (default: all)")
@@ -85,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     dashboard.add_argument("--static", metavar="FILE.html", help="write one file that needs no server, and end")
     _add_server_options(dashboard)
     dashboard.set_defaults(run=_dashboard)
+
+
+def _add_repository_commands(commands: Commands) -> None:
     commands.add_parser(
         "pabot", help="run pabot so that its report has every test, however suites and run end; all arguments are pabot's"
     )
@@ -98,7 +115,6 @@ def _parser() -> argparse.ArgumentParser:
     options = commands.add_parser("options", help="print the fields of an options class, with help, types and defaults")
     options.add_argument("name", nargs="?", help="the class, such as my_sut.RepoOptions (default: those that instructions take)")
     options.set_defaults(run=_print_options)
-    return parser
 
 
 def _add_server_options(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,11 @@ import time
 from collections.abc import Callable
 
 
+def since_boot_s() -> float:
+    """Return the machine's clock since its start, in seconds: nobody sets it, and it goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Deadline:
     """``seconds`` from now.
 

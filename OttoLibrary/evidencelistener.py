@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 from robot.api import logger
 
 from OttoLibrary import limits, units
 from OttoLibrary.artifacts import artifact_folder, artifact_link
-from OttoLibrary.errors import UnknownNameError, ValueFormatError
+from OttoLibrary.errors import ValueFormatError
 from OttoLibrary.evidence import Bounds, Piece, collect, evidence_table
+from OttoLibrary.given import given_options
+from OttoLibrary.harmless import harmless
 from OttoLibrary.repeat import Iteration, is_repeated
 from OttoLibrary.session import Session
 from OttoLibrary.text import plural
@@ -19,19 +19,6 @@ from OttoLibrary.text import plural
 _OPTIONS = ("max_size", "timeout")
 _MOST_RUNS = 3
 _STOPPED = "Execution terminated by signal"
-
-
-def _harmless(method: Callable[..., None]) -> Callable[..., None]:
-    """Make what goes wrong in a listener's method a warning: a listener changes no result by accident."""
-
-    @functools.wraps(method)
-    def guarded(self: Evidence, *arguments: Any) -> None:
-        try:
-            method(self, *arguments)
-        except Exception as error:  # noqa: BLE001 - Robot would only print it
-            logger.warn(f"OttoLibrary.Evidence: {error}")
-
-    return guarded
 
 
 class Evidence:
@@ -58,31 +45,31 @@ class Evidence:
         self._sessions: list[Session] = []
         self._depth = self._runs = 0
 
-    @_harmless
+    @harmless
     def start_suite(self, data: Any, result: Any) -> None:
         """Read the options with the first suite."""
         self._depth += 1
         if self._depth == 1 and not limits.in_dry_run():
             self._bounds = _read(self._given)
 
-    @_harmless
+    @harmless
     def end_suite(self, data: Any, result: Any) -> None:
         """Know when the last suite ends."""
         self._depth -= 1
 
-    @_harmless
+    @harmless
     def library_import(self, library: Any, importer: Any) -> None:
         """Learn whose hosts the tests use."""
         session = getattr(library.instance, "session", None)
         if isinstance(session, Session) and session not in self._sessions:
             self._sessions.append(session)
 
-    @_harmless
+    @harmless
     def start_test(self, data: Any, result: Any) -> None:
         """Count runs anew."""
         self._runs = 0
 
-    @_harmless
+    @harmless
     def end_keyword(self, data: Any, result: Any) -> None:
         """Fetch evidence of a failed run of a test that runs several times."""
         if isinstance(data, Iteration) and self._counts(result):
@@ -92,11 +79,15 @@ class Evidence:
             elif self._runs == _MOST_RUNS + 1:
                 logger.info(f"Evidence is kept of the first {plural(_MOST_RUNS, 'failed run')} only.")
 
-    @_harmless
+    @harmless
     def end_test(self, data: Any, result: Any) -> None:
         """Fetch evidence of a failed test."""
         if not is_repeated(data) and self._counts(result):
             self._fetch("")
+
+    def warn(self, sentence: str) -> None:
+        """Warn in the log and on the console."""
+        logger.warn(sentence)
 
     def _counts(self, result: Any) -> bool:
         # Who stops the execution does not wait for it.
@@ -117,12 +108,7 @@ class Evidence:
 
 
 def _read(options: tuple[str, ...]) -> Bounds:
-    given: dict[str, str] = {}
-    for option in options:
-        name, equals, value = (part.strip() for part in option.partition("="))
-        if name not in _OPTIONS or not equals:
-            raise UnknownNameError("option of OttoLibrary.Evidence", name, _OPTIONS)
-        given[name] = value
+    given = dict(given_options("OttoLibrary.Evidence", options, _OPTIONS))
     size = int(units.quantity(given["max_size"], "B")) if "max_size" in given else Bounds.size_bytes
     time_s = units.seconds(given["timeout"]) if "timeout" in given else Bounds.timeout_s
     if size < 1 or not time_s:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints, overload
 
-from OttoLibrary.errors import HostError, OttoError, PluginError
-from OttoLibrary.text import plural
+from OttoLibrary.errors import PluginError
 
 # An init module is imported in every process of a run: what is heavy comes with the first use.
 if TYPE_CHECKING:
@@ -103,14 +102,9 @@ class Hosts:
         Raises:
             HostError: It failed on at least one host; all were tried, and the message names each.
         """
-        from OttoLibrary.fanout import each
+        from OttoLibrary.fanout import each, whole
 
-        found = await each(self.names(selection), work, limit)
-        errors = {name: outcome for name, outcome in found.items() if isinstance(outcome, OttoError)}
-        if errors:
-            told = "\n".join(map(str, errors.values()))
-            raise HostError(f"Failed on {len(errors)} of {plural(len(found), 'host')}:\n{told}", host=next(iter(errors)))
-        return {name: outcome for name, outcome in found.items() if not isinstance(outcome, OttoError)}
+        return whole(await each(self.names(selection), work, limit), "Failed on")
 
 
 @dataclass(frozen=True)

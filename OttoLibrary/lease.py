@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from OttoLibrary.contracts.reservations import Demand, Holding, Lease, Leasing, Reservations
+from OttoLibrary.deadline import since_boot_s
 from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
 from OttoLibrary.text import plural
 from OttoLibrary.units import duration_text
@@ -145,7 +146,7 @@ class Leases:
         except LeaseLostError as error:
             self._lose(lease, error)
         except ReservationError as error:
-            if _now() > self._ends[lease.token]:
+            if since_boot_s() > self._ends[lease.token]:
                 self._lose(lease, LeaseLostError(lease.hosts, f"it could not be renewed ({error})"))
         else:
             if lease.token in self._leases:
@@ -158,7 +159,7 @@ class Leases:
 
     def _keep(self, lease: Lease) -> None:
         self._leases[lease.token] = lease
-        self._ends[lease.token] = _now() + lease.lease_s
+        self._ends[lease.token] = since_boot_s() + lease.lease_s
 
 
 def who_has(demand: Demand, holdings: Sequence[Holding]) -> list[str]:
@@ -181,10 +182,6 @@ def holding_text(holding: Holding) -> str:
     purpose = f" for '{holding.purpose}'" if holding.purpose else ""
     since = f", since {duration_text(time.time() - holding.since)}" if holding.since is not None else ""
     return f"'{holding.resource}': {holding.user}{process}{purpose}{since}"
-
-
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _wanted(demand: Demand) -> str:

@@ -19,6 +19,7 @@ from OttoLibrary.errors import OttoError
 from OttoLibrary.repeat import Iteration, is_repeated, retry
 from OttoLibrary.session import Session
 from OttoLibrary.text import Masker
+from OttoLibrary.variables import folder_of
 
 
 class LibraryListener:
@@ -37,9 +38,7 @@ class LibraryListener:
         """Enter the suite, and say which software is under test."""
         self._begin("suite")
         self._session.output_folder = Path(BuiltIn().get_variable_value("${OUTPUT DIR}"))
-        if data.source:
-            source = Path(data.source)
-            self._session.suite_folder = source if source.is_dir() else source.parent
+        self._session.suite_folder = folder_of(data.source) or self._session.suite_folder
         for repository in self._session.settings.repositories:
             result.metadata.setdefault(repository.name, repository.version)
         try:

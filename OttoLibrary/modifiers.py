@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from robot.api import SuiteVisitor
 from robot.utils.argumentparser import ArgFileParser  # type: ignore[import-untyped]
 
 from OttoLibrary.session import Session
+from OttoLibrary.variables import folder_of
 
 
 class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no type hints for it
@@ -51,7 +51,7 @@ class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no ty
 
     def _chosen(self, suite: Any) -> list[str]:
         session = Session(self._references)
-        session.suite_folder = Path(suite.source).parent if suite.source else None
+        session.suite_folder = folder_of(suite.source)
         try:
             return session.select(self._selection)
         finally:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from html import unescape
 from typing import Protocol
 
-from OttoLibrary.errors import UnknownNameError, UsageError, ValueFormatError
+from OttoLibrary.errors import UsageError, ValueFormatError
+from OttoLibrary.given import given_options
 from OttoLibrary.units import seconds
 
 PASS, FAIL, SKIP = "PASS", "FAIL", "SKIP"
@@ -154,10 +155,7 @@ class Tries:
 def repetitions(words: Sequence[str]) -> Repetitions:
     """Return what the options of ``Repeat`` say, ``NAME=VALUE`` each; raise UsageError."""
     given: dict[str, str] = {}
-    for word in words:
-        name, equals, value = (part.strip() for part in word.partition("="))
-        if name not in _OPTIONS or not equals:
-            raise UnknownNameError("option of OttoLibrary.Repeat", name, _OPTIONS)
+    for name, value in given_options("OttoLibrary.Repeat", words, _OPTIONS):
         if name in given:
             raise UsageError(f"OttoLibrary.Repeat has the option '{name}' twice.")
         given[name] = value

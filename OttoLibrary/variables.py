@@ -16,7 +16,11 @@ def variable(name: str) -> str:
 
 def suite_folder() -> Path | None:
     """Return the folder of the suite that runs, or None when none does or it has no file."""
-    source = _value("SUITE SOURCE")
+    return folder_of(_value("SUITE SOURCE"))
+
+
+def folder_of(source: object) -> Path | None:
+    """Return the folder of a suite with this file or folder as its source, or None for a suite without one."""
     if not source:
         return None
     path = Path(str(source))

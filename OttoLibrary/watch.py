@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from OttoLibrary import launch
 from OttoLibrary.contracts.connections import Connection, EndOfStream
 from OttoLibrary.contracts.metrics import Event, Follower, Metric, NetworkMetric, Tick
-from OttoLibrary.deadline import Deadline
+from OttoLibrary.deadline import Deadline, since_boot_s
 from OttoLibrary.errors import HostKeyError, LoginError, OttoError, UsageError
 from OttoLibrary.host import Host
 from OttoLibrary.launch import LoginRefusedError
@@ -400,7 +400,7 @@ class _LocalFeed:
 
     async def ask(self, numbers: Sequence[int], clock: bool) -> Frame:
         """Return at once; the metrics ask psutil themselves."""
-        return Frame(time.time(), 0.0, time.clock_gettime(time.CLOCK_BOOTTIME), None, 0.0, dict.fromkeys(numbers, ""))
+        return Frame(time.time(), 0.0, since_boot_s(), None, 0.0, dict.fromkeys(numbers, ""))
 
     async def close(self) -> None:
         """Do nothing."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +11,14 @@ from robot.libraries.BuiltIn import BuiltIn
 
 from OttoLibrary import limits, units
 from OttoLibrary.contracts.metrics import Event
-from OttoLibrary.errors import UnknownNameError
+from OttoLibrary.given import given_options
+from OttoLibrary.harmless import harmless
 from OttoLibrary.session import Session
 from OttoLibrary.text import listed
-from OttoLibrary.variables import variable
+from OttoLibrary.variables import folder_of, variable
 
 _OPTIONS = ("hosts", "interval", "lab", "metrics", "store")
 _MOST_MARKS = 20
-
-
-def _harmless(method: Callable[..., None]) -> Callable[..., None]:
-    """Make what goes wrong in a listener's method a warning: a listener changes no result by accident."""
-
-    @functools.wraps(method)
-    def guarded(self: Metrics, *arguments: Any) -> None:
-        if self.session is None and method.__name__ not in {"start_suite", "end_test"}:
-            return
-        try:
-            method(self, *arguments)
-        except Exception as error:  # noqa: BLE001 - Robot would only print it
-            self.warn(f"OttoLibrary.Metrics: {error}")
-
-    return guarded
 
 
 class Metrics:
@@ -67,21 +51,22 @@ class Metrics:
 
     # -- the run
 
-    @_harmless
+    @harmless
     def start_suite(self, data: Any, result: Any) -> None:
         """Begin to watch with the first suite."""
         self._suites.append(time.time())
         if len(self._suites) == 1 and not limits.in_dry_run():
             self._begin(data)
 
-    @_harmless
+    @harmless
     def end_suite(self, data: Any, result: Any) -> None:
         """Put the totals of the suite into its metadata."""
-        since = self._suites.pop()
-        session = self._open_session
+        since, session = self._suites.pop(), self.session
+        if session is None:
+            return
         for key, value in session.ask_monitor(lambda monitor: monitor.totals(since)).items():
             result.metadata[key] = value
-        self._tell()
+        self._tell(session)
 
     def library_import(self, library: Any, importer: Any) -> None:
         """Let the keywords of the library ask this monitor; libraries of the first suite come before the suite begins."""
@@ -98,21 +83,23 @@ class Metrics:
 
     # -- a test
 
-    @_harmless
+    @harmless
     def start_test(self, data: Any, result: Any) -> None:
         """Begin the window of the test."""
+        if self.session is None:
+            return
         self._share()  # with those too that have loaded another lab since
         self._library_judges = any(library.test_began is not None for library in self._libraries)
-        self._open_session.test_began = time.time()
+        self.session.test_began = time.time()
         self._marks, self._keyword_depth = [], 0
 
-    @_harmless
+    @harmless
     def end_test(self, data: Any, result: Any) -> None:
         """Show charts and statistics of the test, and fail it for its limits unless a library has done so."""
-        if self.session is None:
+        session = self.session
+        if session is None:
             limits.refuse(result)
             return
-        session = self._open_session
         since = session.test_began or time.time()
         if not self._library_judges:
             limits.conclude(session, result)
@@ -122,7 +109,7 @@ class Metrics:
         if hasattr(result, "metadata"):  # Robot Framework 7.5
             for key, value in metadata.items():
                 result.metadata[key] = value
-        self._tell()
+        self._tell(session)
 
     def start_keyword(self, data: Any, result: Any) -> None:
         """Mark where the keywords of the test begin."""
@@ -144,11 +131,6 @@ class Metrics:
             self._told.add(sentence)
             logger.warn(sentence)
 
-    @property
-    def _open_session(self) -> Session:
-        assert self.session is not None
-        return self.session
-
     def _begin(self, data: Any) -> None:
         self._options = _read(self._given)
         variables = BuiltIn().get_variables(no_decoration=True)
@@ -156,8 +138,7 @@ class Metrics:
         session = Session(self._options.get("lab") or str(variables.get("LAB") or "") or imported)
         session.variable = variable
         session.output_folder = Path(variables["OUTPUT_DIR"])
-        source = Path(data.source) if data.source else Path()
-        session.suite_folder = source if source.is_dir() else source.parent
+        session.suite_folder = folder_of(data.source) or Path()
         try:
             names = session.select(session.watching("hosts", self._options.get("hosts"), "*"))
             wanted = listed(session.watching("metrics", self._options.get("metrics"), ""))
@@ -175,8 +156,7 @@ class Metrics:
             for library in self._libraries:
                 library.share_monitor(self.session)
 
-    def _tell(self) -> None:
-        session = self._open_session
+    def _tell(self, session: Session) -> None:
         for sentence in [*session.take_warnings(), *session.on_monitor(lambda monitor: monitor.take_warnings())]:
             self.warn(sentence)
 
@@ -188,10 +168,4 @@ def _read(options: tuple[str, ...]) -> dict[str, str]:
             joined.append(option)
         else:
             joined[-1] += f":{option}"
-    read = {}
-    for option in joined:
-        name, equals, value = option.partition("=")
-        if not equals or name.strip() not in _OPTIONS:
-            raise UnknownNameError("option of OttoLibrary.Metrics", name, _OPTIONS)
-        read[name.strip()] = value.strip()
-    return read
+    return dict(given_options("OttoLibrary.Metrics", joined, _OPTIONS))

@@ -13,10 +13,10 @@ from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 from robot.utils import DotDict  # type: ignore[import-untyped]
 
 from OttoLibrary.contracts.connections import Expected
-from OttoLibrary.errors import HostError, OttoError
-from OttoLibrary.fanout import each
+from OttoLibrary.errors import OttoError
+from OttoLibrary.fanout import each, whole
 from OttoLibrary.session import Session
-from OttoLibrary.text import Secret, plural
+from OttoLibrary.text import Secret
 
 if TYPE_CHECKING:
     from OttoLibrary.report import Attachments
@@ -65,11 +65,7 @@ class Component:
         found = self.call(each(names, work, limit), publish=False)
         self.session.take_records()
         self.log_html(table([(name, self.session.host(name).path, found[name]) for name in names]))
-        errors = {name: outcome for name, outcome in found.items() if isinstance(outcome, OttoError)}
-        if errors:
-            listed = "\n".join(map(str, errors.values()))
-            raise HostError(f"{failed} {len(errors)} of {plural(len(names), 'host')}:\n{listed}", host=next(iter(errors)))
-        return dotted(found)
+        return dotted(whole(found, failed))
 
     def publish(self) -> None:
         """Log what hosts did since the last time."""

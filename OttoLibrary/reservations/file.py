@@ -24,6 +24,7 @@ from pathlib import Path
 
 from OttoLibrary import leasequeue
 from OttoLibrary.contracts.reservations import Demand, Holding, Lease
+from OttoLibrary.deadline import since_boot_s
 from OttoLibrary.errors import ReservationError
 from OttoLibrary.leasequeue import Ledger, State
 
@@ -58,7 +59,7 @@ class FileReservations(Ledger):
         if self._stamp() == ():
             return []
         with self._state() as state:
-            return leasequeue.holdings(state, _now())
+            return leasequeue.holdings(state, since_boot_s())
 
     def join(self, demand: Demand) -> str:
         """Queue up."""
@@ -70,7 +71,7 @@ class FileReservations(Ledger):
         """Take all that is wanted, or nothing."""
         with self._state() as state:
             self._seen[ticket] = self._stamp()
-            lease = leasequeue.attempt(state, ticket, _now())
+            lease = leasequeue.attempt(state, ticket, since_boot_s())
         if lease is not None:
             self._seen.pop(ticket, None)
         return lease
@@ -90,7 +91,7 @@ class FileReservations(Ledger):
     def renew(self, lease: Lease) -> Lease:
         """Move the end of a lease."""
         with self._state() as state:
-            return leasequeue.renew(state, lease, self._id, _now())
+            return leasequeue.renew(state, lease, self._id, since_boot_s())
 
     def release(self, lease: Lease) -> None:
         """Give everything back."""
@@ -100,14 +101,14 @@ class FileReservations(Ledger):
     def release_forced(self, resource: str, user: str, reason: str) -> list[Holding]:
         """Take a resource from whoever has it."""
         with self._state() as state:
-            return leasequeue.release_forced(state, resource, user, reason, _now())
+            return leasequeue.release_forced(state, resource, user, reason, since_boot_s())
 
     def close(self) -> None:
         """Give back all that this process has here."""
         if self._alive is None:
             return
         with self._state() as state:
-            leasequeue.bury(state, {self._id}, _now())
+            leasequeue.bury(state, {self._id}, since_boot_s())
         with self._turn:
             self._alive_file(self._id).unlink(missing_ok=True)
             os.close(self._alive)
@@ -181,7 +182,7 @@ class FileReservations(Ledger):
 
     def _bury(self, state: State) -> None:
         dead = {owner for owner in leasequeue.owners(state) if owner != self._id and not self._lives(owner)}
-        leasequeue.bury(state, dead, _now())
+        leasequeue.bury(state, dead, since_boot_s())
         for owner in dead:
             self._alive_file(owner).unlink(missing_ok=True)
 
@@ -225,10 +226,6 @@ def _open(path: Path) -> int:
     with contextlib.suppress(PermissionError):
         os.fchmod(file, 0o666)
     return file
-
-
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _boot() -> str:

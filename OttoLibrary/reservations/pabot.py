@@ -29,6 +29,7 @@ from typing import Any, TypeAlias
 from xml.parsers.expat import ExpatError
 
 from OttoLibrary.contracts.reservations import Demand, Holding, Lease
+from OttoLibrary.deadline import since_boot_s
 from OttoLibrary.errors import LeaseLostError, ReservationError
 from OttoLibrary.leasequeue import Ledger
 
@@ -120,7 +121,7 @@ class PabotReservations(Ledger):
                     why = self._call("get_parallel_value_for_key", f"otto forced {lease.token}")
                     self.release(lease)
                     raise LeaseLostError(lease.hosts, str(why) or f"it was not renewed for {lease.lease_s:g} seconds")
-                self._write(resource, note | {"end": _now() + lease.lease_s, "lease_s": lease.lease_s})
+                self._write(resource, note | {"end": since_boot_s() + lease.lease_s, "lease_s": lease.lease_s})
             longer = Lease(lease.hosts, lease.resources, lease.token, time.time() + lease.lease_s, lease.lease_s)
             self._leases[lease.token] = longer
             return longer
@@ -278,7 +279,7 @@ def _new_note(host: str, name: str, demand: Demand) -> Note:
         "purpose": demand.purpose,
         "process": f"{socket.gethostname()}:{os.getpid()}",
         "since": time.time(),
-        "end": _now() + demand.lease_s,
+        "end": since_boot_s() + demand.lease_s,
         "lease_s": demand.lease_s,
         "machine": _machine(),
         "pid": os.getpid(),
@@ -292,11 +293,11 @@ def _holds(note: Note) -> bool:
         return False
     if note["machine"] != _machine() or not note["machine"]:
         return True
-    return bool(note["end"] > _now() and note["started"] == _started(note["pid"]))
+    return bool(note["end"] > since_boot_s() and note["started"] == _started(note["pid"]))
 
 
 def _holding(resource: str, note: Note) -> Holding:
-    until = time.time() + note["end"] - _now()
+    until = time.time() + note["end"] - since_boot_s()
     return Holding(resource, note["user"], note["since"], until, note["purpose"], note["process"], note.get("token"))
 
 
@@ -316,7 +317,3 @@ def _started(process: int) -> str:
     except OSError:
         return ""
     return "" if state in {"Z", "X"} else rest[18]
-
-
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
-import os
 import re
 import signal
 import subprocess
@@ -27,6 +26,7 @@ from OttoLibrary.registry import load
 from OttoLibrary.reservations.file import FileReservations
 from OttoLibrary.reservations.json import JsonReservations
 from tests.peers import processes
+from tests.peers.holding import HoldingProcess
 from tests.peers.pabotlib import PabotLib
 from tests.peers.redisd import Redisd
 
@@ -79,7 +79,7 @@ class Shared:
         return read
 
 
-class Holder:
+class Holder(HoldingProcess):
     def __init__(
         self,
         shared: Shared,
@@ -92,26 +92,8 @@ class Holder:
         clock: Path | None = None,
     ) -> None:
         words = [shared.kind, shared.where, names, str(count), str(wait_s), str(lease_s), str(priority)]
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _HOLDER, *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT)} | ({"CLOCK": str(clock)} if clock else {}),
-        )
+        super().__init__("-c", _HOLDER, *words, **({"CLOCK": str(clock)} if clock else {}))
         self.said("ASKING")
-
-    def said(self, word: str) -> str:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            if line.startswith(word):
-                return line.removeprefix(word).strip()
-        raise AssertionError(f"It did not say {word}.")
-
-    def let_go(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.said("BYE")
 
 
 @pytest.fixture(scope="session")
@@ -150,9 +132,7 @@ def holder(shared: Shared) -> Iterator[Callable[..., Holder]]:
 
     yield start
     for one in started:
-        one.process.kill()
-        one.process.wait()
-        one.process.stdout.close()
+        one.end()
 
 
 def demand(*names: str, count: int = 0, lease_s: float = 30, user: str = "alice", priority: int = 0) -> Demand:

@@ -12,15 +12,15 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-import subprocess
 import sys
-import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from OttoLibrary.acquiring import QueuelessLeasing
 from OttoLibrary.contracts.reservations import Demand
+from OttoLibrary.deadline import since_boot_s
 from OttoLibrary.lease import Leases
+from tests.peers.holding import HoldingProcess
 
 ROOT = Path(__file__).parents[2]
 _TABLE = "CREATE TABLE IF NOT EXISTS booking (resource TEXT PRIMARY KEY, user TEXT, end REAL, purpose TEXT)"
@@ -48,7 +48,7 @@ class SqliteBookings:
             return [row[0] for row in table.execute("SELECT DISTINCT user FROM booking")]
 
     def acquire(self, username: str, resources: Collection[str], lease_s: float, purpose: str) -> bool:
-        rows = [(resource, username, _now() + lease_s, purpose) for resource in resources]
+        rows = [(resource, username, since_boot_s() + lease_s, purpose) for resource in resources]
         try:
             with self._changing() as table:
                 table.executemany("INSERT INTO booking VALUES (?, ?, ?, ?)", rows)
@@ -58,7 +58,7 @@ class SqliteBookings:
 
     def renew(self, username: str, resources: Collection[str], lease_s: float) -> bool:
         with self._changing() as table:
-            rows = [(_now() + lease_s, resource, username) for resource in resources]
+            rows = [(since_boot_s() + lease_s, resource, username) for resource in resources]
             changed = table.executemany("UPDATE booking SET end = ? WHERE resource = ? AND user = ?", rows).rowcount
             if changed < len(rows):
                 table.execute("ROLLBACK")
@@ -75,46 +75,17 @@ class SqliteBookings:
         with contextlib.closing(sqlite3.connect(self.path, timeout=20, isolation_level=None)) as table:
             table.execute(_TABLE)
             table.execute("BEGIN IMMEDIATE")
-            table.execute("DELETE FROM booking WHERE end <= ?", [_now()])
+            table.execute("DELETE FROM booking WHERE end <= ?", [since_boot_s()])
             yield table
             if table.in_transaction:
                 table.execute("COMMIT")
 
 
-class Holder:
-    """A process that reserves hosts."""
+class Holder(HoldingProcess):
+    """A process that reserves hosts of such a backend."""
 
     def __init__(self, file: Path, user: str, hosts: str, lease_s: float = 30) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.peers.bookings", str(file), user, hosts, str(lease_s)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def said(self, word: str) -> str:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            if line.startswith(word):
-                return line.removeprefix(word).strip()
-        raise AssertionError(f"It did not say {word}.")
-
-    def let_go(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.said("BYE")
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream:
-                stream.close()
-
-
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+        super().__init__("-m", "tests.peers.bookings", str(file), user, hosts, str(lease_s))
 
 
 async def _hold(path: str, user: str, hosts: str, lease_s: str) -> None:

@@ -48,14 +48,24 @@ class Run:
         return "\n".join(message.text or "" for message in messages if message.get("html") == "true")
 
 
-def begin(folder: Path, *arguments: str, runner: tuple[str, ...] = ROBOT) -> subprocess.Popen[str]:
-    """Start robot, or pabot, in a folder; its output goes to ``results`` there."""
+def surroundings(**more: str) -> dict[str, str]:
+    """Return an environment in which the library is found, and nothing of ours chooses a lab or options."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OTTO_LAB", "ROBOT_"))}
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return environment | {"PYTHONPATH": paths} | more
+
+
+def begin(folder: Path, *arguments: str, runner: tuple[str, ...] = ROBOT, **environment: str) -> subprocess.Popen[str]:
+    """Start robot, or pabot, in a folder; its output goes to ``results`` there."""
+    return start(folder, *runner, "--outputdir", "results", *arguments, **environment)
+
+
+def start(folder: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
+    """Start ``python -m`` with these words in a folder."""
     return subprocess.Popen(
-        [sys.executable, "-m", *runner, "--outputdir", "results", *arguments],
+        [sys.executable, "-m", *words],
         cwd=folder,
-        env=environment | {"PYTHONPATH": paths},
+        env=surroundings(**environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -63,12 +73,21 @@ def begin(folder: Path, *arguments: str, runner: tuple[str, ...] = ROBOT) -> sub
     )
 
 
-def run(folder: Path, suite: str, *options: str, runner: tuple[str, ...] = ROBOT) -> Run:
+def run(folder: Path, suite: str, *options: str, runner: tuple[str, ...] = ROBOT, **environment: str) -> Run:
     """Run a suite of this text to its end."""
     (folder / "suite.robot").write_text(suite)
-    process = begin(folder, *options, "suite.robot", runner=runner)
+    rc, said = _ended(begin(folder, *options, "suite.robot", runner=runner, **environment))
+    return Run(rc, said, folder / "results")
+
+
+def command(folder: Path, *words: str, **environment: str) -> tuple[int, str]:
+    """Run ``python -m`` with these words to its end; return the exit status and what it said."""
+    return _ended(start(folder, *words, **environment))
+
+
+def _ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     try:
         said, _ = process.communicate(timeout=_TOO_LONG_S)
     finally:
         process.kill()
-    return Run(process.returncode, said, folder / "results")
+    return process.returncode, said

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +10,8 @@ from robot.api import ExecutionResult
 
 from OttoLibrary.contracts.reservations import Demand
 from OttoLibrary.reservations.file import FileReservations
+from tests.robot.running import ROOT, command, run
 
-ROOT = Path(__file__).parents[2]
 _SUITE = """*** Settings ***
 Library     OttoLibrary    lab=demo
 
@@ -37,32 +34,20 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = os.environ | {"PYTHONPATH": str(ROOT), "OTTO_USER": "alice", "OTTO_LEASES": str(folder / "leases")}
-        (folder / "suite.robot").write_text(_SUITE)
+        self.suite = _SUITE
+        self.environment = {"OTTO_USER": "alice", "OTTO_LEASES": str(folder / "leases")}
 
     def booked(self, *reservations: dict[str, object]) -> None:
         (self.folder / "who.json").write_text(json.dumps({"version": 1, "reservations": list(reservations)}))
         self.environment |= {"OTTO_RESERVATION_BACKEND": "json", "OTTO_RESERVATIONS": str(self.folder / "who.json")}
 
-    def run(self, *command: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return done.returncode, done.stdout
+    def run(self, *words: str) -> tuple[int, str]:
+        return command(self.folder, *words, **self.environment)
 
     def robot(self, *options: str) -> tuple[dict[str, str], str]:
         """Return the message of each test that failed, ``PASS`` of those that did not, and what was said."""
-        _, said = self.run("robot", "--outputdir", "results", *options, "suite.robot")
-        tests = ExecutionResult(self.folder / "results" / "output.xml").suite.tests
-        return {test.name: test.message if test.failed else test.status for test in tests}, said
+        ran = run(self.folder, self.suite, *options, **self.environment)
+        return {name: test.message if test.failed else test.status for name, test in ran.tests.items()}, ran.said
 
 
 @pytest.fixture
@@ -115,7 +100,7 @@ def test_a_process_of_another_user_is_somebody_else(site: Site) -> None:
 def test_a_lab_whose_resources_are_another_s_does_not_start(site: Site) -> None:
     demo = json.loads((ROOT / "OttoLibrary" / "labs" / "demo.json").read_text())
     (site.folder / "rack.json").write_text(json.dumps(demo | {"name": "demo", "resources": ["rack-7"]}))
-    (site.folder / "suite.robot").write_text(_SUITE.replace("lab=demo", "lab=rack.json"))
+    site.suite = _SUITE.replace("lab=demo", "lab=rack.json")
     site.booked(_ALICE, {"user": "bob", "resources": ["rack-7"]})
     found, _ = site.robot()
     assert found["One"].startswith("Host 'dut1' is reserved by somebody else. Who has what: 'rack-7': bob. ")

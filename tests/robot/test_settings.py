@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.robot.running import PABOT, ROBOT, ROOT, run
+from tests.robot.running import PABOT, ROBOT, command, run
 
 _SETTINGS = """name = "my-sut"
 version = "1.4.0"
@@ -65,15 +62,13 @@ def test_the_listener_watches_as_they_say(tmp_path: Path, monkeypatch: pytest.Mo
     assert not list(tmp_path.rglob("metrics.db"))
 
 
-def test_the_command_line_prints_what_counts(tmp_path: Path) -> None:
+def test_the_command_line_prints_what_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in (".otto", "suites"):
         (tmp_path / folder).mkdir()
     (tmp_path / ".otto" / "settings.toml").write_text('tests = ["suites"]\n' + _SETTINGS)
-    command = [sys.executable, "-m", "OttoLibrary", "settings"]
-    environment = {name: value for name, value in os.environ.items() if name != "OTTO_SUT_DIRS"} | {"PYTHONPATH": str(ROOT)}
-    said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+    monkeypatch.delenv("OTTO_SUT_DIRS", raising=False)
+    rc, said = command(tmp_path, "OttoLibrary", "settings")
+    assert rc == 0
     assert said.startswith(f"my-sut 1.4.0    {tmp_path}/.otto/settings.toml\n    labs: -\n")
     assert "    [lab] default = demo\n" in said
-    command.append("--tests")
-    said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert said == f"{tmp_path}/suites\n"
+    assert command(tmp_path, "OttoLibrary", "settings", "--tests") == (0, f"{tmp_path}/suites\n")

@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[2] / PACKAGE
 ADAPTERS, HOST, EDGE = 2, 3, 5
 # A file of the package, or a folder of it, and its row.
 ROWS = {
-    0: ["deadline", "errors", "fanout", "scales", "text", "units", "version"],
+    0: ["deadline", "errors", "fanout", "given", "scales", "text", "units", "version"],
     1: [
         "contracts/",
         "engine",
@@ -92,6 +92,7 @@ ROWS = {
         "cli",
         "examples/",
         "evidencelistener",
+        "harmless",
         "keywords/",
         "library",
         "limits",
