@@ -31,7 +31,7 @@ def conclude(session: Session, result: Any, tags: Iterable[str] | None = None) -
     if in_dry_run():
         return
     stated = _stated(result.tags if tags is None else tags)
-    session.reservations.renew()
+    session.renew_leases()
     errors: list[OttoError] = list(session.take_breaches())
     if not session.is_watched:
         _fail(result, errors)

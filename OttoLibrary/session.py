@@ -103,6 +103,11 @@ class Session:
             self._reservations = made
         return self._reservations
 
+    def renew_leases(self) -> None:
+        """Renew what is reserved now; a run that has reserved nothing loads nothing for it."""
+        if self._reservations is not None:
+            self._reservations.renew()
+
     @property
     def lab(self) -> Lab:
         """The lab; loaded on first use. Raises UsageError when none was named."""
