@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 from OttoLibrary.version import VERSION
 
 if TYPE_CHECKING:
-    from OttoLibrary.evidencelistener import Evidence
-    from OttoLibrary.instructions import Hosts, instruction
+    from OttoLibrary.instructions.instructions import Hosts, instruction
     from OttoLibrary.library import OttoLibrary
-    from OttoLibrary.modifiers import EachHost
-    from OttoLibrary.repeat import Repeat
-    from OttoLibrary.watcher import Metrics
+    from OttoLibrary.run.evidence_listener import Evidence
+    from OttoLibrary.run.metrics_listener import Metrics
+    from OttoLibrary.run.modifiers import EachHost
+    from OttoLibrary.run.repeat import Repeat
 
 __version__ = VERSION
 _MODULES = {
-    "EachHost": "OttoLibrary.modifiers",
-    "Evidence": "OttoLibrary.evidencelistener",
-    "Hosts": "OttoLibrary.instructions",
-    "Metrics": "OttoLibrary.watcher",
+    "EachHost": "OttoLibrary.run.modifiers",
+    "Evidence": "OttoLibrary.run.evidence_listener",
+    "Hosts": "OttoLibrary.instructions.instructions",
+    "Metrics": "OttoLibrary.run.metrics_listener",
     "OttoLibrary": "OttoLibrary.library",
-    "Repeat": "OttoLibrary.repeat",
-    "instruction": "OttoLibrary.instructions",
+    "Repeat": "OttoLibrary.run.repeat",
+    "instruction": "OttoLibrary.instructions.instructions",
 }
 __all__ = ["EachHost", "Evidence", "Hosts", "Metrics", "OttoLibrary", "Repeat", "__version__", "instruction"]
 

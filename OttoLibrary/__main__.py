@@ -2,6 +2,6 @@
 
 import sys
 
-from OttoLibrary.cli import main
+from OttoLibrary.cli.main import main
 
 sys.exit(main())

@@ -18,12 +18,12 @@ from OttoLibrary.keywords.lab import LabKeywords
 from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.keywords.options import OptionsKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
-from OttoLibrary.limits import in_teardown
-from OttoLibrary.listener import LibraryListener
-from OttoLibrary.progress import ConsoleProgress
-from OttoLibrary.session import Session
-from OttoLibrary.settings import import_init, read
-from OttoLibrary.variables import suite_folder, variable
+from OttoLibrary.lab.settings import import_init, read
+from OttoLibrary.run.listener import LibraryListener
+from OttoLibrary.run.progress import ConsoleProgress
+from OttoLibrary.run.session import Session
+from OttoLibrary.run.variables import suite_folder, variable
+from OttoLibrary.run.verdict import in_teardown
 from OttoLibrary.version import VERSION
 
 

@@ -12,59 +12,59 @@ from OttoLibrary.errors import PluginError, UnknownNameError
 
 _BUILT_IN: dict[str, dict[str, str]] = {
     "transport": {
-        "ssh": "OttoLibrary.transports.ssh:Ssh",
-        "local": "OttoLibrary.transports.local:Local",
-        "telnet": "OttoLibrary.transports.telnet:Telnet",
-        "serial": "OttoLibrary.transports.serial:Serial",
+        "ssh": "OttoLibrary.transport.ssh:Ssh",
+        "local": "OttoLibrary.transport.local:Local",
+        "telnet": "OttoLibrary.transport.telnet:Telnet",
+        "serial": "OttoLibrary.transport.serial:Serial",
     },
     "profile": {
-        "linux": "OttoLibrary.profiles:linux",
-        "bash": "OttoLibrary.profiles:bash",
-        "busybox": "OttoLibrary.profiles:busybox",
-        "uboot": "OttoLibrary.profiles:uboot",
-        "zephyr": "OttoLibrary.profiles:zephyr",
-        "cisco-ios": "OttoLibrary.profiles:cisco_ios",
-        "raw": "OttoLibrary.profiles:raw",
+        "linux": "OttoLibrary.contracts.profiles:linux",
+        "bash": "OttoLibrary.contracts.profiles:bash",
+        "busybox": "OttoLibrary.contracts.profiles:busybox",
+        "uboot": "OttoLibrary.contracts.profiles:uboot",
+        "zephyr": "OttoLibrary.contracts.profiles:zephyr",
+        "cisco-ios": "OttoLibrary.contracts.profiles:cisco_ios",
+        "raw": "OttoLibrary.contracts.profiles:raw",
     },
     "transfer": {
-        "sftp": "OttoLibrary.transfers.sftp:Sftp",
-        "scp": "OttoLibrary.transfers.scp:Scp",
-        "ftp": "OttoLibrary.transfers.ftp:Ftp",
-        "nc": "OttoLibrary.transfers.nc:Nc",
-        "console": "OttoLibrary.transfers.console:ConsoleTransfer",
-        "local": "OttoLibrary.transfers.local:LocalCopy",
+        "sftp": "OttoLibrary.transfer.protocols.sftp:Sftp",
+        "scp": "OttoLibrary.transfer.protocols.scp:Scp",
+        "ftp": "OttoLibrary.transfer.protocols.ftp:Ftp",
+        "nc": "OttoLibrary.transfer.protocols.nc:Nc",
+        "console": "OttoLibrary.transfer.protocols.console:ConsoleTransfer",
+        "local": "OttoLibrary.transfer.protocols.local:LocalCopy",
     },
     "metric": {
-        "cpu": "OttoLibrary.metrics.cpu:Cpu",
-        "memory": "OttoLibrary.metrics.memory:Memory",
-        "disk": "OttoLibrary.metrics.disk:Disk",
-        "disk_io": "OttoLibrary.metrics.disk_io:DiskIo",
-        "network": "OttoLibrary.metrics.network:Network",
-        "load": "OttoLibrary.metrics.load:Load",
-        "processes": "OttoLibrary.metrics.processes:Processes",
-        "process": "OttoLibrary.metrics.process:Process",
-        "tcp": "OttoLibrary.metrics.tcp:Tcp",
-        "temperature": "OttoLibrary.metrics.temperature:Temperature",
-        "pressure": "OttoLibrary.metrics.pressure:Pressure",
-        "snmp": "OttoLibrary.metrics.snmp:Snmp",
+        "cpu": "OttoLibrary.monitor.metrics.cpu:Cpu",
+        "memory": "OttoLibrary.monitor.metrics.memory:Memory",
+        "disk": "OttoLibrary.monitor.metrics.disk:Disk",
+        "disk_io": "OttoLibrary.monitor.metrics.disk_io:DiskIo",
+        "network": "OttoLibrary.monitor.metrics.network:Network",
+        "load": "OttoLibrary.monitor.metrics.load:Load",
+        "processes": "OttoLibrary.monitor.metrics.processes:Processes",
+        "process": "OttoLibrary.monitor.metrics.process:ProcessUsage",
+        "tcp": "OttoLibrary.monitor.metrics.tcp:Tcp",
+        "temperature": "OttoLibrary.monitor.metrics.temperature:Temperature",
+        "pressure": "OttoLibrary.monitor.metrics.pressure:Pressure",
+        "snmp": "OttoLibrary.monitor.metrics.snmp:Snmp",
     },
     "labsource": {
-        "json": "OttoLibrary.labsources.json:JsonLabs",
-        "ssh_config": "OttoLibrary.labsources.ssh_config:SshConfigLabs",
-        "command": "OttoLibrary.labsources.command:CommandLabs",
+        "json": "OttoLibrary.lab.sources.json:JsonLabs",
+        "ssh_config": "OttoLibrary.lab.sources.ssh_config:SshConfigLabs",
+        "command": "OttoLibrary.lab.sources.command:CommandLabs",
     },
     "reservation": {
-        "none": "OttoLibrary.reservations.none:NoReservations",
-        "file": "OttoLibrary.reservations.file:FileReservations",
-        "json": "OttoLibrary.reservations.json:JsonReservations",
-        "pabot": "OttoLibrary.reservations.pabot:PabotReservations",
-        "redis": "OttoLibrary.reservations.redis:RedisReservations",
+        "none": "OttoLibrary.reservation.backends.none:NoReservations",
+        "file": "OttoLibrary.reservation.backends.file:FileReservations",
+        "json": "OttoLibrary.reservation.backends.json:JsonReservations",
+        "pabot": "OttoLibrary.reservation.backends.pabot:PabotReservations",
+        "redis": "OttoLibrary.reservation.backends.redis:RedisReservations",
     },
     "reference": {
-        "env": "OttoLibrary.references.env:Env",
-        "file": "OttoLibrary.references.file:File",
-        "keyring": "OttoLibrary.references.keyring:Keyring",
-        "demo": "OttoLibrary.references.demo:Demo",
+        "env": "OttoLibrary.lab.references.env:Env",
+        "file": "OttoLibrary.lab.references.file:File",
+        "keyring": "OttoLibrary.lab.references.keyring:Keyring",
+        "demo": "OttoLibrary.lab.references.demo:Demo",
     },
 }
 _METHODS = {
@@ -94,7 +94,7 @@ def register_transfer(name: str, factory: Any) -> None:
 
 
 def register_profile(name: str, factory: Any) -> None:
-    """Make ``profile: name`` in lab files mean ``factory()``, a ``profiles.Profile``."""
+    """Make ``profile: name`` in lab files mean ``factory()``, a ``contracts.profiles.Profile``."""
     register("profile", name, factory)
 
 
@@ -114,7 +114,7 @@ def register_metric(name: str, command: str, parse: Callable[[str], Any], interv
     """
 
     def metric() -> Any:
-        return _import("metric", name, "OttoLibrary.metrics.own:Command")(name, command, parse, interval_s)
+        return _import("metric", name, "OttoLibrary.monitor.metrics.own:Command")(name, command, parse, interval_s)
 
     metric.__module__, metric.__qualname__ = parse.__module__, getattr(parse, "__qualname__", name)
     register("metric", name, metric)

@@ -1,1 +1,6 @@
-"""What an adapter must be, and the plain data that goes to and fro."""
+"""What an adapter must be, and the plain data that goes between rooms.
+
+Face: a protocol or frozen dataclass for each thing: ``connections``, ``facts``, ``labs``, ``metrics``, ``profiles``,
+``reservations``, ``transfers``. A contract lists every error and unit; implementations stay silent.
+It never does anything: no input, no output, no state.
+"""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from OttoLibrary.profiles import Profile, linux
+from OttoLibrary.contracts.profiles import Profile, linux
 from OttoLibrary.text import Secret
 
 

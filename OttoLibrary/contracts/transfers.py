@@ -13,7 +13,7 @@ from OttoLibrary.text import plural
 
 
 @dataclass(frozen=True)
-class Answer:
+class ScriptResult:
     """What a script on a host said and how it ended, in bytes."""
 
     rc: int
@@ -40,7 +40,7 @@ class Site(Protocol):
     def parallel(self) -> bool:
         """True when processes run side by side on clean streams; False when one line serves everything."""
 
-    async def run(self, script: str) -> Answer:
+    async def run(self, script: str) -> ScriptResult:
         """Run shell text to its end, as the present user; what it started is ended when the call is cancelled.
 
         Raises:
@@ -55,7 +55,7 @@ class Site(Protocol):
 
 
 @dataclass(frozen=True)
-class Wishes:
+class TransferOptions:
     """How a transfer is to be done.
 
     Attributes:

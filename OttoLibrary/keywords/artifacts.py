@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from robot.api.deco import keyword
 
-from OttoLibrary.artifacts import artifact_folder, artifact_link
 from OttoLibrary.keywords.component import Component
+from OttoLibrary.run.artifacts import artifact_folder, artifact_link
 
 
 class ArtifactKeywords(Component):

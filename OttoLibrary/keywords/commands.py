@@ -129,7 +129,7 @@ class CommandKeywords(Component):
             timeout_s = self.timeout(name, timeout)
             return await self.session.host(name).run(command, timeout_s=timeout_s, cwd=cwd, expected=right)
 
-        from OttoLibrary.report import fan_out
+        from OttoLibrary.report.blocks import fan_out
 
         failed = f"'{shorten(command)}' failed on"
         return self.on_each(hosts, run, limit, lambda outcomes: fan_out(command, outcomes), failed)

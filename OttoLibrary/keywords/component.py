@@ -15,11 +15,11 @@ from robot.utils import DotDict  # type: ignore[import-untyped]
 from OttoLibrary.contracts.connections import Expected
 from OttoLibrary.errors import OttoError
 from OttoLibrary.fanout import each, whole
-from OttoLibrary.session import Session
+from OttoLibrary.run.session import Session
 from OttoLibrary.text import Secret
 
 if TYPE_CHECKING:
-    from OttoLibrary.report import Attachments
+    from OttoLibrary.report.blocks import Attachments
 
 T = TypeVar("T")
 ExpectedRc: TypeAlias = int | list[int] | Literal["any"]
@@ -69,7 +69,7 @@ class Component:
 
     def publish(self) -> None:
         """Log what hosts did since the last time."""
-        from OttoLibrary.report import block
+        from OttoLibrary.report.blocks import block
 
         for record in self.session.take_records():
             self.log_html(block(record, self.attachments))
@@ -82,7 +82,7 @@ class Component:
     def attachments(self) -> Attachments:
         """The files beside the log."""
         if self._attachments is None:
-            from OttoLibrary.report import Attachments
+            from OttoLibrary.report.blocks import Attachments
 
             self._attachments = Attachments(_output_folder(), self.session.masker.mask)
         return self._attachments

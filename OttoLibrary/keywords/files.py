@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from robot.api.deco import keyword
 
-from OttoLibrary.contracts.transfers import TransferResult, Wishes
+from OttoLibrary.contracts.transfers import TransferOptions, TransferResult
 from OttoLibrary.errors import HostError, UsageError
 from OttoLibrary.keywords.component import Component
 
@@ -300,7 +300,7 @@ class FileKeywords(Component):
         async def put(name: str) -> TransferResult:
             return await self.session.files(name).put(files, target, wishes)
 
-        from OttoLibrary.report import put_table
+        from OttoLibrary.report.blocks import put_table
 
         return self.on_each(hosts, put, limit, lambda outcomes: put_table(source, target, outcomes), f"'{source}' did not reach")
 
@@ -463,9 +463,9 @@ class FileKeywords(Component):
         skip_same: bool,
         links: str,
         timeout: timedelta | None,
-    ) -> Wishes:
+    ) -> TransferOptions:
         seconds = timeout.total_seconds() if timeout is not None else None
-        return Wishes(via, parents, _mode(mode), verify, resume, skip_same, links, seconds)
+        return TransferOptions(via, parents, _mode(mode), verify, resume, skip_same, links, seconds)
 
 
 def _mode(text: str | None) -> int | None:

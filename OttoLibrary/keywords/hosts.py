@@ -14,7 +14,7 @@ from OttoLibrary.text import Secret
 from OttoLibrary.units import duration_text
 
 if TYPE_CHECKING:
-    from OttoLibrary.launch import Account
+    from OttoLibrary.shell.launch import Account
 
 _REBOOT_S = timedelta(minutes=5)
 
@@ -152,7 +152,7 @@ class HostKeywords(Component):
         Wait Until Host Is Up    dut1    timeout=30 s
         ```
         """
-        from OttoLibrary.uptime import wait_until_up
+        from OttoLibrary.host.uptime import wait_until_up
 
         self.call(wait_until_up(self.session.host(host), Deadline(timeout.total_seconds())))
 
@@ -194,7 +194,7 @@ class HostKeywords(Component):
         ${away}=    Reboot Host    dut1    command=sudo reboot    timeout=3 min
         ```
         """
-        from OttoLibrary.uptime import reboot
+        from OttoLibrary.host.uptime import reboot
 
         away = self.call(reboot(self.session.host(host), command, Deadline(timeout.total_seconds())))
         logger.info(f"Host '{host}' rebooted and was away for {duration_text(away)}.")
@@ -267,7 +267,7 @@ class HostKeywords(Component):
         await chosen.link.open(await chosen.deadline(timeout_s))
 
     def _account(self, host: str, user: str, method: str, password: Secret | None) -> Account:
-        from OttoLibrary.launch import Account
+        from OttoLibrary.shell.launch import Account
 
         facts = self.session.facts(host)
         if password is None:

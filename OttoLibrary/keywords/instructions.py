@@ -14,12 +14,12 @@ from typing import Any, Literal, get_args
 from robot.api import TypeInfo, logger
 
 from OttoLibrary.errors import OttoError
-from OttoLibrary.instructions import Hosts, Instruction, plain_name, registered
+from OttoLibrary.instructions.instructions import Hosts, Instruction, plain_name, registered
+from OttoLibrary.instructions.options import check_options, is_options, value_text
 from OttoLibrary.keywords.component import Component
 from OttoLibrary.keywords.options import current_options
-from OttoLibrary.listener import learn
-from OttoLibrary.options import check_options, is_options, value_text
-from OttoLibrary.session import Session
+from OttoLibrary.run.listener import learn
+from OttoLibrary.run.session import Session
 from OttoLibrary.text import plural
 
 LogLevel = Literal["ERROR", "WARN", "INFO", "DEBUG", "TRACE"]

@@ -9,7 +9,7 @@ from robot.api.deco import keyword
 from robot.api.types import Secret as RobotSecret
 
 from OttoLibrary.keywords.component import Component, dotted
-from OttoLibrary.session import describe
+from OttoLibrary.run.session import describe
 
 
 class LabKeywords(Component):
@@ -85,7 +85,7 @@ class LabKeywords(Component):
         Log Lab
         ```
         """
-        from OttoLibrary.report import table, topology
+        from OttoLibrary.report.blocks import table, topology
 
         lab = self.session.lab
         rows = []

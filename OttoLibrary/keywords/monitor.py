@@ -12,10 +12,10 @@ from assertionengine import AssertionOperator, verify_assertion
 from robot.api import logger
 from robot.api.deco import keyword
 
-from OttoLibrary.bounds import clock_text
 from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.errors import LimitError, UnknownNameError, UsageError
 from OttoLibrary.keywords.component import Component, dotted
+from OttoLibrary.monitor.limit import clock_text
 from OttoLibrary.text import listed, plural
 from OttoLibrary.units import quantity, value_text
 
@@ -373,8 +373,8 @@ class MonitorKeywords(Component):
         return self.session.is_watched and not self.session.watches
 
     def _serve_page(self) -> None:
-        from OttoLibrary.livesource import LiveSource
-        from OttoLibrary.webserver import Dashboard
+        from OttoLibrary.dashboard.live_source import LiveSource
+        from OttoLibrary.dashboard.server import Dashboard
 
         # It ends by itself when the monitor does.
         dashboard = Dashboard(LiveSource(self.session))
@@ -405,6 +405,6 @@ class MonitorKeywords(Component):
 
 
 def _check_dashboard() -> None:
-    from OttoLibrary.webserver import check_installed
+    from OttoLibrary.dashboard.server import check_installed
 
     check_installed()

@@ -9,10 +9,10 @@ from typing import Any
 from robot.api.deco import keyword
 from robot.libraries.BuiltIn import BuiltIn
 
+from OttoLibrary.instructions.options import Option, fill, load_class, options_of, value_text
 from OttoLibrary.keywords.component import Component
-from OttoLibrary.listener import learn
-from OttoLibrary.options import Option, fill, load_class, options_of, value_text
-from OttoLibrary.session import Session
+from OttoLibrary.run.listener import learn
+from OttoLibrary.run.session import Session
 
 
 class OptionsKeywords(Component):
@@ -50,7 +50,7 @@ class OptionsKeywords(Component):
         return loaded
 
     def _log(self, kind: type, loaded: Any) -> None:
-        from OttoLibrary.report import table
+        from OttoLibrary.report.blocks import table
 
         rows = [
             [escape(text) for text in (option.name, value_text(getattr(loaded, option.name)), _origin(option), option.help)]

@@ -10,7 +10,7 @@ from robot.libraries.BuiltIn import BuiltIn
 from OttoLibrary.contracts.connections import Channel, EndOfStream
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostKeyError, UsageError
-from OttoLibrary.host import Host
+from OttoLibrary.host.host import Host
 from OttoLibrary.keywords.component import Component
 
 _CHUNK = 1 << 16

@@ -16,7 +16,7 @@ from pathlib import Path
 import asyncssh
 
 from OttoLibrary.contracts.facts import HostFacts
-from OttoLibrary.host import Host
+from OttoLibrary.host.host import Host
 from tests.benchmarks import dashboard, files, lines, reserving, watching
 from tests.benchmarks.measure import ROUNDS, Measure, Otto, Row, compare, timed
 from tests.peers.keys import make_keys

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, sync_playwright
 
 from OttoLibrary.contracts.metrics import Tick
-from OttoLibrary.livesource import LiveSource
-from OttoLibrary.monitor import open_store
-from OttoLibrary.page import RecordedSource, static_page
-from OttoLibrary.session import Session
-from OttoLibrary.webserver import Dashboard
+from OttoLibrary.dashboard.live_source import LiveSource
+from OttoLibrary.dashboard.page_source import RecordedSource, static_page
+from OttoLibrary.dashboard.server import Dashboard
+from OttoLibrary.monitor.monitor import open_store
+from OttoLibrary.run.session import Session
 from tests.benchmarks.measure import Row
 from tests.peers.requirements import find
 from tests.peers.sshd import Sshd

@@ -14,10 +14,10 @@ from typing import Any
 import asyncssh
 
 from OttoLibrary.contracts.facts import HostFacts
-from OttoLibrary.contracts.transfers import Wishes
-from OttoLibrary.files import Files
-from OttoLibrary.folders import Folders
-from OttoLibrary.host import Host
+from OttoLibrary.contracts.transfers import TransferOptions
+from OttoLibrary.host.host import Host
+from OttoLibrary.transfer.files import Files
+from OttoLibrary.transfer.folders import Folders
 from tests.benchmarks.measure import Measure, Otto, Row, compare, timed
 from tests.peers.sshd import Sshd
 
@@ -76,8 +76,8 @@ async def direct(sshd: Sshd, key: Path, otto: Otto, place: Place) -> list[Row]:
     async with asyncssh.connect(sshd.address, sshd.port, encryption_algs=[_GCM], **_login(sshd, key)) as raw:
         sftp = await raw.start_sftp_client()
         for via in ("sftp", "scp"):
-            put = timed(lambda via=via: files.put([place.big], put_to, Wishes(via=via)), 1, clear)
-            get = timed(lambda via=via: files.get(source, get_to, Wishes(via=via)), 1, clear)
+            put = timed(lambda via=via: files.put([place.big], put_to, TransferOptions(via=via)), 1, clear)
+            get = timed(lambda via=via: files.get(source, get_to, TransferOptions(via=via)), 1, clear)
             paths = json.dumps([str(place.big), put_to]), json.dumps([source, get_to])
             ratio = 1 / 1.8 if via == "sftp" else None
             binary = Binary(via, sshd, key)
@@ -114,8 +114,8 @@ async def direct(sshd: Sshd, key: Path, otto: Otto, place: Place) -> list[Row]:
                 ]
         folders = Folders(files)
         shutil.copytree(place.small, place.there / "small")
-        small_put = timed(lambda: folders.put(place.small, put_to, Wishes(links="keep")), 1, clear)
-        small_get = timed(lambda: folders.get(f"{place.there}/small", get_to, Wishes(links="keep")), 1, clear)
+        small_put = timed(lambda: folders.put(place.small, put_to, TransferOptions(links="keep")), 1, clear)
+        small_get = timed(lambda: folders.get(f"{place.there}/small", get_to, TransferOptions(links="keep")), 1, clear)
         scp = Binary("scp", sshd, key, 0, "-r")
         many = "1000 files of 4 KiB"
         rows += [

@@ -14,9 +14,9 @@ from typing import Any
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.files import Files
-from OttoLibrary.host import Host
+from OttoLibrary.host.host import Host
 from OttoLibrary.text import Secret
+from OttoLibrary.transfer.files import Files
 from tests.benchmarks.measure import Row, timed
 from tests.peers.consoles import SerialConsole, shell
 from tests.peers.telnetd import KINDS, PASSWORD, USER, Telnetd, login_program

@@ -15,8 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from OttoLibrary.contracts.reservations import Demand
-from OttoLibrary.lease import Leases
-from OttoLibrary.reservations.file import FileReservations
+from OttoLibrary.reservation.backends.file import FileReservations
+from OttoLibrary.reservation.leases import Leases
 from tests.benchmarks.measure import Row
 
 _PROCESSES, _HOSTS, _LONG_S, _KILLED = 50, 10, 60, 5

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.contracts.metrics import Tick
-from OttoLibrary.host import Host
-from OttoLibrary.monitor import Monitor, make_metrics, open_store
-from OttoLibrary.watch import LOOP, script_of
+from OttoLibrary.host.host import Host
+from OttoLibrary.monitor.monitor import Monitor, make_metrics, open_store
+from OttoLibrary.monitor.watch import LOOP, script_of
 from tests.benchmarks.measure import Otto, Row
 from tests.peers.sshd import Sshd
 
@@ -136,7 +136,7 @@ _SUITE = "*** Settings ***\nLibrary    OttoLibrary    lab=lab.json\n*** Test Cas
 _LOGGING = """
 import random
 from robot.api import logger
-from OttoLibrary.charts import Line, charts
+from OttoLibrary.report.charts import ChartLine, charts
 NAMES = ("cpu_percent", "memory_used_percent", "network_bytes_per_s", "load_1min")
 class Charts:
     ROBOT_LISTENER_API_VERSION = 3
@@ -145,7 +145,7 @@ class Charts:
         Charts.count += 1
         times = [1000.0 + second for second in range(300)]
         lines = [
-            Line(host, name, times, [random.uniform(5, 95) for _ in times])
+            ChartLine(host, name, times, [random.uniform(5, 95) for _ in times])
             for host in ("dut1", "dut22") for name in NAMES
         ]
         logger.info(charts(lines, [], 1000, 1300, 1), html=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.session import Session
+from OttoLibrary.run.session import Session
 from tests.contract.sites import WAYS, Site, opened
 
 OpenLab = Callable[..., Session]

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.contracts.transfers import Wishes
-from OttoLibrary.session import Session
+from OttoLibrary.contracts.transfers import TransferOptions
+from OttoLibrary.run.session import Session
 from tests.peers.consoles import SerialConsole, shell
 from tests.peers.ftp import Pyftpdlib
 from tests.peers.requirements import require
@@ -53,10 +53,14 @@ class Site:
     here: Path
 
     def put(self, source: Path, target: str, **wishes: Any) -> Any:
-        return self.session.run(self.session.files(self.name).put([source], target, Wishes(**({"via": self.via} | wishes))))
+        return self.session.run(
+            self.session.files(self.name).put([source], target, TransferOptions(**({"via": self.via} | wishes)))
+        )
 
     def get(self, source: str, target: str, **wishes: Any) -> Any:
-        return self.session.run(self.session.files(self.name).get(source, target, Wishes(**({"via": self.via} | wishes))))
+        return self.session.run(
+            self.session.files(self.name).get(source, target, TransferOptions(**({"via": self.via} | wishes)))
+        )
 
     def litter(self) -> list[str]:
         return [

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from OttoLibrary import registry
-from OttoLibrary.acquiring import QueuelessLeasing
 from OttoLibrary.contracts.reservations import Acquiring, Demand, Lease, Leasing
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import LeaseLostError, NotFreeError, PluginError, ReservationError
-from OttoLibrary.lease import Leases
-from OttoLibrary.reserving import Reserving
+from OttoLibrary.reservation.leases import Leases
+from OttoLibrary.reservation.reservations import Reserving
+from OttoLibrary.reservation.without_queue import QueuelessLeasing
 from OttoLibrary.testing import AcquiringTests, LeasingTests
 from tests.peers import processes
 from tests.peers.bookings import ROOT, Holder, SqliteBookings
@@ -395,7 +395,7 @@ def test_what_came_when_nobody_waited_any_more_is_given_back() -> None:
 
 
 def test_a_backend_that_hangs_holds_up_the_next_question_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("OttoLibrary.acquiring._PATIENCE_S", 0.2)
+    monkeypatch.setattr("OttoLibrary.reservation.without_queue._PATIENCE_S", 0.2)
     backend, leasing, lease, _ = prepared()
     asked, go_on = threading.Event(), threading.Event()
 

@@ -13,8 +13,8 @@ import pytest
 
 from OttoLibrary.contracts.connections import CommandResult, Expected
 from OttoLibrary.errors import CommandError, UsageError, WaitTimeoutError
-from OttoLibrary.host import Host
-from OttoLibrary.session import Session
+from OttoLibrary.host.host import Host
+from OttoLibrary.run.session import Session
 from tests.peers import consoles, processes
 from tests.peers.telnetd import PASSWORD, USER, login_program
 

@@ -21,13 +21,13 @@ from OttoLibrary.contracts.reservations import Acquiring, Demand, Holding, Lease
 from OttoLibrary.examples import reservations as example
 from OttoLibrary.examples.labs import MemoryLabs
 from OttoLibrary.examples.reservations import MemoryBookings, MemoryReservations
-from OttoLibrary.labsources.command import CommandLabs
-from OttoLibrary.labsources.json import JsonLabs
-from OttoLibrary.labsources.ssh_config import SshConfigLabs
+from OttoLibrary.lab.sources.command import CommandLabs
+from OttoLibrary.lab.sources.json import JsonLabs
+from OttoLibrary.lab.sources.ssh_config import SshConfigLabs
 from OttoLibrary.registry import load
-from OttoLibrary.reservations.file import FileReservations
-from OttoLibrary.reservations.json import JsonReservations
-from OttoLibrary.reservations.none import NoReservations
+from OttoLibrary.reservation.backends.file import FileReservations
+from OttoLibrary.reservation.backends.json import JsonReservations
+from OttoLibrary.reservation.backends.none import NoReservations
 from OttoLibrary.testing import AcquiringTests, LabRepositoryTests, LeasingTests, ReservationTests
 from tests.peers.redisd import Redisd
 from tests.peers.requirements import require

@@ -23,10 +23,10 @@ from OttoLibrary.errors import (
     LoginError,
     WaitTimeoutError,
 )
-from OttoLibrary.launch import Account
-from OttoLibrary.session import Session
+from OttoLibrary.host.uptime import reboot
+from OttoLibrary.run.session import Session
+from OttoLibrary.shell.launch import Account
 from OttoLibrary.text import Secret
-from OttoLibrary.uptime import reboot
 from tests.peers import processes
 from tests.peers.requirements import require
 

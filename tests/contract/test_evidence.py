@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from OttoLibrary.errors import LabError
-from OttoLibrary.evidence import Bounds, Piece, collect, evidence_table
-from OttoLibrary.session import Session
+from OttoLibrary.run.evidence import Bounds, Piece, collect, evidence_table
+from OttoLibrary.run.session import Session
 from tests.contract.sites import Site, opened
 from tests.peers import processes
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.contracts.transfers import Wishes
+from OttoLibrary.contracts.transfers import TransferOptions
 from OttoLibrary.errors import TransferError, UsageError, WaitTimeoutError
 from tests.contract.sites import Site, content, write
 from tests.contract.test_transfers import NAMES
@@ -27,12 +27,12 @@ class Tree:
 
     def put(self, source: Path, target: str, **wishes: Any) -> Any:
         return self.site.session.run(
-            self._folders.put(source, target, Wishes(**({"via": self.site.via, "links": "keep"} | wishes)))
+            self._folders.put(source, target, TransferOptions(**({"via": self.site.via, "links": "keep"} | wishes)))
         )
 
     def get(self, source: str, target: str, **wishes: Any) -> Any:
         return self.site.session.run(
-            self._folders.get(source, target, Wishes(**({"via": self.site.via, "links": "keep"} | wishes)))
+            self._folders.get(source, target, TransferOptions(**({"via": self.site.via, "links": "keep"} | wishes)))
         )
 
 
@@ -180,7 +180,7 @@ def test_a_wrong_checksum_puts_nothing_in_place(tree: Tree, monkeypatch: pytest.
     async def wrong(folder: Path, names: list[str], tool: str) -> dict[str, str]:
         return dict.fromkeys(names, "0")
 
-    monkeypatch.setattr("OttoLibrary.folders.checksums", wrong)
+    monkeypatch.setattr("OttoLibrary.transfer.folders.checksums", wrong)
     with pytest.raises(TransferError, match=r"checksums differ for '.*'"):
         tree.put(source, f"{tree.there}/copy")
     assert not (tree.there / "copy").exists()

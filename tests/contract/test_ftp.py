@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary import tcp
 from OttoLibrary.contracts.connections import Channel, EndOfStream
 from OttoLibrary.contracts.facts import FtpOptions, HostFacts
 from OttoLibrary.contracts.transfers import Job
 from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
-from OttoLibrary.files import Wishes
-from OttoLibrary.session import Session
+from OttoLibrary.run.session import Session
 from OttoLibrary.text import Secret
-from OttoLibrary.transfers.ftp import Ftp
+from OttoLibrary.transfer.files import Wishes
+from OttoLibrary.transfer.protocols.ftp import Ftp
+from OttoLibrary.transport import tcp
 from tests.peers import processes
 from tests.peers.disk import small_disk
 from tests.peers.ftp import FtpServer, Pyftpdlib, Vsftpd

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from OttoLibrary import registry
-from OttoLibrary.cli import main
+from OttoLibrary.cli.main import main
 from OttoLibrary.errors import LabError, PluginError
 from OttoLibrary.examples.labs import MemoryLabs
-from OttoLibrary.lab import Lab, load_lab
-from OttoLibrary.settings import Settings, read
+from OttoLibrary.lab.lab import Lab, load_lab
+from OttoLibrary.lab.settings import Settings, read
 from OttoLibrary.text import Secret
 from tests.peers import processes
 from tests.peers.requirements import require

@@ -25,7 +25,7 @@ import psutil
 import pytest
 
 from OttoLibrary.contracts.metrics import Event
-from OttoLibrary.session import Session
+from OttoLibrary.run.session import Session
 from tests.peers import loads, processes
 from tests.peers.exporter import Exporter, Snmpd
 from tests.peers.processes import wait_until

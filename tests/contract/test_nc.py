@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from OttoLibrary.transfers import nc
 
 from OttoLibrary.contracts.connections import Channel
 from OttoLibrary.contracts.transfers import Job
 from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
-from OttoLibrary.files import Wishes
-from OttoLibrary.session import Session
-from OttoLibrary.transfer import site_of
-from OttoLibrary.transfers import nc
+from OttoLibrary.run.session import Session
+from OttoLibrary.transfer.files import Wishes
+from OttoLibrary.transfer.transfer import site_of
 from tests.peers import processes
 from tests.peers.disk import small_disk
 from tests.peers.netcat import KINDS, make_path

@@ -21,10 +21,10 @@ import redis
 
 from OttoLibrary.contracts.reservations import Demand, Lease
 from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
-from OttoLibrary.lease import Leases
 from OttoLibrary.registry import load
-from OttoLibrary.reservations.file import FileReservations
-from OttoLibrary.reservations.json import JsonReservations
+from OttoLibrary.reservation.backends.file import FileReservations
+from OttoLibrary.reservation.backends.json import JsonReservations
+from OttoLibrary.reservation.leases import Leases
 from tests.peers import processes
 from tests.peers.holding import HoldingProcess
 from tests.peers.pabotlib import PabotLib
@@ -41,7 +41,7 @@ if "CLOCK" in os.environ:
     real = time.time
     time.time = lambda: real() + float(open(os.environ["CLOCK"]).read() or 0)
 from OttoLibrary.contracts.reservations import Demand
-from OttoLibrary.lease import Leases
+from OttoLibrary.reservation.leases import Leases
 from OttoLibrary import registry
 from OttoLibrary.reservations import redis as quick
 quick._LIFE_S, quick._BEAT_S, quick._LOOK_S = 1.0, 0.2, 0.2
@@ -116,7 +116,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     if request.param == "pabot":
         return Shared("pabot", request.getfixturevalue("pabotlib").address)
     for name, seconds in (("_LIFE_S", 1.0), ("_BEAT_S", 0.2), ("_LOOK_S", 0.2)):
-        monkeypatch.setattr(f"OttoLibrary.reservations.redis.{name}", seconds)
+        monkeypatch.setattr(f"OttoLibrary.reservation.backends.redis.{name}", seconds)
     server = request.getfixturevalue("redisd")
     redis.Redis.from_url(server.url).flushall()
     return Shared("redis", server.url)
@@ -437,7 +437,7 @@ def test_a_state_that_cannot_be_read_is_no_yes(tmp_path: Path) -> None:
 def test_a_process_that_stands_still_in_a_change_holds_nobody_up_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("OttoLibrary.reservations.file._PATIENCE_S", 0.3)
+    monkeypatch.setattr("OttoLibrary.reservation.backends.file._PATIENCE_S", 0.3)
     backend = load("reservation", "file", str(tmp_path / "leases"))
     backend.leave(backend.join(demand("a")))
     with (tmp_path / "leases" / "mutex").open() as mutex:

@@ -16,8 +16,8 @@ import pytest
 from OttoLibrary.contracts.connections import Expected
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, ConnectionLostError, HostError, LoginError, UsageError, WaitTimeoutError
-from OttoLibrary.session import Session
-from OttoLibrary.uptime import reboot, wait_until_up
+from OttoLibrary.host.uptime import reboot, wait_until_up
+from OttoLibrary.run.session import Session
 from tests.peers import processes
 from tests.peers.requirements import require
 from tests.peers.telnetd import KINDS, PASSWORD, USER, login_program

@@ -16,7 +16,7 @@ import pytest
 
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import TransferError, UsageError, WaitTimeoutError
-from OttoLibrary.launch import Account
+from OttoLibrary.shell.launch import Account
 from OttoLibrary.text import Secret
 from tests.contract.sites import Site, content, write
 from tests.peers import processes

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.contracts.transfers import Wishes
+from OttoLibrary.contracts.transfers import TransferOptions
 from OttoLibrary.errors import ConnectError, HostError, TransferError, UsageError, WaitTimeoutError
 from tests.contract.sites import Site, content, write
 
@@ -169,7 +169,7 @@ def test_many_at_once_do_not_meet(site: Site) -> None:
     async def put_all() -> None:
         async with asyncio.TaskGroup() as group:
             for source in sources:
-                group.create_task(files.put([source], f"{site.there}/", Wishes(via=site.via)))
+                group.create_task(files.put([source], f"{site.there}/", TransferOptions(via=site.via)))
 
     site.session.run(put_all())
     for number in range(5):
@@ -216,7 +216,7 @@ def test_a_wrong_checksum_leaves_the_old_file(site: Site, monkeypatch: pytest.Mo
     async def wrong(file: Path, tool: str) -> str:
         return "0" if tool else ""
 
-    monkeypatch.setattr("OttoLibrary.checksums.checksum", wrong)
+    monkeypatch.setattr("OttoLibrary.transfer.checksums.checksum", wrong)
     with pytest.raises(TransferError, match=r"checksum is \w+ there and 0 here") as caught:
         site.put(write(site.here / "a.bin", content(5000)), f"{site.there}/a.bin")
     assert (caught.value.sent_bytes, caught.value.expected_bytes) == (5000, 5000)

@@ -12,9 +12,9 @@ import pytest
 
 from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.errors import LimitError, PluginError, UnknownNameError, UsageError
-from OttoLibrary.recording import Recording
+from OttoLibrary.monitor.recording import Recording
 from OttoLibrary.registry import register_metric
-from OttoLibrary.session import Session
+from OttoLibrary.run.session import Session
 from tests.peers import consoles, processes
 from tests.peers.telnetd import PASSWORD, USER, login_program
 
@@ -205,7 +205,7 @@ def test_closing_leaves_no_process(sshd: Any, keys: Any, open_lab: Any) -> None:
 def test_a_command_that_hangs_keeps_nothing_else_waiting(
     sshd: Any, keys: Any, open_lab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("OttoLibrary.watch._COMMAND_PATIENCE_S", 1.5)
+    monkeypatch.setattr("OttoLibrary.monitor.watch._COMMAND_PATIENCE_S", 1.5)
     session = open_lab(box=ssh(sshd, keys, metrics={"stuck": {"command": "sleep 1000"}, "fine": {"command": "echo 1"}}))
     watch(session, "load", "stuck", "fine")
     until(lambda: events(session, "gap"), "the gap of what hangs")
@@ -282,7 +282,7 @@ def test_a_metric_registered_in_python(sshd: Any, keys: Any, open_lab: Any) -> N
 def test_what_is_no_longer_remembered_is_read_from_the_recording(
     open_lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("OttoLibrary.monitor._KEPT", 4)
+    monkeypatch.setattr("OttoLibrary.monitor.monitor._KEPT", 4)
     session = open_lab(box={"transport": "local"})
     watch(session, "load", "memory", store=tmp_path / "m.db")
     until(lambda: len(readings(session, "load_1min")) >= 12)

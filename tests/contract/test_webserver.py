@@ -23,16 +23,15 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from OttoLibrary import webserver
-from OttoLibrary.chunks import unpack
 from OttoLibrary.contracts.metrics import Event, Tick
+from OttoLibrary.dashboard.chunks import unpack
+from OttoLibrary.dashboard.live_source import LiveSource
+from OttoLibrary.dashboard.page_source import RecordedSource, Source, Window, write
+from OttoLibrary.dashboard.server import Dashboard
 from OttoLibrary.errors import PluginError, UsageError
-from OttoLibrary.livesource import LiveSource
-from OttoLibrary.page import RecordedSource, Source, Window, write
-from OttoLibrary.recording import Recording
-from OttoLibrary.session import Session
-from OttoLibrary.store import Store
-from OttoLibrary.webserver import Dashboard
+from OttoLibrary.monitor.recording import Recording
+from OttoLibrary.monitor.store import Store
+from OttoLibrary.run.session import Session
 from tests.peers.ftp import make_certificate
 from tests.peers.processes import running, wait_until
 
@@ -137,7 +136,7 @@ def serve() -> Iterator[Callable[..., Dashboard]]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """News are handed out at once, more or less."""
-    monkeypatch.setattr(webserver, "_PULSE_S", 0.02)
+    monkeypatch.setattr("OttoLibrary.dashboard.server._PULSE_S", 0.02)
 
 
 @pytest.fixture
@@ -443,7 +442,7 @@ def test_tests_while_hosts_are_watched(serve: Any, watched: Session) -> None:
 def test_what_is_no_longer_remembered_comes_from_the_recording(
     serve: Any, watched: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("OttoLibrary.monitor._KEPT", 3)
+    monkeypatch.setattr("OttoLibrary.monitor.monitor._KEPT", 3)
     browser = Browser(serve(LiveSource(watched)))
     wait_until(lambda: len(unpack(browser.get("api/data", host="box").content)[1]) > 15, "15 rows")
 
@@ -622,9 +621,8 @@ def test_the_command_writes_one_file_of_a_run_without_the_extra(recording: Path,
     child = tmp_path / "pabot_results" / "0" / "otto"
     child.mkdir(parents=True)
     (child / "metrics.db").write_bytes(recording.read_bytes())
-    script = (
-        "import sys; sys.modules['starlette'] = sys.modules['uvicorn'] = None; from OttoLibrary.cli import main; sys.exit(main())"
-    )
+    without = "import sys; sys.modules['starlette'] = sys.modules['uvicorn'] = None"
+    script = f"{without}; from OttoLibrary.cli.main import main; sys.exit(main())"
     target = tmp_path / "pages" / "out.html"
     done = subprocess.run(
         [sys.executable, "-c", script, "dashboard", str(tmp_path), "--static", str(target)],

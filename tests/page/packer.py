@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-DASHBOARD = Path(__file__).parents[2] / "OttoLibrary" / "dashboard"
+DASHBOARD = Path(__file__).parents[2] / "OttoLibrary" / "dashboard" / "web"
 BEGAN = 1_795_271_913.0
 
 

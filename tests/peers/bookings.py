@@ -16,10 +16,10 @@ import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from OttoLibrary.acquiring import QueuelessLeasing
 from OttoLibrary.contracts.reservations import Demand
 from OttoLibrary.deadline import since_boot_s
-from OttoLibrary.lease import Leases
+from OttoLibrary.reservation.leases import Leases
+from OttoLibrary.reservation.without_queue import QueuelessLeasing
 from tests.peers.holding import HoldingProcess
 
 ROOT = Path(__file__).parents[2]

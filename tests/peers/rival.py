@@ -14,10 +14,11 @@ import sys
 import time
 from pathlib import Path
 
+from OttoLibrary.reservations import redis
+
 from OttoLibrary import registry
 from OttoLibrary.contracts.reservations import Demand
-from OttoLibrary.lease import Leases
-from OttoLibrary.reservations import redis
+from OttoLibrary.reservation.leases import Leases
 
 # A rival that was killed is missed within a second, so that the others have time left to fight.
 redis._LIFE_S, redis._BEAT_S, redis._LOOK_S = 1.0, 0.2, 0.2

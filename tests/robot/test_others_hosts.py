@@ -9,7 +9,7 @@ import pytest
 from robot.api import ExecutionResult
 
 from OttoLibrary.contracts.reservations import Demand
-from OttoLibrary.reservations.file import FileReservations
+from OttoLibrary.reservation.backends.file import FileReservations
 from tests.robot.running import ROOT, command, run
 
 _SUITE = """*** Settings ***
@@ -98,7 +98,7 @@ def test_a_process_of_another_user_is_somebody_else(site: Site) -> None:
 
 
 def test_a_lab_whose_resources_are_another_s_does_not_start(site: Site) -> None:
-    demo = json.loads((ROOT / "OttoLibrary" / "labs" / "demo.json").read_text())
+    demo = json.loads((ROOT / "OttoLibrary" / "lab" / "labs" / "demo.json").read_text())
     (site.folder / "rack.json").write_text(json.dumps(demo | {"name": "demo", "resources": ["rack-7"]}))
     site.suite = _SUITE.replace("lab=demo", "lab=rack.json")
     site.booked(_ALICE, {"user": "bob", "resources": ["rack-7"]})

@@ -20,9 +20,9 @@ import pytest
 from robot import run_cli
 from robot.api import ExecutionResult
 
-from OttoLibrary.lostresults import fail_tests
-from OttoLibrary.parallel import with_our_ways
-from OttoLibrary.reservations.file import FileReservations
+from OttoLibrary.parallel.lost_results import fail_tests
+from OttoLibrary.parallel.pabot import with_our_ways
+from OttoLibrary.reservation.backends.file import FileReservations
 from tests.peers import processes
 
 ROOT = Path(__file__).parents[2]
@@ -307,7 +307,7 @@ subprocess.Popen(["sleep", "300"], start_new_session=True)
 Path("deaf").touch()
 time.sleep(300)
 """
-_IMPATIENT = "import sys; from OttoLibrary import suiteprocess as ours; ours.GRACE_S = 0.5; sys.exit(ours.main())"
+_IMPATIENT = "import sys; from OttoLibrary.parallel import suite_process as ours; ours.GRACE_S = 0.5; sys.exit(ours.main())"
 
 
 def test_a_robot_that_does_not_end_is_killed_with_all_that_it_started(place: Place) -> None:
@@ -575,7 +575,7 @@ def test_without_pabotlib_reservations_in_it_say_what_to_do(place: Place, pabot:
 
 
 def test_arguments_are_pabot_s() -> None:
-    ours = [sys.executable, "-m", "OttoLibrary.suiteprocess"]
+    ours = [sys.executable, "-m", "OttoLibrary.parallel.suite_process"]
     robot = ["--command", *ours, sys.executable, "-m", "robot", "--end-command"]
     assert with_our_ways(["a"]) == ["--pabotlibport", "0", *robot, "a"]
     assert with_our_ways(["--no-pabotlib", "a"]) == [*robot, "--no-pabotlib", "a"]
@@ -612,7 +612,7 @@ class WithoutPabot(PathFinder):
     def find_spec(cls, name, *arguments):
         return None if name == "pabot" else super().find_spec(name, *arguments)
 sys.meta_path = [WithoutPabot if finder is PathFinder else finder for finder in sys.meta_path]
-from OttoLibrary.cli import main
+from OttoLibrary.cli.main import main
 sys.exit(main(["pabot", "suites"]))
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)

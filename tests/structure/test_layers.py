@@ -12,108 +12,56 @@ import pytest
 
 PACKAGE = "OttoLibrary"
 FOLDER = Path(__file__).parents[2] / PACKAGE
-ADAPTERS, HOST, EDGE = 2, 3, 5
-# A file of the package, or a folder of it, and its row.
-ROWS = {
-    0: ["deadline", "errors", "fanout", "given", "scales", "text", "units", "version"],
-    1: [
-        "contracts/",
-        "engine",
-        "inbox",
-        "kinds",
-        "labjson",
-        "leasequeue",
-        "login",
-        "place",
-        "profiles",
-        "rates",
-        "registry",
-        "stream",
-        "tcp",
-    ],
-    ADAPTERS: ["labsources/", "metrics/", "references/", "reservations/", "transfers/", "transports/"],
-    HOST: [
-        "acquiring",
-        "background",
-        "checksums",
-        "chronicle",
-        "console",
-        "fields",
-        "files",
-        "folders",
-        "host",
-        "lab",
-        "labsource",
-        "launch",
-        "lease",
-        "line",
-        "lines",
-        "lineshell",
-        "link",
-        "ottolab",
-        "promptshell",
-        "settings",
-        "shell",
-        "steps",
-        "steward",
-        "transfer",
-        "transcript",
-        "trees",
-        "uptime",
-        "values",
-        "watch",
-    ],
-    4: [
-        "bounds",
-        "charts",
-        "chunks",
-        "deploy",
-        "evidence",
-        "export",
-        "instructions",
-        "livesource",
-        "load/",
-        "monitor",
-        "page",
-        "recording",
-        "report",
-        "reserving",
-        "scenario",
-        "session",
-        "stability",
-        "statistics",
-        "store",
-        "summaries",
-        "testing",
-    ],
-    EDGE: [
-        "__main__",
-        "artifacts",
-        "cli",
-        "examples/",
-        "evidencelistener",
-        "harmless",
-        "keywords/",
-        "library",
-        "limits",
-        "listener",
-        "live",
-        "lostresults",
-        "modifiers",
-        "options",
-        "outputs",
-        "parallel",
-        "progress",
-        "repeat",
-        "suiteprocess",
-        "testspans",
-        "variables",
-        "watcher",
-        "webserver",
-    ],
-}
+# From top to bottom. What stands on one line do not know each other; ``*`` is what stays directly in the package.
+FLOORS = (
+    "__main__  testing  examples",
+    "cli",
+    "library",
+    "keywords  parallel",
+    "instructions  dashboard",
+    "run",
+    "scenario",
+    "testbed  load",
+    "transfer  reservation  monitor",
+    "host",
+    "shell  lab",
+    "schema  report  transport",
+    "contracts",
+    "*",
+)
+RANKS = {name: rank for rank, floor in enumerate(reversed(FLOORS)) for name in floor.split()}
+RUN = RANKS["run"]
+ADAPTERS = (
+    "transport",
+    "transfer/protocols",
+    "monitor/metrics",
+    "lab/sources",
+    "lab/references",
+    "reservation/backends",
+)
 ROOT = "__init__"
 OF_ROBOT = {"robot", "robotlibcore"}
+MOST_AT_THE_TOP = 12
+# What stands in a folder of adapters and is none: what they share.
+NO_ADAPTERS = {"login", "receive_buffer", "tcp", "own"}
+# One word for one thing, in two kinds.
+SAME_THING = {
+    "artifacts",
+    "console",
+    "files",
+    "instructions",
+    "lab",
+    "labs",
+    "monitor",
+    "options",
+    "reservations",  # the noun and its keywords or contract
+    "file",
+    "json",
+    "local",
+    "pabot",
+    "tcp",  # adapters are called as suites and labs call them
+}
+WHO_KNOWS_ADAPTERS = {}
 
 
 @dataclass(frozen=True)
@@ -128,9 +76,41 @@ class Import:
         return f"{PACKAGE}/{self.file}.py:{self.line} imports {self.module}"
 
 
-def test_every_file_has_a_row() -> None:
-    unknown = [file for file in _files(FOLDER) if file != ROOT and _row(file) is None]
-    assert not unknown, f"No row is known for {', '.join(unknown)}. Say in ROWS of this test where each belongs."
+def test_every_folder_has_a_floor() -> None:
+    unknown = {file for file in _files(FOLDER) if "/" in file and file.partition("/")[0] not in RANKS}
+    assert not unknown, f"No floor is known for {', '.join(sorted(unknown))}. Say in FLOORS of this test where the folder stands."
+
+
+def test_few_modules_stand_outside_of_the_folders() -> None:
+    outside = [file for file in _files(FOLDER) if "/" not in file]
+    assert len(outside) <= MOST_AT_THE_TOP, f"Find a folder for one of {', '.join(outside)}."
+
+
+def test_every_folder_says_what_it_is_for() -> None:
+    for file in _files(FOLDER):
+        folder, slash, name = file.rpartition("/")
+        if name == ROOT and slash and "/" not in folder and folder != "examples":
+            lines = (ast.get_docstring(ast.parse((FOLDER / f"{file}.py").read_text())) or "").splitlines()
+            said = [line for line in lines if line.strip()]
+            assert len(said) >= 3, f"{file}.py: say what the folder is for, what its face is, and what it never does."
+
+
+def test_no_public_class_name_is_used_twice() -> None:
+    owners: dict[str, list[str]] = {}
+    for file in _files(FOLDER):
+        for node in ast.parse((FOLDER / f"{file}.py").read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                owners.setdefault(node.name, []).append(file)
+    twice = {name: files for name, files in owners.items() if len(files) > 1}
+    assert not twice, f"Two classes of one name: {twice}"
+
+
+def test_no_file_name_is_used_for_two_things() -> None:
+    owners: dict[str, list[str]] = {}
+    for file in _files(FOLDER):
+        owners.setdefault(file.rpartition("/")[2], []).append(file)
+    twice = {name: files for name, files in owners.items() if name not in {ROOT, *SAME_THING} and len(files) > 1}
+    assert not twice, f"Two files of one name for different things: {twice}"
 
 
 def test_no_import_breaks_a_rule_of_the_arrow() -> None:
@@ -150,20 +130,27 @@ def test_files_do_not_import_each_other_in_circles() -> None:
 @pytest.mark.parametrize(
     ("file", "source", "rule"),
     [
-        ("shell", "from OttoLibrary.session import Session", "row 3, imports from row 4"),
-        ("shell", "if TYPE_CHECKING:\n    from OttoLibrary import session", "row 3, imports from row 4"),
-        ("contracts/facts", "def f():\n    import OttoLibrary.host", "row 1, imports from row 3"),
-        ("host", "from .transports.ssh import Ssh", "rows 2 and 3 do not know each other"),
-        ("transports/ssh", "from ..stream import Stream", ""),
-        ("transports/ssh", "from . import local", "adapters of one folder do not know each other"),
-        ("transports/ssh", "import OttoLibrary.references.env", "adapters do not know each other"),
-        ("session", "from robot.api import logger", "only row 5 knows Robot Framework"),
+        ("shell/console", "from OttoLibrary.run.session import Session", "shell/ imports from run/, which stands above it"),
+        (
+            "shell/console",
+            "if TYPE_CHECKING:\n    from OttoLibrary.run import session",
+            "shell/ imports from run/, which stands above it",
+        ),
+        ("contracts/facts", "def f():\n    import OttoLibrary.host.host", "contracts/ imports from host/, which stands above it"),
+        ("text", "from OttoLibrary.contracts.facts import HostFacts", "the top imports from contracts/, which stands above it"),
+        ("host/host", "from ..transport.ssh import Ssh", "adapters are reached through registry"),
+        ("transport/ssh", "from .tcp import TcpChannel", ""),
+        ("transport/ssh", "from . import local", "adapters do not know each other"),
+        ("shell/console", "import OttoLibrary.lab.lab", "shell/ and lab/ stand side by side"),
+        ("lab/references/env", "import OttoLibrary.lab.sources.json", "adapters do not know each other"),
+        ("monitor/monitor", "from robot.api import logger", "Robot Framework is known from run/ upwards"),
         ("library", "from robotlibcore import DynamicCore", ""),
-        ("session", "import asyncssh", "only adapters and the edge know other packages"),
-        ("transports/ssh", "import asyncssh.misc", ""),
+        ("run/session", "import rich", ""),
+        ("monitor/monitor", "import asyncssh", "only adapters, and folders from run/ upwards, know other packages"),
+        ("transport/ssh", "import asyncssh.misc", ""),
         ("library", "from OttoLibrary import __version__", "nobody imports the package root"),
         ("library", "import OttoLibrary", "nobody imports the package root"),
-        ("library", "from OttoLibrary import host", ""),
+        ("library", "from OttoLibrary.host import host", ""),
         ("text", "import json\nfrom __future__ import annotations", ""),
         ("keywords/lab", "from OttoLibrary.keywords.component import Component", ""),
     ],
@@ -171,17 +158,20 @@ def test_files_do_not_import_each_other_in_circles() -> None:
 def test_rules_are_noticed(tmp_path: Path, file: str, source: str, rule: str) -> None:
     others = [
         "__init__",
-        "host",
-        "session",
-        "stream",
-        "transports/local",
-        "transports/ssh",
-        "references/env",
+        "contracts/facts",
+        "host/host",
         "keywords/component",
+        "lab/lab",
+        "lab/references/env",
+        "lab/sources/json",
+        "run/session",
+        "transport/local",
+        "transport/ssh",
+        "transport/tcp",
     ]
     for name in [*others, file]:
         path = tmp_path / f"{name}.py"
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True, parents=True)
         path.write_text(source if name == file else "")
     broken = _broken(tmp_path)
     assert len(broken) == bool(rule), broken
@@ -196,38 +186,46 @@ def _broken_rule(found: Import, folder: Path) -> str:
     """Return the rule that an import breaks, or nothing."""
     if found.file == ROOT:
         return ""
-    row = _row(found.file)
-    if row is None:
-        return ""  # told by the test of the rows
     top = found.module.partition(".")[0]
     if top in OF_ROBOT:
-        return "" if row == EDGE else "only row 5 knows Robot Framework"
+        return "" if _rank(found.file) >= RUN else "Robot Framework is known from run/ upwards"
     if top != PACKAGE:
-        return (
-            "" if row in {ADAPTERS, EDGE} or top in sys.stdlib_module_names else "only adapters and the edge know other packages"
-        )
+        allowed = top in sys.stdlib_module_names or _is_adapter(found.file) or _rank(found.file) >= RUN
+        return "" if allowed else "only adapters, and folders from run/ upwards, know other packages"
     target = _file(found.module, folder)
     if target is None or target == ROOT:
         return "nobody imports the package root" if target else "there is no such file"
-    return _broken_order(found.file, row, target)
+    return _broken_order(found.file, target)
 
 
-def _broken_order(file: str, row: int, target: str) -> str:
-    other = _row(target)
-    if other is None:
+def _broken_order(file: str, target: str) -> str:
+    here, there = _floor(file), _floor(target)
+    if _is_adapter(target) and file not in WHO_KNOWS_ADAPTERS:
+        return "adapters do not know each other" if _is_adapter(file) else "adapters are reached through registry"
+    if here == there:
         return ""
-    if {row, other} == {ADAPTERS, HOST}:
-        return "rows 2 and 3 do not know each other"
-    if row == other == ADAPTERS:
-        same = file.partition("/")[0] == target.partition("/")[0]
-        return "adapters of one folder do not know each other" if same else "adapters do not know each other"
-    return f"row {row}, imports from row {other}" if other > row else ""
+    if RANKS[here] == RANKS[there]:
+        return f"{_shown(here)} and {_shown(there)} stand side by side"
+    return f"{_shown(here)} imports from {_shown(there)}, which stands above it" if RANKS[there] > RANKS[here] else ""
 
 
-def _row(file: str) -> int | None:
-    folder, slash, _ = file.partition("/")
-    wanted = folder + slash
-    return next((row for row, files in ROWS.items() if wanted in files), None)
+def _is_adapter(file: str) -> bool:
+    folder, _, name = file.rpartition("/")
+    return folder in ADAPTERS and name not in {ROOT, *NO_ADAPTERS}
+
+
+def _floor(file: str) -> str:
+    """Return what stands in FLOORS for a file."""
+    first, slash, _ = file.partition("/")
+    return first if slash or first in RANKS else "*"
+
+
+def _shown(floor: str) -> str:
+    return {"*": "the top", "library": "library", "testing": "testing", "__main__": "__main__"}.get(floor, f"{floor}/")
+
+
+def _rank(file: str) -> int:
+    return RANKS[_floor(file)]
 
 
 def _files(folder: Path) -> list[str]:

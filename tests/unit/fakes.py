@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from OttoLibrary.contracts.connections import EndOfStream, ExitStatus
-from OttoLibrary.inbox import Inbox
+from OttoLibrary.transport.receive_buffer import Inbox
 
 
 class FakeChannel:

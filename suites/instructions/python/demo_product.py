@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from OttoLibrary import Hosts, OttoLibrary, instruction
-from OttoLibrary.contracts.transfers import Wishes
+from OttoLibrary.contracts.transfers import TransferOptions
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ async def deploy_product(hosts: Hosts, options: ProductOptions, version: str = "
         file.write_text(f"version={version}\nlog={'debug' if options.debug else 'quiet'}\n")
 
         async def deploy(host: str) -> None:
-            await hosts.put_file(host, file, "~/product/", Wishes(parents=True, mode=0o640))
+            await hosts.put_file(host, file, "~/product/", TransferOptions(parents=True, mode=0o640))
             await hosts.run(host, "grep -q version ~/product/product.conf", timeout_s=10)
 
         return list(await hosts.each(options.hosts, deploy))

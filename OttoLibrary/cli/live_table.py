@@ -1,0 +1,88 @@
+"""The live table of ``python -m OttoLibrary monitor``."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from OttoLibrary.monitor.limit import clock_text
+from OttoLibrary.run.session import Session
+from OttoLibrary.units import unit_of, value_text
+
+# A reading is shown for so many intervals.
+_FRESH = 3
+
+
+def watch(session: Session, duration_s: float | None) -> None:
+    """Show what the hosts of a running monitor do until Ctrl-C, SIGTERM or the end of the time.
+
+    On a terminal it is one table that changes; elsewhere a line for each host and interval.
+
+    Args:
+        session: Whose monitor runs.
+        duration_s: How long, in seconds, or None.
+    """
+    console = Console()
+    interval_s = session.monitor.interval_s
+    end = time.monotonic() + duration_s if duration_s is not None else float("inf")
+    with until_signal() as stopped:
+        if not console.is_terminal:
+            while not stopped.wait(max(0.0, min(interval_s, end - time.monotonic()))) and time.monotonic() < end:
+                _print_lines(console, session)
+            _tell(console, session)
+            return
+        with Live(_table(session), console=console, auto_refresh=False) as live:
+            while not stopped.wait(max(0.0, min(interval_s, end - time.monotonic()))) and time.monotonic() < end:
+                live.update(_table(session), refresh=True)
+                _tell(live.console, session)
+
+
+@contextmanager
+def until_signal() -> Iterator[threading.Event]:
+    """Set an event on Ctrl-C and SIGTERM, in place of what they do otherwise."""
+    stopped = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _latest(session: Session) -> Mapping[str, Mapping[str, float]]:
+    since = time.time() - _FRESH * session.monitor.interval_s
+    # What is read seldom, such as disks, stays.
+    return session.on_monitor(lambda monitor: monitor.latest(min(since, time.time() - 60)))
+
+
+def _table(session: Session) -> Table:
+    latest = _latest(session)
+    series = list(dict.fromkeys(name for readings in latest.values() for name in readings))
+    table = Table(title=clock_text(time.time()), title_justify="left", box=None, header_style="bold")
+    table.add_column("host")
+    for name in series:
+        table.add_column(name, justify="right")
+    for host, readings in latest.items():
+        cells = (value_text(readings[name], unit_of(name)) if name in readings else "-" for name in series)
+        table.add_row(host, *cells, style=None if readings else "dim")
+    return table
+
+
+def _print_lines(console: Console, session: Session) -> None:
+    clock = clock_text(time.time())
+    for host, readings in _latest(session).items():
+        said = ", ".join(f"{name} {value_text(value, unit_of(name))}" for name, value in readings.items())
+        console.print(f"{clock} {host}: {said or 'no readings'}", markup=False, highlight=False, soft_wrap=True)
+    _tell(console, session)
+
+
+def _tell(console: Console, session: Session) -> None:
+    for sentence in [*session.take_warnings(), *session.on_monitor(lambda monitor: monitor.take_warnings())]:
+        console.print(session.masker.mask(sentence), markup=False, highlight=False, soft_wrap=True, style="red")

@@ -1,0 +1,109 @@
+"""A command in a process of its own: waited for at once, or later."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+from OttoLibrary.contracts.connections import CommandResult, Connection, EndOfStream, Expected
+from OttoLibrary.deadline import Deadline
+from OttoLibrary.errors import WaitTimeoutError
+from OttoLibrary.host.records import Chronicle
+from OttoLibrary.shell import launch
+from OttoLibrary.shell.command_shell import CommandOutcome
+from OttoLibrary.shell.launch import Account, Launched, UserChangeRefusedError
+from OttoLibrary.text import decode
+
+_STOP_BOUND_S = 7.0
+_LAST_OUTPUT_S = 0.2
+
+
+class BackgroundCommand:
+    """A running command.
+
+    Args:
+        chronicle: Of its host.
+        command: The command as given.
+        launched: Its process.
+        connection: Where it runs, to end it.
+        account: Whom it runs as, when not the login user.
+    """
+
+    def __init__(
+        self, chronicle: Chronicle, command: str, launched: Launched, connection: Connection, account: Account | None
+    ) -> None:
+        self.host, self.command = chronicle.host, command
+        self._chronicle = chronicle
+        self._launched, self._connection, self._account = launched, connection, account
+        self._began = time.monotonic()
+        self._stopping: asyncio.Task[None] | None = None
+
+    def partial(self) -> tuple[bytes, bytes]:
+        """Return what it said so far, on both streams."""
+        self._launched.find_pid()
+        return bytes(self._launched.output.data), bytes(self._launched.errors.data)
+
+    def said(self) -> tuple[str, str]:
+        """Return what it said so far as text."""
+        stdout, stderr = self.partial()
+        return decode(stdout), decode(stderr)
+
+    async def finish(self, deadline: Deadline) -> CommandOutcome:
+        """Wait until it ends; past the deadline, or when cancelled, end it and all it started.
+
+        Raises:
+            EndOfStream: The connection broke; ``partial`` has what was said.
+        """
+        try:
+            async with deadline.timeout():
+                outcome = await self._ended()
+        except TimeoutError:
+            partial = self.partial()
+            await self.stop()
+            return CommandOutcome(*partial, status=None)
+        except asyncio.CancelledError:
+            self._begin_stop()
+            raise
+        await self._launched.close()
+        return outcome
+
+    async def wait(self, deadline: Deadline, expected: Expected) -> CommandResult:
+        """Wait for its end and return its result; a time-out leaves it running."""
+        try:
+            async with deadline.timeout():
+                outcome = await self._ended()
+        except TimeoutError as error:
+            what, said = f"did not finish '{self.command}'", "".join(self.said())
+            path, advice = self._chronicle.path, "It still runs."
+            raise WaitTimeoutError(self.host, path, what, deadline.seconds, last_output=said, advice=advice) from error
+        except EndOfStream as error:
+            raise self._chronicle.recorded_loss(error, "Background", self.command, self._began, self.partial()) from error
+        return self._chronicle.conclude("Background", self.command, self._began, outcome, expected, deadline)
+
+    async def stop(self) -> tuple[str, str]:
+        """End it and all it started; return what it said. Idempotent; never raises."""
+        await asyncio.shield(self._begin_stop())
+        return self.said()
+
+    def _begin_stop(self) -> asyncio.Task[None]:
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop())
+        return self._stopping
+
+    async def _stop(self) -> None:
+        self._launched.find_pid()
+        with contextlib.suppress(TimeoutError, EndOfStream, OSError, UserChangeRefusedError):
+            if self._launched.pid is not None and self._connection.lost is None:
+                async with asyncio.timeout(_STOP_BOUND_S):
+                    await launch.stop(self._connection, self._launched.pid, account=self._account)
+        await self._launched.close()
+
+    async def _ended(self) -> CommandOutcome:
+        status = await self._launched.process.wait()
+        # A background child may keep the output open: it is not waited for.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_OUTPUT_S):
+                while not (self._launched.output.ended and self._launched.errors.ended):
+                    await self._launched.bell.wait()
+        return CommandOutcome(*self.partial(), status=status)

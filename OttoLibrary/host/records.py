@@ -1,0 +1,101 @@
+"""From what a host did to a record for the log, a result for the caller, or an error that says it all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from OttoLibrary.contracts.connections import CommandResult, EndOfStream, Expected, Record
+from OttoLibrary.contracts.transfers import FileResult
+from OttoLibrary.deadline import Deadline
+from OttoLibrary.errors import CommandError, ConnectionLostError, WaitTimeoutError, shorten
+from OttoLibrary.shell.command_shell import CommandOutcome
+from OttoLibrary.text import decode, plural, printable
+from OttoLibrary.units import size_text
+
+_SHOWN_FILES = 100
+_RATED_BYTES = 1 << 20
+GIVEN_UP = "It was given up, and everything it started is ended."
+
+
+class Chronicle:
+    """Keeps the records of one host.
+
+    Args:
+        host: Name of the host.
+        path: The hosts on the way to it, itself last.
+        journal: Takes each record.
+
+    Attributes:
+        news: What readers of the next record must know, such as that the connection is a new one.
+    """
+
+    def __init__(self, host: str, path: tuple[str, ...], journal: Callable[[Record], None]) -> None:
+        self.host, self.path = host, path
+        self.news: list[str] = []
+        self._journal = journal
+
+    def record(self, title: str, text: str, began: float, said: tuple[bytes, bytes] = (b"", b""), *notes: str) -> None:
+        """Record something without a result; ``began`` is a time of ``time.monotonic``."""
+        stdout, stderr = decode(said[0]), decode(said[1])
+        duration = time.monotonic() - began
+        self._journal(Record(title, self.host, self.path, text, None, stdout, stderr, (*self._take_news(), *notes), duration))
+
+    def transfer(self, title: str, text: str, began: float, files: Sequence[FileResult]) -> None:
+        """Record what became of files."""
+        duration = time.monotonic() - began
+        lines = "".join(f"{printable(_line(file))}\n" for file in files[:_SHOWN_FILES])
+        if len(files) > _SHOWN_FILES:
+            lines += f"… and {len(files) - _SHOWN_FILES} more\n"
+        moved = sum(file.sent_bytes for file in files)
+        # The rate of a small file says more about the way to the host than about its width.
+        rate = f", {size_text(int(moved / duration))}/s" if moved >= _RATED_BYTES else ""
+        notes = [*self._take_news(), f"{plural(len(files), 'file')}, {size_text(moved)} moved{rate}"]
+        notes += dict.fromkeys(note for file in files for note in file.notes)
+        self._journal(Record(title, self.host, self.path, printable(text), None, lines, notes=tuple(notes), duration_s=duration))
+
+    def conclude(
+        self, title: str, command: str, began: float, outcome: CommandOutcome, expected: Expected, deadline: Deadline
+    ) -> CommandResult:
+        """Record a command and return its result; raise CommandError or WaitTimeoutError when it is not as it should be."""
+        if outcome.status is None:
+            self.record(
+                title, command, began, (outcome.stdout, outcome.stderr), "Its time was over: everything it started is ended."
+            )
+            said = decode(outcome.stdout) + decode(outcome.stderr)
+            what = f"did not finish '{shorten(command)}'"
+            raise WaitTimeoutError(self.host, self.path, what, deadline.seconds, last_output=said)
+        notes = self._take_news()
+        if outcome.shell_ended:
+            notes.append("It ended the shell; the next command gets a new one.")
+        if outcome.stray:
+            notes.append(f"Before it, background processes said:\n{decode(outcome.stray)}")
+        duration = time.monotonic() - began
+        rc, signal = outcome.status.rc, outcome.status.signal
+        stdout, stderr = decode(outcome.stdout), decode(outcome.stderr)
+        result = CommandResult(self.host, command, rc, stdout, stderr, signal, duration, outcome.shell_ended)
+        self._journal(Record(title, self.host, self.path, command, result, notes=tuple(notes), duration_s=duration))
+        if rc not in expected:
+            raise CommandError(result, self.path, str(expected))
+        return result
+
+    def loss(self, error: EndOfStream, said: tuple[bytes, bytes] = (b"", b"")) -> ConnectionLostError:
+        """Return the error for a connection that broke."""
+        return ConnectionLostError(self.host, self.path, error.lost or "the other side closed it", decode(said[0] + said[1]))
+
+    def recorded_loss(
+        self, error: EndOfStream, title: str, command: str, began: float, said: tuple[bytes, bytes]
+    ) -> ConnectionLostError:
+        """Record a command whose connection broke, and return the error."""
+        self.record(title, command, began, said, "The connection was lost while it ran.")
+        return self.loss(error, said)
+
+    def _take_news(self) -> list[str]:
+        news, self.news = self.news, []
+        return news
+
+
+def _line(file: FileResult) -> str:
+    verified = f", checksum {file.checksum}" if file.checksum else ", not verified"
+    fate = "is the same already" if file.skipped else size_text(file.size_bytes)
+    return f"{' → '.join(filter(None, [file.source, file.target]))}: {fate}{verified}"

@@ -1,0 +1,185 @@
+"""The array form of a lab, otto's ``hosts.json``: its fields, and its hosts in our form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from OttoLibrary.schema.field_types import Field, Free, Group, JsonObject, ListOf, MapOf, Names, One
+from OttoLibrary.schema.scalar_types import DURATION, HOST_NAME, LABEL, PATH, PORT, SECRET, SWITCH, TRANSPORT, WORD
+from OttoLibrary.schema.source_position import SourcePosition
+
+_TRANSFERS = ("scp", "sftp", "ftp", "nc")
+
+
+@dataclass(frozen=True)
+class OttoHost:
+    """One host of the array.
+
+    Attributes:
+        name: Its ``name``, or the id that otto makes.
+        labs: The labs that it is part of.
+        fields: Its fields in our form.
+        place: Where it stands.
+    """
+
+    name: str
+    labs: tuple[str, ...]
+    fields: dict[str, Any]
+    place: SourcePosition
+
+
+def read_hosts(array: Sequence[object], place: SourcePosition) -> list[OttoHost]:
+    """Return the hosts of the array; mistakes are noted and leave their host out."""
+    read = [(_checked(entry, place.at(index)), place.at(index)) for index, entry in enumerate(array)]
+    right = [(host, at) for host, at in read if host is not None]
+    names = {_id(host): _name(host) for host, _ in right}
+    return [OttoHost(_name(host), tuple(_given(host, "labs", ())), _fields(host, names), at) for host, at in right]
+
+
+class _Paths:
+    """A path, a list of paths, or null."""
+
+    def read(self, value: object, place: SourcePosition) -> Any:
+        return ListOf(PATH).read(value, place) if isinstance(value, list) else PATH.read(value, place)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [PATH.schema(), ListOf(PATH).schema()]}
+
+
+class _Anything:
+    """Whatever otto takes there; it ends in the metadata."""
+
+    def read(self, value: object, place: SourcePosition) -> Any:
+        return Free().read({"": value}, place)
+
+    def schema(self) -> dict[str, Any]:
+        return {}
+
+
+def _part(value: object, place: SourcePosition) -> str:
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError
+
+
+def _transfer(value: object, _: SourcePosition) -> object:
+    if value not in _TRANSFERS:
+        raise ValueError
+    return value
+
+
+_PART = One("text or a whole number", _part, {"type": ["string", "integer"]}, plain=True)
+_TRANSFER = One("scp, sftp, ftp or nc", _transfer, {"enum": list(_TRANSFERS), "examples": list(_TRANSFERS)})
+_KEPT = _Anything()
+
+_SSH_OPTIONS = Group({
+    "port": Field(PORT, "The port."),
+    "connect_timeout": Field(DURATION, "Seconds to connect."),
+    "keepalive_interval": Field(DURATION, "Seconds between checks of a quiet connection."),
+    "known_hosts": Field(WORD, "A known_hosts file: the host key is then 'strict'; without one it is our 'accept-new'."),
+    "client_keys": Field(_Paths(), "Private keys; the first counts."),
+    "agent_forwarding": Field(SWITCH, "Let the host use the SSH agent of this machine."),
+    "encryption_algs": Field(Names(), "Ciphers."),
+    "kex_algs": Field(Names(), "Key exchange algorithms."),
+    "mac_algs": Field(Names(), "Message authentication codes."),
+    "server_host_key_algs": Field(Names(), "Host key algorithms."),
+    **{
+        key: Field(_KEPT, "Kept in the metadata.")
+        for key in ("keepalive_count_max", "client_host_keys", "preferred_auth", "compression_algs", "local_forwards",
+                    "remote_forwards", "socks_forwards", "extra")
+    },
+})  # fmt: skip
+
+_HOST = Group({
+    "ip": Field(WORD, "The address."),
+    "creds": Field(MapOf(WORD, SECRET), "Passwords by login; the first is the default login."),
+    "ne": Field(LABEL, "Name of the network element."),
+    "user": Field(LABEL, "Which login of creds to use."),
+    "name": Field(HOST_NAME, "The name of the host."),
+    "neId": Field(_PART, "Number of the network element."),
+    "board": Field(_PART, "Part of the id."),
+    "slot": Field(_PART, "Part of the id."),
+    "term": Field(TRANSPORT, "The transport."),
+    "transfer": Field(_TRANSFER, "Kept in the metadata."),
+    "hop": Field(LABEL, "Id or name of the hop."),
+    "resources": Field(ListOf(LABEL), "What a reservation of the host takes."),
+    "labs": Field(ListOf(LABEL), "The labs that it is part of."),
+    "is_virtual": Field(SWITCH, "Kept in the metadata."),
+    "log": Field(SWITCH, "Kept in the metadata."),
+    "log_stdout": Field(SWITCH, "Kept in the metadata."),
+    "ssh_options": Field(_SSH_OPTIONS, "Options of SSH."),
+    **{
+        key: Field(_KEPT, "Kept in the metadata.")
+        for key in ("hw_version", "sw_version", "toolchain", "telnet_options", "sftp_options", "scp_options", "ftp_options",
+                    "nc_options")
+    },
+}, required=("ip", "creds", "ne"))  # fmt: skip
+
+_OURS = {"ip", "creds", "user", "name", "term", "hop", "resources", "labs", "ssh_options"}
+_RENAMED = {"port": "port", "connect_timeout": "connect_timeout", "keepalive_interval": "keepalive"}
+_RENAMED_SSH = {
+    "agent_forwarding": "forward_agent",
+    "encryption_algs": "ciphers",
+    "kex_algs": "kex",
+    "mac_algs": "mac",
+    "server_host_key_algs": "host_key_algorithms",
+}
+_OUR_OPTIONS = {*_RENAMED, *_RENAMED_SSH, "client_keys"}
+
+
+def _checked(entry: object, place: SourcePosition) -> JsonObject | None:
+    before = len(place.problems)
+    _HOST.read(entry, place)
+    if len(place.problems) > before or not isinstance(entry, Mapping):
+        return None
+    user = entry.get("user")
+    if user is not None and user not in entry["creds"]:
+        place.at("user").wrong(f"user {user!r} is not in 'creds'", user, entry["creds"])
+    HOST_NAME.read(_name(entry), place)
+    return entry if len(place.problems) == before else None
+
+
+def _fields(host: JsonObject, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of a host in our form."""
+    options: JsonObject = _given(host, "ssh_options", {})
+    creds: JsonObject = host["creds"]
+    user = host.get("user") or next(iter(creds), None)
+    keys = _given(options, "client_keys", [])
+    hop = host.get("hop")
+    fields = {
+        "address": host["ip"],
+        "transport": host.get("term"),
+        "user": user,
+        "password": creds.get(user) if user else None,
+        "identity_file": next(iter(keys), None) if isinstance(keys, list) else keys,
+        "hop": names.get(hop.lower(), hop) if hop else None,
+        "host_key": "strict" if options.get("known_hosts") else None,
+        "resources": host.get("resources"),
+        "accounts": {login: password for login, password in creds.items() if login != user},
+        "metadata": _metadata(host, options),
+        "ssh": {ours: options.get(theirs) for theirs, ours in _RENAMED_SSH.items()},
+        **{ours: options.get(theirs) for theirs, ours in _RENAMED.items()},
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _metadata(host: JsonObject, options: JsonObject) -> dict[str, Any]:
+    left = {key: value for key, value in options.items() if key not in _OUR_OPTIONS and value is not None}
+    kept = {key: value for key, value in host.items() if key not in _OURS}
+    return kept | ({"ssh_options": left} if left else {})
+
+
+def _given(values: JsonObject, key: str, default: Any) -> Any:
+    return default if values.get(key) is None else values[key]
+
+
+def _name(host: JsonObject) -> str:
+    return str(host.get("name") or _id(host))
+
+
+def _id(host: JsonObject) -> str:
+    """Return ``<ne>[neId][_<board><slot>]``; otto itself repeats the name of the NE in place of neId."""
+    place = f"{_given(host, 'board', '')}{_given(host, 'slot', '')}"
+    return f"{host['ne']}{_given(host, 'neId', '')}{f'_{place}' if place else ''}".lower()

@@ -1,0 +1,1 @@
+"""What ``${name:...}`` in a lab file means, one file each."""

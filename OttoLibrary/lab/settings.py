@@ -1,0 +1,260 @@
+"""The settings of the software under test: ``.otto/settings.toml`` in its repository.
+
+Format: TOML 1.0. ``${sutDir}`` in any text is the folder that holds ``.otto``; relative paths start there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from OttoLibrary.errors import PluginError, SettingsError
+from OttoLibrary.lab.fields import HOST
+from OttoLibrary.schema.field_types import Field, Free, Group, JsonObject, ListOf, Names, One
+from OttoLibrary.schema.scalar_types import DURATION, LABEL
+from OttoLibrary.schema.source_position import SourcePosition, shown_path
+
+FILE = Path(".otto", "settings.toml")
+_SUT_FOLDER = "${sutDir}"
+
+
+def _folder(value: object, place: SourcePosition) -> Path:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError
+    folder = Path(os.path.normpath(place.folder / Path(value).expanduser()))
+    if not folder.is_dir():
+        place.wrong(f"there is no folder '{folder}'")
+    return folder
+
+
+def _version(value: object, _: SourcePosition) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"\d+\.\d+\.\d+", value):
+        raise ValueError
+    return value
+
+
+def _module(value: object, _: SourcePosition) -> str:
+    if not isinstance(value, str) or not all(part.isidentifier() for part in value.split(".")):
+        raise ValueError
+    return value
+
+
+_FOLDER = One("a folder", _folder, {"type": "string"}, plain=True)
+_VERSION = One("a version such as '1.2.3'", _version, {"type": "string"}, plain=True)
+_MODULE = One("the name of a Python module, such as 'my_sut.init'", _module, {"type": "string"}, plain=True)
+
+_LAB = Group({
+    "backend": Field(LABEL, "Where labs come from: json (default), ssh_config, command or one of a plug-in."),
+    "default": Field(Names(), "The lab that counts when none is given."),
+    "preferences": Field(Free(), "Handed to the backend as they are."),
+})  # fmt: skip
+
+_RESERVATIONS = Group({
+    "backend": Field(LABEL, "Who decides: file (default), redis, json, pabot, none or one of a plug-in."),
+    "url": Field(LABEL, "Where the backend is, such as redis://host:6379/0."),
+    "path": Field(LABEL, "The file or folder of the backend."),
+})  # fmt: skip
+
+_MONITOR = Group({
+    "interval": Field(DURATION, "Time between two readings."),
+    "metrics": Field(Names(), "What to read."),
+    "hosts": Field(LABEL, "Which hosts the listener watches, a selection."),
+    "store": Field(LABEL, "The recording, below the output folder; none for none."),
+})  # fmt: skip
+
+_SETTINGS = Group({
+    "name": Field(LABEL, "Name of the software under test."),
+    "version": Field(_VERSION, "Its version."),
+    "labs": Field(ListOf(_FOLDER), "Folders with lab files."),
+    "libs": Field(ListOf(_FOLDER), "Folders with Python modules."),
+    "tests": Field(ListOf(_FOLDER), "Folders with suites."),
+    "init": Field(ListOf(_MODULE), "Modules to import with the library."),
+    "lab": Field(_LAB, "Labs."),
+    "reservations": Field(_RESERVATIONS, "Reservations."),
+    "monitor": Field(_MONITOR, "Watching hosts."),
+    "defaults": Field(HOST, "Fields for every host of every lab, beneath the lab's own defaults."),
+}, required=("name", "version"))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Repository:
+    """What one settings file says.
+
+    Attributes:
+        file: The settings file.
+        name: Name of the software under test.
+        version: Its version.
+        labs: Folders with lab files.
+        libs: Folders with Python modules.
+        tests: Folders with suites.
+        init: Modules to import with the library.
+        lab: The table ``[lab]``.
+        reservations: The table ``[reservations]``.
+        monitor: The table ``[monitor]``.
+        defaults: The table ``[defaults]``, as written.
+    """
+
+    file: Path
+    name: str
+    version: str
+    labs: tuple[Path, ...] = ()
+    libs: tuple[Path, ...] = ()
+    tests: tuple[Path, ...] = ()
+    init: tuple[str, ...] = ()
+    lab: JsonObject = field(default_factory=dict)
+    reservations: JsonObject = field(default_factory=dict)
+    monitor: JsonObject = field(default_factory=dict)
+    defaults: JsonObject = field(default_factory=dict)
+
+    @property
+    def place(self) -> SourcePosition:
+        """The top of its file."""
+        return _top(self.file, [])
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all settings files say together: lists follow each other, of a table the first one counts.
+
+    Attributes:
+        repositories: What each says, the nearest first.
+    """
+
+    repositories: tuple[Repository, ...] = ()
+
+    @property
+    def labs(self) -> tuple[Path, ...]:
+        """Folders with lab files."""
+        return tuple(chain.from_iterable(repository.labs for repository in self.repositories))
+
+    @property
+    def libs(self) -> tuple[Path, ...]:
+        """Folders with Python modules."""
+        return tuple(chain.from_iterable(repository.libs for repository in self.repositories))
+
+    @property
+    def tests(self) -> tuple[Path, ...]:
+        """Folders with suites."""
+        return tuple(chain.from_iterable(repository.tests for repository in self.repositories))
+
+    @property
+    def init(self) -> tuple[str, ...]:
+        """Modules to import with the library."""
+        return tuple(chain.from_iterable(repository.init for repository in self.repositories))
+
+    @property
+    def lab(self) -> JsonObject:
+        """Where labs come from."""
+        return self._first("lab")
+
+    @property
+    def reservations(self) -> JsonObject:
+        """Who decides about reservations."""
+        return self._first("reservations")
+
+    @property
+    def monitor(self) -> JsonObject:
+        """How hosts are watched."""
+        return self._first("monitor")
+
+    @property
+    def defaults(self) -> JsonObject:
+        """Fields for every host of every lab."""
+        return self._first("defaults")
+
+    def _first(self, table: str) -> JsonObject:
+        found: Iterator[JsonObject] = (getattr(repository, table) for repository in self.repositories)
+        return next(filter(None, found), {})
+
+
+def read(start: Path | None = None) -> Settings:
+    """Return the settings that count for a suite.
+
+    Args:
+        start: The folder of the suite; by default the current folder. The nearest file from there upwards counts, then the one in
+            each folder of the environment variable ``OTTO_SUT_DIRS`` (separated by commas or colons).
+
+    Raises:
+        SettingsError: With every mistake in every file.
+    """
+    problems: list[str] = []
+    files = dict.fromkeys([*_upwards((start or Path.cwd()).absolute()), *_named(problems)])
+    found = [_read(file, problems) for file in files]
+    if problems:
+        raise SettingsError(problems)
+    return Settings(tuple(repository for repository in found if repository is not None))
+
+
+def import_init(settings: Settings) -> None:
+    """Import the init modules, with the folders of ``libs`` at the end of Python's search path; raise PluginError."""
+    for folder in map(str, settings.libs):
+        if folder not in sys.path:
+            sys.path.append(folder)
+    for repository in settings.repositories:
+        for module in repository.init:
+            _import(module, repository.file)
+
+
+def _top(file: Path, problems: list[str]) -> SourcePosition:
+    return SourcePosition(shown_path(file), file.parents[1], problems)
+
+
+def _upwards(start: Path) -> Iterable[Path]:
+    return [file for folder in (start, *start.parents) if (file := folder / FILE).is_file()][:1]
+
+
+def _named(problems: list[str]) -> Iterable[Path]:
+    folders = [Path(word.strip()).expanduser() for word in re.split("[,:]", os.environ.get("OTTO_SUT_DIRS", "")) if word.strip()]
+    for folder in folders:
+        file = folder.absolute() / FILE
+        if file.is_file():
+            yield file
+        else:
+            problems.append(f"The environment variable OTTO_SUT_DIRS names '{folder}', where there is no {FILE}.")
+
+
+def _read(file: Path, problems: list[str]) -> Repository | None:
+    place, before = _top(file, problems), len(problems)
+    written = _with_folder(_parse(file, place), str(file.parents[1]))
+    if len(problems) > before:
+        return None
+    values = {key: value for key, value in _SETTINGS.read(written, place).items() if value is not None}
+    return Repository(file, **values | {"defaults": written.get("defaults", {})}) if len(problems) == before else None
+
+
+def _parse(file: Path, place: SourcePosition) -> Any:
+    import tomllib
+
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        return place.wrong(f"cannot be read: {error.strerror}")
+    except ValueError as error:
+        return place.wrong(f"bad TOML: {error}")
+
+
+def _with_folder(value: Any, folder: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(_SUT_FOLDER, folder)
+    if isinstance(value, Mapping):
+        return {key: _with_folder(entry, folder) for key, entry in value.items()}
+    return [_with_folder(entry, folder) for entry in value] if isinstance(value, list) else value
+
+
+def _import(module: str, file: Path) -> None:
+    try:
+        importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        line = traceback.extract_tb(error.__traceback__)[-1]
+        where = "" if "importlib" in line.filename else f" ({shown_path(Path(line.filename))}, line {line.lineno})"
+        raise PluginError(
+            f"{shown_path(file)}: module '{module}' cannot be imported: {type(error).__name__}: {error}{where} @ init"
+        ) from error

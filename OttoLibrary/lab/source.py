@@ -1,0 +1,127 @@
+"""Where labs come from: which source a reference means, and what that source says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from OttoLibrary import registry
+from OttoLibrary.contracts.labs import LabRepository
+from OttoLibrary.errors import LabError, OttoError, UnknownNameError
+from OttoLibrary.lab.settings import Settings
+from OttoLibrary.schema import plain_data
+from OttoLibrary.schema.source_position import SourcePosition, is_path
+
+T = TypeVar("T")
+FILES = "json"
+_SOURCE = re.compile(r"([A-Za-z][\w-]*):(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class LabAnswer:
+    """What a source says about a lab.
+
+    Attributes:
+        name: The name by which it was asked for.
+        content: The lab as plain data; None when that has mistakes.
+        place: The top of it; takes mistakes.
+        file: Its file, when it is one.
+    """
+
+    name: str
+    content: Any
+    place: SourcePosition
+    file: Path | None = None
+
+
+def ask(reference: str, suite_folder: Path | None, settings: Settings, problems: list[str]) -> LabAnswer | None:
+    """Return what the source of a reference says; note the mistakes.
+
+    Args:
+        reference: ``SOURCE:NAME``, the path of a lab file, or a name that the source of the settings knows.
+        suite_folder: The folder of the suite, where lab files are looked for first.
+        settings: They may name the source of plain names, its preferences, and folders with lab files.
+        problems: Takes the mistakes.
+    """
+    backend = str(settings.lab.get("backend", FILES))
+    source, name = _source_and_name(reference, backend)
+    try:
+        repository = _opened(source, suite_folder, settings)
+        preferences = settings.lab.get("preferences") if source == backend else None
+        file = _answered(source, name, repository, lambda: _file_of(repository, name))
+        given = _answered(source, name, repository, lambda: repository.load_lab(name, preferences))
+    except OttoError as error:
+        problems.extend(error.problems if isinstance(error, LabError) else [str(error)])
+        return None
+    place = SourcePosition.in_file(file, problems) if file else SourcePosition(f"{source}:{name}", Path.cwd(), problems)
+    before = len(problems)
+    content = plain_data.plain(given, place)
+    return LabAnswer(name, content if len(problems) == before else None, place, file)
+
+
+def known(suite_folder: Path | None, settings: Settings) -> Iterator[tuple[str, list[str] | OttoError]]:
+    """Yield every source with the names of its labs, or with why it cannot tell them."""
+    for source in registry.names("labsource"):
+        try:
+            repository = _opened(source, suite_folder, settings)
+            yield source, _names(source, repository)
+        except OttoError as error:
+            yield source, error
+
+
+def reference_to(name: str, source: str, settings: Settings) -> str:
+    """Return how a lab is referred to: by its name alone where the settings, or nobody, say another source."""
+    return name if source == settings.lab.get("backend", FILES) else f"{source}:{name}"
+
+
+def _source_and_name(reference: str, backend: str) -> tuple[str, str]:
+    found = _SOURCE.fullmatch(reference)
+    if found:
+        return found[1], found[2].strip()
+    return (FILES if is_path(reference) else backend), reference
+
+
+def _opened(source: str, suite_folder: Path | None, settings: Settings) -> LabRepository:
+    # Lab files are where the suite is; other sources are elsewhere and know where.
+    arguments = (suite_folder, settings.labs) if source == FILES else ()
+    try:
+        repository: LabRepository = registry.load("labsource", source, *arguments)
+    except OttoError:
+        raise
+    except Exception as error:
+        raise _silent(source, error) from error
+    return repository
+
+
+def _file_of(repository: LabRepository, name: str) -> Path | None:
+    file_of: Callable[[str], Path] | None = getattr(repository, "file_of", None)
+    return file_of(name) if file_of else None
+
+
+def _answered(source: str, name: str, repository: LabRepository, question: Callable[[], T]) -> T:
+    """Return the answer of a source, or raise what is wrong with it as an error of ours."""
+    try:
+        return question()
+    except OttoError:
+        raise
+    except LookupError as error:
+        labs = _names(source, repository) if name else []
+        if not name or name in labs:
+            raise _silent(source, error) from error
+        raise UnknownNameError(f"lab of '{source}'", name, labs, f"Lab files go by '{FILES}:NAME'.") from error
+    except Exception as error:
+        raise _silent(source, error) from error
+
+
+def _names(source: str, repository: LabRepository) -> list[str]:
+    names: object = _answered(source, "", repository, repository.list_labs)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise LabError([f"The lab source '{source}' does not answer: what list_labs() returns is no list of names."])
+    return names
+
+
+def _silent(source: str, error: Exception) -> LabError:
+    return LabError([f"The lab source '{source}' does not answer: {type(error).__name__}: {error}"])

@@ -1,0 +1,104 @@
+"""Labs in JSON files: ours, ``NAME.json``, and otto's, a ``hosts.json`` whose hosts say which labs they are part of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from OttoLibrary.errors import LabError, UnknownNameError
+from OttoLibrary.schema import plain_data
+from OttoLibrary.schema.source_position import SourcePosition, expanded, is_path, shown_path
+
+_HOSTS_FILE = "hosts.json"
+_BUILT_IN = Path(__file__).parents[1] / "labs"
+
+
+class JsonLabs:
+    """The lab source ``json``.
+
+    Args:
+        suite_folder: The folder of the suite; its ``labs`` and those of its parents are searched first.
+        folders: Further folders, searched after ``labs`` of the current folder and before those of ``OTTO_LABS``.
+    """
+
+    def __init__(self, suite_folder: Path | None = None, folders: Sequence[Path] = ()) -> None:
+        self._suite_folder = suite_folder.absolute() if suite_folder else Path.cwd()
+        self._folders = _lab_folders(self._suite_folder if suite_folder else None, folders)
+
+    def load_lab(self, name: str, preferences: Mapping[str, Any] | None = None) -> object:
+        """Return what the file holds, all of otto's."""
+        file = self.file_of(name)
+        place = SourcePosition.in_file(file)
+        content = _read(file, place)
+        if place.problems:
+            raise LabError(place.problems)
+        return content
+
+    def list_labs(self) -> list[str]:
+        """Return the names that the folders know, those of otto's files too."""
+        return sorted(dict.fromkeys(chain.from_iterable(map(_names_in, self._folders))))
+
+    def file_of(self, name: str) -> Path:
+        """Return the file of a lab; ``name`` may be a path, also of a folder with a ``hosts.json``."""
+        if not is_path(name):
+            for folder in self._folders:
+                if _is_file(folder / f"{name}.json"):
+                    return folder / f"{name}.json"
+                if name in _memberships(folder / _HOSTS_FILE):
+                    return folder / _HOSTS_FILE
+        for base in dict.fromkeys([Path.cwd(), self._suite_folder]):
+            path = base / expanded(name)
+            if (file := next(filter(_is_file, (path, path / _HOSTS_FILE)), None)) is not None:
+                return Path(os.path.normpath(file))
+        raise self._not_found(name)
+
+    def _not_found(self, name: str) -> LabError | UnknownNameError:
+        if is_path(name):
+            return LabError([f"No lab file '{name}', and no folder of that name with a {_HOSTS_FILE}."])
+        searched = ", ".join(shown_path(folder) for folder in self._folders)
+        unknown = UnknownNameError("lab", name, self.list_labs(), f"Searched: {searched}.")
+        broken: list[str] = []
+        for file in (folder / _HOSTS_FILE for folder in self._folders):
+            if _is_file(file):
+                _read(file, SourcePosition.in_file(file, broken))
+        return LabError([str(unknown), *broken]) if broken else unknown
+
+
+def _lab_folders(suite_folder: Path | None, folders: Sequence[Path]) -> list[Path]:
+    suite = [suite_folder, *suite_folder.parents] if suite_folder else []
+    variable = [expanded(folder).absolute() for folder in os.environ.get("OTTO_LABS", "").split(os.pathsep) if folder]
+    return list(dict.fromkeys([*(folder / "labs" for folder in [*suite, Path.cwd()]), *folders, *variable, _BUILT_IN]))
+
+
+def _names_in(folder: Path) -> Iterator[str]:
+    if folder.is_dir():
+        yield from (file.stem for file in folder.glob("*.json") if file.name != _HOSTS_FILE)
+        yield from _memberships(folder / _HOSTS_FILE)
+
+
+def _memberships(file: Path) -> list[str]:
+    """Return the labs that the hosts of an otto file are part of."""
+    if not _is_file(file):
+        return []
+    array = _read(file, SourcePosition.in_file(file))
+    hosts = [host for host in array if isinstance(host, Mapping)] if isinstance(array, list) else []
+    lists = [labs for host in hosts if isinstance(labs := host.get("labs"), list)]
+    return [lab for lab in dict.fromkeys(str(lab) for labs in lists for lab in labs) if lab]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _read(file: Path, place: SourcePosition) -> Any:
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        return place.wrong(f"cannot be read: {error.strerror}")
+    return plain_data.parse(text, place)

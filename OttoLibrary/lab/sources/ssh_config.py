@@ -1,0 +1,195 @@
+"""Labs from OpenSSH client configurations: every name of a ``Host`` line is a host, every ``ProxyJump`` a hop.
+
+Format: ssh_config(5). AsyncSSH reads the settings of a name, as it does for a connection. It cannot say which names there are,
+and it runs what ``Match exec`` says, so the lines are looked at first.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, takewhile
+from pathlib import Path
+from typing import Any
+
+from OttoLibrary.errors import LabError, UnknownNameError
+from OttoLibrary.schema.source_position import expanded, shown_path
+
+_FOLDER = "~/.ssh"
+_DEEPEST = 16
+_PATTERN = re.compile("[*?!]")
+# What of Match would have to run programs, or to ask the network, or to read everything a second time.
+_NOT_ANSWERED = ("exec", "final", "canonical", "localnetwork")
+_JUMP = re.compile(r"(?:ssh://)?(?:(?P<user>.+)@)?(?:\[(?P<literal>[^\]]+)\]|(?P<name>[^:]+))(?::(?P<port>\d+))?/?")
+_NO_NAME = re.compile(r"[^\w.@+-]")
+# Keywords of the file, and the keys of a host's 'ssh' that mean the same.
+_ALGORITHMS = {"Ciphers": "ciphers", "KexAlgorithms": "kex", "MACs": "mac", "HostKeyAlgorithms": "host_key_algorithms"}
+
+
+class SshConfigLabs:
+    """The lab source ``ssh_config``: a lab is a file, by its path or by its name in ``~/.ssh`` or ``~/.ssh/config.d``."""
+
+    def load_lab(self, name: str, preferences: Mapping[str, Any] | None = None) -> object:
+        """Return its hosts."""
+        if preferences:
+            raise LabError([f"The lab source 'ssh_config' has no preferences, such as '{next(iter(preferences))}'."])
+        file = self.file_of(name)
+        try:
+            return {"name": file.stem, "hosts": _Ways(file, list(dict.fromkeys(_names(file)))).hosts()}
+        except (OSError, ValueError) as error:
+            raise LabError([_problem(file, error)]) from error
+
+    def list_labs(self) -> list[str]:
+        """Return the files by name."""
+        home = expanded(_FOLDER)
+        found = [home / "config", *(home / "config.d").glob("*")]
+        return sorted({file.name for file in found if file.is_file()})
+
+    def file_of(self, name: str) -> Path:
+        """Return the file of a lab."""
+        home = expanded(_FOLDER)
+        for file in [expanded(name)] if "/" in name else [home / name, home / "config.d" / name]:
+            if file.is_file():
+                return file.absolute()
+        raise UnknownNameError("OpenSSH configuration", name, self.list_labs(), "Or give its path.")
+
+
+def _problem(file: Path, error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return f"{shown_path(Path(error.filename or file))}: cannot be read: {error.strerror}."
+    # AsyncSSH names the file itself.
+    return str(error) if str(error).startswith("/") else f"{shown_path(file)}: {error}."
+
+
+# -- which names there are
+
+
+def _names(file: Path, depth: int = 0) -> Iterator[str]:
+    """Yield the names of ``Host`` lines that are no patterns, those of included files too."""
+    if depth > _DEEPEST:
+        raise ValueError(f"Include goes deeper than {_DEEPEST} files")
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="surrogateescape").splitlines(), 1):
+        keyword, words = _words(line, f"{file} line {number}")
+        if keyword == "host":
+            yield from (word for word in words if not _PATTERN.search(word))
+        elif keyword == "include":
+            for included in chain.from_iterable(map(_included, words)):
+                yield from _names(included, depth + 1)
+        elif keyword == "match":
+            _check_match(words, f"{file} line {number}")
+
+
+def _words(line: str, where: str) -> tuple[str, list[str]]:
+    """Return the keyword, in lower case, and its arguments."""
+    text = line.strip()
+    if not text or text.startswith("#"):
+        return "", []
+    keyword, _, rest = re.sub(r"\s*=\s*|\s+", " ", text, count=1).partition(" ")
+    try:
+        words = shlex.split(rest)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    return keyword.lower(), list(takewhile(lambda word: not word.startswith("#"), words))
+
+
+def _included(pattern: str) -> list[Path]:
+    path = expanded(pattern)
+    return [Path(found) for found in sorted(glob.glob(str(expanded(_FOLDER) / path))) if Path(found).is_file()]  # noqa: PTH207
+
+
+def _check_match(words: Sequence[str], where: str) -> None:
+    for word in words:
+        if word.lstrip("!").lower() in _NOT_ANSWERED:
+            raise ValueError(
+                f"{where}: 'Match {word}' asks what a lab source does not look up. Match host, originalhost, user, localuser and "
+                "all are read; put the rest into a file that the lab does not include"
+            )
+
+
+# -- what they mean
+
+
+@dataclass
+class _Ways:
+    """The hosts of one file and the hops to them; a hop that no ``Host`` line names becomes a host too."""
+
+    file: Path
+    names: list[str]
+    _found: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def hosts(self) -> dict[str, dict[str, Any]]:
+        """Return the fields of all hosts, those with a ``Host`` line first."""
+        for name in self.names:
+            self._add(name, ())
+        return {name: self._found[name] for name in [*self.names, *self._found]}
+
+    def _add(self, name: str, way: tuple[str, ...]) -> None:
+        if name not in self._found:
+            options = _options(self.file, name)
+            hop = self._last_hop(options, (*way, name))
+            self._found[name] = _fields(self.file, name, options, hop)
+
+    def _last_hop(self, options: Any, way: tuple[str, ...]) -> str | None:
+        """Return the host behind which the last one of ``way`` is; the first of several jumps is the first hop."""
+        before: str | None = None
+        for jump in options.tunnel.split(",") if options.tunnel else ():
+            before = self._hop(jump.strip(), before, way)
+        return before
+
+    def _hop(self, jump: str, before: str | None, way: tuple[str, ...]) -> str:
+        said = _JUMP.fullmatch(jump)
+        if said is None:
+            raise ValueError(f"'{jump}' in ProxyJump of '{way[-1]}' is not [user@]host[:port]")
+        alias = said["literal"] or said["name"]
+        if alias in way:
+            raise ValueError(f"the ProxyJumps run in a circle: {' -> '.join([*way[way.index(alias) :], alias])}")
+        if alias in self.names:
+            self._add(alias, way)
+        options = _options(self.file, alias)
+        fields = _fields(self.file, alias, options, before or self._last_hop(options, (*way, alias)))
+        given = {"user": said["user"], "port": int(said["port"]) if said["port"] else None}
+        return self._named(alias, jump, fields | {key: value for key, value in given.items() if value})
+
+    def _named(self, alias: str, jump: str, fields: dict[str, Any]) -> str:
+        """Return the name of the hop: its own, unless a host of that name is reached in another way."""
+        plain, full = (_NO_NAME.sub("-", text) for text in (alias, jump))
+        for name in (plain, full, f"{full}-via-{fields.get('hop')}"):
+            if self._found.setdefault(name, fields) == fields:
+                return name
+        raise ValueError(f"the hop '{jump}' means several hosts, and no name is left to tell them apart")
+
+
+def _options(file: Path, name: str) -> Any:
+    import asyncssh
+
+    return asyncssh.SSHClientConnectionOptions(config=[str(file)], host=name, client_keys=None, known_hosts=None, agent_path=None)
+
+
+def _fields(file: Path, name: str, options: Any, hop: str | None) -> dict[str, Any]:
+    """Return the fields of a host. Its connection reads the file again, for what a lab cannot say."""
+    keys = [expanded(key) for key in options.config.get("IdentityFile") or ()]
+    algorithms = {ours: options.config.get(theirs) for theirs, ours in _ALGORITHMS.items()}
+    fields = {
+        # A ProxyCommand is the connection's own business: it finds it by the name, and the address too.
+        "address": name if options.proxy_command and not hop else options.host,
+        "port": options.port,
+        "user": options.username,
+        "identity_file": str(next((key for key in keys if key.is_file()), keys[0])) if keys else None,
+        "hop": hop,
+        "connect_timeout": options.connect_timeout,
+        "keepalive": options.config.get("ServerAliveInterval") or None,
+        "ssh": {"config_file": _reread(file, options, hop), **{key: value for key, value in algorithms.items() if value}},
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _reread(file: Path, options: Any, hop: str | None) -> str:
+    """Return the file that a connection reads: none when it would take another way, as a pattern may fit the address."""
+    if hop or options.proxy_command:
+        return str(file)
+    by_address = _options(file, options.host)
+    return os.devnull if by_address.tunnel or by_address.proxy_command else str(file)

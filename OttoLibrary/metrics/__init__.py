@@ -1,1 +1,0 @@
-"""Kinds of readings, one file each."""

@@ -1,0 +1,1 @@
+"""Metrics, one file each: what is asked, and how the answer is understood."""

@@ -1,0 +1,548 @@
+"""The monitor: watches hosts, remembers what it saw, and answers questions about it."""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import contextlib
+import math
+import platform
+import time
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from OttoLibrary import registry
+from OttoLibrary.contracts.facts import OwnMetric
+from OttoLibrary.contracts.metrics import Event, Tick
+from OttoLibrary.errors import LimitError, OttoError, UnknownNameError, UsageError
+from OttoLibrary.host.host import Host
+from OttoLibrary.monitor import export
+from OttoLibrary.monitor.limit import RELATIONS, Limit
+from OttoLibrary.monitor.metrics import own
+from OttoLibrary.monitor.recording import Recording
+from OttoLibrary.monitor.statistics import STATISTICS, Statistics, one, summarize
+from OttoLibrary.monitor.store import Store
+from OttoLibrary.monitor.watch import Clock, Watch
+from OttoLibrary.report.charts import ChartLine, charts
+from OttoLibrary.report.summaries import metadata, summary
+from OttoLibrary.units import quantity, unit_of, value_text
+from OttoLibrary.version import VERSION
+
+DEFAULT_METRICS = ("cpu", "memory", "disk", "network", "load")
+SHORTEST_INTERVAL_S = 0.1
+_FLUSH_S = 1.0
+# What is older is read from the store.
+_KEPT = 3600
+_EVENTS_KEPT = 10_000
+_PICTURE_BYTES = 6000
+_FIRST_READING_S = 10.0
+_LATE_S = 0.5
+
+
+@dataclass
+class _Series:
+    times: array[float] = field(default_factory=lambda: array("d"))
+    values: array[float] = field(default_factory=lambda: array("d"))
+    dropped: bool = False
+
+    def add(self, at: float, value: float) -> None:
+        self.times.append(at)
+        self.values.append(value)
+        if len(self.times) > 2 * _KEPT:
+            del self.times[:_KEPT], self.values[:_KEPT]
+            self.dropped = True
+
+
+class Audience(Protocol):
+    """Who is told what a monitor takes, on the engine's loop: it must not wait and not fail."""
+
+    def tick(self, tick: Tick) -> None:
+        """Hear of readings."""
+
+    def event(self, number: int, event: Event | None) -> None:
+        """Hear of an event that is new or has changed, or with None was deleted."""
+
+    def end(self) -> None:
+        """Hear that the monitor has stopped."""
+
+
+def make_metrics(names: Sequence[str], owned: Mapping[str, OwnMetric]) -> dict[str, Any]:
+    """Return metrics by name, such as ``cpu`` or ``process:nginx``; raise UnknownNameError, PluginError or UsageError.
+
+    Args:
+        names: Which; none means the usual ones and all that the lab defines.
+        owned: Those of the lab.
+    """
+    made = {}
+    for name in names or (*DEFAULT_METRICS, *owned):
+        kind, _, argument = name.partition(":")
+        if name in owned:
+            made[name] = own.from_lab(name, owned[name])
+            continue
+        try:
+            made[name] = registry.load("metric", kind, *([argument] if argument else []))
+        except TypeError as error:
+            form = f"'{kind}:NAME'" if not argument else f"'{kind}'"
+            raise UsageError(f"Metric '{name}' is not written like this. Write {form}.") from error
+        except UnknownNameError as error:
+            raise UnknownNameError("metric", name, sorted({*registry.names("metric"), *owned})) from error
+    return made
+
+
+def open_store(path: Path, label: str, lab: Mapping[str, Any], interval_s: float) -> Store:
+    """Return a store with a new session; raise UsageError when the file is no recording or somebody writes it."""
+    store = Store(path)
+    store.begin(label, lab, {"OttoLibrary": VERSION, "Python": platform.python_version()}, interval_s)
+    return store
+
+
+class Monitor:
+    """Watches hosts until it is stopped; everything is called on the engine's loop.
+
+    Args:
+        hosts: Which.
+        names: The metrics, none for the usual ones.
+        interval_s: Seconds between two readings.
+        mask: Hides secrets.
+
+    Attributes:
+        store: Where all is kept, or None.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        names: Sequence[str],
+        interval_s: float,
+        mask: Callable[[str], str] = str,
+    ) -> None:
+        if not interval_s >= SHORTEST_INTERVAL_S:
+            raise UsageError(f"An interval of {interval_s:g} s is too short. The shortest is {SHORTEST_INTERVAL_S:g} s.")
+        self.hosts = {host.name: host for host in hosts}
+        self.names, self.interval_s = tuple(names), interval_s
+        self.store: Store | None = None
+        self.began = time.time()
+        self._warnings: list[str] = []
+        self._told: set[str] = set()
+        self._mask = mask
+        self._metrics: dict[str, dict[str, Any]] = {}
+        self._series: dict[tuple[str, str], _Series] = {}
+        self._events: dict[int, Event] = {}
+        self._last_event = 0
+        self._limits: list[Limit] = []
+        self._watches: list[Watch] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._open_spans: dict[str, int] = {}
+        self._recorded: set[str] = set()
+        self._odd: set[tuple[str, str]] = set()
+        self._audiences: list[Audience] = []
+
+    # -- life
+
+    async def prepare(self) -> None:
+        """Make the metrics of each host; raise what a wrong name raises."""
+        for name, host in self.hosts.items():
+            self._metrics[name] = make_metrics(self.names, (await host.link.facts()).metrics)
+
+    async def start(self) -> None:
+        """Begin; hosts are reached in the background."""
+        self.began = time.time()
+        clock = Clock(self.interval_s)
+        for name, host in self.hosts.items():
+            watch = Watch(host, self._metrics[name], clock, self)
+            self._watches.append(watch)
+            self._tasks.append(asyncio.create_task(watch.follow()))
+        if self.store is not None:
+            self._tasks.append(asyncio.create_task(self._keep()))
+
+    async def stop(self) -> None:
+        """End all that it started on hosts, and write what is left; idempotent."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        store, self.store = self.store, None
+        if store is not None:
+            now = time.time()
+            for number in list(self._open_spans.values()):
+                self.end(number, now)
+            try:
+                await asyncio.to_thread(store.close)
+            except OttoError as error:
+                self._warn(str(error))
+        audiences, self._audiences = self._audiences, []
+        for audience in audiences:
+            audience.end()
+
+    @property
+    def missed(self) -> int:
+        """How many readings were left out because a host answered late."""
+        return sum(watch.missed for watch in self._watches)
+
+    async def _keep(self) -> None:
+        while self.store is not None:
+            await asyncio.sleep(_FLUSH_S)
+            try:
+                await asyncio.to_thread(self.store.flush)
+            except OttoError as error:
+                self._warn(str(error))
+
+    def take_warnings(self) -> list[str]:
+        """Return what the user must know and was not told yet."""
+        warnings, self._warnings = self._warnings, []
+        return warnings
+
+    def _warn(self, sentence: str) -> None:
+        sentence = self._mask(sentence)
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self._warnings.append(sentence)
+
+    # -- taking
+
+    def tick(self, tick: Tick) -> None:
+        """Take readings."""
+        if not all(map(math.isfinite, tick.values.values())):
+            tick = self._finite(tick)
+        for audience in self._audiences:
+            audience.tick(tick)
+        for name, value in tick.values.items():
+            series = self._series.get((tick.host, name))
+            if series is None:
+                series = self._series[tick.host, name] = _Series()
+            series.add(tick.at, value)
+        if self.store is not None:
+            self.store.add(tick)
+        if self._limits:
+            self._check_limits(tick.host)
+
+    def _finite(self, tick: Tick) -> Tick:
+        """Leave out what is no number: it would be neither above nor below a limit."""
+        odd = [name for name, value in tick.values.items() if not math.isfinite(value)]
+        for name in odd:
+            if (tick.host, name) not in self._odd:
+                self._odd.add((tick.host, name))
+                self.mark(
+                    Event(tick.at, f"'{name}' was read as {tick.values[name]}, which is no number; left out", "error", tick.host)
+                )
+        return replace(tick, values={name: value for name, value in tick.values.items() if name not in odd})
+
+    def mark(self, event: Event) -> int:
+        """Take an event and return its number; errors are warnings too."""
+        event = replace(event, text=self._mask(event.text))
+        self._last_event += 1
+        number = self.store.mark(event) if self.store is not None else self._last_event
+        self._events[number] = event
+        if len(self._events) > _EVENTS_KEPT:
+            del self._events[next(iter(self._events))]
+        self._tell(number, event)
+        if event.kind in {"error", "gap"}:
+            self._warn(f"Monitor, host '{event.host}': {event.text}")
+        return number
+
+    def end(self, number: int, until: float) -> None:
+        """Note when an event ended."""
+        if number in self._events:
+            self._events[number] = replace(self._events[number], until=until)
+            self._tell(number, self._events[number])
+        if self.store is not None:
+            self.store.end_event(number, until)
+
+    def change_event(self, number: int, event: Event | None) -> None:
+        """Put another event in the place of one, or delete it with None; raise UsageError for one unknown or still open."""
+        if number not in self._events:
+            raise UsageError(f"There is no event {number}.")
+        if number in self._open_spans.values():
+            name = self._events[number].text
+            raise UsageError(f"The span '{name}' is open. It can be changed when 'End Monitor Span' has ended it.")
+        if event is None:
+            del self._events[number]
+        else:
+            event = self._events[number] = replace(event, text=self._mask(event.text))
+        if self.store is not None:
+            self.store.change_event(number, event)
+        self._tell(number, event)
+
+    def _tell(self, number: int, event: Event | None) -> None:
+        for audience in self._audiences:
+            audience.event(number, event)
+
+    def record(self, host: str, series: str, value: float) -> None:
+        """Take a reading that somebody made himself; raise UnknownNameError."""
+        self.check_host(host)
+        self._recorded.add(series)
+        self.tick(Tick(host, time.time(), 0.0, {series: value}))
+
+    def begin_span(self, name: str) -> None:
+        """Begin a span; raise UsageError when it is open already."""
+        if name in self._open_spans:
+            raise UsageError(f"The span '{name}' is open already. End it with 'End Monitor Span', or give this one another name.")
+        self._open_spans[name] = self.mark(Event(time.time(), name, "span"))
+
+    def end_span(self, name: str) -> Event:
+        """End a span and return it; raise UnknownNameError."""
+        if name not in self._open_spans:
+            raise UnknownNameError("open span", name, sorted(self._open_spans))
+        number = self._open_spans.pop(name)
+        self.end(number, time.time())
+        return self._events[number]
+
+    # -- asking
+
+    def check_host(self, host: str) -> None:
+        """Raise UnknownNameError for a host that is not watched."""
+        if host not in self.hosts:
+            raise UnknownNameError("watched host", host, sorted(self.hosts))
+
+    def subscribe(self, audience: Audience) -> Callable[[], None]:
+        """Tell somebody all that is taken from now on; return what ends it."""
+        self._audiences.append(audience)
+        return lambda: self._audiences.remove(audience) if audience in self._audiences else None
+
+    def numbered_events(self) -> dict[int, Event]:
+        """Return the events that are remembered, by their numbers."""
+        return dict(self._events)
+
+    def remembered(self, host: str) -> tuple[dict[str, tuple[array[float], array[float]]], bool]:
+        """Return copies of the times and values of each series of a host, and whether all of them are still there."""
+        kept = {name: series for (owner, name), series in self._series.items() if owner == host}
+        whole = not any(series.dropped for series in kept.values())
+        return {name: (series.times[:], series.values[:]) for name, series in kept.items()}, whole
+
+    def events(self, since: float, until: float | None = None) -> list[Event]:
+        """Return the events that touch a time."""
+        last = until if until is not None else time.time()
+        return [event for event in self._events.values() if event.at <= last and (event.until or event.at) >= since]
+
+    def span(self, name: str) -> tuple[float, float | None]:
+        """Return when a span began and ended, the last one of that name; raise UnknownNameError."""
+        spans = [event for event in self._events.values() if event.kind == "span"]
+        for event in reversed(spans):
+            if event.text == name:
+                return event.at, event.until
+        raise UnknownNameError("span", name, sorted({event.text for event in spans}))
+
+    def series_of(self, host: str, metric: str) -> str:
+        """Return the series that a name means for a host; raise UnknownNameError.
+
+        A metric means its main series (``cpu``: ``cpu_percent``), with a label the one with that label (``disk[/var]``).
+        """
+        self.check_host(host)
+        metrics = self._metrics.get(host, {})
+        base, bracket, label = metric.partition("[")
+        if metric in metrics:
+            return str(metrics[metric].main)
+        if base in metrics:
+            return f"{metrics[base].main}{bracket}{label}"
+        known = self.known(host)
+        if metric in known:
+            return metric
+        if any(metric.startswith(_stem(name)) for name in metrics):
+            return metric  # a reading that has not come yet
+        raise UnknownNameError("metric or series", metric, sorted({*metrics, *known}))
+
+    def known(self, host: str) -> list[str]:
+        """Return the series that a host has had readings of."""
+        return [name for owner, name in self._series if owner == host]
+
+    def mains(self, host: str) -> list[str]:
+        """Return the series that stand for the metrics of a host, and those that somebody recorded himself."""
+        metrics = self._metrics.get(host, {})
+        main = [str(metric.main) for metric in metrics.values()]
+        known = self.known(host)
+        return [name for name in dict.fromkeys([*main, *sorted(self._recorded)]) if name in known]
+
+    def latest(self, since: float) -> dict[str, dict[str, float]]:
+        """Return the last reading of each main series by host; those from before ``since`` are left out."""
+        found: dict[str, dict[str, float]] = {}
+        for host in self.hosts:
+            columns = {name: self._series[host, name] for name in self.mains(host)}
+            found[host] = {name: column.values[-1] for name, column in columns.items() if column.times[-1] >= since}
+        return found
+
+    async def readings(
+        self, host: str, series: str, since: float, until: float | None = None
+    ) -> tuple[Sequence[float], Sequence[float]]:
+        """Return times and values of a window, from the store what is no longer remembered."""
+        return (await self._windows([(host, series)], since, until)).get((host, series), ((), ()))
+
+    async def _windows(
+        self, wanted: Sequence[tuple[str, str]], since: float, until: float | None
+    ) -> dict[tuple[str, str], tuple[Sequence[float], Sequence[float]]]:
+        """Return times and values of the series that were ever read, by host and series."""
+        found: dict[tuple[str, str], tuple[Sequence[float], Sequence[float]]] = {}
+        for place in wanted:
+            kept = self._series.get(place)
+            if kept is not None:
+                first = bisect.bisect_left(kept.times, since)
+                end = bisect.bisect_left(kept.times, until) if until is not None else len(kept.times)
+                found[place] = kept.times[first:end], kept.values[first:end]
+        dropped = [place for place in found if self._series[place].dropped and self._series[place].times[0] > since]
+        if dropped and self.store is not None:
+            last = until if until is not None else math.inf
+            found |= await asyncio.to_thread(_recorded, self.store, dropped, since, last)
+        return found
+
+    async def _summarized(self, since: float, until: float | None, main_only: bool) -> list[tuple[Statistics, ChartLine]]:
+        wanted = [(host, name) for host in self.hosts for name in (self.mains(host) if main_only else self.known(host))]
+        windows = await self._windows(wanted, since, until)
+        return [(summarize(*place, *window), ChartLine(*place, *window)) for place, window in windows.items() if window[0]]
+
+    async def statistics(self, since: float, until: float | None = None, *, main_only: bool = True) -> list[Statistics]:
+        """Return the statistics of a window, for each host and series that has readings in it."""
+        return [row for row, _ in await self._summarized(since, until, main_only)]
+
+    async def statistic(
+        self, host: str, metric: str, name: str, since: float, until: float | None = None, wait_s: float = _FIRST_READING_S
+    ) -> tuple[float, float | None, str]:
+        """Return a statistic, the moment it was taken at where it has one, and its unit.
+
+        Raises:
+            UnknownNameError: There is no such host, metric or statistic.
+            LimitError: There is no reading in the window, also none that came within ``wait_s`` seconds.
+        """
+        if name not in STATISTICS:
+            raise UnknownNameError("statistic", name, STATISTICS)
+        series = self.series_of(host, metric)
+        times, values = await self.readings(host, series, since, until)
+        patience = time.monotonic() + wait_s
+        while not times and until is None and time.monotonic() < patience:
+            await asyncio.sleep(min(0.05, self.interval_s / 4))
+            times, values = await self.readings(host, series, since, until)
+        if not times:
+            raise LimitError(host, metric, self._nothing(host, metric, series))
+        value, at = one(name, times, values)
+        return value, at, unit_of(series)
+
+    def _nothing(self, host: str, metric: str, series: str) -> str:
+        problems = [event.text for event in self._events.values() if event.host == host and event.kind in {"error", "gap"}]
+        because = f" {problems[-1]}" if problems else f" Series with readings: {', '.join(self.known(host)) or 'none'}."
+        return f"Metric '{metric}' of host '{host}' has no reading of '{series}' in this time.{because}"
+
+    async def picture(
+        self, since: float, until: float | None = None, *, hosts: Sequence[str] = (), marks: Sequence[Event] = ()
+    ) -> tuple[str, list[Statistics]]:
+        """Return charts and a table of a window as HTML, empty when there is no reading in it, and its statistics.
+
+        Args:
+            since: When it begins, in seconds since 1970.
+            until: When it ends; now by default.
+            hosts: Which; all by default.
+            marks: Events to show besides its own.
+        """
+        last = until if until is not None else time.time()
+        found = [(row, line) for row, line in await self._summarized(since, last, True) if not hosts or row.host in hosts]
+        if not found:
+            return "", []
+        rows, lines = [row for row, _ in found], [line for _, line in found]
+        events = [event for event in self.events(since, last) if not hosts or event.host in {"", *hosts}]
+        return charts(lines, [*events, *marks], since, last, self.interval_s, _PICTURE_BYTES) + summary(rows), rows
+
+    async def shown(self, since: float, marks: Sequence[Event]) -> tuple[str, dict[str, str]]:
+        """Return charts and table of a test that ends now, as HTML, and metadata of it; both empty without readings."""
+        html, rows = await self.picture(since, marks=marks)
+        return html, metadata(rows)
+
+    async def totals(self, since: float) -> dict[str, str]:
+        """Return the statistics of a suite that ends now as metadata."""
+        return metadata(await self.statistics(since))
+
+    async def export(self, path: Path, form: str, since: float, until: float | None = None) -> int:
+        """Write readings and events to a file and return how many readings; raise UsageError without a recording."""
+        if self.store is None:
+            raise UsageError("There is nothing to export: the monitor was started with store=none.")
+        await asyncio.to_thread(self.store.flush)
+        return await asyncio.to_thread(_export, self.store.path, path, form, since, until if until is not None else time.time())
+
+    # -- limits
+
+    def limit(
+        self,
+        host: str,
+        metric: str,
+        statistic: str,
+        relation: str,
+        value: str,
+        *,
+        must: bool = False,
+        since: float | None = None,
+        at_once: Callable[[LimitError], None] | None = None,
+    ) -> None:
+        """Watch a limit until ``take_limits``.
+
+        Args:
+            host: Name of the host.
+            metric: A metric or series.
+            statistic: Of the readings since then.
+            relation: ``<``, ``<=``, ``>``, ``>=``, ``==`` or ``!=``.
+            value: To compare with, a number or one with a unit.
+            must: Whether the relation must hold, or must not.
+            since: From when on, in seconds since 1970; from now on by default.
+            at_once: Called with the error as soon as it is broken.
+
+        Raises:
+            UnknownNameError: There is no such host, metric, statistic or relation.
+            ValueFormatError: The value is none.
+        """
+        if relation not in RELATIONS:
+            raise UnknownNameError("relation", relation, RELATIONS)
+        if statistic not in STATISTICS:
+            raise UnknownNameError("statistic", statistic, STATISTICS)
+        bound = quantity(value, unit_of(self.series_of(host, metric)))
+        began = time.time() if since is None else since
+        self._limits.append(Limit(host, metric, statistic, relation, bound, must, began, at_once))
+
+    async def take_limits(self, wait_s: float | None = None) -> list[LimitError]:
+        """End all limits and return what was broken, and what could not be seen: no reading is no proof.
+
+        Args:
+            wait_s: How long to wait for a first reading, in seconds; two intervals by default.
+        """
+        patience_s = 2 * self.interval_s + _LATE_S if wait_s is None else wait_s
+        limits, self._limits = self._limits, []
+        broken = []
+        for limit in limits:
+            try:
+                value, at, unit = await self.statistic(limit.host, limit.metric, limit.statistic, limit.since, None, patience_s)
+            except LimitError as error:
+                broken.append(error)
+                continue
+            if limit.is_broken(value):
+                broken.append(limit.error(value, at, unit))
+        return broken
+
+    def _check_limits(self, host: str) -> None:
+        for limit in [limit for limit in self._limits if limit.at_once and limit.host == host]:
+            name = self.series_of(host, limit.metric)
+            series = self._series.get((host, name))
+            if series is None or not series.times or series.times[-1] < limit.since:
+                continue
+            first = bisect.bisect_left(series.times, limit.since)
+            value, at = one(limit.statistic, series.times[first:], series.values[first:])
+            if limit.at_once is not None and limit.is_broken(value):
+                self._limits.remove(limit)
+                unit = unit_of(name)
+                self.mark(Event(time.time(), f"Limit: {limit.metric} {limit.statistic} {value_text(value, unit)}", "limit", host))
+                limit.at_once(limit.error(value, at, unit))
+
+
+def _recorded(
+    store: Store, wanted: Sequence[tuple[str, str]], since: float, until: float
+) -> dict[tuple[str, str], tuple[Sequence[float], Sequence[float]]]:
+    """Read what is no longer remembered from the recording, opened once for all."""
+    store.flush()
+    with contextlib.closing(Recording(store.path)) as recording:
+        return {(host, series): recording.read(host, series, since, until) for host, series in wanted}
+
+
+def _export(recording: Path, path: Path, form: str, since: float, until: float) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(Recording(recording)) as source, path.open("w", encoding="utf-8", newline="") as out:
+        return export.write(form, source.ticks(since, until), source.events(since, until), out)
+
+
+def _stem(metric: str) -> str:
+    return metric.partition(":")[0] + "_"

@@ -1,1 +1,0 @@
-"""Kinds of ``${kind:argument}`` in lab files."""

@@ -1,0 +1,1 @@
+"""Where reservations are kept, one file each."""

@@ -1,0 +1,154 @@
+"""What a run has reserved, and what others have: the backend that decides, the leases, and the check before a host is used."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from OttoLibrary import registry
+from OttoLibrary.contracts.reservations import Demand, Holding, Leasing, Reservations
+from OttoLibrary.engine import Engine
+from OttoLibrary.errors import LeaseLostError, NotFreeError, OttoError, ReservationError, UsageError
+from OttoLibrary.lab.lab import HostEntry
+from OttoLibrary.reservation.leases import Leases, holding_text, holdings_of
+from OttoLibrary.reservation.without_queue import QueuelessLeasing
+from OttoLibrary.schema.field_types import JsonObject
+
+SKIP_CHECK = "OTTO_SKIP_RESERVATION_CHECK"
+_YES = {"yes", "true", "on", "1"}
+
+
+class Reserving:
+    """The reservations of one run; nothing is asked before the first use.
+
+    Args:
+        name: The backend; by default what the environment variable ``OTTO_RESERVATION_BACKEND`` or the settings name.
+        settings: Returns the table ``[reservations]`` of the settings.
+        engine: Where leases are renewed.
+
+    Attributes:
+        user: Who this is.
+        tell: Called with a sentence while a reservation waits.
+        lost: Called with an error when a lease is ours no more.
+        variable: Returns what the run says in a variable, empty when it says nothing.
+    """
+
+    def __init__(self, name: str, settings: Callable[[], JsonObject], engine: Engine) -> None:
+        self.user = os.environ.get("OTTO_USER") or getpass.getuser()
+        self.tell: Callable[[str], None] = lambda sentence: None
+        self.lost: Callable[[LeaseLostError], None] = lambda error: None
+        self.variable: Callable[[str], str] = lambda name: os.environ.get(name, "")
+        self._name = name or os.environ.get("OTTO_RESERVATION_BACKEND", "")
+        self._settings, self._engine = settings, engine
+        self._backend: Reservations | None = None
+        self._leases: Leases | None = None
+
+    @property
+    def backend(self) -> Reservations:
+        """Who knows who has what. Raises UnknownNameError, PluginError or ReservationError."""
+        if self._backend is None:
+            table = self._settings()
+            name = self._name or str(table.get("backend", "file"))
+            backend = _opened(name, self._place(name, table))
+            self._backend = QueuelessLeasing(backend, name) if _only_acquires(backend) else backend
+        return self._backend
+
+    @property
+    def leasing(self) -> Leasing:
+        """The same, when it reserves too; raise UsageError when it only tells who has what."""
+        backend: Any = self.backend
+        if not _reserves(backend):
+            raise UsageError(
+                f"The reservations '{backend.backend_name()}' only tell who has what; hosts are reserved with another backend, "
+                "such as 'file'."
+            )
+        made: Leasing = backend
+        return made
+
+    @property
+    def leases(self) -> Leases:
+        """What is reserved now; raise UsageError when the backend only tells who has what."""
+        if self._leases is None:
+            self._leases = Leases(self.leasing, self.tell, self.lost)
+        return self._leases
+
+    def demand(self, hosts: Iterable[HostEntry], count: int, lease_s: float, purpose: str, priority: int) -> Demand:
+        """Return what it takes to reserve some of these hosts."""
+        return Demand({host.name: host.reserved_as for host in hosts}, count, self.user, purpose, lease_s, priority)
+
+    def has(self, host: HostEntry) -> bool:
+        """True when this run has reserved the host, or its user where reservations are only told; raise ReservationError."""
+        if _reserves(self.backend):
+            return self._leases is not None and host.name in self._leases.hosts
+        return all(self.user in self.backend.who_reserved(resource) for resource in host.reserved_as)
+
+    def holdings(self, hosts: Iterable[HostEntry]) -> list[Holding]:
+        """Return who has what of these hosts; raise ReservationError when that cannot be said."""
+        resources = dict.fromkeys(resource for host in hosts for resource in host.needs)
+        if isinstance(self.backend, QueuelessLeasing):
+            return self.backend.holdings_of(resources)
+        return holdings_of(self.backend, resources)
+
+    def holders(self, hosts: Iterable[HostEntry]) -> list[str]:
+        """Return the same in words."""
+        return [holding_text(holding) for holding in self.holdings(hosts)]
+
+    def check(self, host: HostEntry) -> str:
+        """Check that nobody else has a host, and return a warning when it goes on although somebody has.
+
+        Raises:
+            NotFreeError: Somebody else has a resource of it, and this user has not.
+            ReservationError: The backend does not answer.
+        """
+        users = [self.backend.who_reserved(resource) for resource in host.needs]
+        if not any(having and self.user not in having for having in users):
+            return ""
+        what, holders = f"Host '{host.name}' is reserved by somebody else", self.holders([host])
+        if self.variable(SKIP_CHECK).lower() not in _YES:
+            advice = f"Wait for it with 'Reserve Hosts'; '--variable {SKIP_CHECK}:yes' goes on without asking."
+            raise NotFreeError(what, holders, advice)
+        return f"{what}, and {SKIP_CHECK} goes on all the same. Who has what: {'; '.join(holders)}."
+
+    def renew(self) -> None:
+        """Renew everything now: what was lost breaks what runs, and not what comes next."""
+        if self._leases is not None and self._leases.hosts:
+            self._engine.call(self._leases.renew())
+
+    def close(self) -> None:
+        """Give everything back."""
+        leases, self._leases = self._leases, None
+        backend, self._backend = self._backend, None
+        close = getattr(backend, "close", None)
+        if leases is not None and self._engine.running:
+            self._engine.call(leases.close())
+        elif close is not None:
+            close()
+
+    def _place(self, name: str, table: JsonObject) -> Sequence[str]:
+        """Return where the backend is, when that is known."""
+        if name == "pabot":
+            # Its server is another in each run, and pabot says which in a variable.
+            return [self.variable("PABOTLIBURI")]
+        if name != table.get("backend", "file"):
+            return []
+        return [str(table[key]) for key in ("url", "path") if key in table]
+
+
+def _opened(name: str, place: Sequence[str]) -> Any:
+    """Return a new backend; raise an error of ours whatever is wrong with it."""
+    try:
+        return registry.load("reservation", name, *place)
+    except OttoError:
+        raise
+    except Exception as error:
+        raise ReservationError(f"The reservations '{name}' cannot be opened: {type(error).__name__}: {error}.") from error
+
+
+def _only_acquires(backend: object) -> bool:
+    return callable(getattr(backend, "acquire", None)) and not callable(getattr(backend, "attempt", None))
+
+
+def _reserves(backend: Reservations) -> bool:
+    return callable(getattr(backend, "attempt", None))

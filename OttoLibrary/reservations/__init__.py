@@ -1,1 +1,0 @@
-"""Ways to know, and to decide, who has which host, one file each."""

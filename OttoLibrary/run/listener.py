@@ -1,0 +1,133 @@
+"""The library's own listener: scopes, clean-up, and secrets kept out of every log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from robot.api import logger
+from robot.api.types import Secret as RobotSecret
+from robot.libraries.BuiltIn import BuiltIn
+from robot.result import TestSuite  # type: ignore[import-untyped]
+from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-untyped]
+from robot.utils import escape  # type: ignore[import-untyped]
+
+from OttoLibrary.errors import OttoError
+from OttoLibrary.run import verdict
+from OttoLibrary.run.repeat import Iteration, is_repeated, retry
+from OttoLibrary.run.session import Session
+from OttoLibrary.run.variables import folder_of
+from OttoLibrary.text import Masker
+
+
+class LibraryListener:
+    """Follows the suites that import the library."""
+
+    ROBOT_LISTENER_API_VERSION = 3
+    # First of all listeners, so that others see masked text only.
+    ROBOT_LISTENER_PRIORITY = 10_000
+
+    def __init__(self, session: Session, on_suite: Callable[[], None] = lambda: None) -> None:
+        self._session, self._on_suite = session, on_suite
+        self._scopes: list[str] = []
+        self._began = 0.0
+
+    def start_suite(self, data: Any, result: Any) -> None:
+        """Enter the suite, and say which software is under test."""
+        self._begin("suite")
+        self._session.output_folder = Path(BuiltIn().get_variable_value("${OUTPUT DIR}"))
+        self._session.suite_folder = folder_of(data.source) or self._session.suite_folder
+        for repository in self._session.settings.repositories:
+            result.metadata.setdefault(repository.name, repository.version)
+        try:
+            self._on_suite()
+        except OttoError as error:
+            # An error in a listener fails nothing by itself.
+            data.setup.config(name="BuiltIn.Fail", args=[escape(self._mask(str(error)))])
+
+    def end_suite(self, data: Any, result: Any) -> None:
+        """Leave the suite; what was broken after its last test is a warning."""
+        self._session.warnings += map(str, self._session.take_breaches())
+        result.message = self._mask(result.message)
+        self._end("suite")
+
+    def start_test(self, data: Any, result: Any) -> None:
+        """Enter the test and learn the secrets among its variables."""
+        retry(data, result)
+        self._begin_test()
+        self._began = time.time()
+        self._session.tell_test(self._mask(result.full_name), self._began, None, "RUNNING")
+        for value in BuiltIn().get_variables().values():
+            learn(value, self._session.masker)
+
+    def end_test(self, data: Any, result: Any) -> None:
+        """Leave the test: it fails when a limit was broken, and what it started is ended."""
+        # The runs of a repeated test were judged one by one.
+        verdict.conclude(self._session, result, () if is_repeated(data) else None)
+        self._end("test")
+        self._session.test_began = None
+        result.message = self._mask(result.message)
+        self._session.tell_test(self._mask(result.full_name), self._began, time.time(), result.status)
+
+    def start_keyword(self, data: Any, result: Any) -> None:
+        """Hide secrets in the arguments that the log shows; enter a run of a repeated test."""
+        if isinstance(data, Iteration):
+            self._begin_test()
+        if result.args and hasattr(result, "assign"):
+            result.args = tuple(self._mask(arg) if isinstance(arg, str) else arg for arg in result.args)
+
+    def end_keyword(self, data: Any, result: Any) -> None:
+        """Hide secrets in the error message; fail what ran when a limit was broken that counts at once."""
+        if isinstance(data, Iteration):
+            verdict.conclude(self._session, result, EXECUTION_CONTEXTS.current.test.tags)
+            self._end("test")
+        elif isinstance(result.parent, TestSuite):
+            verdict.conclude_fixture(self._session, result)
+        verdict.fail_at_once(self._session, result)
+        if getattr(result, "message", ""):
+            result.message = self._mask(result.message)
+
+    def log_message(self, message: Any) -> None:
+        """Hide secrets in the log."""
+        message.message = self._mask(message.message)
+
+    def message(self, message: Any) -> None:
+        """Hide secrets in the system log."""
+        message.message = self._mask(message.message)
+
+    def close(self) -> None:
+        """End the run."""
+        self._session.close()
+
+    def _begin_test(self) -> None:
+        self._begin("test")
+        self._session.test_began = time.time()
+        self._session.used.clear()
+
+    def _begin(self, kind: str) -> None:
+        self._scopes.append(kind)
+        self._session.begin_scope(kind)
+
+    def _end(self, kind: str) -> None:
+        if self._scopes and self._scopes[-1] == kind:
+            self._scopes.pop()
+            self._session.end_scope()
+        for warning in self._session.take_warnings():
+            logger.warn(warning)
+
+    def _mask(self, text: str) -> str:
+        return self._session.masker.mask(text) if text else text
+
+
+def learn(value: Any, masker: Masker) -> None:
+    """Mask a Robot ``Secret``, or those in a list or dictionary, from now on."""
+    if isinstance(value, RobotSecret):
+        masker.add(value.value)
+    elif isinstance(value, dict):
+        for item in value.values():
+            learn(item, masker)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            learn(item, masker)

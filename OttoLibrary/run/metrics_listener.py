@@ -1,0 +1,172 @@
+"""The listener ``OttoLibrary.Metrics``: what the hosts did during each test, in log and report, with nothing in the suites."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from robot.api import logger
+from robot.libraries.BuiltIn import BuiltIn
+
+from OttoLibrary import units
+from OttoLibrary.contracts.metrics import Event
+from OttoLibrary.run import verdict
+from OttoLibrary.run.listener_guard import harmless
+from OttoLibrary.run.session import Session
+from OttoLibrary.run.variables import folder_of, variable
+from OttoLibrary.run.word_options import given_options
+from OttoLibrary.text import listed
+
+_OPTIONS = ("hosts", "interval", "lab", "metrics", "store")
+_MOST_MARKS = 20
+
+
+class Metrics:
+    """Watches hosts from the first suite to the last and shows in each test what they did.
+
+    ::
+
+        robot --variable LAB:bench --listener OttoLibrary.Metrics:interval=1s:hosts=tag:dut suites/
+
+    Args:
+        options: ``NAME=VALUE`` each: ``lab`` (by default the variable ``LAB``, or what the suites or the settings name),
+            ``hosts`` (a selection, by default all), ``interval`` (by default 1 s), ``metrics`` (names joined by commas),
+            ``store`` (path of the recording, ``none`` for none; by default ``otto/metrics.db`` beside the log). What is not
+            given is as the table ``[monitor]`` of the settings says. Words that Robot
+            cut at a colon are put together again. One that is unknown or wrong is a warning: nothing is watched then.
+    """
+
+    ROBOT_LISTENER_API_VERSION = 3
+
+    def __init__(self, *options: str) -> None:
+        self._given = options
+        self._options: dict[str, str] = {}
+        self.session: Session | None = None
+        self._suites: list[float] = []
+        self._marks: list[Event] = []
+        self._keyword_depth = 0
+        self._told: set[str] = set()
+        self._libraries: list[Session] = []
+        self._library_judges = False
+
+    # -- the run
+
+    @harmless
+    def start_suite(self, data: Any, result: Any) -> None:
+        """Begin to watch with the first suite."""
+        self._suites.append(time.time())
+        if len(self._suites) == 1 and not verdict.in_dry_run():
+            self._begin(data)
+
+    @harmless
+    def end_suite(self, data: Any, result: Any) -> None:
+        """Put the totals of the suite into its metadata."""
+        since, session = self._suites.pop(), self.session
+        if session is None:
+            return
+        for key, value in session.ask_monitor(lambda monitor: monitor.totals(since)).items():
+            result.metadata[key] = value
+        self._tell(session)
+
+    def library_import(self, library: Any, importer: Any) -> None:
+        """Let the keywords of the library ask this monitor; libraries of the first suite come before the suite begins."""
+        session = getattr(library.instance, "session", None)
+        if isinstance(session, Session):
+            self._libraries.append(session)
+            self._share()
+
+    def close(self) -> None:
+        """Stop watching."""
+        session, self.session = self.session, None
+        if session is not None:
+            session.close()
+
+    # -- a test
+
+    @harmless
+    def start_test(self, data: Any, result: Any) -> None:
+        """Begin the window of the test."""
+        if self.session is None:
+            return
+        self._share()  # with those too that have loaded another lab since
+        self._library_judges = any(library.test_began is not None for library in self._libraries)
+        self.session.test_began = time.time()
+        self._marks, self._keyword_depth = [], 0
+
+    @harmless
+    def end_test(self, data: Any, result: Any) -> None:
+        """Show charts and statistics of the test, and fail it for its limits unless a library has done so."""
+        session = self.session
+        if session is None:
+            verdict.refuse(result)
+            return
+        since = session.test_began or time.time()
+        if not self._library_judges:
+            verdict.conclude(session, result)
+        html, metadata = session.ask_monitor(lambda monitor: monitor.shown(since, self._marks))
+        if html:
+            logger.info(session.masker.mask(html), html=True)
+        if hasattr(result, "metadata"):  # Robot Framework 7.5
+            for key, value in metadata.items():
+                result.metadata[key] = value
+        self._tell(session)
+
+    def start_keyword(self, data: Any, result: Any) -> None:
+        """Mark where the keywords of the test begin."""
+        self._keyword_depth += 1
+        if self._keyword_depth == 1 and self.session is not None and len(self._marks) < _MOST_MARKS:
+            self._marks.append(Event(time.time(), str(getattr(result, "name", "") or ""), "keyword"))
+
+    def end_keyword(self, data: Any, result: Any) -> None:
+        """Mark what failed."""
+        self._keyword_depth -= 1
+        if self._keyword_depth == 0 and self.session is not None and result.status == "FAIL":
+            self._marks.append(Event(time.time(), f"{getattr(result, 'name', '')} failed", "error"))
+
+    # -- steps
+
+    def warn(self, sentence: str) -> None:
+        """Warn in the log and on the console, once of each."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            logger.warn(sentence)
+
+    def _begin(self, data: Any) -> None:
+        self._options = _read(self._given)
+        variables = BuiltIn().get_variables(no_decoration=True)
+        imported = next((library.references for library in self._libraries if library.references), "")
+        session = Session(self._options.get("lab") or str(variables.get("LAB") or "") or imported)
+        session.variable = variable
+        session.output_folder = Path(variables["OUTPUT_DIR"])
+        session.suite_folder = folder_of(data.source) or Path()
+        try:
+            names = session.select(session.watching("hosts", self._options.get("hosts"), "*"))
+            wanted = listed(session.watching("metrics", self._options.get("metrics"), ""))
+            interval_s = units.seconds(session.watching("interval", self._options.get("interval"), "1s"))
+            place = session.recording_path(self._options.get("store", ""))
+            session.start_monitor(names, wanted, interval_s, place, data.name)
+        except BaseException:
+            session.close()
+            raise
+        self.session = session
+        self._share()
+
+    def _share(self) -> None:
+        if self.session is not None:
+            for library in self._libraries:
+                library.share_monitor(self.session)
+
+    def _tell(self, session: Session) -> None:
+        for sentence in [*session.take_warnings(), *session.on_monitor(lambda monitor: monitor.take_warnings())]:
+            self.warn(sentence)
+
+
+def _read(options: tuple[str, ...]) -> dict[str, str]:
+    joined: list[str] = []
+    for option in options:
+        if ("=" in option and option.partition("=")[0].strip() in _OPTIONS) or not joined:
+            joined.append(option)
+        else:
+            joined[-1] += f":{option}"
+    return dict(given_options("OttoLibrary.Metrics", joined, _OPTIONS))

@@ -1,0 +1,98 @@
+"""The JSON of a lab: text becomes plain data, and so does what a plug-in gives; each mistake with its place."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from OttoLibrary.schema.source_position import SourcePosition
+
+_DEEPEST = 40
+_TOO_DEEP = f"objects and lists are nested deeper than {_DEEPEST} levels"
+
+
+def parse(text: bytes, place: SourcePosition) -> Any:
+    """Return what a JSON text holds, without comments, or None with the mistake noted."""
+    try:
+        content = json.loads(text.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_number)
+    except json.JSONDecodeError as error:
+        return replace(place, path=f"line {error.lineno}, column {error.colno}").wrong(f"bad JSON: {error.msg}")
+    except UnicodeDecodeError:
+        return place.wrong("is not UTF-8 text")
+    except (ValueError, RecursionError) as error:
+        return place.wrong(f"bad JSON: {error}")
+    if _is_too_deep(content):
+        return place.wrong(_TOO_DEEP)
+    for where, key in _repeated(content, place):
+        where.wrong(f"duplicate key {key!r}")
+    return content
+
+
+def plain(value: object, place: SourcePosition) -> Any:
+    """Return a copy of what a lab source gave, without comments, or None with what is no JSON noted."""
+    try:
+        return _copied(value, place, _DEEPEST)
+    except RecursionError:
+        return place.wrong(_TOO_DEEP)
+
+
+class _Object(dict[str, Any]):
+    """A JSON object without its comments; remembers which keys came twice."""
+
+    repeated: tuple[str, ...] = ()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> _Object:
+    counted = [key for key, _ in pairs if not key.startswith("_")]
+    made = _Object((key, value) for key, value in pairs if not key.startswith("_"))
+    made.repeated = tuple(key for key in made if counted.count(key) > 1) if len(counted) > len(made) else ()
+    return made
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _is_too_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [child for parent in level for child in _children(parent).values()]
+    return bool(level)
+
+
+def _children(value: object) -> Mapping[Any, object]:
+    if isinstance(value, Mapping):
+        return value
+    return dict(enumerate(value)) if isinstance(value, list) else {}
+
+
+def _repeated(value: object, place: SourcePosition) -> Iterator[tuple[SourcePosition, str]]:
+    if isinstance(value, _Object):
+        yield from ((place, key) for key in value.repeated)
+    for key, child in _children(value).items():
+        yield from _repeated(child, place.at(key))
+
+
+def _copied(value: object, place: SourcePosition, levels: int) -> Any:
+    if not levels:
+        raise RecursionError
+    match value:
+        case Mapping():
+            return {key: _copied(entry, place.at(key), levels - 1) for key, entry in value.items() if _is_key(key, place)}
+        case list():
+            return [_copied(entry, place.at(index), levels - 1) for index, entry in enumerate(value)]
+        case None | str() | bool() | int():
+            return value
+        case float() if math.isfinite(value):
+            return value
+    return place.wrong(f"a Python {type(value).__name__} is no JSON")
+
+
+def _is_key(key: object, place: SourcePosition) -> bool:
+    if not isinstance(key, str):
+        place.wrong(f"{key!r} is a key, and no text")
+        return False
+    return not key.startswith("_")

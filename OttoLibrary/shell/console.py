@@ -1,0 +1,114 @@
+"""The console: a terminal to talk with, as a person would."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Sequence
+
+from OttoLibrary.contracts.connections import Channel, EndOfStream, Match
+from OttoLibrary.deadline import Deadline
+from OttoLibrary.shell.stream import Bell, Stream
+from OttoLibrary.text import incremental_decoder
+
+# The shell that the host's owner uses, with its own prompt.
+SCRIPT = 'exec "${SHELL:-/bin/sh}" -i'
+# A pattern may not span more than this many characters: without a bound each new chunk would search everything again.
+_WINDOW = 1 << 16
+_INTERRUPT = b"\x03"
+_SETTLE_S = 1.0
+_SETTLE_QUIET_S = 0.05
+
+
+class Console:
+    """A conversation over one channel; what was said waits until ``expect`` or ``read`` takes it."""
+
+    def __init__(self, channel: Channel, stream: Stream, bell: Bell, encoding: str = "utf-8") -> None:
+        self._channel, self._stream, self._bell = channel, stream, bell
+        self._encoding = encoding
+        self._decoder = incremental_decoder(encoding)
+        self._text = ""
+
+    @property
+    def ended(self) -> bool:
+        """True when it will say no more and all was read."""
+        return self._stream.ended is not None
+
+    @property
+    def text(self) -> str:
+        """What was said and not taken yet."""
+        self.absorb()
+        return self._text
+
+    def pass_by(self) -> bytes:
+        """Return what was said and nobody saw yet, and keep it too."""
+        news = self._stream.take()
+        self._text += self._decoder.decode(news)
+        return news
+
+    def absorb(self) -> None:
+        """Keep what was said so far, before somebody else reads on."""
+        if self._stream.data:
+            self._text += self._decoder.decode(self._stream.take())
+
+    async def send(self, text: str) -> None:
+        """Type ``text`` exactly as it is; raise EndOfStream when nobody listens."""
+        await self._channel.write(text.encode(self._encoding, "surrogateescape"))
+
+    async def interrupt(self) -> None:
+        """Press Ctrl-C, and wait a moment for what it does: a terminal throws away what is typed meanwhile."""
+        await self._channel.write(_INTERRUPT)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Wait a moment for the console to say something, such as its prompt, and be quiet again; nothing is taken."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLE_S):
+                await self._bell.wait()
+        await self._until_quiet(_SETTLE_QUIET_S, Deadline(_SETTLE_S))
+
+    async def expect(self, patterns: Sequence[re.Pattern[str]], deadline: Deadline) -> Match:
+        """Wait until a pattern matches; the earliest match wins, and of two at one place the earlier pattern.
+
+        Raises:
+            TimeoutError: None matched in time; nothing is taken.
+            EndOfStream: The console ended first.
+        """
+        start = 0
+        async with deadline.timeout():
+            while True:
+                text = self.text
+                match = _first(patterns, text, start)
+                if match is not None:
+                    self._text = text[match[1].end() :]
+                    index, found = match
+                    return Match(index, patterns[index].pattern, found[0], found.groups(), text[: found.start()])
+                if self._stream.ended:
+                    raise EndOfStream(self._stream.ended.lost)
+                start = max(0, len(text) - _WINDOW)
+                await self._bell.wait()
+
+    async def read(self, quiet_s: float, deadline: Deadline) -> str:
+        """Return all that was said, as soon as the console is quiet for ``quiet_s`` seconds or the deadline is here."""
+        await self._until_quiet(quiet_s, deadline)
+        text, self._text = self.text, ""
+        return text
+
+    async def _until_quiet(self, quiet_s: float, deadline: Deadline) -> None:
+        while not self._stream.ended and not deadline.expired:
+            try:
+                async with asyncio.timeout(min(quiet_s, deadline.remaining_s)):
+                    await self._bell.wait()
+            except TimeoutError:
+                return
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._stream.stop()
+        await self._channel.close()
+
+
+def _first(patterns: Sequence[re.Pattern[str]], text: str, start: int) -> tuple[int, re.Match[str]] | None:
+    matches = [(index, match) for index, pattern in enumerate(patterns) if (match := pattern.search(text, start))]
+    return min(matches, key=lambda found: found[1].start(), default=None)

@@ -1,0 +1,307 @@
+"""Starting processes on a host, as any user, with a private environment, and ending all that a process started.
+
+A process says its process id in a first line of its own, ``@<nonce>:<pid>``, which also marks where login noise ends. What must
+not show in a process list, environment and passwords, goes through standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import secrets
+import shlex
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
+from OttoLibrary.deadline import Deadline
+from OttoLibrary.shell.stream import Bell, Stream
+from OttoLibrary.text import Secret, decode
+
+_PASSWORD_PROMPT = re.compile(rb"(?i)(password|passwort|passcode|mot de passe)[^\n]*:\s*$")
+_STOP_BOUND_S = 6.0
+# A background command ends with us, however we end: when its standard input closes, a watcher hangs up its process group.
+LIFELINE = "exec 3<&0 </dev/null; (read -r line <&3; kill -s HUP -- -$$) >/dev/null 2>&1 & exec 3<&-"
+
+
+class UserChangeRefusedError(Exception):
+    """su or sudo did not let us in; carries what it said."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Another user to be on the host, and how to become it: ``sudo`` or ``su``."""
+
+    user: str
+    method: str = "sudo"
+    password: Secret | None = None
+
+
+@dataclass
+class Launched:
+    """A started process with its streams.
+
+    Attributes:
+        pid: Its process id on the host, or None when it did not say (a broken login shell).
+    """
+
+    process: Process
+    output: Stream
+    errors: Stream
+    bell: Bell
+    nonce: str
+    pid: int | None = None
+
+    def find_pid(self) -> bool:
+        """Take login noise and the first line off the output; return True once the process id is known."""
+        if self.pid is not None:
+            return True
+        hello = re.search(rb"@%b:(\d+)\r?\n" % self.nonce.encode(), self.output.data)
+        if hello is None:
+            return False
+        self.pid = int(hello[1])
+        self.output.take(hello.end())
+        noise_end = self.errors.data.find(f"@{self.nonce}\n".encode())
+        if noise_end >= 0:
+            self.errors.take(noise_end + len(self.nonce) + 2)
+        return True
+
+    async def hand_over(self, stop: Callable[[int], Awaitable[object]]) -> Process:
+        """Return the process with what it says from its own first word on, for one who reads its streams himself.
+
+        Args:
+            stop: Ends what a process id has started; used when the process is closed before anybody has seen its end.
+        """
+        while not self.find_pid():
+            if self.output.ended:
+                raise EndOfStream(self.output.ended.lost or _said(self))
+            await self.bell.wait()
+        self.output.stop()
+        self.errors.stop()
+        pid = self.pid or 0
+        return _Continued(self.process, self.output.take(), self.errors.take(), lambda: stop(pid))
+
+    async def close(self) -> None:
+        """Stop reading and close the process."""
+        self.output.stop()
+        self.errors.stop()
+        await self.process.close()
+
+
+class _Continued:
+    """A process of which somebody has read the beginning."""
+
+    def __init__(self, process: Process, output: bytes, errors: bytes, stop: Callable[[], Awaitable[object]]) -> None:
+        self._process, self._stop = process, stop
+        self._ended = False
+        self.channel: Channel = _Rest(process.channel, output)
+        self.errors: Channel | None = _Rest(process.errors, errors) if process.errors else None
+
+    async def end_input(self) -> None:
+        await self._process.end_input()
+
+    async def wait(self) -> ExitStatus:
+        status = await self._process.wait()
+        self._ended = True
+        return status
+
+    async def close(self) -> None:
+        if not self._ended:
+            self._ended = True
+            with contextlib.suppress(EndOfStream, OSError, TimeoutError, UserChangeRefusedError):
+                await asyncio.shield(asyncio.ensure_future(self._stop()))
+        await self._process.close()
+
+
+class _Rest:
+    def __init__(self, channel: Channel, begun: bytes) -> None:
+        self._channel, self._begun = channel, begun
+
+    @property
+    def closed(self) -> bool:
+        return self._channel.closed
+
+    async def read(self, limit: int) -> bytes:
+        if not self._begun:
+            return await self._channel.read(limit)
+        data, self._begun = self._begun[:limit], self._begun[limit:]
+        return data
+
+    async def write(self, data: bytes) -> None:
+        await self._channel.write(data)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        await self._channel.resize(columns, rows)
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    def describe(self) -> str:
+        return self._channel.describe()
+
+
+def prelude(environment: Mapping[str, str], cwd: str | None, former_cwd: str | None = None) -> str:
+    """Return shell text that sets the environment and the working directory, and fails when it cannot.
+
+    Args:
+        environment: Variables to export.
+        cwd: The directory that the lab wants.
+        former_cwd: The directory of a shell before this one; when it is out of reach, home has to do.
+    """
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
+    if former_cwd:
+        lines.append(f"{{ cd -- {shlex.quote(former_cwd)} || cd || cd /; }} 2>/dev/null")
+    elif cwd:
+        lines.append(f"cd -- {shlex.quote(cwd)}")
+    return " && ".join(lines)
+
+
+async def start(
+    connection: Connection,
+    script: str,
+    *,
+    terminal: Terminal | None = None,
+    account: Account | None = None,
+    private: str = "",
+) -> Launched:
+    """Start ``script`` with the login shell, or as ``account``.
+
+    Args:
+        connection: The host.
+        script: Shell text; its first own word runs after the process id was said.
+        terminal: The terminal to run on, or None for separate streams.
+        account: Become this user first.
+        private: Shell text to run before ``script`` that must not show in the process list.
+
+    Raises:
+        UserChangeRefusedError: The user change was refused.
+        EndOfStream: The connection is gone.
+    """
+    nonce = secrets.token_hex(6)
+    command = f"{_hello(nonce, len(private.encode()), terminal)}\n{script}"
+    if account is not None:
+        command = _become(account, command, nonce)
+    process = await connection.execute(command, terminal)
+    bell = Bell()
+    launched = Launched(process, Stream(process.channel, bell), Stream(process.errors, bell), bell, nonce)
+    if private or account is not None:
+        await _greet(launched, account)
+    if private:
+        await process.channel.write(private.encode())
+    return launched
+
+
+async def stop(
+    connection: Connection, pid: int, *, account: Account | None = None, spare: tuple[str, list[int]] | None = None
+) -> str:
+    """End what a process started: INT, then TERM, then KILL, with a moment for each; return its working directory.
+
+    Args:
+        connection: The host.
+        pid: The process; all of its session is ended.
+        account: The user it runs as, when not the login user.
+        spare: For a shell that must live on: the tag of its present command, and its older background jobs. The shell itself
+            gets only INT; processes of older commands are left alone.
+    """
+    script = stop_script(pid, spare)
+    deadline = Deadline(_STOP_BOUND_S)
+    async with deadline.timeout():
+        launched = await start(connection, f"exec sh -c {shlex.quote(script)}", account=account)
+        try:
+            await launched.process.wait()
+            launched.find_pid()
+            return decode(bytes(launched.output.data)).rstrip("\n")
+        finally:
+            await launched.close()
+
+
+def stop_script(pid: int, spare: tuple[str, list[int]] | None = None, *, idle: bool = False) -> str:
+    """Return the script that does what ``stop`` does; ``idle`` for one that the shell runs itself when its command is gone."""
+    tag, jobs = spare or ("", [])
+    lives = "idle" if idle else "yes"
+    words = {"PID": str(pid), "TAG": tag, "KEEP": " ".join(map(str, jobs)), "SHELL_LIVES": lives if spare else ""}
+    settings = "".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items())
+    return settings + ('KEEP="$KEEP $$"\n' if idle else "") + _STOP
+
+
+async def _greet(launched: Launched, account: Account | None) -> None:
+    password = account.password if account else None
+    while not launched.find_pid():
+        if launched.output.ended and launched.errors.ended:
+            raise UserChangeRefusedError(_said(launched))
+        said = launched.errors if launched.process.errors else launched.output
+        if account and _PASSWORD_PROMPT.search(said.data):
+            said.take()
+            if password is None:
+                await launched.close()
+                raise UserChangeRefusedError("it asks for a password, and the lab's 'accounts' has none")
+            await launched.process.channel.write(password.value.encode() + b"\n")
+            password = None
+            continue
+        await launched.bell.wait()
+    launched.errors.take()
+
+
+def _said(launched: Launched) -> str:
+    lines = decode(bytes(launched.errors.data + launched.output.data)).strip().splitlines()
+    return lines[-1] if lines else "it ended without a word"
+
+
+def _hello(nonce: str, private_bytes: int, terminal: Terminal | None) -> str:
+    hello = f"echo @{nonce}:$$" if terminal else f"echo @{nonce} >&2; echo @{nonce}:$$"
+    if not private_bytes:
+        return hello
+    hello = f'{hello}; eval "$(dd bs=1 count={private_bytes} 2>/dev/null)"'
+    # A terminal would echo what we send, and cut lines at 4096 characters.
+    return f"stty raw -echo; {hello}; stty -raw echo" if terminal else hello
+
+
+def _become(account: Account, command: str, nonce: str) -> str:
+    inner = f"exec sh -c {shlex.quote(command)}"
+    if account.method == "su":
+        return f"LC_ALL=C exec su {shlex.quote(account.user)} -c {shlex.quote(inner)}"
+    words = f"sudo -S -p 'password {nonce}:' -u {shlex.quote(account.user)}"
+    return f"exec {words} -- sh -c {shlex.quote(command)}"
+
+
+# Runs on the host. It names its victims by session, so that a command's background children go too, and reads /proc itself:
+# minimal systems have no pkill. A shell that must live gets INT together with its whole process group, so that it sees its child
+# die of it and gives up the command; background jobs of a shell without job control ignore INT (POSIX, 2.11): older ones live on.
+# The leader of its session, such as login, lives too.
+_STOP = r"""
+stat_of() { IFS= read -r line <"/proc/$1/stat" || return 1; set -- ${line##*) }; state=$1 ppid=$2 group=$3 session=$4; }
+stat_of "$PID" 2>/dev/null || exit 0
+home=$session gang=$group
+readlink "/proc/$PID/cwd"
+older() {
+  [ -n "$TAG" ] || return 1
+  found=$(tr '\0' '\n' <"/proc/$1/environ" | grep "^OTTO_COMMAND=${TAG%.*}\\.") || return 1
+  [ "$found" != "OTTO_COMMAND=$TAG" ]
+}
+look() {
+  victims=
+  for folder in /proc/[0-9]*; do
+    p=${folder#/proc/}
+    stat_of "$p" || continue
+    [ "$session" = "$home" ] && [ "$state" != Z ] || continue
+    case $p in "$PID" | "$home") [ -z "$SHELL_LIVES" ] || continue ;; esac
+    case " $KEEP " in *" $p "* | *" $ppid "*) KEEP="$KEEP $p"; continue ;; esac
+    older "$p" && continue
+    victims="$victims $p"
+  done
+}
+{
+  for signal in INT TERM KILL KILL; do
+    look; look
+    [ "$SHELL_LIVES" != yes ] || kill -s INT -- "-$gang"
+    [ -z "$victims" ] || kill -s "$signal" $victims
+    for pause in 0.01 0.04 0.2; do
+      look
+      [ -n "$victims" ] || break
+      sleep $pause || sleep 1
+    done
+    [ -n "$victims" ] || exit 0
+  done
+} 2>/dev/null
+"""

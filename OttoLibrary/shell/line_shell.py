@@ -1,0 +1,494 @@
+"""A POSIX shell on a line: exact streams, exit status and state, although all of it goes over one terminal.
+
+For each command one short line is typed. It takes echo and conversions off the terminal, says that it did, and lets the shell
+read the real command as exactly so many bytes. Standard error goes to a private file that is printed behind standard output.
+Marks with a nonce and a counter stand between the parts; they are typed in another form than they are printed, so that no echo
+and no trace looks like one. When the command is done, the terminal is as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import shlex
+from collections.abc import Awaitable, Callable
+
+from OttoLibrary.contracts.connections import Channel, EndOfStream, ExitStatus
+from OttoLibrary.deadline import Deadline
+from OttoLibrary.shell import launch
+from OttoLibrary.shell.command_shell import CommandOutcome, PreludeFailedError, exit_status
+from OttoLibrary.shell.line import Line
+from OttoLibrary.text import decode
+from OttoLibrary.transport.receive_buffer import Inbox
+
+_SYNC_AGAIN_S = 1.0
+_UNTOLD_LIMIT = 1
+_RECOVERY_S = 8.0
+_CLEAN_UP_S = 6.0
+_RESYNC_S = 0.5
+_PROMPT_S = 0.1
+_KILL_LINE, _INTERRUPT, _QUIT, _SUSPEND = b"\x15", b"\x03", b"\x1c", b"\x1a"
+_JOB_NOTICE = re.compile(rb"^\[\d+\][ +-]*(\d+)\n", re.MULTILINE)
+_TTY_SIGNALS = re.compile(rb"[\x03\x1a\x1c]")
+
+# The shell's own: `__otto_end STATUS [x]` tells how a command ended, x when the shell ends with it. Then the shell waits a
+# moment: some Telnet servers throw away what was not sent yet when it is gone.
+_SETUP = r"""unset HISTFILE
+OTTO_LINE=%(nonce)s OTTO_TAG=
+export OTTO_COMMAND
+for OTTO_DIR in "${TMPDIR:-/tmp}" /tmp /var/tmp /dev/shm "$HOME" ''; do
+[ -d "$OTTO_DIR" ] && [ -w "$OTTO_DIR" ] && break
+done
+__otto_end() {
+OTTO_RC=$1; printf '\036@%%s!\n' "$OTTO_TAG"
+[ -z "$OTTO_ERR" ] || { [ ! -s "$OTTO_ERR" ] || command cat "$OTTO_ERR"; command rm -f "$OTTO_ERR"; }
+command stty %(tty)s
+printf '\036@%%s:%%d:%%s:' "$OTTO_TAG" "$OTTO_RC" "${2-}"; jobs -p; umask; printf '@\n'
+OTTO_TAG=
+} 2>/dev/null
+trap 'OTTO_RC=$?; [ -z "$OTTO_TAG" ] || { __otto_end $OTTO_RC x; command sleep 0.2 || command sleep 1; } 2>/dev/null' EXIT
+"""
+
+
+class NoTerminalControlError(Exception):
+    """The shell has no ``stty``: it can only be typed on."""
+
+
+class LineShell:
+    """The shell on one line; one command at a time.
+
+    Args:
+        line: The line.
+        rescue: Runs a script on the host beside the line, to end what Ctrl-C does not; None when there is no other way in.
+
+    Attributes:
+        cwd: None: the shell's working directory lasts as long as the shell.
+        merged: True when stdout and stderr come together, since the host has no writable folder for temporary files.
+    """
+
+    def __init__(self, line: Line, rescue: Callable[[str], Awaitable[None]] | None) -> None:
+        self.cwd: str | None = None
+        self.merged = False
+        self._line, self._rescue = line, rescue
+        self._nonce = secrets.token_hex(4)
+        self._seq = 0
+        self._began = False
+        self._jobs: set[int] = set()
+        self._umask, self._tty, self._pid = "022", "", 0
+        self._ended = self._is_bash = False
+        self._untold = 0
+        self._used_by_console = False
+        self._recovery: asyncio.Task[None] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """True when it runs no more commands."""
+        return self._ended or self._line.ended is not None
+
+    async def begin(self, prelude: str) -> None:
+        """Make the shell ready; raise PreludeFailedError, NoTerminalControlError, EndOfStream or what the greeting raises."""
+        await self._line.greet()
+        self._line.set_aside()
+        await self._sync()
+        pager_off = " ".join(f"{line};" for line in self._line.prompts.profile.pager_off)
+        # A word for bash, a line for the folder of temporary files: without one stderr cannot come apart.
+        outcome = await self._setup(f'{pager_off} echo "${{BASH_VERSION:+bash}}@$OTTO_DIR"\n{prelude}')
+        shell, _, folder = decode(outcome.stdout).partition("\n")[0].partition("@")
+        self._is_bash, self.merged = shell == "bash", not folder
+        if outcome.shell_ended:
+            raise EndOfStream(decode(outcome.stderr).strip() or "the shell ended at once")
+        if outcome.status and outcome.status.rc:
+            raise PreludeFailedError(decode(outcome.stdout).strip().rpartition("\n")[2])
+
+    async def run(self, command: str, deadline: Deadline | None, cwd: str | None = None) -> CommandOutcome:
+        """Run one command, in ``cwd`` when given; the shell's own working directory is as before after it.
+
+        Past the deadline, or when cancelled, everything it started is ended, and the shell lives on.
+
+        Raises:
+            EndOfStream: The line ended; ``partial`` has what was said.
+        """
+        await self._recovered()
+        try:
+            async with asyncio.timeout(deadline.remaining_s if deadline else None):
+                await self._start(self._frame(command, cwd))
+                return await self._outcome()
+        except TimeoutError:
+            partial = self.partial()
+            await self.give_up()
+            return CommandOutcome(*partial, status=None, shell_ended=self.ended)
+        except NoTerminalControlError as error:
+            self._ended = True
+            raise EndOfStream("another shell is there now, and it has no stty") from error
+        except asyncio.CancelledError:
+            self._recovery = asyncio.create_task(self._end_command())
+            raise
+
+    async def execute(self, script: str, terminal: bool = False) -> LineProcess:
+        """Start shell text that has the line for itself until it ends: what is written is its standard input, byte by byte.
+
+        Args:
+            script: Shell text; it runs in a subshell.
+            terminal: Give it the terminal as a person has it, stdout and stderr together.
+        """
+        await self._recovered()
+        body = f"( command eval {shlex.quote(script)} )"
+        error = "2>&8" if terminal or self.merged else '2>|"$OTTO_ERR"'
+        body = f"{body} >&8 {error} 8>&-"
+        if terminal:
+            body = f"command stty {self._tty}; {body}; OTTO_RC=$?; stty raw -echo isig; (exit $OTTO_RC)"
+        try:
+            await self._start(body)
+        except asyncio.CancelledError:
+            self._recovery = asyncio.create_task(self._end_command())
+            raise
+        return LineProcess(self, self._line, terminal)
+
+    def partial(self) -> tuple[bytes, bytes]:
+        """Return what the present command has said so far, on both streams."""
+        if not self._began:
+            return b"", b""
+        said, mark = bytes(self._line.stream.data), self.separator
+        stdout, _, stderr = said.partition(mark)
+        return self._line.recoded(stdout), self._line.recoded(stderr)
+
+    @property
+    def at_rest(self) -> bool:
+        """True when the last that came over the line was a command to its end, and nobody typed since."""
+        return not self.ended and not self._used_by_console and self._recovery is None
+
+    def used_by_console(self) -> None:
+        """Note that somebody typed on the line: the terminal may be set differently, or another shell be there."""
+        self._used_by_console = True
+
+    async def close(self) -> None:
+        """Stop using the line; what runs on it is ended with the line. Never raises."""
+        self._ended = True
+
+    # -- a command
+
+    @property
+    def _tag(self) -> str:
+        return f"{self._nonce}.{self._seq}"
+
+    @property
+    def _typed_tag(self) -> str:
+        return f'{self._nonce[:4]}""{self._nonce[4:]}.{self._seq}'
+
+    @property
+    def separator(self) -> bytes:
+        """The mark between standard output and standard error."""
+        return f"\x1e@{self._tag}!\n".encode()
+
+    async def _start(self, body: str) -> None:
+        """Make the shell begin with ``body``; return when its own output comes."""
+        self._line.set_aside()
+        if self._used_by_console:
+            await self._sync()
+        error_file = "" if self.merged else f'"$OTTO_DIR/.otto-{self._nonce}"'
+        make_file = f"umask 077; true >|{error_file}; umask {self._umask}; " if error_file else ""
+        self._seq += 1
+        self._began = False
+        begin = f"printf '@%s<\\n' {self._tag} >&8; "
+        settings = f"OTTO_TAG={self._tag} OTTO_ERR={error_file} OTTO_COMMAND={self._tag}; "
+        await self._send(f"{{ {settings}{make_file}{begin}{body}; __otto_end $? >&8; }} 8>&1 2>/dev/null")
+
+    def _frame(self, command: str, cwd: str | None) -> str:
+        error = "2>&8" if self.merged else '2>|"$OTTO_ERR"'
+        run = f"command eval {shlex.quote(command)} </dev/null >&8 {error} 8>&-"
+        if not cwd:
+            return run
+        return (
+            f'OTTO_PWD=$PWD; {{ cd -- {shlex.quote(cwd)} && {run}; }} >&8 {error}; OTTO_RC=$?; cd -- "$OTTO_PWD"; (exit $OTTO_RC)'
+        )
+
+    async def _send(self, payload: str) -> None:
+        """Type the line that reads ``payload``, send that when the terminal is ready, and wait until it begins."""
+        data = self._line.encoded(payload)
+        keep_signals = _TTY_SIGNALS.search(data) is None
+        if not keep_signals:
+            data = b"stty isig;" + data
+        mode = "raw -echo isig" if keep_signals else "raw -echo"
+        typed = f" stty {mode};printf '\\r@%s?@' {self._typed_tag};eval \"$(head -c {len(data)})\""
+        await self._line.write(_KILL_LINE + typed.encode() + b"\n")
+        await self._take_mark(f"@{self._tag}?@".encode())
+        await self._line.write(data)
+        await self._take_mark(f"@{self._tag}<\n".encode())
+        self._began = True
+
+    async def _take_mark(self, mark: bytes) -> None:
+        stream = self._line.stream
+        while (at := stream.find(mark)) < 0:
+            self._line.check()
+            await self._line.bell.wait()
+        stream.take(at + len(mark))
+
+    async def _outcome(self) -> CommandOutcome:
+        found = await self._until_end()
+        return self.conclude(found)
+
+    async def _until_end(self) -> re.Match[bytes]:
+        while (found := self.find_end()) is None:
+            self._line.check()
+            await self._line.bell.wait()
+        return found
+
+    def find_end(self) -> re.Match[bytes] | None:
+        """Return the mark behind the command's output once it is here."""
+        stream = self._line.stream
+        at = stream.find(f"\x1e@{self._tag}:".encode())
+        if at < 0:
+            return None
+        return re.compile(rb"\x1e@[\w.]+:(\d+):(x?):([\d\s]*?)(\d+)\s*@\r*\n").match(stream.data, at)
+
+    def conclude(self, end: re.Match[bytes]) -> CommandOutcome:
+        """Take all of the command's output off the line and note what the end mark tells."""
+        rc, ended, jobs, self._umask = int(end[1]), bool(end[2]), {int(pid) for pid in end[3].split()}, end[4].decode()
+        said = self._line.stream.take(end.end())[: end.start()]
+        self._line.fresh = True
+        stdout, _, stderr = said.partition(self.separator)
+        started, self._jobs = jobs - self._jobs, jobs
+        stderr = _JOB_NOTICE.sub(lambda notice: b"" if int(notice[1]) in started else notice[0], stderr)
+        if ended:
+            self._ended = True
+            if self._is_bash:
+                stderr = stderr.removesuffix(b"exit\n").removesuffix(b"logout\n")
+        return CommandOutcome(self._line.recoded(stdout), self._line.recoded(stderr), exit_status(rc), shell_ended=ended)
+
+    # -- the shell
+
+    async def _sync(self) -> None:
+        """Type a line that only a shell that waits for commands answers, until it does; learn what it tells."""
+        while True:
+            self._seq += 1
+            await self._line.write(_KILL_LINE + f" {self._question}\n".encode())
+            if await self._synced(_SYNC_AGAIN_S):
+                break
+            if self._line.prompts.asks(self._line.text) in {"login", "password"} and self._line.leave():
+                self._line.stream.take()
+                await self._line.greet()
+        if self._used_by_console:
+            self._used_by_console = False
+            if self._owner != self._nonce:
+                await self._setup("")
+
+    @property
+    def _question(self) -> str:
+        """The command that only a shell answers: with its umask, its terminal, its process id and who has set it up."""
+        return f"umask;stty -g;printf '\\r@%s:%d %s@\\n' {self._typed_tag} $$ ${{OTTO_LINE-}}"
+
+    async def _synced(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._sync_mark()
+        except TimeoutError:
+            return False
+
+    async def _sync_mark(self) -> bool:
+        stream, mark = self._line.stream, rb"\r@%b:(\d+) (\w*)@\r*\n" % re.escape(self._tag).encode()
+        while (found := re.search(mark, stream.data)) is None:
+            self._line.check()
+            if self._line.prompts.asks(self._line.text) == "password":
+                return False
+            await self._line.bell.wait()
+        before = bytes(stream.data[: found.start()])
+        told = re.search(rb"(\d{3,4})\r*\n([0-9a-f]+(?::[0-9a-f]+)+)\r*\n\Z", before)
+        if told is None:
+            # Somebody else, such as the kernel, may have said something in between: that is not twice the case.
+            self._untold += 1
+            stream.take(found.end())
+            if self._untold > _UNTOLD_LIMIT:
+                raise NoTerminalControlError
+            return False
+        self._untold = 0
+        self._umask, self._tty = told[1].decode(), told[2].decode()
+        self._pid, self._owner = int(found[1]), found[2].decode()
+        stream.take(found.end())
+        return True
+
+    async def _setup(self, prelude: str) -> CommandOutcome:
+        self._used_by_console = False
+        self._seq += 1
+        self._began = False
+        script = _SETUP % {"nonce": self._nonce, "tty": self._tty}
+        begin = f"printf '@%s<\\n' {self._tag} >&8; "
+        body = f"command eval {shlex.quote(prelude)} </dev/null >&8 2>&8 8>&-" if prelude.strip() else "true"
+        settings = f"OTTO_TAG={self._tag} OTTO_ERR=; "
+        await self._send(f"{{ {script}\n{settings}{begin}{body}; __otto_end $? >&8; }} 8>&1 2>/dev/null")
+        return await self._outcome()
+
+    # -- time-outs
+
+    async def _recovered(self) -> None:
+        if self._recovery is not None:
+            await asyncio.shield(self._recovery)
+
+    async def give_up(self) -> None:
+        """End the present command and all it started."""
+        self._recovery = asyncio.create_task(self._end_command())
+        await asyncio.shield(self._recovery)
+
+    async def _end_command(self) -> None:
+        tag = self._tag
+        try:
+            async with asyncio.timeout(_RECOVERY_S):
+                await self._get_prompt_back(tag)
+            async with asyncio.timeout(_CLEAN_UP_S):
+                await self._clean_up(tag)
+        except (TimeoutError, EndOfStream, OSError, NoTerminalControlError):
+            await self.close()
+        finally:
+            self._recovery = None
+
+    async def _get_prompt_back(self, tag: str) -> None:
+        keys = [_INTERRUPT, _INTERRUPT, _QUIT, _SUSPEND]
+        for attempt in range(100):
+            if attempt == 1 and self._rescue is not None:
+                await self._rescue(launch.stop_script(self._pid, (tag, sorted(self._jobs))))
+            await self._line.write(keys[attempt % len(keys)])
+            # What is typed before the terminal has dealt with the key would be thrown away.
+            await self._line.news(_PROMPT_S)
+            self._line.stream.take()
+            if await self._resync():
+                return
+
+    async def _resync(self) -> bool:
+        """Find out whether the shell waits for commands again, on a terminal as it was."""
+        self._seq += 1
+        # No kill character before it: a shell without line editing would read that from a raw terminal.
+        await self._line.write(f" stty {self._tty};{self._question}\n".encode())
+        return await self._synced(_RESYNC_S)
+
+    async def _clean_up(self, tag: str) -> None:
+        """End what the command left behind."""
+        script = launch.stop_script(self._pid, (tag, sorted(self._jobs)), idle=True)
+        error_file = "" if self.merged else f'command rm -f "$OTTO_DIR/.otto-{self._nonce}"; '
+        await self._start(f"{error_file}sh -c {shlex.quote(script)} </dev/null >&8 2>/dev/null 8>&-")
+        await self._outcome()
+
+
+class LineProcess:
+    """What runs on a line and has it for itself; ``contracts.connections.Process``."""
+
+    def __init__(self, shell: LineShell, line: Line, terminal: bool) -> None:
+        self._shell, self._line = shell, line
+        self.channel: Channel = _LineOutput(self)
+        self.outcome: CommandOutcome | None = None
+        self._errors = Inbox()
+        self.errors: Channel | None = None if terminal else _Errors(self._errors)
+        self.on_close: Callable[[], Awaitable[None]] | None = None
+        self._closed = False
+        self._left = b""
+
+    async def read(self, limit: int) -> bytes:
+        """Return what it said on standard output."""
+        while True:
+            if self._left:
+                data, self._left = self._left[:limit], self._left[limit:]
+                return data
+            if self.outcome is not None or self._closed:
+                raise EndOfStream
+            if not self._look():
+                self._line.check()
+                await self._line.bell.wait()
+
+    def _look(self) -> bool:
+        """Take what is certainly output off the line, and the end when it is here; return True when there was any."""
+        stream, mark = self._line.stream, self._shell.separator
+        if (end := self._shell.find_end()) is not None:
+            self._end(end)
+            return True
+        at = stream.find(mark)
+        self._left += stream.take(at if at >= 0 else len(stream.data) - _begun(stream.data, mark))
+        return bool(self._left)
+
+    def _end(self, end: re.Match[bytes]) -> None:
+        self.outcome = self._shell.conclude(end)
+        self._left += self.outcome.stdout
+        self._errors.feed(self.outcome.stderr)
+        self._errors.end()
+        self._line.bell.ring()
+
+    async def wait(self) -> ExitStatus:
+        """Return how it ended; what it said before stays to be read."""
+        while True:
+            if self.outcome is not None and self.outcome.status is not None:
+                return self.outcome.status
+            if (end := self._shell.find_end()) is not None:
+                self._end(end)
+                continue
+            self._line.check()
+            await self._line.bell.wait()
+
+    async def end_input(self) -> None:
+        """Do nothing: a terminal has no end of input."""
+
+    async def close(self) -> None:
+        """End it, with all it started, and give the line back."""
+        if self._closed:
+            return
+        self._closed = True
+        on_close, self.on_close = self.on_close, None
+        try:
+            if self.outcome is None and self._line.ended is None:
+                await self._shell.give_up()
+        finally:
+            self._errors.end()
+            self._line.bell.ring()
+            if on_close is not None:
+                await on_close()
+
+
+def _begun(data: bytearray, mark: bytes) -> int:
+    """Return how many bytes at the end may be the beginning of the mark."""
+    start = data.rfind(mark[:1], max(0, len(data) - len(mark) + 1))
+    return len(data) - start if start >= 0 and mark.startswith(data[start:]) else 0
+
+
+class _LineOutput:
+    def __init__(self, process: LineProcess) -> None:
+        self._process = process
+
+    @property
+    def closed(self) -> bool:
+        return self._process.outcome is not None or self._process._line.ended is not None
+
+    async def read(self, limit: int) -> bytes:
+        return await self._process.read(limit)
+
+    async def write(self, data: bytes) -> None:
+        await self._process._line.write(data)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        await self._process._line.channel.resize(columns, rows)
+
+    async def close(self) -> None:
+        await self._process.close()
+
+    def describe(self) -> str:
+        return "process on a line"
+
+
+class _Errors:
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    @property
+    def closed(self) -> bool:
+        return self._inbox.ended
+
+    async def read(self, limit: int) -> bytes:
+        return await self._inbox.read(limit)
+
+    async def write(self, data: bytes) -> None:
+        raise EndOfStream
+
+    async def resize(self, columns: int, rows: int) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+    def describe(self) -> str:
+        return "standard error of a process on a line"

@@ -1,0 +1,397 @@
+"""The steward: a script on the host that looks after one transfer.
+
+It finds the place for a file, holds a temporary name beside it, checks what arrived and gives it the right name. Where processes
+run side by side it is a shell that lives as long as the transfer and reads its next step from us: when the connection breaks, or
+this process dies, its input ends and its exit trap removes what is unfinished. On a host with one line each step is a command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import secrets
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from OttoLibrary.contracts.connections import EndOfStream, Process
+from OttoLibrary.contracts.transfers import Site
+from OttoLibrary.text import decode
+from OttoLibrary.transfer import agent_scripts
+from OttoLibrary.transfer.checksums import is_plain, parsed, tools
+
+_CHUNK = 1 << 18
+_GOODBYE_S = 5.0
+_DISMISS_S = 0.3
+
+
+class RefusedError(Exception):
+    """The host refused a step; carries its reason."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file on the host.
+
+    Attributes:
+        path: Its absolute path.
+        size: In bytes.
+        mtime: Seconds since 1970.
+        mode: Its permission bits.
+    """
+
+    path: str
+    size: int
+    mtime: int
+    mode: int
+
+
+@dataclass(frozen=True)
+class FolderPlace:
+    """Where a folder goes, or is.
+
+    Attributes:
+        path: Its absolute path.
+        temporary: The folder that takes what comes.
+        exists: True when it is there already.
+        has_tar: True when the host can make and unpack archives.
+        tool: What checksums are made with; empty when nobody asked.
+    """
+
+    path: str
+    temporary: str
+    exists: bool
+    has_tar: bool
+    tool: str
+
+
+@dataclass(frozen=True)
+class FilePlace:
+    """Where a file will go.
+
+    Attributes:
+        path: Its absolute path.
+        temporary: The name that takes the bytes, in the same folder.
+        present: How many bytes are there from an earlier try.
+        old: The file that it replaces, if there is one.
+        tool: What checksums are made with; empty when nobody asked.
+    """
+
+    path: str
+    temporary: str
+    present: int
+    old: Found | None
+    tool: str
+
+
+class IdleShells:
+    """Shells of stewards that wait for the next transfer: starting one may cost more than moving a small file."""
+
+    def __init__(self) -> None:
+        self._shells: list[tuple[str, Process]] = []
+
+    async def take(self, site: Site) -> Process:
+        """Return a shell of the site's present user, an idle one when there is one."""
+        while self._shells:
+            user, process = self._shells.pop()
+            if user == site.user and not process.channel.closed:
+                return process
+            await process.close()
+        process = await site.execute("exec sh")
+        try:
+            await process.channel.write((agent_scripts.HELD + agent_scripts.WORDS).encode())
+        except BaseException:
+            await process.close()
+            raise
+        return process
+
+    def give_back(self, site: Site, process: Process) -> None:
+        """Keep a shell for later."""
+        self._shells.append((site.user, process))
+
+
+class Steward:
+    """One steward; an async context manager that removes what is unfinished."""
+
+    def __init__(self, site: Site, shells: IdleShells) -> None:
+        self._site, self._shells = site, shells
+        self._asked = False
+        self._nonce = secrets.token_hex(6)
+        self._process: Process | None = None
+        self._script = ""
+        self._said = bytearray()
+        self._holds = self._scratch = ""
+
+    async def __aenter__(self) -> Steward:
+        if self._site.parallel:
+            self._process = await self._shells.take(self._site)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await asyncio.shield(self._leave(failed=error is not None))
+
+    async def _leave(self, *, failed: bool) -> None:
+        with contextlib.suppress(EndOfStream, OSError, TimeoutError, RefusedError):
+            async with asyncio.timeout(_GOODBYE_S):
+                if self._may_hold(failed):
+                    await self._step(agent_scripts.DROP, Z=self._holds, W=self._scratch)
+        process, self._process = self._process, None
+        if process is not None and not self._asked and not process.channel.closed:
+            self._shells.give_back(self._site, process)
+        elif process is not None:
+            await _dismiss(process)
+
+    def _may_hold(self, failed: bool) -> bool:
+        if self._process is not None:
+            return bool(self._holds) and not self._asked
+        # On a line no exit trap tidies up after a step that was cut, and it may not have said yet what it made.
+        return bool(self._holds) or (failed and bool(self._scratch))
+
+    # -- writing a file
+
+    async def place(
+        self, target: str, name: str, temporary: str, size: int, *, parents: bool, with_tools: str, resume: bool
+    ) -> FilePlace:
+        """Find out where a file goes, and make its temporary name.
+
+        Args:
+            target: The path as the user gave it: a folder, or a name to have.
+            name: The name when it is a folder.
+            temporary: The temporary name, without a folder.
+            size: How many bytes it will take.
+            parents: Make missing folders.
+            with_tools: Checksum tools, best first.
+            resume: Go on with what is under the temporary name; it then stays when the transfer fails.
+        """
+        words = {"T": target, "N": name, "W": temporary, "P": _yes(parents), "TOOLS": with_tools, "R": _yes(resume), "SIZE": size}
+        reply = await self._step(agent_scripts.PLACE, **words)
+        old = _found(reply["path"], reply["old"]) if reply.get("old") else None
+        return FilePlace(reply["path"], reply["temporary"], int(reply["present"]), old, reply.get("tool", ""))
+
+    async def keep(
+        self, place: FilePlace, checksum: str, size: int, mode: int | None, default_mode: int, mtime: int
+    ) -> list[str]:
+        """Check what is under the temporary name and give it its real one; return what could not be kept.
+
+        Raises:
+            RefusedError: Size or checksum differ, or it could not be renamed.
+        """
+        words = {
+            "Z": place.temporary,
+            "T": place.path,
+            "SIZE": size,
+            "TOOL": place.tool if checksum else "",
+            "SUM": checksum,
+            "MODE": f"{default_mode if mode is None else mode:o}",
+            "STRICT": _yes(mode is not None),
+            "STAMP": _stamp(mtime),
+        }
+        reply = await self._step(agent_scripts.KEEP, **words)
+        self._holds = ""
+        return [note for key in ("mode", "time") if (note := reply.get(key, "").strip())]
+
+    async def link(self, place: FilePlace, points_to: str) -> None:
+        """Make a symbolic link of the place."""
+        await self._step(agent_scripts.LINK, Z=place.temporary, T=place.path, L=points_to)
+        self._holds = ""
+
+    async def room(self, path: str) -> str:
+        """Return why a file of ours may not have fitted beside ``path``, or nothing."""
+        with contextlib.suppress(RefusedError, EndOfStream, ValueError):
+            free = int((await self._step(agent_scripts.ROOM, Z=path))["free"])
+            if free < 64:
+                return f"; only {free} KiB are free there"
+        return ""
+
+    # -- reading a file
+
+    async def look(self, path: str, temporary: str, with_tools: str) -> tuple[Found, str]:
+        """Return the file to read, and the checksum tool; one without a size of its own, as in /proc, is copied first."""
+        self._scratch = temporary
+        reply = await self._step(agent_scripts.LOOK, T=path, W=temporary, TOOLS=with_tools)
+        return _found(reply["path"], reply["facts"]), reply.get("tool", "")
+
+    async def points_to(self, path: str) -> str:
+        """Return what a symbolic link says; nothing when it is none."""
+        return (await self._step(agent_scripts.POINTS_TO, T=path))["link"]
+
+    async def begin_checksum(self, path: str, tool: str, size: int) -> None:
+        """Begin to make the checksum of the first ``size`` bytes of a file; ``checksum`` brings it."""
+        await self._begin(agent_scripts.SUM, T=path, TOOL=tool, SIZE=size)
+
+    async def checksum(self) -> str:
+        """Return the checksum that was begun; nothing when the file is shorter now."""
+        return (await self._answer())["sum"]
+
+    async def expand(self, pattern: str, *, folders: bool = True) -> list[str]:
+        """Return the paths that a pattern matches, ``folders`` too; a path that exists as it is stands for itself."""
+        exact = _quoted(pattern)
+        reply = await self._step(
+            f"if [ -e {exact} ]; then set -- {exact}; D=yes; else set -- {glob(pattern)}; fi\n{agent_scripts.EXPAND}",
+            D=_yes(folders),
+        )
+        return [value for key, value in reply.items() if key.isdigit()]
+
+    # -- folders
+
+    async def place_folder(self, target: str, name: str, temporary: str, *, parents: bool, with_tools: str) -> FolderPlace:
+        """Find out where a folder goes, and make a temporary one: beside it, or in it when it exists."""
+        words = {"T": target, "N": name, "W": temporary, "P": _yes(parents), "TOOLS": with_tools}
+        reply = await self._step(agent_scripts.PLACE_FOLDER, **words)
+        return FolderPlace(reply["path"], reply["temporary"], "exists" in reply, "tar" in reply, reply.get("tool", ""))
+
+    async def make_folders(self, path: str, names: Sequence[str]) -> None:
+        """Make folders below a folder."""
+        await self._step(agent_scripts.MAKE_FOLDERS.replace("NAMES", " ".join(map(shlex.quote, names))), T=path)
+
+    async def touch(self, path: str) -> None:
+        """Make an empty file."""
+        await self._step(agent_scripts.TOUCH, T=path)
+
+    async def unpack(self, archive: str, folder: str) -> None:
+        """Unpack an archive into a folder, and remove it."""
+        await self._step(agent_scripts.UNPACK, A=archive, Z=folder)
+
+    async def pack(self, folder: str, temporary: str, *, follow: bool) -> Found:
+        """Make an archive of a folder under a temporary name."""
+        self._scratch = temporary
+        reply = await self._step(agent_scripts.PACK, T=folder, W=temporary, FLAGS="chf" if follow else "cf")
+        return _found(reply["path"], reply["facts"])
+
+    async def checksums(self, folder: str, names: Sequence[str], tool: str, *, follow: bool) -> dict[str, str]:
+        """Return the checksums of the files in a folder, by name; of those with odd names one by one."""
+        reply = await self._step(agent_scripts.SUMS, T=folder, TOOL=tool, FOLLOW="-L" if follow else "")
+        found = parsed(reply["sums"])
+        for name in names:
+            if not is_plain(name):
+                found[name] = await self.checksum_of(f"{folder}/{name}", tool)
+        return found
+
+    async def checksum_of(self, path: str, tool: str, size: int | None = None) -> str:
+        """Return the checksum of a file, or of its first ``size`` bytes."""
+        await self._begin(agent_scripts.SUM, T=path, TOOL=tool, SIZE=-1 if size is None else size)
+        return await self.checksum()
+
+    async def keep_folder(self, place: FolderPlace, later_modes: Mapping[str, int]) -> None:
+        """Give a temporary folder its real name, or move what is in it into the one that exists.
+
+        Args:
+            place: Where.
+            later_modes: Modes for folders that could not have them while they were filled.
+        """
+        modes = "".join(f'chmod {mode:o} "$T"/{shlex.quote(name)}\n' for name, mode in later_modes.items())
+        await self._step(agent_scripts.KEEP_FOLDER + modes, Z=place.temporary, T=place.path)
+        self._holds = ""
+
+    async def look_folder(self, path: str, with_tools: str) -> FolderPlace:
+        """Return the folder to read."""
+        reply = await self._step(agent_scripts.LOOK_FOLDER, T=path, TOOLS=with_tools)
+        return FolderPlace(reply["path"], "", True, "tar" in reply, reply.get("tool", ""))
+
+    async def tree(self, folder: str, *, follow: bool) -> list[tuple[str, str]]:
+        """Return kind (``folder``, ``file``, ``link`` or ``other``) and name of all that is in a folder."""
+        reply = await self._step(agent_scripts.TREE, T=folder, FOLLOW="-L" if follow else "")
+        lines = reply["tree"].split(f"\n@{self._nonce}-")[1:]
+        kinds = {"d": "folder", "f": "file", "l": "link"}
+        return [(kinds.get(line[0], "other"), line[2:]) for line in lines if line[2:]]
+
+    # -- one step each
+
+    async def digest(self, path: str) -> str:
+        """Return the SHA-256 of a file."""
+        found, tool = await self.look(path, f".otto-{self._nonce}", tools("sha256"))
+        return await self.checksum_of(found.path, tool, found.size)
+
+    async def names(self, folder: str) -> list[str]:
+        """Return the names in a folder; a folder's ends with ``/``."""
+        reply = await self._step(agent_scripts.NAMES, T=folder)
+        return [value for key, value in reply.items() if key.isdigit()]
+
+    async def remove(self, path: str) -> None:
+        """Remove a file."""
+        await self._step(agent_scripts.REMOVE, T=path)
+
+    async def make_folder(self, path: str) -> None:
+        """Make a folder, and those above it."""
+        await self._step(agent_scripts.MAKE_FOLDER, T=path)
+
+    # -- talking
+
+    async def _step(self, body: str, **words: object) -> dict[str, str]:
+        await self._begin(body, **words)
+        return await self._answer()
+
+    async def _begin(self, body: str, **words: object) -> None:
+        variables = "".join(f"{name}={shlex.quote(str(word))}\n" for name, word in words.items())
+        self._asked = True
+        self._script = f"K=@{self._nonce}\n{variables}step() {{\n{body}\n}}\nstep\nsay .\n"
+        if self._process is not None:
+            # One word, so that the shell has read all of a step before the step itself could read from the same input.
+            line = f"eval {shlex.quote(self._script)} </dev/null\n"
+            await self._process.channel.write(line.encode("utf-8", "surrogateescape"))
+
+    async def _answer(self) -> dict[str, str]:
+        end = f"\n@{self._nonce}:.:\n".encode()
+        if self._process is None:
+            self._said += (await self._site.run(f"{agent_scripts.PLAIN}{agent_scripts.WORDS}{self._script}")).stdout
+        while (at := self._said.find(end)) < 0:
+            if self._process is None:
+                raise EndOfStream(f"the shell did not finish its step: {decode(bytes(self._said))[-200:].strip()}")
+            self._said += await self._process.channel.read(_CHUNK)
+        said = self._said[:at].decode("utf-8", "surrogateescape")
+        del self._said[: at + len(end)]
+        self._asked = False
+        reply = dict(part.split(":", 1) for part in said.split(f"\n@{self._nonce}:")[1:])
+        self._holds = reply.get("holds", self._holds)
+        if "fail" in reply:
+            raise RefusedError(_reason(reply["fail"]))
+        return reply
+
+
+async def _dismiss(process: Process) -> None:
+    """End its input, so that its exit trap removes what is unfinished; a step that takes too long is stopped.
+
+    Closing it alone would not do: a shell that waits for input runs no trap, and is killed in the end.
+    """
+    with contextlib.suppress(EndOfStream, OSError, TimeoutError):
+        async with asyncio.timeout(_DISMISS_S):
+            await process.end_input()
+            await process.wait()
+    await process.close()
+
+
+def _found(path: str, facts: str) -> Found:
+    size, mtime, mode = facts.split()
+    return Found(path, int(size), int(mtime), int(mode, 8))
+
+
+def _reason(said: str) -> str:
+    """Return what a tool complained about, without its name before and a full stop behind."""
+    line = said.strip().splitlines()[-1] if said.strip() else "it did not say why"
+    return re.sub(r"^(\S*sh: |eval: |line \d+: |\d+: )*(mkdir: |mv: |chmod: |touch: |ln: |rm: |cat: )?", "", line).removesuffix(
+        "."
+    )
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else ""
+
+
+def _stamp(mtime: int) -> str:
+    import time
+
+    return time.strftime("%Y%m%d%H%M.%S", time.gmtime(mtime))
+
+
+def _quoted(path: str) -> str:
+    return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)
+
+
+def glob(pattern: str) -> str:
+    """Return a pattern as shell text in which nothing but ``*``, ``?`` and ``[...]`` is special."""
+    home, rest = ('"$HOME"/', pattern[2:]) if pattern.startswith("~/") else ("", pattern)
+    return home + re.sub(
+        r"[^\w./*?\[\]!^-]", lambda found: shlex.quote(found[0]) if found[0] != "'" else "\\'", rest, flags=re.ASCII
+    )

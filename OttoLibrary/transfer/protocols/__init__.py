@@ -1,0 +1,1 @@
+"""Ways to move the bytes of a file, one file each."""

@@ -1,0 +1,267 @@
+"""One call that moves files, from the choice of the protocol to what the log says of it.
+
+It gives the protocol its host, bounds its time, notices when nothing moves any more, and makes one sentence of whatever ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+
+from OttoLibrary import registry
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, Process
+from OttoLibrary.contracts.facts import HostFacts
+from OttoLibrary.contracts.transfers import FileResult, Job, Progress, ScriptResult, Transfer, TransferOptions, TransferResult
+from OttoLibrary.deadline import Deadline
+from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
+from OttoLibrary.host.host import Host
+from OttoLibrary.transfer.host_file_agent import RefusedError
+from OttoLibrary.units import size_text
+
+_NEWS_S = 0.1
+# A started process that nobody wants any more.
+_GIVEN_UP_S = 1.5
+# A script may run as long as bytes move: standing still is what ends it.
+_LONGEST_S = 7 * 86400.0
+# What the slowest host may need to make a checksum, or to unpack: no byte moves meanwhile.
+_CHECKED_BYTES_S = 5 << 20
+
+
+@contextlib.asynccontextmanager
+async def begin(host: Host, patience_s: float | None, title: str, text: str, wishes: TransferOptions) -> AsyncIterator[Work]:
+    """Begin a call: choose the protocol, bound the time, and record what became of the files.
+
+    Args:
+        host: The host.
+        patience_s: Seconds that it may stand still, or None for the host's time-out.
+        title: What it is, for the log.
+        text: Which files.
+        wishes: How.
+    """
+    began = time.monotonic()
+    work: Work | None = None
+    bound = Deadline(wishes.timeout_s) if wishes.timeout_s is not None else None
+    try:
+        async with asyncio.timeout(bound.remaining_s if bound else None):
+            work = await _begun(host, patience_s, wishes, began)
+            yield work
+    except TimeoutError as error:
+        if bound is None or not bound.expired:
+            raise
+        what = f"did not finish '{text}'"
+        raise WaitTimeoutError(host.name, host.path, what, bound.seconds, advice="Nothing unfinished is left.") from error
+    finally:
+        if work is not None:
+            host.note_transfer(title, f"{text} ({work.protocol})", began, work.files)
+
+
+async def _begun(host: Host, patience_s: float | None, wishes: TransferOptions, began: float) -> Work:
+    site = await site_of(host, patience_s)
+    name = wishes.via or site.facts.transfer or _best(site, host)
+    work = Work(host, site, name, registry.load("transfer", name), began)
+    _check(wishes, work, host)
+    return work
+
+
+async def site_of(host: Host, patience_s: float | None) -> HostSite:
+    """Return an open host as a transfer sees it."""
+    deadline = await host.deadline(patience_s)
+    facts, connection = await host.link.facts(), await host.link.open(deadline)
+    return HostSite(host, facts, connection, deadline.seconds, parallel=await host.parallel(deadline))
+
+
+@dataclass
+class Work:
+    """One call on its way."""
+
+    host: Host
+    site: HostSite
+    protocol: str
+    transfer: Transfer
+    began: float
+    files: list[FileResult] = field(default_factory=list)
+
+    def verify(self, wishes: TransferOptions) -> str:
+        """Return the kind of checksum: ``cksum``, ``sha256`` or ``no``."""
+        return str(self.transfer.checksum) if wishes.verify == "auto" else wishes.verify
+
+    def result(self) -> TransferResult:
+        """Return what was done."""
+        return TransferResult(self.host.name, self.protocol, tuple(self.files), time.monotonic() - self.began)
+
+    def attempt(self, what: str, moved: Moved) -> contextlib.AbstractAsyncContextManager[None]:
+        """Turn whatever ends the work into a TransferError, whose sentence says ``what`` did not happen."""
+        return guarded(self.host, what, moved, self.site.patience_s)
+
+    async def put(self, job: Job) -> None:
+        """Let the protocol move the bytes of a file to the host; raise what it raises."""
+        with self._named():
+            await self.transfer.put(self.site, job)
+
+    async def get(self, job: Job) -> None:
+        """Let the protocol move the bytes of a file from the host; raise what it raises."""
+        with self._named():
+            await self.transfer.get(self.site, job)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say who cannot use what; a protocol tells only why."""
+        try:
+            yield
+        except UsageError as error:
+            raise UsageError(f"Host '{self.host.name}' cannot use '{self.protocol}': {error}.") from error
+
+
+@contextlib.asynccontextmanager
+async def guarded(host: Host, what: str, moved: Moved, patience_s: float) -> AsyncIterator[None]:
+    """Turn whatever ends the work on one file into a TransferError; one that does not move for too long is ended."""
+
+    def failure(cause: str) -> TransferError:
+        if moved.size and moved.count:
+            cause += f", after {size_text(moved.start + moved.count)} of {size_text(moved.size)}"
+        cause = cause.removesuffix(".")
+        return TransferError(host.name, host.path, what, cause, sent_bytes=moved.count, expected_bytes=moved.size)
+
+    try:
+        async with moved.watched(patience_s):
+            yield
+    except RefusedError as error:
+        raise failure(str(error)) from error
+    except _StalledError as error:
+        raise failure(f"no byte moved for {patience_s:g} seconds") from error
+    except (EndOfStream, ConnectionError) as error:
+        raise failure(f"the connection broke ({error})") from error
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise failure(told(error)) from error
+    finally:
+        moved.end()
+
+
+class HostSite:
+    """``contracts.transfers.Site`` over a host."""
+
+    def __init__(self, host: Host, facts: HostFacts, connection: Connection, patience_s: float, *, parallel: bool) -> None:
+        self.host = host
+        self.facts, self.connection, self.patience_s = facts, connection, patience_s
+        self.parallel = parallel
+        self.user = host.account.user if host.account else ""
+
+    async def run(self, script: str) -> ScriptResult:
+        """Run shell text to its end."""
+        return await self.host.answer_of(script, Deadline(_LONGEST_S))
+
+    async def execute(self, script: str) -> Process:
+        """Start shell text; a start that is given up is waited for and ended, so that it neither runs nor stays open."""
+        starting = asyncio.ensure_future(self.host.execute(script, Deadline(self.patience_s)))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with contextlib.suppress(HostError, EndOfStream, TimeoutError):
+                async with asyncio.timeout(_GIVEN_UP_S):
+                    await (await starting).close()
+            raise
+
+    async def dial(self, port: int) -> Channel:
+        """Open a byte stream to a port of the host."""
+        address = self.facts.address or "127.0.0.1"
+        deadline = Deadline(self.facts.connect_timeout)
+        if self.host.hop is not None:
+            connection = await self.host.hop.link.open(deadline)
+        else:
+            connection = await registry.load("transport", "local").connect(self.facts, self.host.path, None, deadline)
+        async with deadline.timeout():
+            return await connection.dial(address, port)
+
+
+class _StalledError(Exception):
+    """No byte moved for too long."""
+
+
+class Moved:
+    """Counts the bytes of one file, tells of them now and then, and notices when there are none."""
+
+    def __init__(self, progress: Callable[[Progress], None], label: str, size: int) -> None:
+        self.size, self.start, self.count = size, 0, 0
+        self._progress, self._label = progress, label
+        self._told = time.monotonic()
+        self._bound: asyncio.Timeout | None = None
+        self._patience_s = 0.0
+
+    def begin(self, start: int) -> None:
+        """Note how many bytes were there before."""
+        self.start = start
+
+    def add(self, count: int) -> None:
+        """Count bytes that were moved."""
+        self.count += count
+        now = time.monotonic()
+        if now - self._told < _NEWS_S:
+            return
+        self._told = now
+        self.stir()
+        self._progress(Progress(self._label, self.start + self.count, self.size))
+
+    def stir(self, checked_bytes: int = 0) -> None:
+        """Note that there is progress; ``checked_bytes`` are going to be looked at now, without moving."""
+        if self._bound is not None:
+            more_s = self._patience_s + checked_bytes / _CHECKED_BYTES_S
+            self._bound.reschedule(asyncio.get_running_loop().time() + more_s)
+
+    def end(self) -> None:
+        """Tell that it is over."""
+        self._progress(Progress(self._label, self.start + self.count, self.size, ended=True))
+
+    @contextlib.asynccontextmanager
+    async def watched(self, patience_s: float) -> AsyncIterator[None]:
+        """Raise _StalledError when nothing moves for so long."""
+        self._patience_s = patience_s
+        try:
+            async with asyncio.timeout(patience_s) as self._bound:
+                yield
+        except TimeoutError as error:
+            if self._bound is not None and self._bound.expired():
+                raise _StalledError from error
+            raise
+
+
+def _best(site: HostSite, host: Host) -> str:
+    """Return the best protocol for a host that names none."""
+    if site.facts.transport == "local":
+        return "console" if host.account else "local"
+    return "sftp" if site.connection.native is not None and host.account is None else "console"
+
+
+def _check(wishes: TransferOptions, work: Work, host: Host) -> None:
+    for name, value, known in (
+        ("verify", wishes.verify, ("auto", "sha256", "no")),
+        ("links", wishes.links, ("follow", "keep")),
+    ):
+        if value not in known:
+            raise UsageError(f"{name}={value} is not known. Use one of: {', '.join(known)}.")
+    if wishes.resume and not work.transfer.resumes:
+        raise UsageError(f"A cut transfer by {work.protocol} cannot be continued. Use via=sftp or via=nc, or leave resume away.")
+    if host.account is not None and work.protocol in {"sftp", "scp", "ftp", "local"}:
+        raise UsageError(
+            f"{work.protocol} works as the login user, and host '{host.name}' is user '{host.account.user}' now. "
+            "Use via=console, or switch back first."
+        )
+
+
+def check_paths(source: str, target: str) -> None:
+    """Raise UsageError for an empty path, which is a variable that was never set rather than a wish."""
+    if not source:
+        raise UsageError("The source is empty. Name a file or folder.")
+    if not target:
+        raise UsageError("The target is empty. Name a file or folder; './' keeps the name, in the current one.")
+
+
+def told(error: OSError) -> str:
+    """Return what the system says, without its number."""
+    if error.strerror:
+        return f"{error.strerror} ('{error.filename}')" if error.filename else error.strerror
+    return str(error)

@@ -1,1 +1,0 @@
-"""Ways to move the bytes of a file."""

@@ -1,0 +1,135 @@
+"""Logging in by prompts, as a person would, on a Telnet or serial line."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+
+from OttoLibrary.contracts.profiles import Profile
+from OttoLibrary.text import Secret, plain_text
+
+# Prompts are looked for in so much of what was said last.
+_LOOK_BACK = 4096
+_FIRST_KNOCK_S = 0.1
+
+
+class LoginRefusedError(Exception):
+    """The host did not let us in; carries why, in the words of a sentence."""
+
+
+class Prompts:
+    """The compiled expressions of a profile."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._login = _at_end(profile.login_prompt)
+        self._password = _at_end(profile.password_prompt)
+        self._prompt = _at_end(profile.prompt)
+        self._failed = re.compile(profile.failed_login, re.MULTILINE)
+
+    def text(self, said: bytes | bytearray) -> str:
+        """Return the end of what was said, as it looks."""
+        return plain_text(bytes(said[-_LOOK_BACK:]).decode(self.profile.encoding, "replace"))
+
+    def asks(self, text: str) -> str:
+        """Return what the console waits for: ``password``, ``login``, ``command`` or nothing known."""
+        if self._password.search(text):
+            return "password"
+        if self._login.search(text):
+            return "login"
+        return "command" if self._prompt.search(text) else ""
+
+    def prompt(self, text: str) -> re.Match[str] | None:
+        """Return the prompt at the end of the text."""
+        return self._prompt.search(text)
+
+    def failure(self, text: str) -> str:
+        """Return the words of a refusal, or nothing."""
+        found = self._failed.search(text)
+        if found is None:
+            return ""
+        return text[text.rfind("\n", 0, found.start()) + 1 :].partition("\n")[0].strip()
+
+
+def _at_end(pattern: str) -> re.Pattern[str]:
+    return re.compile(rf"{_flags_first(pattern)}[ \t\0]*\Z", re.MULTILINE)
+
+
+def _flags_first(pattern: str) -> str:
+    """Put a pattern in a group; its global flags must stay at the front."""
+    flags = re.match(r"\(\?[aimsx]+\)", pattern)
+    front = flags[0] if flags else ""
+    return f"{front}(?:{pattern[len(front) :]})"
+
+
+async def log_in(
+    more: Callable[[], Awaitable[bytes]],
+    write: Callable[[bytes], Awaitable[None]],
+    prompts: Prompts,
+    user: str | None,
+    password: Secret | None,
+    *,
+    knock_s: float | None = None,
+) -> bytes:
+    """Answer the prompts until the console waits for a command; return what it said from the login on.
+
+    Args:
+        more: Returns what the console says next.
+        write: Types on it.
+        prompts: What to look for.
+        user: The login.
+        password: Its password.
+        knock_s: Press Enter when the console says nothing known for so long; None to wait only.
+
+    Raises:
+        LoginRefusedError: The login was refused, or cannot be answered. EndOfStream: The console ended.
+    """
+    newline = prompts.profile.newline.encode()
+    said, since = bytearray(), bytearray()
+    answered: set[str] = set()
+    while True:
+        text = prompts.text(since)
+        if answered and (words := prompts.failure(text)):
+            raise LoginRefusedError(f"it said '{words}'")
+        asked = prompts.asks(text)
+        if asked == "command":
+            return bytes(said)
+        if asked == "password" and not answered and knock_s is not None:
+            # Somebody left it half-way: an empty password brings the login prompt back.
+            await write(newline)
+            since.clear()
+        elif asked in answered:
+            raise LoginRefusedError(f"it asks for the {asked} again")
+        elif asked:
+            await write(_answer(asked, user, password).encode(prompts.profile.encoding) + newline)
+            answered.add(asked)
+            since.clear()
+            said.clear()
+        # Nobody has said anything yet: nothing is disturbed by an early Enter.
+        pause = knock_s if said or answered or knock_s is None else min(knock_s, _FIRST_KNOCK_S)
+        said += (news := await _next(more, write, newline, pause))
+        since += news
+
+
+def _answer(asked: str, user: str | None, password: Secret | None) -> str:
+    if asked == "login":
+        if user is None:
+            raise LoginRefusedError("it asks for a login, and the lab has no 'user' for it")
+        return user
+    if password is None:
+        raise LoginRefusedError("it asks for a password, and the lab has no 'password' for it")
+    return password.value
+
+
+async def _next(
+    more: Callable[[], Awaitable[bytes]], write: Callable[[bytes], Awaitable[None]], newline: bytes, knock_s: float | None
+) -> bytes:
+    if knock_s is None:
+        return await more()
+    try:
+        async with asyncio.timeout(knock_s):
+            return await more()
+    except TimeoutError:
+        await write(newline)
+        return b""

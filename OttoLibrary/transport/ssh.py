@@ -1,0 +1,456 @@
+"""SSH through AsyncSSH: connections through any number of hops, host keys, processes and byte streams.
+
+Protocol: RFC 4251 to 4254. Known hosts: the file format of OpenSSH's sshd(8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import socket
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+from asyncssh.known_hosts import SSHKnownHosts
+
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
+from OttoLibrary.contracts.facts import HostFacts
+from OttoLibrary.deadline import Deadline
+from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError, UsageError
+from OttoLibrary.transport.receive_buffer import Inbox
+
+# AES-GCM moves about twice what AsyncSSH's first choice, ChaCha20, does per CPU second; both are safe.
+_CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"
+_KEEPALIVES = 3
+_HIGH_WATER = 4 << 20
+_LOW_WATER = 1 << 20
+_SESSION_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+_LEGACY_ADVICE = (
+    "An old host may need algorithms that are off by default: set 'kex', 'ciphers', 'mac' or 'host_key_algorithms' "
+    'in its \'ssh\' object, such as "kex": "+diffie-hellman-group14-sha1".'
+)
+
+
+class Ssh:
+    """The transport ``ssh``."""
+
+    async def connect(self, facts: HostFacts, path: tuple[str, ...], hop: Connection | None, deadline: Deadline) -> Connection:
+        """Open a connection, through ``hop`` when given, and the forwards that the lab asks for."""
+        if hop is not None and not isinstance(hop, SshConnection):
+            raise UsageError(f"Host '{path[-2]}' cannot be a hop to '{facts.name}': only SSH hosts carry SSH connections.")
+        trust = _Trust(facts, path)
+        try:
+            async with deadline.timeout():
+                client = await _connect(facts, hop, trust)
+                connection = SshConnection(client, trust)
+                await connection.forward(facts.ssh.forwards)
+                return connection
+        except (OSError, asyncssh.Error, ValueError) as error:
+            raise _translate(error, facts, path, trust, deadline) from error
+
+
+def _itself(session: _Session) -> _Session:
+    return session
+
+
+class SshConnection:
+    """One authenticated connection."""
+
+    line_limit = 0
+    logs_in = True
+
+    def __init__(self, client: asyncssh.SSHClientConnection, trust: _Trust) -> None:
+        self.client = client
+        self._trust = trust
+        self._quick: asyncio.Task[None] | None = None
+
+    @property
+    def lost(self) -> str | None:
+        """Why it is gone, or None."""
+        return self._trust.lost
+
+    @property
+    def native(self) -> object:
+        """AsyncSSH's connection."""
+        return self.client
+
+    @property
+    def server_key(self) -> str:
+        """The host key that the server proved, as OpenSSH writes it."""
+        key = self.client.get_server_host_key()
+        return key.export_public_key("openssh").decode().strip() if key else ""
+
+    async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
+        """Start ``command`` under the login shell, on a terminal when one is given."""
+        options: dict[str, Any] = {"encoding": None}
+        if terminal is not None:
+            options |= {"term_type": terminal.kind, "term_size": (terminal.columns, terminal.rows)}
+        words: Any = command.encode("utf-8", "surrogateescape")  # a path in it may be no text
+        try:
+            return await self._open_session(words, terminal is not None, options)
+        except asyncssh.ChannelOpenError as error:
+            reason = self.lost or f"the server opens no further session ({error.reason}); its MaxSessions may be reached"
+            raise EndOfStream(reason) from error
+        except (OSError, asyncssh.Error) as error:
+            raise EndOfStream(self.lost or str(error)) from error
+
+    async def _open_session(self, words: Any, on_terminal: bool, options: dict[str, Any]) -> _Session:
+        # A server at its MaxSessions counts those that we closed until their processes are gone.
+        pauses_s = iter(_SESSION_PAUSES_S)
+        while True:
+            session = _Session(on_terminal)
+            try:
+                await self.client.create_session(partial(_itself, session), words, **options)
+                return session
+            except asyncssh.ChannelOpenError:
+                pause_s = next(pauses_s, None)
+                if self.lost or pause_s is None:
+                    raise
+                await asyncio.sleep(pause_s)
+
+    async def open_line(self) -> Channel:
+        """Refuse: it starts processes."""
+        raise EndOfStream("it has no lines")
+
+    async def dial(self, address: str, port: int) -> Channel:
+        """Open a byte stream from the host to ``address``."""
+        try:
+            session = _Session(has_terminal=False)
+            await self.client.create_connection(lambda: session, address, port)
+        except asyncssh.Error as error:
+            raise OSError(f"{address}:{port}: {error.reason}") from error
+        return session.channel
+
+    async def forward(self, forwards: tuple[str, ...]) -> None:
+        """Open local port forwards, ``[bind_address:]port:address:port`` each."""
+        for text in forwards:
+            bind, port, address, target = _forward(text)
+            await self.client.forward_local_port(bind, port, address, target)
+
+    def carry(self) -> asyncssh.SSHClientConnection:
+        """Return the connection for use as a tunnel.
+
+        A server leaves Nagle's algorithm on until a session is opened, which costs 40 ms per new channel behind it: so open one.
+        """
+        if self._quick is None:
+            self._quick = asyncio.create_task(self._open_quick_session())
+        return self.client
+
+    async def close(self) -> None:
+        """Close it and everything on it."""
+        if self._quick is not None:
+            self._quick.cancel()
+        self.client.close()
+        try:
+            async with asyncio.timeout(1):
+                await self.client.wait_closed()
+        except (TimeoutError, OSError, asyncssh.Error):
+            self.client.abort()
+
+    def describe(self) -> str:
+        """Return ``ssh user@address:port``."""
+        host, port = self.client.get_extra_info("host"), self.client.get_extra_info("port")
+        return f"ssh {self.client.get_extra_info('username')}@{host}:{port}"
+
+    async def _open_quick_session(self) -> None:
+        with contextlib.suppress(EndOfStream):
+            process = await self.execute("true")
+            await process.wait()
+            await process.close()
+
+
+class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
+    """A channel's callbacks, turned into a process or a byte stream."""
+
+    def __init__(self, has_terminal: bool) -> None:
+        self.output, self.error_output = Inbox(), Inbox()
+        self._has_terminal = has_terminal
+        self._chan: Any = None
+        self._status: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
+        self._status.add_done_callback(lambda status: status.cancelled() or status.exception())
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._paused = False
+
+    @property
+    def channel(self) -> Channel:
+        return _SshChannel(self, self.output)
+
+    @property
+    def errors(self) -> Channel | None:
+        return None if self._has_terminal else _SshChannel(self, self.error_output)
+
+    async def end_input(self) -> None:
+        if not self._chan.is_closing():
+            self._chan.write_eof()
+
+    async def wait(self) -> ExitStatus:
+        return await asyncio.shield(self._status)
+
+    async def close(self) -> None:
+        self._chan.close()
+        self._finish(None)
+
+    async def read(self, inbox: Inbox, limit: int) -> bytes:
+        data = await inbox.read(limit)
+        if self._paused and self.output.size + self.error_output.size < _LOW_WATER:
+            self._paused = False
+            self._chan.resume_reading()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        if self._chan.is_closing() or self._status.done():
+            raise EndOfStream
+        self._chan.write(data)
+        await self._writable.wait()
+
+    def resize(self, columns: int, rows: int) -> None:
+        if self._has_terminal and not self._chan.is_closing():
+            self._chan.change_terminal_size(columns, rows)
+
+    def connection_made(self, chan: Any) -> None:
+        self._chan = chan
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        (self.error_output if datatype else self.output).feed(data)
+        if not self._paused and self.output.size + self.error_output.size > _HIGH_WATER:
+            self._paused = True
+            self._chan.pause_reading()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def eof_received(self) -> bool:
+        self.output.end()
+        self.error_output.end()
+        return True
+
+    def exit_status_received(self, status: int) -> None:
+        self._end(ExitStatus(status))
+
+    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
+        self._end(ExitStatus(128 + _signal_number(signal), f"SIG{signal}"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._finish(str(exc) if exc else None)
+
+    def _end(self, status: ExitStatus) -> None:
+        if not self._status.done():
+            self._status.set_result(status)
+
+    def _finish(self, lost: str | None) -> None:
+        self.output.end(lost)
+        self.error_output.end(lost)
+        self._writable.set()
+        if not self._status.done():
+            self._status.set_exception(EndOfStream(lost or "the session was closed"))
+
+
+class _SshChannel:
+    def __init__(self, session: _Session, inbox: Inbox) -> None:
+        self._session, self._inbox = session, inbox
+
+    @property
+    def closed(self) -> bool:
+        return self._inbox.ended
+
+    async def read(self, limit: int) -> bytes:
+        return await self._session.read(self._inbox, limit)
+
+    async def write(self, data: bytes) -> None:
+        await self._session.write(data)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        self._session.resize(columns, rows)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    def describe(self) -> str:
+        return "ssh channel"
+
+
+class _Trust(asyncssh.SSHClient):
+    """Decides whether a host key is the right one, and notes why a connection ended."""
+
+    def __init__(self, facts: HostFacts, path: tuple[str, ...]) -> None:
+        self.lost: str | None = None
+        self.problem = ""
+        self._policy = facts.host_key
+        self._direct = len(path) == 1
+        # Behind different hops live different hosts with one address, so the way to a host is part of its name.
+        name = facts.address if facts.port in {None, 22} else f"[{facts.address}]:{facts.port}"
+        self._name = name if self._direct else f"{name}/via/{'/'.join(path[:-1])}"
+        self._known: list[Any] = []
+
+    def known_hosts(self, host: str, addr: str, port: int | None) -> Any:
+        """Return the keys on file for this host, in AsyncSSH's seven lists."""
+        if _is_key(self._policy):
+            return [asyncssh.import_public_key(self._policy)], [], [], [], [], [], []
+        own: Any = SSHKnownHosts(_read(known_hosts_file())).match(self._name, "", None)
+        users = SSHKnownHosts(_read(Path("~/.ssh/known_hosts").expanduser())).match(host, addr, port)
+        if self._direct or not own[0]:
+            own = tuple([*mine, *theirs] for mine, theirs in zip(own, users, strict=True))
+        # A key that the user's file has for another machine with this address says nothing about one behind a hop.
+        self._known = list(own[0]) if self._direct or self._policy == "strict" else []
+        return own
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        """Judge a key that is not on file."""
+        offered = key.get_fingerprint()
+        if self._policy == "ignore":
+            return True
+        if self._policy.startswith("SHA256:"):
+            return self._refuse_unless(offered == self._policy, f"it shows the key {offered}, the lab pins {self._policy}")
+        if _is_key(self._policy):
+            pinned = asyncssh.import_public_key(self._policy).get_fingerprint()
+            return self._refuse_unless(False, f"it shows the key {offered}, the lab pins {pinned}")
+        own = SSHKnownHosts(_read(known_hosts_file())).match(self._name, "", None)[0]
+        known = [*own, *self._known]
+        if not known and self._policy == "strict":
+            return self._refuse_unless(False, f"its host key {offered} is not on file, and the lab says 'strict'")
+        # Another process may note the same key at the same moment.
+        on_file = [one.get_fingerprint() for one in known or _remembered(self._name, key)]
+        changed = f"its host key has changed: it shows {offered}, on file is {on_file[0]}"
+        return self._refuse_unless(offered in on_file, changed)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note why the connection ended."""
+        self.lost = str(exc) if exc and str(exc) else "the connection was closed"
+
+    def _refuse_unless(self, ok: bool, problem: str) -> bool:
+        self.problem = "" if ok else problem
+        return ok
+
+
+def known_hosts_file() -> Path:
+    """Return the file that ``accept-new`` writes: ``OTTO_KNOWN_HOSTS``, or ``~/.otto/known_hosts``."""
+    return Path(os.environ.get("OTTO_KNOWN_HOSTS") or "~/.otto/known_hosts").expanduser()
+
+
+def _remembered(name: str, key: asyncssh.SSHKey) -> list[asyncssh.SSHKey]:
+    """Note the key of a host unless there is one by now; return what is on file."""
+    path = known_hosts_file()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8", errors="replace") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        known: Any = SSHKnownHosts(file.read()).match(name, "", None)[0]
+        if known:
+            return list(known)
+        file.write(f"{name} {key.export_public_key('openssh').decode().strip()}\n")
+        return [key]
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _is_key(policy: str) -> bool:
+    return " " in policy.strip()
+
+
+async def _connect(facts: HostFacts, hop: SshConnection | None, trust: _Trust) -> asyncssh.SSHClientConnection:
+    options = _options(facts, hop is None)
+    if facts.host_key != "ignore":
+        options["known_hosts"] = trust.known_hosts
+    if hop is not None:
+        options["tunnel"] = hop.carry()
+    try:
+        return await asyncssh.connect(facts.address, client_factory=lambda: trust, **options)
+    except asyncssh.ConnectionLost:
+        # A reset may have overtaken the server's reason, and sshd drops some of many that come at once (MaxStartups).
+        trust.lost = None
+        return await asyncssh.connect(facts.address, client_factory=lambda: trust, **options)
+
+
+def _options(facts: HostFacts, direct: bool) -> dict[str, Any]:
+    """Say only what the lab says, so that ssh_config decides the rest."""
+    ssh = facts.ssh
+    options: dict[str, Any] = {
+        "known_hosts": None,
+        "keepalive_interval": facts.keepalive,
+        "keepalive_count_max": _KEEPALIVES,
+        "encryption_algs": ssh.ciphers or _CIPHERS,
+        "compression_algs": ["zlib@openssh.com", "none"] if ssh.compression else ["none"],
+        "agent_forwarding": ssh.forward_agent,
+    }
+    given = {
+        "port": facts.port,
+        "username": facts.user,
+        "config": [ssh.config_file] if ssh.config_file else None,
+        "kex_algs": ssh.kex,
+        "mac_algs": ssh.mac,
+        "server_host_key_algs": ssh.host_key_algorithms,
+        "client_keys": [facts.identity_file] if facts.identity_file else None,
+        "passphrase": facts.passphrase.value if facts.passphrase else None,
+        "password": facts.password.value if facts.password else None,
+    }
+    options |= {name: value for name, value in given.items() if value is not None}
+    if not ssh.agent:
+        options["agent_path"] = None
+    if facts.password and not facts.identity_file:
+        options["preferred_auth"] = "password,keyboard-interactive,publickey"
+    return options
+
+
+def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], trust: _Trust, deadline: Deadline) -> ConnectError:
+    name, where = facts.name, f"{facts.address}:{facts.port or 22}"
+    match error:
+        case TimeoutError():
+            return ConnectError(name, path, f"no answer from {where} in {deadline.seconds:g} seconds")
+        case asyncssh.PermissionDenied():
+            tried = ["a password"] if facts.password else []
+            tried += [f"the key {facts.identity_file}"] if facts.identity_file else []
+            offered = " and ".join(tried) or "the agent and the default keys"
+            return LoginError(name, path, f"user '{facts.user or 'of this machine'}' with {offered}")
+        case asyncssh.HostKeyNotVerifiable():
+            advice = f"If the host was installed anew, remove its line from {known_hosts_file()}."
+            return HostKeyError(name, path, trust.problem or error.reason, advice if "changed" in trust.problem else "")
+        case asyncssh.KeyImportError() | asyncssh.KeyEncryptionError():
+            return LoginError(
+                name, path, f"the key {facts.identity_file} cannot be read ({error})", "Is 'passphrase' set and right?"
+            )
+        case asyncssh.ChannelOpenError():
+            return _hop_refused(error, facts, path, where)
+        case asyncssh.KeyExchangeFailed():
+            return ConnectError(name, path, f"no common algorithm ({error.reason})", _LEGACY_ADVICE)
+        case asyncssh.Error():
+            return ConnectError(name, path, f"{where} broke off the handshake ({error.reason})")
+        case socket.gaierror():
+            return ConnectError(name, path, f"the address '{facts.address}' is unknown ({error.strerror})")
+        case ConnectionRefusedError():
+            return ConnectError(name, path, f"{where} refused the connection", "Is its SSH server running, and the port right?")
+        case _:
+            return ConnectError(name, path, f"{where}: {getattr(error, 'strerror', None) or error}")
+
+
+def _hop_refused(error: asyncssh.ChannelOpenError, facts: HostFacts, path: tuple[str, ...], where: str) -> ConnectError:
+    hop = path[-2] if len(path) > 1 else "?"
+    if error.code == asyncssh.OPEN_CONNECT_FAILED:
+        return ConnectError(facts.name, path, f"hop '{hop}' got no connection to {where} ({error.reason})")
+    return HopError(facts.name, path, hop, f"opens no way to {where}", error.reason)
+
+
+def _forward(text: str) -> tuple[str, int, str, int]:
+    words = text.rsplit(":", 3)
+    if len(words) == 3:
+        words = ["127.0.0.1", *words]
+    try:
+        bind, port, address, target = words
+        return bind, int(port), address, int(target)
+    except ValueError:
+        raise UsageError(f"'{text}' is no forward. Write it as '[bind_address:]port:address:port'.") from None
+
+
+def _signal_number(name: str) -> int:
+    import signal
+
+    return getattr(signal, f"SIG{name}", signal.SIGHUP).value

@@ -1,1 +1,0 @@
-"""Ways to open a connection."""

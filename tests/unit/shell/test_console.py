@@ -1,0 +1,72 @@
+"""The console: which pattern wins, what is taken, what stays."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from OttoLibrary.contracts.connections import EndOfStream
+from OttoLibrary.deadline import Deadline
+from OttoLibrary.shell.console import Console
+from OttoLibrary.shell.stream import Bell, Stream
+from tests.unit.fakes import FakeChannel
+
+
+def _patterns(*texts: str) -> list[re.Pattern[str]]:
+    return [re.compile(text) for text in texts]
+
+
+async def _console() -> tuple[FakeChannel, Console]:
+    channel, bell = FakeChannel(), Bell()
+    return channel, Console(channel, Stream(channel, bell), bell)
+
+
+async def _with(*pieces: bytes) -> tuple[FakeChannel, Console]:
+    channel, console = await _console()
+    for piece in pieces:
+        channel.inbox.feed(piece)
+    await asyncio.sleep(0)
+    return channel, console
+
+
+def test_the_earliest_match_wins_and_the_rest_stays() -> None:
+    async def talk() -> None:
+        _, console = await _with(b"abc login: more")
+        match = await console.expect(_patterns("more", "log(in): "), Deadline(1))
+        assert (match.index, match.groups, match.before, match.text) == (1, ("in",), "abc ", "login: ")
+        assert console.text == "more"
+
+    asyncio.run(talk())
+
+
+def test_a_character_in_two_pieces_is_one_character() -> None:
+    async def talk() -> None:
+        channel, console = await _with(b"gr\xc3")
+        assert console.text == "gr"
+        channel.inbox.feed(b"\xbc\xc3\x9f\xff!")
+        match = await console.expect(_patterns("!"), Deadline(1))
+        assert match.before == "grüß\\xff"
+
+    asyncio.run(talk())
+
+
+def test_a_time_out_takes_nothing() -> None:
+    async def talk() -> None:
+        _, console = await _with(b"something")
+        with pytest.raises(TimeoutError):
+            await console.expect(_patterns("else"), Deadline(0.01))
+        assert console.text == "something"
+
+    asyncio.run(talk())
+
+
+def test_the_end_is_told() -> None:
+    async def talk() -> None:
+        channel, console = await _with(b"bye")
+        channel.inbox.end()
+        with pytest.raises(EndOfStream):
+            await console.expect(_patterns("never"), Deadline(1))
+
+    asyncio.run(talk())

@@ -1,0 +1,116 @@
+"""Folders as archives, and what an archive from somewhere else may not do."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from OttoLibrary.transfer.archive import TreeError, Unpacker, merge, packed, scan
+
+
+def archive(*members: tuple[str, bytes, str]) -> io.BytesIO:
+    """Return an archive of name, type and link or content."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as made:
+        for name, kind, more in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.mode = kind, 0o755
+            if kind == tarfile.REGTYPE:
+                info.size = len(more)
+                made.addfile(info, io.BytesIO(more.encode()))
+            else:
+                info.linkname = more
+                made.addfile(info)
+    file.seek(0)
+    return file
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("/etc/evil", tarfile.REGTYPE, "x")],
+        [("../evil", tarfile.REGTYPE, "x")],
+        [("a/../../evil", tarfile.REGTYPE, "x")],
+        [("link", tarfile.SYMTYPE, "/tmp"), ("link/evil", tarfile.REGTYPE, "x")],
+        [("link", tarfile.SYMTYPE, ".."), ("./link//evil", tarfile.REGTYPE, "x")],
+        [("hard", tarfile.LNKTYPE, "../../etc/passwd")],
+        [("link", tarfile.SYMTYPE, "/etc"), ("hard", tarfile.LNKTYPE, "link/passwd")],
+    ],
+)
+def test_nothing_gets_out_of_the_folder(tmp_path: Path, members: list[tuple[str, bytes, str]]) -> None:
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    with pytest.raises(TreeError, match="which leads out of the folder"):
+        Unpacker(folder).run(archive(*members))
+    assert not (tmp_path / "evil").exists()
+    assert not Path("/tmp/evil").exists()
+
+
+def test_a_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    members = [("link", tarfile.SYMTYPE, str(outside)), ("link", tarfile.REGTYPE, "theirs")]
+    with pytest.raises(OSError, match="exists"):
+        Unpacker(tmp_path / "inside").run(archive(*members))
+    assert outside.read_text() == "mine"
+
+
+def test_a_device_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TreeError, match="'pipe' is neither file, folder nor link"):
+        Unpacker(tmp_path).run(archive(("pipe", tarfile.FIFOTYPE, "")))
+
+
+@pytest.mark.parametrize("piece", [1, 511, 4096, 1 << 20])
+def test_an_archive_comes_in_any_pieces(tmp_path: Path, piece: int) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "folder" / ("n" * 120)).mkdir(parents=True)
+    (source / "folder" / ("n" * 120) / "file").write_bytes(bytes(range(256)) * 20)
+    (source / "link").symlink_to("folder")
+    target.mkdir()
+    data = b"".join(packed(source, scan(source, follow=False)))
+    unpacker = Unpacker(target)
+    thread = threading.Thread(target=unpacker.run)
+    thread.start()
+    for at in range(0, len(data), piece):
+        unpacker.feed(data[at : at + piece])
+    unpacker.feed(b"")
+    thread.join(20)
+    assert not thread.is_alive()
+    assert (target / "folder" / ("n" * 120) / "file").read_bytes() == bytes(range(256)) * 20
+    assert str((target / "link").readlink()) == "folder"
+
+
+def test_an_archive_that_ends_too_early_is_damaged(tmp_path: Path) -> None:
+    whole = archive(("file", tarfile.REGTYPE, "x" * 5000)).getvalue()
+    with pytest.raises((TreeError, OSError)):
+        Unpacker(tmp_path).run(io.BytesIO(whole[:2000]))
+
+
+def test_a_file_that_shrinks_meanwhile_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 1000)
+    entries = scan(tmp_path, follow=False)
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(TreeError, match="became shorter while it was read"):
+        list(packed(tmp_path, entries))
+
+
+def test_merging_keeps_what_is_there(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    for name in ("a/new", "a/both", "b/new"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text("new")
+    (target / "a").mkdir(parents=True)
+    (target / "a" / "both").write_text("old")
+    (target / "a" / "old").write_text("old")
+    merge(source, target)
+    assert {path.relative_to(target).as_posix(): path.read_text() for path in target.rglob("*") if path.is_file()} == {
+        "a/new": "new",
+        "a/both": "new",
+        "a/old": "old",
+        "b/new": "new",
+    }
