@@ -200,7 +200,7 @@ def lab(hosts: int = 12, rows: int = 1800, interval_s: float = 2.0) -> Lab:
                 "at": times[first],
                 "until": times[after],
                 "kind": "gap",
-                "text": "It does not answer: timed out",
+                "text": "The host does not answer: timed out",
                 "host": made[3].name,
             }
         )
