@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from OttoLibrary.transfers import nc
 
 from OttoLibrary.contracts.connections import Channel
-from OttoLibrary.contracts.transfers import Job
+from OttoLibrary.contracts.transfers import Job, TransferOptions
 from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
 from OttoLibrary.run.session import Session
-from OttoLibrary.transfer.files import Wishes
+from OttoLibrary.transfer.protocols import nc
 from OttoLibrary.transfer.transfer import site_of
 from tests.peers import processes
 from tests.peers.disk import small_disk
@@ -53,11 +52,12 @@ class Box:
 
     def put_file(self, source: Path, name: str = "a.bin", **wishes: Any) -> Any:
         files = self.session.files(self.name)
-        return self.session.run(files.put([source], f"{self.there}/{name}", Wishes(**({"via": "nc"} | wishes))))
+        return self.session.run(files.put([source], f"{self.there}/{name}", TransferOptions(**({"via": "nc"} | wishes))))
 
     def get(self, name: str = "a.bin", **wishes: Any) -> bytes:
         files = self.session.files(self.name)
-        got = self.session.run(files.get(f"{self.there}/{name}", f"{self.here}/a.bin", Wishes(**({"via": "nc"} | wishes))))
+        options = TransferOptions(**({"via": "nc"} | wishes))
+        got = self.session.run(files.get(f"{self.there}/{name}", f"{self.here}/a.bin", options))
         return Path(got.target).read_bytes()
 
     def do(self, work: Callable[[Any], Any]) -> Any:
@@ -193,7 +193,7 @@ def test_many_at_once(box: Callable[..., Box]) -> None:
     async def put_all() -> None:
         async with asyncio.TaskGroup() as group:
             for source in sources:
-                group.create_task(files.put([source], f"{host.there}/", Wishes(via="nc")))
+                group.create_task(files.put([source], f"{host.there}/", TransferOptions(via="nc")))
 
     host.session.run(put_all())
     for source in sources:
