@@ -46,7 +46,7 @@ def _print_schema(options: argparse.Namespace) -> int:
 def _print_labs(options: argparse.Namespace) -> int:
     from OttoLibrary.lab.settings import import_init
 
-    settings = Session().settings
+    settings = Session().suite.settings
     import_init(settings)
     rows: list[tuple[str, str]] = []
     failed = False
@@ -61,7 +61,7 @@ def _print_labs(options: argparse.Namespace) -> int:
 
 
 def _print_hosts(options: argparse.Namespace) -> int:
-    lab = Session(options.lab).lab
+    lab = Session(options.lab).lab.loaded
     rows = []
     for name in lab.names():
         entry = lab.entry(name)
@@ -74,12 +74,12 @@ def _check(options: argparse.Namespace) -> int:
     session = Session(options.lab)
 
     async def ask(name: str) -> None:
-        host = session.host(name)
+        host = session.hosts.use(name)
         await host.link.open(Deadline(options.timeout))
         await host.run_once("true", timeout_s=options.timeout)
 
     try:
-        answers = session.run(fanout.each(session.lab.names(), ask, _AT_ONCE))
+        answers = session.engine.call(fanout.each(session.lab.loaded.names(), ask, _AT_ONCE))
     finally:
         session.close()
     print_table(("HOST", "ANSWER"), [(name, _answer(session, error)) for name, error in answers.items()])

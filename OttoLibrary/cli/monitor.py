@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from OttoLibrary.cli.lab import LAB
 from OttoLibrary.errors import UsageError
-from OttoLibrary.run.session import RECORDING, Session
+from OttoLibrary.run.run_monitor import RECORDING, monitor_option
+from OttoLibrary.run.session import Session
 from OttoLibrary.text import listed
 from OttoLibrary.units import seconds
 
@@ -62,12 +63,12 @@ def _monitor(options: argparse.Namespace) -> int:
     elif options.port or options.tls or options.bind != _LOOPBACK:
         raise UsageError("--port, --bind and --tls are for the page: add --web.")
     session = Session(options.lab)
-    names = session.select(session.watching("hosts", options.hosts, "*"))
-    metrics = listed(session.watching("metrics", options.metrics, ""))
-    interval_s = seconds(session.watching("interval", options.interval, "2s"))
+    names = session.lab.select(monitor_option(session.suite, "hosts", options.hosts, "*"))
+    metrics = listed(monitor_option(session.suite, "metrics", options.metrics, ""))
+    interval_s = seconds(monitor_option(session.suite, "interval", options.interval, "2s"))
     duration_s = seconds(options.duration) if options.duration else None
     try:
-        session.start_monitor(names, metrics, interval_s, Path(options.db) if options.db else None, options.label)
+        session.monitor.start(names, metrics, interval_s, Path(options.db) if options.db else None, options.label)
         if not options.web:
             watch(session, duration_s)
             return 0

@@ -30,7 +30,7 @@ def add_commands(commands: Commands) -> None:
 
 def _print_reservations(options: argparse.Namespace) -> int:
     session = Session(options.lab)
-    hosts = list(session.lab.hosts.values())
+    hosts = list(session.lab.loaded.hosts.values())
     holdings = session.reservations.holdings(hosts)
     rows = []
     for host in hosts:
@@ -49,7 +49,7 @@ def _release(options: argparse.Namespace) -> int:
         )
     session = Session(options.lab)
     reservations, user = session.reservations, session.reservations.user
-    holdings = reservations.holdings(map(session.lab.entry, session.select(options.hosts)))
+    holdings = reservations.holdings(map(session.lab.loaded.entry, session.lab.select(options.hosts)))
     others = [holding_text(holding) for holding in holdings if holding.user != user]
     if others and not options.force:
         raise NotFreeError("These hosts are reserved by others", others, "Ask them, or use --force with --reason.")

@@ -7,7 +7,7 @@ import html
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def _harmless(page: Mapping[str, Any]) -> str:
 
 def filled_page(nonce: str, data: str) -> str:
     """Return the page with each placeholder replaced; in one pass, since the data may look like a placeholder."""
-    known = {
+    known: dict[str, Callable[[], str]] = {
         "OTTO-NONCE": lambda: nonce,
         "/*OTTO-UPLOT-CSS*/": lambda: _part("vendor/uPlot.min.css"),
         "/*OTTO-CSS*/": lambda: _part("page.css"),
