@@ -9,7 +9,7 @@ import time
 from OttoLibrary.contracts.connections import CommandResult, Connection, EndOfStream, Expected
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import WaitTimeoutError
-from OttoLibrary.host.records import Chronicle
+from OttoLibrary.host.records import HostRecords
 from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome
 from OttoLibrary.shell.launch import Account, Launched, UserChangeRefusedError
@@ -23,7 +23,7 @@ class BackgroundCommand:
     """A running command.
 
     Args:
-        chronicle: Of its host.
+        records: Of its host.
         command: The command as given.
         launched: Its process.
         connection: Where it runs, to end it.
@@ -31,10 +31,10 @@ class BackgroundCommand:
     """
 
     def __init__(
-        self, chronicle: Chronicle, command: str, launched: Launched, connection: Connection, account: Account | None
+        self, records: HostRecords, command: str, launched: Launched, connection: Connection, account: Account | None
     ) -> None:
-        self.host, self.command = chronicle.host, command
-        self._chronicle = chronicle
+        self.host, self.command = records.host, command
+        self._records = records
         self._launched, self._connection, self._account = launched, connection, account
         self._began = time.monotonic()
         self._stopping: asyncio.Task[None] | None = None
@@ -75,11 +75,11 @@ class BackgroundCommand:
                 outcome = await self._ended()
         except TimeoutError as error:
             what, said = f"did not finish '{self.command}'", "".join(self.said())
-            path, advice = self._chronicle.path, "It still runs."
+            path, advice = self._records.path, "It still runs."
             raise WaitTimeoutError(self.host, path, what, deadline.seconds, last_output=said, advice=advice) from error
         except EndOfStream as error:
-            raise self._chronicle.recorded_loss(error, "Background", self.command, self._began, self.partial()) from error
-        return self._chronicle.conclude("Background", self.command, self._began, outcome, expected, deadline)
+            raise self._records.recorded_loss(error, "Background", self.command, self._began, self.partial()) from error
+        return self._records.conclude("Background", self.command, self._began, outcome, expected, deadline)
 
     async def stop(self) -> tuple[str, str]:
         """End it and all it started; return what it said. Idempotent; never raises."""
@@ -105,5 +105,5 @@ class BackgroundCommand:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_OUTPUT_S):
                 while not (self._launched.output.ended and self._launched.errors.ended):
-                    await self._launched.bell.wait()
+                    await self._launched.notifier.wait()
         return CommandOutcome(*self.partial(), status=status)

@@ -32,9 +32,9 @@ from OttoLibrary.contracts.transfers import FileResult, ScriptResult
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostError, LoginError, NotOpenError, UsageError, WaitTimeoutError, subject
 from OttoLibrary.host.background import BackgroundCommand
-from OttoLibrary.host.host_connection import Link
+from OttoLibrary.host.host_connection import HostConnection
 from OttoLibrary.host.host_lines import Lines, LineSlot
-from OttoLibrary.host.records import GIVEN_UP, Chronicle
+from OttoLibrary.host.records import GIVEN_UP, HostRecords
 from OttoLibrary.host.transcript import Transcript
 from OttoLibrary.shell import command_shell as shells
 from OttoLibrary.shell import console as consoles
@@ -44,7 +44,6 @@ from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account, UserChangeRefusedError
 from OttoLibrary.shell.line_shell import LineProcess, LineShell
 from OttoLibrary.shell.prompt_shell import PromptShell
-from OttoLibrary.shell.stream import Bell, Stream
 from OttoLibrary.text import Secret, decode, reveal
 
 # sshd allows 10 sessions a connection by default; shell, console and the stopping of commands need the rest.
@@ -103,21 +102,23 @@ class Host:
         transcript: Callable[[str], Transcript | None] = lambda host: None,
     ) -> None:
         self.name, self.path, self.hop = name, path, hop
-        self._chronicle = Chronicle(name, path, journal)
-        self.link: Link = Link(name, path, load_facts, hop.link if hop else None, self._on_lost, self._on_open)
+        self._records = HostRecords(name, path, journal)
+        self.connection: HostConnection = HostConnection(
+            name, path, load_facts, hop.connection if hop else None, self._on_lost, self._on_open
+        )
         self._account: Account | None = None
         self._pairs: dict[str, NamedShell] = {"": NamedShell()}
-        self._lines = Lines(self._chronicle, self.link, self._pairs[""].seat, transcript)
+        self._lines = Lines(self._records, self.connection, self._pairs[""].seat, transcript)
         self._once_slots = asyncio.Semaphore(_ONCE_AT_A_TIME)
 
     async def deadline(self, timeout_s: float | None) -> Deadline:
         """Return ``timeout_s`` from now, or the lab's time-out for this host."""
-        return Deadline(timeout_s if timeout_s is not None else (await self.link.facts()).timeout)
+        return Deadline(timeout_s if timeout_s is not None else (await self.connection.facts()).timeout)
 
     async def close(self) -> None:
         """Close shells and connection; the next use opens them again. Never raises."""
         await self._close_pairs()
-        await self.link.close()
+        await self.connection.close()
 
     async def _on_open(self, connection: Connection) -> None:
         """Listen to the first line from its first moment on: a wire says nothing twice, and a lost login is noticed."""
@@ -125,7 +126,7 @@ class Host:
             await self._lines.line(self._pairs[""].seat, connection)
 
     async def _on_lost(self, reason: str) -> None:
-        self._chronicle.news.append(f"The connection was lost ({reason}); this is a new one, with new shells.")
+        self._records.news.append(f"The connection was lost ({reason}); this is a new one, with new shells.")
         await self._close_pairs()
 
     async def _close_pairs(self) -> None:
@@ -178,7 +179,7 @@ class Host:
 
     async def _command_shell(self, pair: NamedShell, deadline: Deadline) -> CommandShell | LineShell | PromptShell:
         """Return the command shell, a new one when there is none that lives."""
-        connection = await self.link.open(deadline)
+        connection = await self.connection.open(deadline)
         if connection.line_limit:
             return await self._lines.shell(pair.seat, connection, deadline)
         return await self._process_shell(pair, connection, deadline)
@@ -190,7 +191,7 @@ class Host:
             pair.cwd = pair.cwd or pair.command.cwd
             await pair.command.close()
             pair.command = None
-        facts = await self.link.facts()
+        facts = await self.connection.facts()
         try:
             async with deadline.timeout():
                 launched = await self._launch(connection, shells.SCRIPT)
@@ -224,7 +225,7 @@ class Host:
             user = self._account.user if self._account else "?"
             raise LoginError(self.name, self.path, f"switching to user '{user}' failed: {error}") from error
         except EndOfStream as error:
-            raise self._chronicle.loss(error) from error
+            raise self._records.loss(error) from error
 
     # -- commands
 
@@ -254,15 +255,15 @@ class Host:
             try:
                 outcome = await command_shell.run(command, deadline, cwd)
             except EndOfStream as error:
-                raise self._chronicle.recorded_loss(error, "Run", command, began, command_shell.partial()) from error
+                raise self._records.recorded_loss(error, "Run", command, began, command_shell.partial()) from error
             except asyncio.CancelledError:
-                self._chronicle.record("Run", command, began, command_shell.partial(), GIVEN_UP)
+                self._records.record("Run", command, began, command_shell.partial(), GIVEN_UP)
                 raise
             except UsageError as error:
                 raise UsageError(f"Host '{self.name}' cannot run '{command}': {error}.") from error
             if outcome.shell_ended:
                 await pair.seat.leave()
-        return self._chronicle.conclude("Run", command, began, outcome, expected, deadline)
+        return self._records.conclude("Run", command, began, outcome, expected, deadline)
 
     async def run_once(
         self,
@@ -277,19 +278,19 @@ class Host:
         deadline = await self.deadline(timeout_s)
         began = time.monotonic()
         async with self._turn(self._once_slots, deadline):  # type: ignore[arg-type]
-            connection = await self.link.open(deadline)
+            connection = await self.connection.open(deadline)
             if connection.line_limit:
                 outcome = await self._run_on_own_line(connection, command, cwd, expected, deadline)
-                return self._chronicle.conclude("Run once", command, began, outcome, expected, deadline)
+                return self._records.conclude("Run once", command, began, outcome, expected, deadline)
             background = await self._start(command, cwd, deadline)
             try:
                 outcome = await background.finish(deadline)
             except EndOfStream as error:
-                raise self._chronicle.recorded_loss(error, "Run once", command, began, background.partial()) from error
+                raise self._records.recorded_loss(error, "Run once", command, began, background.partial()) from error
             except asyncio.CancelledError:
-                self._chronicle.record("Run once", command, began, background.partial(), GIVEN_UP)
+                self._records.record("Run once", command, began, background.partial(), GIVEN_UP)
                 raise
-        return self._chronicle.conclude("Run once", command, began, outcome, expected, deadline)
+        return self._records.conclude("Run once", command, began, outcome, expected, deadline)
 
     async def _run_on_own_line(
         self, connection: Connection, command: str, cwd: str | None, expected: Expected, deadline: Deadline
@@ -300,9 +301,9 @@ class Host:
             try:
                 return replace(await shell.run(command, deadline, cwd), shell_ended=False)
             except EndOfStream as error:
-                raise self._chronicle.recorded_loss(error, "Run once", command, began, shell.partial()) from error
+                raise self._records.recorded_loss(error, "Run once", command, began, shell.partial()) from error
             except asyncio.CancelledError:
-                self._chronicle.record("Run once", command, began, shell.partial(), GIVEN_UP)
+                self._records.record("Run once", command, began, shell.partial(), GIVEN_UP)
                 raise
             except UsageError as error:
                 raise UsageError(f"Host '{self.name}' cannot run '{command}': {error}.") from error
@@ -312,7 +313,7 @@ class Host:
         _check_command(command)
         deadline = await self.deadline(timeout_s)
         background = await self._start(command, cwd, deadline, lifeline=True)
-        self._chronicle.record("Start", command, time.monotonic(), (b"", b""))
+        self._records.record("Start", command, time.monotonic(), (b"", b""))
         return background
 
     async def answer(
@@ -330,7 +331,7 @@ class Host:
         deadline = await self.deadline(timeout_s)
         began = time.monotonic()
         patterns = [compiled(pattern) for pattern in answers]
-        connection = await self.link.open(deadline)
+        connection = await self.connection.open(deadline)
         if connection.line_limit:
             script = f"cd -- {shlex.quote(cwd)} || exit 1\n{command}" if cwd else command
             launched = _launched(await self._on_main_line(self._pair(shell), script, deadline, terminal=True))
@@ -338,8 +339,8 @@ class Host:
             private = await self._shell_state(self._pair(shell), deadline, cwd)
             async with self._bounded(deadline, "did not start the command"):
                 launched = await self._launch(connection, command, Terminal(), private)
-        background = BackgroundCommand(self._chronicle, command, launched, connection, self._account)
-        console = Console(launched.process.channel, launched.output, launched.bell)
+        background = BackgroundCommand(self._records, command, launched, connection, self._account)
+        console = Console(launched.process.channel, launched.output, launched.notifier)
         said = ""
         try:
             while True:
@@ -355,11 +356,11 @@ class Host:
                 raise
             outcome = CommandOutcome(*partial, status=None)
         await launched.close()
-        return self._chronicle.conclude("Run", command, began, outcome, expected, deadline)
+        return self._records.conclude("Run", command, began, outcome, expected, deadline)
 
     async def _start(self, command: str, cwd: str | None, deadline: Deadline, *, lifeline: bool = False) -> BackgroundCommand:
-        connection = await self.link.open(deadline)
-        facts = await self.link.facts()
+        connection = await self.connection.open(deadline)
+        facts = await self.connection.facts()
         directory = cwd or facts.cwd
         script = f"cd -- {shlex.quote(directory)} || exit 1\n{command}" if directory else command
         if connection.line_limit:
@@ -369,7 +370,7 @@ class Host:
             except BaseException:
                 await seat.close()
                 raise
-            return BackgroundCommand(self._chronicle, command, launched, connection, None)
+            return BackgroundCommand(self._records, command, launched, connection, None)
         if lifeline:
             script = f"{launch.LIFELINE}\n{script}"
         private = launch.prelude(facts.environment, None)
@@ -377,7 +378,7 @@ class Host:
             launched = await self._launch(connection, script, private=private)
             if not lifeline:
                 await launched.process.end_input()
-        return BackgroundCommand(self._chronicle, command, launched, connection, self._account)
+        return BackgroundCommand(self._records, command, launched, connection, self._account)
 
     @contextlib.asynccontextmanager
     async def _bounded(self, deadline: Deadline, what: str) -> AsyncIterator[None]:
@@ -396,7 +397,7 @@ class Host:
 
     def note_transfer(self, title: str, text: str, began: float, files: Sequence[FileResult]) -> None:
         """Record what became of the files that were moved since ``began``."""
-        self._chronicle.transfer(title, text, began, files)
+        self._records.transfer(title, text, began, files)
 
     async def execute(self, script: str, deadline: Deadline) -> Process:
         """Start shell text as the present user, with the lab's environment and folder, on streams that belong to the caller.
@@ -404,15 +405,15 @@ class Host:
         Raises:
             EndOfStream: The connection broke. WaitTimeoutError: It did not start in time.
         """
-        if (await self.link.open(deadline)).line_limit:
+        if (await self.connection.open(deadline)).line_limit:
             return await self._on_main_line(self._pairs[""], await self._at_home(script), deadline)
-        connection, account = await self.link.open(deadline), self._account
+        connection, account = await self.connection.open(deadline), self._account
         launched = await self._own(script, deadline)
         return await launched.hand_over(lambda pid: launch.stop(connection, pid, account=account))
 
     async def parallel(self, deadline: Deadline) -> bool:
         """Return True when processes run side by side on clean streams; False when one line serves everything."""
-        return not (await self.link.open(deadline)).line_limit
+        return not (await self.connection.open(deadline)).line_limit
 
     async def _on_main_line(self, pair: NamedShell, script: str, deadline: Deadline, *, terminal: bool = False) -> LineProcess:
         """Start a script that has the shell's line until its process is closed."""
@@ -426,16 +427,16 @@ class Host:
 
     async def _at_home(self, script: str) -> str:
         """Return a script that begins in the folder where processes of the host begin."""
-        facts = await self.link.facts()
+        facts = await self.connection.facts()
         folder = shlex.quote(facts.cwd) if facts.cwd else '"${HOME:-/}"'
         return f"cd -- {folder} || exit 1\n{script}"
 
     async def answer_of(self, script: str, deadline: Deadline) -> ScriptResult:
         """Run shell text to its end, beside everything else; no record is made. Raises what ``execute`` raises."""
-        if (await self.link.open(deadline)).line_limit:
+        if (await self.connection.open(deadline)).line_limit:
             return await self._answer_of_line(script, deadline)
         launched = await self._own(script, deadline)
-        background = BackgroundCommand(self._chronicle, script, launched, await self.link.open(deadline), self._account)
+        background = BackgroundCommand(self._records, script, launched, await self.connection.open(deadline), self._account)
         outcome = await background.finish(deadline)
         if outcome.status is None:
             raise WaitTimeoutError(self.name, self.path, "did not finish a step of the transfer", deadline.seconds)
@@ -444,15 +445,15 @@ class Host:
     async def _answer_of_line(self, script: str, deadline: Deadline) -> ScriptResult:
         pair = self._pairs[""]
         async with self._turn(pair.turn, deadline):
-            shell = await self._lines.posix(pair.seat, await self.link.open(deadline), deadline, "moving files")
+            shell = await self._lines.posix(pair.seat, await self.connection.open(deadline), deadline, "moving files")
             outcome = await shell.run(f"(\n{await self._at_home(script)}\n)", deadline)
         if outcome.status is None:
             raise WaitTimeoutError(self.name, self.path, "did not finish a step of the transfer", deadline.seconds)
         return ScriptResult(outcome.status.rc, outcome.stdout, outcome.stderr)
 
     async def _own(self, script: str, deadline: Deadline) -> launch.Launched:
-        connection = await self.link.open(deadline)
-        facts = await self.link.facts()
+        connection = await self.connection.open(deadline)
+        facts = await self.connection.facts()
         folder = f"cd -- {shlex.quote(facts.cwd)} || exit 1\n" if facts.cwd else ""
         async with self._bounded(deadline, "did not start a process"):
             return await self._launch(connection, folder + script, private=launch.prelude(facts.environment, None))
@@ -462,7 +463,7 @@ class Host:
     @contextlib.asynccontextmanager
     async def own_line(self, deadline: Deadline, what: str) -> AsyncIterator[Callable[[str], Awaitable[bytes]]]:
         """Give what runs shell text on a line of its own and returns its output; ``what`` is what that is for."""
-        async with self._lines.own(await self.link.open(deadline), deadline) as shell:
+        async with self._lines.own(await self.connection.open(deadline), deadline) as shell:
             if not isinstance(shell, LineShell):
                 raise UsageError(f"Host '{self.name}' has no POSIX shell, which {what} needs.")
             line_shell = shell
@@ -487,7 +488,7 @@ class Host:
         began = time.monotonic()
         async with self._console(shell, deadline) as console:
             await console.send(reveal(text))
-        self._chronicle.record("Send", repr(str(text))[1:-1], began, (b"", b""))
+        self._records.record("Send", repr(str(text))[1:-1], began, (b"", b""))
 
     async def expect(self, patterns: Sequence[str], *, shell: str = "", timeout_s: float | None = None) -> Match:
         """Wait until the console says what one of the regular expressions matches."""
@@ -499,17 +500,17 @@ class Host:
             try:
                 match = await console.expect(expressions, deadline)
             except TimeoutError as error:
-                self._chronicle.record("Expect", wanted, began, (console.text.encode(), b""), "It did not show.")
+                self._records.record("Expect", wanted, began, (console.text.encode(), b""), "It did not show.")
                 what = f"did not say {wanted}"
                 raise WaitTimeoutError(self.name, self.path, what, deadline.seconds, last_output=console.text) from error
             except EndOfStream as error:
                 said = console.text
                 await self._drop_console(shell)
-                if self.link.is_open:
+                if self.connection.is_open:
                     sentence = f"{subject(self.name, self.path)}: the console ended before it said {wanted}. Last output:\n{said}"
                     raise HostError(sentence, host=self.name, path=self.path, last_output=said) from error
-                raise self._chronicle.loss(error, (said.encode(), b"")) from error
-        self._chronicle.record("Expect", wanted, began, ((match.before + match.text).encode(), b""))
+                raise self._records.loss(error, (said.encode(), b"")) from error
+        self._records.record("Expect", wanted, began, ((match.before + match.text).encode(), b""))
         return match
 
     async def read(self, quiet_s: float, *, shell: str = "", timeout_s: float | None = None) -> str:
@@ -518,7 +519,7 @@ class Host:
         began = time.monotonic()
         async with self._console(shell, deadline) as console:
             text = await console.read(quiet_s, deadline)
-        self._chronicle.record("Read", "", began, (text.encode(), b""))
+        self._records.record("Read", "", began, (text.encode(), b""))
         return text
 
     async def interrupt(self, *, shell: str = "") -> None:
@@ -526,34 +527,34 @@ class Host:
         deadline = await self.deadline(None)
         async with self._console(shell, deadline) as console:
             await console.interrupt()
-        self._chronicle.record("Interrupt", "Ctrl-C", time.monotonic(), (b"", b""))
+        self._records.record("Interrupt", "Ctrl-C", time.monotonic(), (b"", b""))
 
     @contextlib.asynccontextmanager
     async def _console(self, shell: str, deadline: Deadline) -> AsyncIterator[Console]:
         pair = self._pair(shell)
-        connection = await self.link.open(deadline)
+        connection = await self.connection.open(deadline)
         if connection.line_limit:
             async with self._line_console(pair, connection, deadline) as console:
                 yield console
             return
         async with self._turn(pair.console_turn, deadline):
-            connection = await self.link.open(deadline)
+            connection = await self.connection.open(deadline)
             if pair.console is None or (pair.console.ended and not pair.console.text):
                 await self._drop_console(shell)
                 private = await self._shell_state(pair, deadline, None)
                 async with self._bounded(deadline, "did not open its console"):
                     pair.launched = await self._launch(connection, consoles.SCRIPT, Terminal(), private)
-                pair.console = Console(pair.launched.process.channel, pair.launched.output, pair.launched.bell)
+                pair.console = Console(pair.launched.process.channel, pair.launched.output, pair.launched.notifier)
                 await pair.console.settle()
             try:
                 yield pair.console
             except EndOfStream as error:
-                raise self._chronicle.loss(error, (pair.console.text.encode(), b"")) from error
+                raise self._records.loss(error, (pair.console.text.encode(), b"")) from error
 
     @contextlib.asynccontextmanager
     async def _line_console(self, pair: NamedShell, connection: Connection, deadline: Deadline) -> AsyncIterator[Console]:
         async with self._turn(pair.turn, deadline):
-            if connection.logs_in and (await self.link.facts()).console.runs == POSIX and pair.seat.shell is None:
+            if connection.logs_in and (await self.connection.facts()).console.runs == POSIX and pair.seat.shell is None:
                 await self._lines.shell(pair.seat, connection, deadline)
             line = await self._lines.line(pair.seat, connection)
             if pair.seat.shell is not None:
@@ -561,7 +562,7 @@ class Host:
             try:
                 yield line.console
             except EndOfStream as error:
-                raise self._chronicle.loss(error, (line.console.text.encode(), b"")) from error
+                raise self._records.loss(error, (line.console.text.encode(), b"")) from error
             finally:
                 if pair.seat.shell is not None:
                     pair.seat.shell.used_by_console()
@@ -583,7 +584,7 @@ class Host:
             try:
                 outcome = await command_shell.run(_STATE, deadline)
             except EndOfStream as error:
-                raise self._chronicle.loss(error) from error
+                raise self._records.loss(error) from error
         if outcome.status is None:
             raise WaitTimeoutError(self.name, self.path, "did not tell its environment", deadline.seconds)
         directory, _, exports = decode(outcome.stdout).partition("\n")
@@ -593,7 +594,7 @@ class Host:
 
     async def switch_user(self, account: Account | None, deadline: Deadline) -> None:
         """Be another user from now on (None: the login user); raise LoginError and stay who we were when refused."""
-        connection = await self.link.open(deadline)
+        connection = await self.connection.open(deadline)
         if connection.line_limit:
             raise UsageError(
                 f"Host '{self.name}' cannot switch its user, because it is reached over a line. Use 'su' or 'sudo' there, with "
@@ -616,7 +617,7 @@ class Host:
     async def probe(self, timeout_s: float) -> None:
         """Return once it runs a command, or its prompt answers; raise HostError."""
         deadline = Deadline(timeout_s)
-        connection = await self.link.open(deadline)
+        connection = await self.connection.open(deadline)
         if not connection.line_limit:
             await self.run_once("true", timeout_s=deadline.remaining_s)
         elif connection.logs_in:
@@ -632,7 +633,7 @@ class Host:
             try:
                 outcome = await shell.run("true" if isinstance(shell, LineShell) else "", deadline)
             except EndOfStream as error:
-                raise self._chronicle.loss(error) from error
+                raise self._records.loss(error) from error
         if outcome.status is None:
             raise WaitTimeoutError(self.name, self.path, "did not answer", deadline.seconds)
 
@@ -653,8 +654,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 def _launched(process: LineProcess) -> launch.Launched:
     """Return a process on a line with its streams; the line ends it, so it needs no process id."""
-    bell = Bell()
-    return launch.Launched(process, Stream(process.channel, bell), Stream(process.errors, bell), bell, "no nonce")
+    return launch.Launched.listening(process, "no nonce")
 
 
 async def _status(launched: launch.Launched, deadline: Deadline) -> ExitStatus | None:

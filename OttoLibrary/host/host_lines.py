@@ -11,8 +11,8 @@ from OttoLibrary.contracts.connections import Connection, EndOfStream, Expected
 from OttoLibrary.contracts.profiles import POSIX
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostError, LoginError, UsageError, WaitTimeoutError, subject
-from OttoLibrary.host.host_connection import Link
-from OttoLibrary.host.records import Chronicle
+from OttoLibrary.host.host_connection import HostConnection
+from OttoLibrary.host.records import HostRecords
 from OttoLibrary.host.transcript import Recorded, Transcript
 from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import PreludeFailedError
@@ -52,14 +52,16 @@ class Lines:
     """The lines of one host.
 
     Args:
-        chronicle: Of the host.
+        records: Of the host.
         link: Its connection.
         main: The seat that a host with only one line has.
         transcript: Returns what takes the words of such a line, or None to keep none.
     """
 
-    def __init__(self, chronicle: Chronicle, link: Link, main: LineSlot, transcript: Callable[[str], Transcript | None]) -> None:
-        self._chronicle, self._link = chronicle, link
+    def __init__(
+        self, records: HostRecords, link: HostConnection, main: LineSlot, transcript: Callable[[str], Transcript | None]
+    ) -> None:
+        self._records, self._link = records, link
         self._main, self._transcript = main, transcript
 
     async def line(self, seat: LineSlot, connection: Connection) -> Line:
@@ -69,15 +71,15 @@ class Lines:
         await seat.close()
         if connection.line_limit == 1 and seat is not self._main:
             raise UsageError(
-                f"Host '{self._chronicle.host}' has one line only, its {connection.describe()}. Extra shells, 'Run Once On Host' "
+                f"Host '{self._records.host}' has one line only, its {connection.describe()}. Extra shells, 'Run Once On Host' "
                 "and 'Start On Host' need one of their own. Use 'Run On Host', which starts background jobs too: 'command &'."
             )
         facts = await self._link.facts()
         try:
             channel = await connection.open_line()
         except EndOfStream as error:
-            raise self._chronicle.loss(error) from error
-        transcript = self._transcript(self._chronicle.host) if connection.line_limit == 1 else None
+            raise self._records.loss(error) from error
+        transcript = self._transcript(self._records.host) if connection.line_limit == 1 else None
         if transcript is not None:
             transcript.note(f"{connection.describe()} is open")
             channel = Recorded(channel, transcript)
@@ -91,7 +93,7 @@ class Lines:
         if seat.shell is not None:
             await seat.leave()
         line = await self.line(seat, connection)
-        host, path = self._chronicle.host, self._chronicle.path
+        host, path = self._records.host, self._records.path
         try:
             async with deadline.timeout():
                 seat.shell = await self._begun(line, connection)
@@ -101,7 +103,7 @@ class Lines:
                 await seat.close()
             raise WaitTimeoutError(host, path, "did not show its prompt", deadline.seconds, last_output=said) from error
         except EndOfStream as error:
-            raise self._chronicle.loss(error, (line.console.text.encode(), b"")) from error
+            raise self._records.loss(error, (line.console.text.encode(), b"")) from error
         except PreludeFailedError as error:
             raise HostError(
                 f"{subject(host, path)} did not take the lab's 'cwd' or 'environment': {error}.", host=host
@@ -114,7 +116,7 @@ class Lines:
         if isinstance(shell, LineShell):
             return shell
         profile = (await self._link.facts()).console.name
-        raise UsageError(f"Host '{self._chronicle.host}' (profile '{profile}') has no POSIX shell, which {what} needs.")
+        raise UsageError(f"Host '{self._records.host}' (profile '{profile}') has no POSIX shell, which {what} needs.")
 
     async def start(
         self,
@@ -132,10 +134,10 @@ class Lines:
                 shell = await self.posix(seat, connection, deadline, "a process of its own")
                 process = await shell.execute(script, terminal)
         except TimeoutError as error:
-            host, path = self._chronicle.host, self._chronicle.path
+            host, path = self._records.host, self._records.path
             raise WaitTimeoutError(host, path, "did not start the command", deadline.seconds) from error
         except EndOfStream as error:
-            raise self._chronicle.loss(error) from error
+            raise self._records.loss(error) from error
         process.on_close = on_close
         return process
 
@@ -143,7 +145,7 @@ class Lines:
         """Raise UsageError when an exit status is expected of a prompt that has none."""
         if isinstance(shell, PromptShell) and not shell.has_status and expected.statuses:
             profile = (await self._link.facts()).console.name
-            raise UsageError(f"Host '{self._chronicle.host}' (profile '{profile}') has no exit status; pass expected_rc=any.")
+            raise UsageError(f"Host '{self._records.host}' (profile '{profile}') has no exit status; pass expected_rc=any.")
 
     @contextlib.asynccontextmanager
     async def own(self, connection: Connection, deadline: Deadline) -> AsyncIterator[LineShell | PromptShell]:
@@ -160,7 +162,7 @@ class Lines:
         try:
             await log_in(line.more, line.write, line.prompts, facts.user, facts.password, knock_s=_KNOCK_S)
         except LoginRefusedError as error:
-            host, path = self._chronicle.host, self._chronicle.path
+            host, path = self._records.host, self._records.path
             raise LoginError(host, path, f"user '{facts.user or ''}': {error}") from error
 
     async def _begun(self, line: Line, connection: Connection) -> LineShell | PromptShell:
@@ -172,7 +174,7 @@ class Lines:
                 await shell.begin(prelude)
                 return shell
             except NoTerminalControlError:
-                self._chronicle.news.append("The host has no stty: it is typed on, and stdout and stderr come together.")
+                self._records.news.append("The host has no stty: it is typed on, and stdout and stderr come together.")
         prompt_shell = PromptShell(line, profile.status or ("echo $?" if profile.runs == POSIX else ""))
         await prompt_shell.begin(prelude)
         return prompt_shell

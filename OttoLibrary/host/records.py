@@ -18,7 +18,7 @@ _RATED_BYTES = 1 << 20
 GIVEN_UP = "It was given up, and everything it started is ended."
 
 
-class Chronicle:
+class HostRecords:
     """Keeps the records of one host.
 
     Args:

@@ -118,7 +118,7 @@ class PromptShell:
         while not (b"\n" in line.stream.data and self._at_prompt()) or await line.news(_HOLD_S):
             line.check()
             if not self._at_prompt() or b"\n" not in line.stream.data:
-                await line.bell.wait()
+                await line.notifier.wait()
         text = plain_text(self._text())
         line.stream.take()
         found = line.prompts.prompt(text[-4096:])
@@ -154,7 +154,7 @@ class PromptShell:
             async with asyncio.timeout(_TRY_S):
                 while not self._at_prompt() or await self._line.news(_HOLD_S):
                     self._line.check()
-                    await self._line.bell.wait()
+                    await self._line.notifier.wait()
         except TimeoutError:
             return False
         self._line.stream.take()
