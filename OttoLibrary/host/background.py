@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
+from collections.abc import Mapping
 
-from OttoLibrary.contracts.connections import CommandResult, Connection, EndOfStream, Expected
+from OttoLibrary.contracts.connections import CommandResult, Connection, EndOfStream, ExitStatus, Expected
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import WaitTimeoutError
 from OttoLibrary.host.records import HostRecords
 from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome
+from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account, Launched, UserChangeRefusedError
-from OttoLibrary.text import decode
+from OttoLibrary.text import Secret, decode, reveal
 
 _STOP_BOUND_S = 7.0
 _LAST_OUTPUT_S = 0.2
@@ -40,12 +43,12 @@ class BackgroundCommand:
         self._stopping: asyncio.Task[None] | None = None
 
     def partial(self) -> tuple[bytes, bytes]:
-        """Return what it said so far, on both streams."""
+        """Return what it has written so far, on both streams."""
         self._launched.find_pid()
         return bytes(self._launched.output.data), bytes(self._launched.errors.data)
 
     def said(self) -> tuple[str, str]:
-        """Return what it said so far as text."""
+        """Return what it has written so far as text."""
         stdout, stderr = self.partial()
         return decode(stdout), decode(stderr)
 
@@ -53,7 +56,7 @@ class BackgroundCommand:
         """Wait until it ends; past the deadline, or when cancelled, end it and all it started.
 
         Raises:
-            EndOfStream: The connection broke; ``partial`` has what was said.
+            EndOfStream: The connection broke; ``partial`` has what it wrote.
         """
         try:
             async with deadline.timeout():
@@ -67,6 +70,33 @@ class BackgroundCommand:
             raise
         await self._launched.close()
         return outcome
+
+    async def answer(self, answers: Mapping[re.Pattern[str], str | Secret], deadline: Deadline) -> CommandOutcome:
+        """Answer what it asks on its terminal until it ends; past the deadline, or when cancelled, end it."""
+        console = Console(self._launched.process.channel, self._launched.output, self._launched.notifier)
+        patterns, shown = list(answers), ""
+        try:
+            while True:
+                match = await console.expect(patterns, deadline)
+                shown += match.before + match.text
+                await console.send(reveal(answers[patterns[match.index]]) + "\n")
+        except EndOfStream:
+            outcome = CommandOutcome((shown + console.text).encode(), b"", await self._status(deadline))
+        except (TimeoutError, asyncio.CancelledError) as error:
+            shown += console.text
+            await self.stop()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            outcome = CommandOutcome(shown.encode(), b"", status=None)
+        await self._launched.close()
+        return outcome
+
+    async def _status(self, deadline: Deadline) -> ExitStatus | None:
+        try:
+            async with deadline.timeout():
+                return await self._launched.process.wait()
+        except (TimeoutError, EndOfStream):
+            return None
 
     async def wait(self, deadline: Deadline, expected: Expected) -> CommandResult:
         """Wait for its end and return its result; a time-out leaves it running."""
@@ -82,7 +112,7 @@ class BackgroundCommand:
         return self._records.conclude("Background", self.command, self._began, outcome, expected, deadline)
 
     async def stop(self) -> tuple[str, str]:
-        """End it and all it started; return what it said. Idempotent; never raises."""
+        """End it and all it started; return what it wrote. Idempotent; never raises."""
         await asyncio.shield(self._begin_stop())
         return self.said()
 

@@ -74,7 +74,10 @@ class CommandShell:
 
     Attributes:
         cwd: The working directory when a command was last ended by force.
+        has_status: Every command has an exit status.
     """
+
+    has_status = True
 
     def __init__(self, launched: Launched, stop: Callable[[str, list[int]], Awaitable[str]]) -> None:
         self._launched = launched

@@ -64,8 +64,11 @@ class LineShell:
 
     Attributes:
         cwd: None: the shell's working directory lasts as long as the shell.
+        has_status: Every command has an exit status.
         merged: True when stdout and stderr come together, since the host has no writable folder for temporary files.
     """
+
+    has_status = True
 
     def __init__(self, line: Line, rescue: Callable[[str], Awaitable[None]] | None) -> None:
         self.cwd: str | None = None

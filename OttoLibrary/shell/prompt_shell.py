@@ -32,8 +32,6 @@ class PromptShell:
         status: What makes it print the exit status of the command before, or nothing.
     """
 
-    merged = True
-
     def __init__(self, line: Line, status: str) -> None:
         self.cwd: str | None = None
         self._line, self._status = line, status
