@@ -380,7 +380,7 @@ async def _ask_all(session: Session, names: list[str], timeout_s: float) -> dict
         async with slots:
             try:
                 host = session.hosts.use(name)
-                await host.link.open(Deadline(timeout_s))
+                await host.connection.open(Deadline(timeout_s))
                 await host.run_once("true", timeout_s=timeout_s)
             except OttoError as error:
                 return str(error).partition("\n")[0]
