@@ -45,22 +45,15 @@ class Box:
     def put(self, data: bytes, target: str = "a.bin", **wishes: Any) -> Any:
         source = self.here / "source.bin"
         source.write_bytes(data)
-<<<<<<< HEAD
-        files = self.session.files(self.name)
-        return self.session.run(files.put([source], f"{self.there}/{target}", TransferOptions(**({"via": "ftp"} | wishes))))
-=======
         files = self.session.files.on(self.name)
-        return self.session.engine.call(files.put([source], f"{self.there}/{target}", Wishes(**({"via": "ftp"} | wishes))))
->>>>>>> wA
+        return self.session.engine.call(
+            files.put([source], f"{self.there}/{target}", TransferOptions(**({"via": "ftp"} | wishes)))
+        )
 
     def get(self, source: str = "a.bin", **wishes: Any) -> bytes:
         files = self.session.files.on(self.name)
         place = str(self.here / "got.bin")
-<<<<<<< HEAD
-        got = self.session.run(files.get(f"{self.there}/{source}", place, TransferOptions(**({"via": "ftp"} | wishes))))
-=======
-        got = self.session.engine.call(files.get(f"{self.there}/{source}", place, Wishes(**({"via": "ftp"} | wishes))))
->>>>>>> wA
+        got = self.session.engine.call(files.get(f"{self.there}/{source}", place, TransferOptions(**({"via": "ftp"} | wishes))))
         return Path(got.target).read_bytes()
 
     def litter(self) -> list[str]:
@@ -115,11 +108,7 @@ def bare(open_lab: Any, tmp_path: Path) -> Callable[[dict[str, Any]], None]:
     def put(ftp: dict[str, Any]) -> None:
         (tmp_path / "a.bin").write_bytes(b"data")
         session = open_lab(box={"transport": "local", "ftp": ftp})
-<<<<<<< HEAD
-        session.run(session.files("box").put([tmp_path / "a.bin"], f"{tmp_path}/b.bin", TransferOptions(via="ftp")))
-=======
-        session.engine.call(session.files.on("box").put([tmp_path / "a.bin"], f"{tmp_path}/b.bin", Wishes(via="ftp")))
->>>>>>> wA
+        session.engine.call(session.files.on("box").put([tmp_path / "a.bin"], f"{tmp_path}/b.bin", TransferOptions(via="ftp")))
 
     return put
 
@@ -318,11 +307,7 @@ def test_a_server_that_is_killed(box: Callable[..., Box], kind: str, direction: 
         file.truncate(8 << 30)
     source.chmod(0o644)
     grows = host.there if direction == "put" else host.here
-<<<<<<< HEAD
-    files, wishes = host.session.files("box"), TransferOptions(via="ftp", verify="no")
-=======
-    files, wishes = host.session.files.on("box"), Wishes(via="ftp", verify="no")
->>>>>>> wA
+    files, wishes = host.session.files.on("box"), TransferOptions(via="ftp", verify="no")
     put, get = files.put([source], f"{host.there}/a.bin", wishes), files.get(str(source), f"{host.here}/a.bin", wishes)
     moving, other = (put, get) if direction == "put" else (get, put)
     other.close()
@@ -427,13 +412,8 @@ def test_time_over(box: Callable[..., Box]) -> None:
         file.truncate(4 << 30)
     began = time.monotonic()
     with pytest.raises(WaitTimeoutError, match=r"in 0\.3 seconds"):
-<<<<<<< HEAD
-        host.session.run(
-            host.session.files("box").put([big], f"{host.there}/a.bin", TransferOptions(via="ftp", verify="no", timeout_s=0.3))
-=======
         host.session.engine.call(
-            host.session.files.on("box").put([big], f"{host.there}/a.bin", Wishes(via="ftp", verify="no", timeout_s=0.3))
->>>>>>> wA
+            host.session.files.on("box").put([big], f"{host.there}/a.bin", TransferOptions(via="ftp", verify="no", timeout_s=0.3))
         )
     assert time.monotonic() - began < 2
     assert (host.there / "a.bin").read_bytes() == b"old"
