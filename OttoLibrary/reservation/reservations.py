@@ -20,7 +20,7 @@ SKIP_CHECK = "OTTO_SKIP_RESERVATION_CHECK"
 _YES = {"yes", "true", "on", "1"}
 
 
-class Reserving:
+class RunReservations:
     """The reservations of one run; nothing is asked before the first use.
 
     Args:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from OttoLibrary.lab.lab import Lab
     from OttoLibrary.lab.settings import Settings
     from OttoLibrary.monitor.monitor import Monitor
-    from OttoLibrary.reservation.reservations import Reserving
+    from OttoLibrary.reservation.reservations import RunReservations
     from OttoLibrary.transfer.files import Files
     from OttoLibrary.transfer.folders import Folders
 
@@ -73,7 +73,7 @@ class Session:
         self._broken_limits: list[OttoError] = []
         self._settings: Settings | None = None
         self._reservations_named = reservations
-        self._reservations: Reserving | None = None
+        self._reservations: RunReservations | None = None
         self.tell: Callable[[str], None] = lambda sentence: None
         self.test_began: float | None = None
         self.tests: list[Callable[[Mapping[str, Any]], None]] = []
@@ -93,12 +93,12 @@ class Session:
         return self._settings
 
     @property
-    def reservations(self) -> Reserving:
+    def reservations(self) -> RunReservations:
         """What this run has reserved, and what others have."""
         if self._reservations is None:
-            from OttoLibrary.reservation.reservations import Reserving
+            from OttoLibrary.reservation.reservations import RunReservations
 
-            made = Reserving(self._reservations_named, lambda: self.settings.reservations, self.engine)
+            made = RunReservations(self._reservations_named, lambda: self.settings.reservations, self.engine)
             made.tell, made.lost, made.variable = self.tell, self.breach, self.variable
             self._reservations = made
         return self._reservations

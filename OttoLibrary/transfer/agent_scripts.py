@@ -1,4 +1,4 @@
-"""The shell text of a steward's steps: POSIX sh, and what busybox makes of it.
+"""The shell text of a agent's steps: POSIX sh, and what busybox makes of it.
 
 Each step is the body of a function. It gets its words as variables and says what it found with ``say key value``,
 or ``say fail reason`` before it returns. ``$H`` holds what is unfinished.

@@ -21,7 +21,7 @@ from OttoLibrary.contracts.reservations import Acquiring, Demand, Lease, Leasing
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import LeaseLostError, NotFreeError, PluginError, ReservationError
 from OttoLibrary.reservation.leases import Leases
-from OttoLibrary.reservation.reservations import Reserving
+from OttoLibrary.reservation.reservations import RunReservations
 from OttoLibrary.reservation.without_queue import QueuelessLeasing
 from OttoLibrary.testing import AcquiringTests, LeasingTests
 from tests.peers import processes
@@ -448,8 +448,8 @@ def test_half_of_the_contract_is_an_error_that_names_what_is_missing() -> None:
     registry.register_reservation_backend("whole", Bookings)
 
 
-def reserving(name: str, **table: str) -> Reserving:
-    return Reserving(name, lambda: {"backend": name, **table}, Engine())
+def reserving(name: str, **table: str) -> RunReservations:
+    return RunReservations(name, lambda: {"backend": name, **table}, Engine())
 
 
 @pytest.mark.usefixtures("registered")

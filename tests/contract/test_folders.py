@@ -25,14 +25,14 @@ class Tree:
         self.site, self.there, self.here = site, site.there, site.here
         self._folders = site.session.folders(site.name)
 
-    def put(self, source: Path, target: str, **wishes: Any) -> Any:
+    def put(self, source: Path, target: str, **options: Any) -> Any:
         return self.site.session.run(
-            self._folders.put(source, target, TransferOptions(**({"via": self.site.via, "links": "keep"} | wishes)))
+            self._folders.put(source, target, TransferOptions(**({"via": self.site.via, "links": "keep"} | options)))
         )
 
-    def get(self, source: str, target: str, **wishes: Any) -> Any:
+    def get(self, source: str, target: str, **options: Any) -> Any:
         return self.site.session.run(
-            self._folders.get(source, target, TransferOptions(**({"via": self.site.via, "links": "keep"} | wishes)))
+            self._folders.get(source, target, TransferOptions(**({"via": self.site.via, "links": "keep"} | options)))
         )
 
 

@@ -43,16 +43,16 @@ class Box:
     there: Path
     here: Path
 
-    def put(self, data: bytes, target: str = "a.bin", **wishes: Any) -> Any:
+    def put(self, data: bytes, target: str = "a.bin", **options: Any) -> Any:
         source = self.here / "source.bin"
         source.write_bytes(data)
         files = self.session.files(self.name)
-        return self.session.run(files.put([source], f"{self.there}/{target}", Wishes(**({"via": "ftp"} | wishes))))
+        return self.session.run(files.put([source], f"{self.there}/{target}", Wishes(**({"via": "ftp"} | options))))
 
-    def get(self, source: str = "a.bin", **wishes: Any) -> bytes:
+    def get(self, source: str = "a.bin", **options: Any) -> bytes:
         files = self.session.files(self.name)
         place = str(self.here / "got.bin")
-        got = self.session.run(files.get(f"{self.there}/{source}", place, Wishes(**({"via": "ftp"} | wishes))))
+        got = self.session.run(files.get(f"{self.there}/{source}", place, Wishes(**({"via": "ftp"} | options))))
         return Path(got.target).read_bytes()
 
     def litter(self) -> list[str]:
@@ -306,8 +306,8 @@ def test_a_server_that_is_killed(box: Callable[..., Box], kind: str, direction: 
         file.truncate(8 << 30)
     source.chmod(0o644)
     grows = host.there if direction == "put" else host.here
-    files, wishes = host.session.files("box"), Wishes(via="ftp", verify="no")
-    put, get = files.put([source], f"{host.there}/a.bin", wishes), files.get(str(source), f"{host.here}/a.bin", wishes)
+    files, options = host.session.files("box"), Wishes(via="ftp", verify="no")
+    put, get = files.put([source], f"{host.there}/a.bin", options), files.get(str(source), f"{host.here}/a.bin", options)
     moving, other = (put, get) if direction == "put" else (get, put)
     other.close()
     end = host.server.drop_sessions if kind == "vsftpd" else host.server.crash

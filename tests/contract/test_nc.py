@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from OttoLibrary.transfers import nc
 
 from OttoLibrary.contracts.connections import Channel
 from OttoLibrary.contracts.transfers import Job
 from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
 from OttoLibrary.run.session import Session
 from OttoLibrary.transfer.files import Wishes
+from OttoLibrary.transfer.protocols import nc
 from OttoLibrary.transfer.transfer import site_of
 from tests.peers import processes
 from tests.peers.disk import small_disk
@@ -46,18 +46,18 @@ class Box:
     there: Path
     here: Path
 
-    def put(self, data: bytes, name: str = "a.bin", **wishes: Any) -> Any:
+    def put(self, data: bytes, name: str = "a.bin", **options: Any) -> Any:
         source = self.here / "source.bin"
         source.write_bytes(data)
-        return self.put_file(source, name, **wishes)
+        return self.put_file(source, name, **options)
 
-    def put_file(self, source: Path, name: str = "a.bin", **wishes: Any) -> Any:
+    def put_file(self, source: Path, name: str = "a.bin", **options: Any) -> Any:
         files = self.session.files(self.name)
-        return self.session.run(files.put([source], f"{self.there}/{name}", Wishes(**({"via": "nc"} | wishes))))
+        return self.session.run(files.put([source], f"{self.there}/{name}", Wishes(**({"via": "nc"} | options))))
 
-    def get(self, name: str = "a.bin", **wishes: Any) -> bytes:
+    def get(self, name: str = "a.bin", **options: Any) -> bytes:
         files = self.session.files(self.name)
-        got = self.session.run(files.get(f"{self.there}/{name}", f"{self.here}/a.bin", Wishes(**({"via": "nc"} | wishes))))
+        got = self.session.run(files.get(f"{self.there}/{name}", f"{self.here}/a.bin", Wishes(**({"via": "nc"} | options))))
         return Path(got.target).read_bytes()
 
     def do(self, work: Callable[[Any], Any]) -> Any:
