@@ -71,7 +71,7 @@ class FileKeywords(Component):
         ```
         """
         options = TransferOptions(via, parents, _mode(mode), verify, resume, skip_same, links, _seconds(timeout))
-        return self.call(self.session.files(host).put(_local_files(source), target, options))
+        return self.call(self.session.files.on(host).put(_local_files(source), target, options))
 
     @keyword(tags=["File"])
     def get_file_from_host(
@@ -120,7 +120,7 @@ class FileKeywords(Component):
         ```
         """
         options = TransferOptions(via, parents, _mode(mode), verify, resume, skip_same, links, _seconds(timeout))
-        return self.call(self.session.files(host).get(source, target, options))
+        return self.call(self.session.files.on(host).get(source, target, options))
 
     @keyword(tags=["File"])
     def put_directory_to_host(
@@ -168,7 +168,7 @@ class FileKeywords(Component):
         options = TransferOptions(
             via=via, parents=parents, verify=verify, skip_same=skip_same, links=links, timeout_s=_seconds(timeout)
         )
-        return self.call(self.session.folders(host).put(Path(source).expanduser(), target, options))
+        return self.call(self.session.files.folders_on(host).put(Path(source).expanduser(), target, options))
 
     @keyword(tags=["File"])
     def get_directory_from_host(
@@ -213,7 +213,7 @@ class FileKeywords(Component):
         options = TransferOptions(
             via=via, parents=parents, verify=verify, skip_same=skip_same, links=links, timeout_s=_seconds(timeout)
         )
-        return self.call(self.session.folders(host).get(source, target, options))
+        return self.call(self.session.files.folders_on(host).get(source, target, options))
 
     @keyword(tags=["File"])
     def copy_file_between_hosts(
@@ -255,7 +255,7 @@ class FileKeywords(Component):
         ```
         """
         options = TransferOptions(via=via, parents=parents, mode=_mode(mode), verify=verify, timeout_s=_seconds(timeout))
-        return self.call(self.session.files(source_host).copy(source, self.session.files(target_host), target, options))
+        return self.call(self.session.files.on(source_host).copy(source, self.session.files.on(target_host), target, options))
 
     @keyword(tags=["File"])
     def put_file_to_hosts(
@@ -304,7 +304,7 @@ class FileKeywords(Component):
         files = _local_files(source)
 
         async def put(name: str) -> TransferResult:
-            return await self.session.files(name).put(files, target, options)
+            return await self.session.files.on(name).put(files, target, options)
 
         from OttoLibrary.report.blocks import put_table
 
@@ -324,7 +324,7 @@ class FileKeywords(Component):
         Host File Should Exist    dut1    /etc/passwd
         ```
         """
-        if not self.call(self.session.files(host).matching(path)):
+        if not self.call(self.session.files.on(host).matching(path)):
             raise HostError(f"Host '{host}' has no '{path}'.", host=host)
 
     @keyword(tags=["File"])
@@ -339,7 +339,7 @@ class FileKeywords(Component):
         Host File Should Not Exist    dut1    core.*
         ```
         """
-        found = self.call(self.session.files(host).matching(path))
+        found = self.call(self.session.files.on(host).matching(path))
         if found:
             listed = "', '".join(found[:5])
             raise HostError(f"Host '{host}' has '{listed}', which should not exist.", host=host)
@@ -361,7 +361,7 @@ class FileKeywords(Component):
         Should Start With    ${sum}    e3b0c44298fc1c14
         ```
         """
-        return self.call(self.session.files(host).checksum(path))
+        return self.call(self.session.files.on(host).checksum(path))
 
     @keyword(tags=["File", "Getter"])
     def list_host_directory(self, host: str, path: str = ".", pattern: str = "*") -> list[str]:
@@ -381,7 +381,7 @@ class FileKeywords(Component):
         Should Be Equal    ${names}    ${{['run1/']}}
         ```
         """
-        return self.call(self.session.files(host).listing(path, pattern))
+        return self.call(self.session.files.on(host).listing(path, pattern))
 
     @keyword(tags=["File", "Getter"])
     def read_host_file(self, host: str, path: str, *, encoding: str = "UTF-8") -> str:
@@ -400,7 +400,7 @@ class FileKeywords(Component):
         Should Be Equal    ${text}    Linux\n
         ```
         """
-        return self.call(self.session.files(host).read(path, encoding))
+        return self.call(self.session.files.on(host).read(path, encoding))
 
     # -- changing
 
@@ -423,7 +423,7 @@ class FileKeywords(Component):
         ```
         """
         permissions = _mode(mode)
-        self.call(self.session.files(host).write(path, content, encoding, 0o644 if permissions is None else permissions))
+        self.call(self.session.files.on(host).write(path, content, encoding, 0o644 if permissions is None else permissions))
 
     @keyword(tags=["File"])
     def remove_host_file(self, host: str, path: str) -> None:
@@ -440,7 +440,7 @@ class FileKeywords(Component):
         Remove Host File    dut1    core.*
         ```
         """
-        self.call(self.session.files(host).remove(path))
+        self.call(self.session.files.on(host).remove(path))
 
     @keyword(tags=["File"])
     def create_host_directory(self, host: str, path: str) -> None:
@@ -457,7 +457,7 @@ class FileKeywords(Component):
         Create Host Directory    dut1    results/today
         ```
         """
-        self.call(self.session.files(host).make_folder(path))
+        self.call(self.session.files.on(host).make_folder(path))
 
 
 def _mode(text: str | None) -> int | None:
@@ -468,7 +468,7 @@ def _mode(text: str | None) -> int | None:
     except ValueError:
         mode = -1
     if not 0 <= mode <= 0o7777:
-        raise UsageError(f"mode={text} is no file mode. Write octal digits such as 0644 or 755.")
+        raise UsageError(f"mode={text} is not a file mode. Write octal digits, such as 0644 or 755.")
     return mode
 
 
@@ -486,5 +486,5 @@ def _local_files(pattern: str) -> list[Path]:
     found = [Path(name) for name in sorted(glob.glob(str(whole), recursive=True))]  # noqa: PTH207 - absolute ones too
     files = [path for path in found if not path.is_dir()]
     if not files:
-        raise UsageError(f"No file here matches '{pattern}'{', only folders' if found else ''}.")
+        raise UsageError(f"No file on this machine matches '{pattern}'{', only folders' if found else ''}.")
     return files

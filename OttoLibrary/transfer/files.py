@@ -248,7 +248,7 @@ class Files:
                     raise OSError(told(error) + await agent.room(place.temporary)) from error
                 moved.stir(facts.st_size)
                 if _state(source.stat()) != _state(facts):
-                    raise RefusedError("it was changed here while it was sent")
+                    raise RefusedError("it changed on this machine while it was being sent")
                 mode, mtime = stat.S_IMODE(facts.st_mode), int(facts.st_mtime)
                 notes = await agent.keep(place, await summing, facts.st_size, options.mode, mode, mtime)
                 return FileResult(str(source), place.path, facts.st_size, moved.count, await summing, notes=tuple(notes))
@@ -304,7 +304,7 @@ class Files:
             return ""
         there, here = await agent.checksum(), await checksums.checksum(part, tool)
         if there != here:
-            raise RefusedError(f"the {tool} checksum is {there or 'unknown, for it became shorter'} there and {here} here")
+            raise RefusedError(f"the {tool} checksum is {there or 'unknown, because it became shorter'} there and {here} here")
         return here
 
     async def _expanded(self, work: Work, pattern: str) -> list[str]:
@@ -323,14 +323,14 @@ def _state(facts: os.stat_result) -> tuple[int, int, int]:
 
 
 def _local_facts(source: Path, work: Work) -> os.stat_result:
-    """Return the facts of a file to send; raise TransferError when it is none, or may not be read."""
+    """Return the facts of a file to send; raise TransferError when it is none, or cannot be read (permission denied)."""
     cause = ""
     try:
         facts = source.stat()
         if stat.S_ISREG(facts.st_mode):
             source.open("rb").close()
             return facts
-        cause = "it is a directory; use 'Put Directory To Host'" if stat.S_ISDIR(facts.st_mode) else "it is no regular file"
+        cause = "it is a directory; use 'Put Directory To Host'" if stat.S_ISDIR(facts.st_mode) else "it is not a regular file"
     except OSError as error:
         cause = error.strerror or str(error)
     what = f"was sent nothing, for '{source}' cannot be read here"
@@ -344,10 +344,10 @@ def local_place(source: str, target: str, options: TransferOptions) -> Path:
         place /= source.rstrip("/").rpartition("/")[2]
     if not place.parent.is_dir():
         if not options.parents:
-            raise UsageError(f"The folder '{place.parent}' does not exist here. Make it, or use parents=yes.")
+            raise UsageError(f"The folder '{place.parent}' does not exist on this machine. Create it, or use parents=yes.")
         place.parent.mkdir(parents=True, exist_ok=True)
     if place.is_dir():
-        raise UsageError(f"'{place}' is a directory here, and cannot be replaced by a file.")
+        raise UsageError(f"'{place}' is a directory on this machine and cannot be replaced by a file.")
     return Path(os.path.realpath(place)) if place.is_symlink() and options.links == "follow" else place
 
 

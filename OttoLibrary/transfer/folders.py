@@ -291,9 +291,8 @@ def _check(source: str, target: str, options: TransferOptions) -> None:
 
 def _scanned(source: Path, options: TransferOptions) -> list[Entry]:
     if not source.is_dir():
-        raise TreeError(
-            f"'{source}' is no folder here; use 'Put File To Host'" if source.exists() else f"'{source}' does not exist here"
-        )
+        what = "is not a folder on this machine; use 'Put File To Host'" if source.exists() else "does not exist on this machine"
+        raise TreeError(f"'{source}' {what}")
     return scan(source, follow=options.links == "follow")
 
 
@@ -352,7 +351,7 @@ def _local_folder(source: str, target: str, options: TransferOptions) -> Path:
     if target.endswith("/") or place.is_dir():
         place /= source.rstrip("/").rpartition("/")[2] or "root"
     if place.exists() and not place.is_dir():
-        raise UsageError(f"'{place}' is a file here, and cannot be replaced by a folder.")
+        raise UsageError(f"'{place}' is a file on this machine and cannot be replaced by a folder.")
     if not place.is_dir():
         local_place(place.name, str(place), options)
     return place

@@ -369,7 +369,7 @@ def _found(path: str, facts: str) -> Found:
 
 def _reason(said: str) -> str:
     """Return what a tool complained about, without its name before and a full stop behind."""
-    line = said.strip().splitlines()[-1] if said.strip() else "it did not say why"
+    line = said.strip().splitlines()[-1] if said.strip() else "no reason was given"
     return re.sub(r"^(\S*sh: |eval: |line \d+: |\d+: )*(mkdir: |mv: |chmod: |touch: |ln: |rm: |cat: )?", "", line).removesuffix(
         "."
     )

@@ -69,7 +69,7 @@ async def _begun(host: Host, patience_s: float | None, options: TransferOptions,
 async def site_of(host: Host, patience_s: float | None) -> HostSite:
     """Return an open host as a transfer sees it."""
     deadline = await host.deadline(patience_s)
-    facts, connection = await host.link.facts(), await host.link.open(deadline)
+    facts, connection = await host.connection.facts(), await host.connection.open(deadline)
     return HostSite(host, facts, connection, deadline.seconds, parallel=await host.parallel(deadline))
 
 
@@ -171,7 +171,7 @@ class HostSite:
         address = self.facts.address or "127.0.0.1"
         deadline = Deadline(self.facts.connect_timeout)
         if self.host.hop is not None:
-            connection = await self.host.hop.link.open(deadline)
+            connection = await self.host.hop.connection.open(deadline)
         else:
             connection = await registry.load("transport", "local").connect(self.facts, self.host.path, None, deadline)
         async with deadline.timeout():
@@ -244,7 +244,7 @@ def _check(options: TransferOptions, work: Work, host: Host) -> None:
         if value not in known:
             raise UsageError(f"{name}={value} is not known. Use one of: {', '.join(known)}.")
     if options.resume and not work.transfer.resumes:
-        raise UsageError(f"A cut transfer by {work.protocol} cannot be continued. Use via=sftp or via=nc, or leave resume away.")
+        raise UsageError(f"A cut transfer by {work.protocol} cannot be resumed. Use via=sftp or via=nc, or leave out resume.")
     if host.account is not None and work.protocol in {"sftp", "scp", "ftp", "local"}:
         raise UsageError(
             f"{work.protocol} works as the login user, and host '{host.name}' is user '{host.account.user}' now. "
