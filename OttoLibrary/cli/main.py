@@ -1,47 +1,24 @@
-"""The command line: the schema of lab files, a lab's hosts, whether they answer, what they do, and what they did."""
+"""The command line: a lab's hosts and who has reserved them, what hosts do and did, and what a repository has for its tests."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import os
 import sys
-import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import NotFreeError, OttoError, UsageError
-from OttoLibrary.lab.lab import schema
-from OttoLibrary.lab.source import known, reference_to
-from OttoLibrary.reservation.leases import holding_text
-from OttoLibrary.run.run_monitor import RECORDING, monitor_option
-from OttoLibrary.run.session import Session
-from OttoLibrary.text import listed
-from OttoLibrary.units import seconds
+from OttoLibrary.cli import lab, monitor, repository, reservations
+from OttoLibrary.errors import OttoError
 from OttoLibrary.version import VERSION
-
-if TYPE_CHECKING:
-    from OttoLibrary.dashboard.page_source import RecordedSource, Source
-    from OttoLibrary.instructions.instructions import Instruction
-
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
-_AT_ONCE = 20
-_LOOPBACK = "127.0.0.1"
-_LAB = "a lab: its name, path or SOURCE:NAME; or several joined by commas"
-_LAB_OR_DEFAULT = f"{_LAB} (default: OTTO_LAB, or what the settings say)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 when a host does not answer, 2 for a mistake."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    # What looks like an option is pabot's or robot's there.
-    options = argparse.Namespace(run=_run_pabot, words=words[1:]) if words[:1] == ["pabot"] else _parser().parse_args(words)
     try:
+        # There, what looks like an option is an option of pabot or robot.
+        if words[:1] == ["pabot"]:
+            return repository.run_pabot(words[1:])
+        options = _parser().parse_args(words)
         return int(options.run(options))
     except OttoError as error:
         print(error, file=sys.stderr)
@@ -52,9 +29,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m OttoLibrary", description=__doc__)
     parser.add_argument("--version", action="version", version=f"OttoLibrary {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_lab_commands, _add_reservation_commands, _add_monitor_commands, _add_repository_commands):
-        add(commands)
+    for group in (lab, reservations, monitor, repository):
+        group.add_commands(commands)
     return parser
+<<<<<<< HEAD
+=======
 
 
 def _add_lab_commands(commands: Commands) -> None:
@@ -380,7 +359,7 @@ async def _ask_all(session: Session, names: list[str], timeout_s: float) -> dict
         async with slots:
             try:
                 host = session.hosts.use(name)
-                await host.link.open(Deadline(timeout_s))
+                await host.connection.open(Deadline(timeout_s))
                 await host.run_once("true", timeout_s=timeout_s)
             except OttoError as error:
                 return str(error).partition("\n")[0]
@@ -394,3 +373,4 @@ def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[column]) for row in [titles, *rows]) for column in range(len(titles))]
     for row in [titles, *rows]:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+>>>>>>> rooms

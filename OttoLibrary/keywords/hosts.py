@@ -40,7 +40,7 @@ class HostKeywords(Component):
         """
         chosen = self.session.hosts.reroute(host, hop) if hop else self.session.hosts.use(host)
         self.call(self._open(chosen.name, self.timeout(host, timeout)))
-        logger.info(f"Host '{host}' is open: {chosen.link.describe()}.")
+        logger.info(f"Host '{host}' is open: {chosen.connection.describe()}.")
 
     @keyword(tags=["Host"])
     def close_host(self, host: str) -> None:
@@ -264,7 +264,7 @@ class HostKeywords(Component):
 
     async def _open(self, name: str, timeout_s: float | None) -> None:
         chosen = self.session.hosts.use(name)
-        await chosen.link.open(await chosen.deadline(timeout_s))
+        await chosen.connection.open(await chosen.deadline(timeout_s))
 
     def _account(self, host: str, user: str, method: str, password: Secret | None) -> Account:
         from OttoLibrary.shell.launch import Account

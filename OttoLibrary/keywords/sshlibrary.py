@@ -25,7 +25,7 @@ def share(component: Component, name: str, timeout_s: float) -> None:
         raise UsageError(f"Host '{name}' cannot be shared with SSHLibrary: its transport is '{facts.transport}', not 'ssh'.")
     host = session.hosts.use(name)
     deadline = Deadline(timeout_s)
-    connection: Any = session.engine.call(host.link.open(deadline))
+    connection: Any = session.engine.call(host.connection.open(deadline))
     address, port = facts.address, facts.port or 22
     if host.hop is not None:
         address, port = "127.0.0.1", session.engine.call(_way_through(host.hop, address, port, deadline))
@@ -60,7 +60,7 @@ def _check_key(library: Any, name: str, host: Host, ours: str) -> None:
 
 async def _way_through(hop: Host, address: str, port: int, deadline: Deadline) -> int:
     """Return a port of this machine that leads to ``address`` from ``hop``, for one connection."""
-    channel = await hop.link.dial(address, port, deadline)
+    channel = await hop.connection.dial(address, port, deadline)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.close()

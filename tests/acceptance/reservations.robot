@@ -31,7 +31,7 @@ Who Selects Nobody Is Told So
 
 Too Many Are Refused At Once
     Run Keyword And Expect Error
-    ...    9 hosts are wanted, and only 3 hosts would do. Ask for fewer, or select more.
+    ...    9 hosts were requested, but only 3 hosts can be chosen from. Ask for fewer, or select more.
     ...    Reserve Hosts    tag:dut    count=9    wait=1 h
 
 What We Have Nobody Gets Twice

@@ -185,7 +185,7 @@ def test_a_connection_lost_while_idle_is_replaced_without_an_error(open_lab: Any
     session = open_lab(box=host_of(sshd, keys, port=way.port))
     run(session, "true")
     way.cut()
-    processes.wait_until(lambda: not session.hosts.use("box").link.is_open, "the loss is noticed", 3)
+    processes.wait_until(lambda: not session.hosts.use("box").connection.is_open, "the loss is noticed", 3)
     assert run(session, "echo again").stdout == "again\n"
 
 
@@ -207,7 +207,7 @@ def test_a_lost_hop_is_replaced(open_lab: Any, network: Any, tmp_path: Path) -> 
     session = open_lab(network.write_lab(tmp_path / "lab.json"))
     run(session, "true", "dut1")
     network["hop1"].sshd.drop_sessions()
-    processes.wait_until(lambda: not session.hosts.use("dut1").link.is_open, "the loss is noticed", 3)
+    processes.wait_until(lambda: not session.hosts.use("dut1").connection.is_open, "the loss is noticed", 3)
     assert run(session, "echo again", "dut1").stdout == "again\n"
 
 

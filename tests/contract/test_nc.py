@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from OttoLibrary.transfers import nc
 
 from OttoLibrary.contracts.connections import Channel
-from OttoLibrary.contracts.transfers import Job
+from OttoLibrary.contracts.transfers import Job, TransferOptions
 from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
 from OttoLibrary.run.session import Session
-from OttoLibrary.transfer.files import Wishes
+from OttoLibrary.transfer.protocols import nc
 from OttoLibrary.transfer.transfer import site_of
 from tests.peers import processes
 from tests.peers.disk import small_disk
@@ -46,20 +45,19 @@ class Box:
     there: Path
     here: Path
 
-    def put(self, data: bytes, name: str = "a.bin", **wishes: Any) -> Any:
+    def put(self, data: bytes, name: str = "a.bin", **options: Any) -> Any:
         source = self.here / "source.bin"
         source.write_bytes(data)
-        return self.put_file(source, name, **wishes)
+        return self.put_file(source, name, **options)
 
-    def put_file(self, source: Path, name: str = "a.bin", **wishes: Any) -> Any:
+    def put_file(self, source: Path, name: str = "a.bin", **options: Any) -> Any:
         files = self.session.files.on(self.name)
-        return self.session.engine.call(files.put([source], f"{self.there}/{name}", Wishes(**({"via": "nc"} | wishes))))
+        return self.session.engine.call(files.put([source], f"{self.there}/{name}", TransferOptions(**({"via": "nc"} | options))))
 
-    def get(self, name: str = "a.bin", **wishes: Any) -> bytes:
+    def get(self, name: str = "a.bin", **options: Any) -> bytes:
         files = self.session.files.on(self.name)
-        got = self.session.engine.call(
-            files.get(f"{self.there}/{name}", f"{self.here}/a.bin", Wishes(**({"via": "nc"} | wishes)))
-        )
+        options = TransferOptions(**({"via": "nc"} | options))
+        got = self.session.engine.call(files.get(f"{self.there}/{name}", f"{self.here}/a.bin", options))
         return Path(got.target).read_bytes()
 
     def do(self, work: Callable[[Any], Any]) -> Any:
@@ -195,7 +193,7 @@ def test_many_at_once(box: Callable[..., Box]) -> None:
     async def put_all() -> None:
         async with asyncio.TaskGroup() as group:
             for source in sources:
-                group.create_task(files.put([source], f"{host.there}/", Wishes(via="nc")))
+                group.create_task(files.put([source], f"{host.there}/", TransferOptions(via="nc")))
 
     host.session.engine.call(put_all())
     for source in sources:

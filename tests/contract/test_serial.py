@@ -227,7 +227,7 @@ def test_characters_are_typed_slowly_when_wanted(open_lab: Any, serial_console: 
 def test_settings_of_the_port_reach_it(open_lab: Any, serial_console: Any) -> None:
     console = serial_console(consoles.shell)
     session = open_lab(box=host_of(console, serial={"baudrate": 9600, "bytesize": 8, "stopbits": 2, "flow_control": "xonxoff"}))
-    session.engine.call(session.hosts.use("box").link.open(Deadline(5)))
+    session.engine.call(session.hosts.use("box").connection.open(Deadline(5)))
     said = subprocess.run(["stty", "-a", "-F", console.device], capture_output=True, text=True, check=False).stdout
     # TIOCEXCL keeps others out, but not root.
     if said:
@@ -315,7 +315,7 @@ def test_all_that_was_said_is_on_file_with_time_stamps_and_without_secrets(
     console = serial_console(consoles.boot, {"OTTO_PASSWORD": "hush-hush", "OTTO_LOADER": "no"}, on_open=True)
     session = open_lab(box=host_of(console, user="root", password="hush-hush"))
     session.suite.begin(None, tmp_path)
-    session.engine.call(session.hosts.use("box").link.open(Deadline(5)))
+    session.engine.call(session.hosts.use("box").connection.open(Deadline(5)))
     expect(session, "Starting dropbear")
     run(session, "echo the word is hush-hush")
     session.hosts.close()

@@ -198,15 +198,15 @@ def test_a_killed_server_is_one_error_and_the_next_call_reconnects(open_lab: Any
 def test_a_connection_lost_while_idle_is_replaced_without_an_error(open_lab: Any, server: Any, proxy: Any) -> None:
     way = proxy(server.address, server.port)
     session = open_lab(box=host_of(way))
-    session.engine.call(session.hosts.use("box").link.open(Deadline(10)))
+    session.engine.call(session.hosts.use("box").connection.open(Deadline(10)))
     way.cut()
-    processes.wait_until(lambda: not session.hosts.use("box").link.is_open, "the loss is noticed", 3)
+    processes.wait_until(lambda: not session.hosts.use("box").connection.is_open, "the loss is noticed", 3)
     assert run(session, "echo again").stdout == "again\n"
 
 
 def test_a_dead_peer_is_noticed_by_keepalive(open_lab: Any, server: Any) -> None:
     session = open_lab(box=host_of(server, keepalive="7 s"))
-    session.engine.call(session.hosts.use("box").link.open(Deadline(10)))
+    session.engine.call(session.hosts.use("box").connection.open(Deadline(10)))
     found = [
         line.split()
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]

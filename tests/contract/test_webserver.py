@@ -26,7 +26,8 @@ import pytest
 from OttoLibrary.contracts.metrics import Event, Tick
 from OttoLibrary.dashboard.chunks import unpack
 from OttoLibrary.dashboard.live_source import LiveSource
-from OttoLibrary.dashboard.page_source import RecordedSource, Source, Window, write
+from OttoLibrary.dashboard.page_source import Source, Window, write
+from OttoLibrary.dashboard.recorded_source import RecordedSource
 from OttoLibrary.dashboard.server import Dashboard
 from OttoLibrary.errors import PluginError, UsageError
 from OttoLibrary.monitor.recording import Recording
@@ -647,7 +648,7 @@ def test_the_command_writes_one_file_of_a_run_without_the_extra(recording: Path,
     [
         (["dashboard", "nothing.db"], "There is no recording 'nothing.db'."),
         (["dashboard", "."], "There is no recording 'otto/metrics.db' in the folder '.' or below it."),
-        (["monitor", "lab", "--port", "80"], "--port, --bind and --tls are about the page: add --web."),
+        (["monitor", "lab", "--port", "80"], "--port, --bind and --tls are for the page: add --web."),
     ],
 )
 def test_a_wrong_command_is_told(tmp_path: Path, arguments: list[str], said: str) -> None:
