@@ -1,8 +1,8 @@
-"""A process of a parallel run: pabot starts it in place of robot, with robot's command line; it starts robot and looks after it.
+"""A process of a parallel run: pabot starts it in place of robot, with robot's command line; it starts robot and supervises it.
 
     python -m OttoLibrary.parallel.suite_process ROBOT... -A pabot_results/0/robot_argfile.txt
 
-Robot ends in good order, with its teardowns, when the run is to stop or when its parent dies; what does not end in time is
+Robot ends cleanly, with its teardowns, when the run is to stop or when its parent dies; what does not end in time is
 killed with everything that it started. When robot leaves no whole output, its tests are in the output all the same, failed, with
 the reason. Robot itself is imported here only then.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from OttoLibrary.parallel.robot_output import output_is_whole
 
-# The environment variables of a run: a file that is there when the run is to stop and says why, and who started this process.
+# Environment variables: the file that exists when the run has to stop and says why, and the process that started this one.
 STOP, PARENT = "OTTO_PABOT_STOP", "OTTO_PABOT_PARENT"
 GRACE_S = 20.0
 _PACE_S = 0.1
@@ -55,7 +55,7 @@ class SuiteProcess:
         self._stopped_by = ""
 
     def stop(self, why: str) -> None:
-        """End robot in good order, as soon as it is looked after again."""
+        """End robot cleanly; takes effect the next time that it is checked."""
         self._stopped_by = self._stopped_by or why
 
     def run(self) -> int:
@@ -99,7 +99,7 @@ class SuiteProcess:
             return f"The process that ran this suite was ended by {signal_text(-status)}{after}."
         said = self._folder / "user_command_stderr.out"
         ended = f"ended with exit status {status} and left no whole output"
-        return f"The process that ran this suite {ended}. It may have said why in {said}."
+        return f"The process that ran this suite {ended}. The reason may be in {said}."
 
     def _fail_tests(self, reason: str) -> int:
         from OttoLibrary.parallel.lost_results import fail_tests
@@ -129,12 +129,12 @@ def die_with_parent(number: signal.Signals) -> bool:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of what descendants leave behind, so that it can be found and ended."""
+    """Become the parent of orphaned descendants, so that they can be found and ended."""
     _control(_SET_CHILD_SUBREAPER, 1)
 
 
 def kill_descendants() -> None:
-    """Kill everything below this process, and what that starts meanwhile."""
+    """Kill everything below this process, and whatever they start in the meantime."""
     end = time.monotonic() + _KILL_S
     while (left := descendants()) and time.monotonic() < end:
         for process in left:
@@ -150,7 +150,7 @@ def descendants() -> list[int]:
     found = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            # The dead are left to whoever waits for them.
+            # A dead process is left to its parent, which waits for it.
             if process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process.pid)
     return found

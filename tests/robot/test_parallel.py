@@ -470,7 +470,7 @@ def test_a_second_signal_ends_all_at_once(place: Place, pabot: Started) -> None:
         process.send_signal(signal.SIGINT)
         processes.wait_until(lambda: place.notes("tears"), "a teardown that runs", 30)
         process.send_signal(signal.SIGINT)
-        assert "ended at once" in said_by(process, 253)
+        assert "ended immediately" in said_by(process, 253)
     assert not place.notes("torn")
     assert not place.leases.holdings()
 
