@@ -18,12 +18,14 @@ from OttoLibrary.keywords.lab import LabKeywords
 from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.keywords.options import OptionsKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
-from OttoLibrary.lab.settings import import_init, read
+from OttoLibrary.lab.settings import import_init
 from OttoLibrary.run.listener import LibraryListener
 from OttoLibrary.run.progress import ConsoleProgress
+from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import suite_folder, variable
 from OttoLibrary.run.verdict import in_teardown
+from OttoLibrary.text import Masker
 from OttoLibrary.version import VERSION
 
 
@@ -77,13 +79,17 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             reservations: Who decides about reservations: `file`, `redis`, `json`, `pabot`, `none` or one of a plug-in. The
                 environment variable `OTTO_RESERVATION_BACKEND` counts when nothing is given, then the settings.
         """
-        session = self.session = Session(lab, reservations)
-        session.variable = variable
-        session.suite_folder = suite_folder()
-        import_init(session.settings)
-        session.progress = ConsoleProgress()
-        session.may_interrupt = lambda: not in_teardown()
-        session.tell = lambda sentence: logger.console(session.masker.mask(sentence))
+        masker = Masker()
+        context = RunContext(
+            masker=masker,
+            variable=variable,
+            may_interrupt=lambda: not in_teardown(),
+            tell=lambda sentence: logger.console(masker.mask(sentence)),
+            progress=ConsoleProgress(),
+            suite_folder=suite_folder(),
+        )
+        session = self.session = Session(lab, reservations, context)
+        import_init(session.suite.settings)
         self.ROBOT_LIBRARY_LISTENER = LibraryListener(session, self._take_instructions)
         groups = (
             ArtifactKeywords,
@@ -102,7 +108,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
 
     def _take_instructions(self) -> None:
         """Take the instructions of a suite's settings: suites of several repositories that import the library alike share it."""
-        import_init(read(self.session.suite_folder))
+        import_init(self.session.suite.settings)
         if add_instructions(self, self.session):
             BuiltIn().reload_library(self)
 

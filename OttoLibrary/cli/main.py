@@ -18,7 +18,8 @@ from OttoLibrary.errors import NotFreeError, OttoError, UsageError
 from OttoLibrary.lab.lab import schema
 from OttoLibrary.lab.source import known, reference_to
 from OttoLibrary.reservation.leases import holding_text
-from OttoLibrary.run.session import RECORDING, Session
+from OttoLibrary.run.run_monitor import RECORDING, monitor_option
+from OttoLibrary.run.session import Session
 from OttoLibrary.text import listed
 from OttoLibrary.units import seconds
 from OttoLibrary.version import VERSION
@@ -134,12 +135,12 @@ def _monitor(options: argparse.Namespace) -> int:
     elif options.port or options.tls or options.bind != _LOOPBACK:
         raise UsageError("--port, --bind and --tls are about the page: add --web.")
     session = Session(options.lab)
-    names = session.select(session.watching("hosts", options.hosts, "*"))
-    metrics = listed(session.watching("metrics", options.metrics, ""))
-    interval_s = seconds(session.watching("interval", options.interval, "2s"))
+    names = session.lab.select(monitor_option(session.suite, "hosts", options.hosts, "*"))
+    metrics = listed(monitor_option(session.suite, "metrics", options.metrics, ""))
+    interval_s = seconds(monitor_option(session.suite, "interval", options.interval, "2s"))
     duration_s = seconds(options.duration) if options.duration else None
     try:
-        session.start_monitor(names, metrics, interval_s, Path(options.db) if options.db else None, options.label)
+        session.monitor.start(names, metrics, interval_s, Path(options.db) if options.db else None, options.label)
         if not options.web:
             watch(session, duration_s)
             return 0
@@ -212,7 +213,7 @@ def _served(source: Source, options: argparse.Namespace, log: Path | None = None
 
 def _print_reservations(options: argparse.Namespace) -> int:
     session = Session(options.lab)
-    hosts = list(session.lab.hosts.values())
+    hosts = list(session.lab.loaded.hosts.values())
     holdings = session.reservations.holdings(hosts)
     rows = []
     for host in hosts:
@@ -229,7 +230,7 @@ def _release(options: argparse.Namespace) -> int:
         raise UsageError("Hosts are taken by force only with a reason, which is told to who loses them. Give it with --reason.")
     session = Session(options.lab)
     reservations, user = session.reservations, session.reservations.user
-    holdings = reservations.holdings(map(session.lab.entry, session.select(options.hosts)))
+    holdings = reservations.holdings(map(session.lab.loaded.entry, session.lab.select(options.hosts)))
     others = [holding_text(holding) for holding in holdings if holding.user != user]
     if others and not options.force:
         raise NotFreeError("These are others' hosts", others, "Ask them, or take them with --force and --reason.")
@@ -335,7 +336,7 @@ def _print_schema(options: argparse.Namespace) -> int:
 def _print_labs(options: argparse.Namespace) -> int:
     from OttoLibrary.lab.settings import import_init
 
-    settings = Session().settings
+    settings = Session().suite.settings
     import_init(settings)
     rows: list[tuple[str, str]] = []
     silent = False
@@ -350,7 +351,7 @@ def _print_labs(options: argparse.Namespace) -> int:
 
 
 def _print_hosts(options: argparse.Namespace) -> int:
-    lab = Session(options.lab).lab
+    lab = Session(options.lab).lab.loaded
     rows = []
     for name in lab.names():
         entry = lab.entry(name)
@@ -362,8 +363,8 @@ def _print_hosts(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     session = Session(options.lab)
     try:
-        names = session.lab.names()
-        problems = session.run(_ask_all(session, names, options.timeout))
+        names = session.lab.loaded.names()
+        problems = session.engine.call(_ask_all(session, names, options.timeout))
     finally:
         session.close()
     _print_table(
@@ -378,8 +379,8 @@ async def _ask_all(session: Session, names: list[str], timeout_s: float) -> dict
     async def ask(name: str) -> str:
         async with slots:
             try:
-                host = session.host(name)
-                await host.link.open(Deadline(timeout_s))
+                host = session.hosts.use(name)
+                await host.connection.open(Deadline(timeout_s))
                 await host.run_once("true", timeout_s=timeout_s)
             except OttoError as error:
                 return str(error).partition("\n")[0]

@@ -12,7 +12,7 @@ from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError
 
 
-class Link:
+class HostConnection:
     """A host's connection.
 
     Args:
@@ -29,7 +29,7 @@ class Link:
         name: str,
         path: tuple[str, ...],
         load_facts: Callable[[], HostFacts],
-        hop: Link | None,
+        hop: HostConnection | None,
         on_lost: Callable[[str], Awaitable[None]],
         on_open: Callable[[Connection], Awaitable[None]],
     ) -> None:
@@ -112,7 +112,7 @@ class Link:
         await self._on_open(connection)
         return connection
 
-    async def _open_hop(self, hop: Link, deadline: Deadline) -> Connection:
+    async def _open_hop(self, hop: HostConnection, deadline: Deadline) -> Connection:
         try:
             return await hop.open(deadline)
         except HopError as error:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 from OttoLibrary.contracts.connections import CommandResult, EndOfStream, Expected, Record
 from OttoLibrary.contracts.transfers import FileResult
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import CommandError, ConnectionLostError, WaitTimeoutError, shorten
+from OttoLibrary.errors import CommandError, ConnectionLostError, UsageError, WaitTimeoutError, shorten
 from OttoLibrary.shell.command_shell import CommandOutcome
 from OttoLibrary.text import decode, plural, printable
 from OttoLibrary.units import size_text
 
 _SHOWN_FILES = 100
 _RATED_BYTES = 1 << 20
-GIVEN_UP = "It was given up, and everything it started is ended."
+_CANCELLED = "It was cancelled, and everything it started was ended."
 
 
-class Chronicle:
+class HostRecords:
     """Keeps the records of one host.
 
     Args:
@@ -40,6 +42,28 @@ class Chronicle:
         stdout, stderr = decode(said[0]), decode(said[1])
         duration = time.monotonic() - began
         self._journal(Record(title, self.host, self.path, text, None, stdout, stderr, (*self._take_news(), *notes), duration))
+
+    @contextlib.contextmanager
+    def attempt(self, title: str, command: str, began: float, partial: Callable[[], tuple[bytes, bytes]]) -> Iterator[None]:
+        """Record a command that comes to no result, and raise the error for it; ``partial`` has what it wrote."""
+        try:
+            yield
+        except EndOfStream as error:
+            raise self.recorded_loss(error, title, command, began, partial()) from error
+        except asyncio.CancelledError:
+            self.record(title, command, began, partial(), _CANCELLED)
+            raise
+        except UsageError as error:
+            raise UsageError(f"Host '{self.host}' cannot run '{command}': {error}.") from error
+
+    @contextlib.asynccontextmanager
+    async def bounded(self, deadline: Deadline, what: str) -> AsyncIterator[None]:
+        """Raise WaitTimeoutError that says ``what`` the host did not do until the deadline."""
+        try:
+            async with deadline.timeout():
+                yield
+        except TimeoutError as error:
+            raise WaitTimeoutError(self.host, self.path, what, deadline.seconds) from error
 
     def transfer(self, title: str, text: str, began: float, files: Sequence[FileResult]) -> None:
         """Record what became of files."""

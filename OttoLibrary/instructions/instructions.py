@@ -35,7 +35,7 @@ class Hosts:
 
     def names(self, selection: str = "*") -> list[str]:
         """Return the hosts of a selection such as ``tag:dut``; raise UsageError when it gives none."""
-        return self._session.select(selection)
+        return self._session.lab.select(selection)
 
     async def run(
         self, host: str, command: str, *, timeout_s: float | None = None, cwd: str | None = None, expected_rc: int | None = 0
@@ -56,8 +56,8 @@ class Hosts:
         from OttoLibrary.contracts.connections import Expected
 
         right = Expected(() if expected_rc is None else (expected_rc,))
-        limit_s = timeout_s if timeout_s is not None else self._session.timeout(host)
-        return await self._session.host(host).run(command, timeout_s=limit_s, cwd=cwd, expected=right)
+        limit_s = timeout_s if timeout_s is not None else self._session.scopes.timeout(host)
+        return await self._session.hosts.use(host).run(command, timeout_s=limit_s, cwd=cwd, expected=right)
 
     async def put_file(self, host: str, source: str | Path, target: str, wishes: TransferOptions | None = None) -> TransferResult:
         """Copy a file of this machine to a host, as ``Put File To Host`` does; raise TransferError.
@@ -70,7 +70,7 @@ class Hosts:
         """
         from OttoLibrary.contracts.transfers import TransferOptions
 
-        return await self._session.files(host).put([Path(source).expanduser()], target, wishes or TransferOptions())
+        return await self._session.files.on(host).put([Path(source).expanduser()], target, wishes or TransferOptions())
 
     async def get_file(self, host: str, source: str, target: str | Path, wishes: TransferOptions | None = None) -> TransferResult:
         """Copy files of a host to this machine, as ``Get File From Host`` does; raise TransferError.
@@ -83,7 +83,7 @@ class Hosts:
         """
         from OttoLibrary.contracts.transfers import TransferOptions
 
-        return await self._session.files(host).get(source, os.fspath(target), wishes or TransferOptions())
+        return await self._session.files.on(host).get(source, os.fspath(target), wishes or TransferOptions())
 
     async def put_directory(
         self, host: str, source: str | Path, target: str, wishes: TransferOptions | None = None
@@ -91,7 +91,9 @@ class Hosts:
         """Copy a folder of this machine to a host, as ``Put Directory To Host`` does; raise TransferError."""
         from OttoLibrary.contracts.transfers import TransferOptions
 
-        return await self._session.folders(host).put(Path(source).expanduser(), target, wishes or TransferOptions(links="keep"))
+        return await self._session.files.folders_on(host).put(
+            Path(source).expanduser(), target, wishes or TransferOptions(links="keep")
+        )
 
     async def each(self, selection: str, work: Callable[[str], Awaitable[T]], *, limit: int = 20) -> dict[str, T]:
         """Do the same on many hosts at once, and return what came of it by host.

@@ -42,7 +42,7 @@ class CheckKeywords(Component):
         if not holds:
             data = _own_call()
             said = self.session.masker.mask(f"{message or 'It does not hold'}: {_shown(condition, data)}")
-            self.session.failed_checks.append(f"{_place(data)}: {said}")
+            self.session.breaches.add_failed_check(f"{_place(data)}: {said}")
             EXECUTION_CONTEXTS.current.fail(said)
         return holds
 

@@ -56,7 +56,7 @@ class CommandKeywords(Component):
         Run On Host    dut1    read -p "Sure? " yes && test $yes = y    answers=${{{'Sure. ': 'y'}}}
         ```
         """
-        chosen, timeout_s = self.session.host(host), self.timeout(host, timeout)
+        chosen, timeout_s = self.session.hosts.use(host), self.timeout(host, timeout)
         right = expected(expected_rc)
         if answers:
             replies = {pattern: self.secret(reply) for pattern, reply in answers.items()}
@@ -88,7 +88,7 @@ class CommandKeywords(Component):
         """
         right = expected(expected_rc)
         return self.call(
-            self.session.host(host).run_once(command, timeout_s=self.timeout(host, timeout), cwd=cwd, expected=right)
+            self.session.hosts.use(host).run_once(command, timeout_s=self.timeout(host, timeout), cwd=cwd, expected=right)
         )
 
     @keyword(tags=["Command"])
@@ -127,7 +127,7 @@ class CommandKeywords(Component):
 
         async def run(name: str) -> CommandResult:
             timeout_s = self.timeout(name, timeout)
-            return await self.session.host(name).run(command, timeout_s=timeout_s, cwd=cwd, expected=right)
+            return await self.session.hosts.use(name).run(command, timeout_s=timeout_s, cwd=cwd, expected=right)
 
         from OttoLibrary.report.blocks import fan_out
 
@@ -156,8 +156,8 @@ class CommandKeywords(Component):
         Should Contain    ${stdout}    tick
         ```
         """
-        command_ = self.call(self.session.host(host).start(command, cwd=cwd, timeout_s=self.timeout(host, timeout)))
-        return self.session.add_command(command_)
+        command_ = self.call(self.session.hosts.use(host).start(command, cwd=cwd, timeout_s=self.timeout(host, timeout)))
+        return self.session.commands.add(command_)
 
     @keyword(tags=["Command", "Background"])
     def wait_for_command(self, command: str, *, timeout: timedelta | None = None, expected_rc: ExpectedRc = 0) -> CommandResult:
@@ -181,11 +181,11 @@ class CommandKeywords(Component):
         Should Contain    ${result.stdout}    flash ok
         ```
         """
-        running = self.session.command(command)
+        running = self.session.commands.get(command)
         name = running.host
 
         async def waited() -> CommandResult:
-            deadline = await self.session.host(name).deadline(self.timeout(name, timeout))
+            deadline = await self.session.hosts.use(name).deadline(self.timeout(name, timeout))
             return await running.wait(deadline, expected(expected_rc))
 
         return self.call(waited())
@@ -205,7 +205,7 @@ class CommandKeywords(Component):
         Stop Command    ${job}
         ```
         """
-        return self.call(self.session.command(command).stop())
+        return self.call(self.session.commands.get(command).stop())
 
     @keyword(tags=["Command", "Background", "Getter"])
     def get_command_output(self, command: str) -> tuple[str, str]:
@@ -222,7 +222,7 @@ class CommandKeywords(Component):
         Wait Until Keyword Succeeds    5 s    50 ms    Output Should Say Ready    ${job}
         ```
         """
-        running = self.session.command(command)
+        running = self.session.commands.get(command)
 
         async def said() -> tuple[str, str]:
             return running.said()

@@ -34,7 +34,7 @@ class ConsoleKeywords(Component):
         Expect From Host    dut1    ^42
         ```
         """
-        self.call(self.session.host(host).send(self.secret(text), shell=shell, timeout_s=self.timeout(host, timeout)))
+        self.call(self.session.hosts.use(host).send(self.secret(text), shell=shell, timeout_s=self.timeout(host, timeout)))
 
     @keyword(tags=["Console"])
     def expect_from_host(self, host: str, *patterns: str, shell: str = "", timeout: timedelta | None = None) -> Match:
@@ -63,7 +63,7 @@ class ConsoleKeywords(Component):
         """
         if not patterns:
             raise UsageError("Nothing to expect. Give at least one regular expression after the host.")
-        return self.call(self.session.host(host).expect(patterns, shell=shell, timeout_s=self.timeout(host, timeout)))
+        return self.call(self.session.hosts.use(host).expect(patterns, shell=shell, timeout_s=self.timeout(host, timeout)))
 
     @keyword(tags=["Console"])
     def read_from_host(
@@ -86,7 +86,9 @@ class ConsoleKeywords(Component):
         Should Contain    ${text}    done
         ```
         """
-        return self.call(self.session.host(host).read(quiet.total_seconds(), shell=shell, timeout_s=self.timeout(host, timeout)))
+        return self.call(
+            self.session.hosts.use(host).read(quiet.total_seconds(), shell=shell, timeout_s=self.timeout(host, timeout))
+        )
 
     @keyword(tags=["Console"])
     def interrupt_host(self, host: str, *, shell: str = "") -> None:
@@ -101,4 +103,4 @@ class ConsoleKeywords(Component):
         Interrupt Host    dut1
         ```
         """
-        self.call(self.session.host(host).interrupt(shell=shell))
+        self.call(self.session.hosts.use(host).interrupt(shell=shell))

@@ -71,7 +71,7 @@ class FileKeywords(Component):
         ```
         """
         wishes = self._wishes(via, parents, mode, verify, resume, skip_same, links, timeout)
-        return self.call(self.session.files(host).put(_local_files(source), target, wishes))
+        return self.call(self.session.files.on(host).put(_local_files(source), target, wishes))
 
     @keyword(tags=["File"])
     def get_file_from_host(
@@ -120,7 +120,7 @@ class FileKeywords(Component):
         ```
         """
         wishes = self._wishes(via, parents, mode, verify, resume, skip_same, links, timeout)
-        return self.call(self.session.files(host).get(source, target, wishes))
+        return self.call(self.session.files.on(host).get(source, target, wishes))
 
     @keyword(tags=["File"])
     def put_directory_to_host(
@@ -166,7 +166,7 @@ class FileKeywords(Component):
         ```
         """
         wishes = self._wishes(via, parents, None, verify, resume=False, skip_same=skip_same, links=links, timeout=timeout)
-        return self.call(self.session.folders(host).put(Path(source).expanduser(), target, wishes))
+        return self.call(self.session.files.folders_on(host).put(Path(source).expanduser(), target, wishes))
 
     @keyword(tags=["File"])
     def get_directory_from_host(
@@ -209,7 +209,7 @@ class FileKeywords(Component):
         ```
         """
         wishes = self._wishes(via, parents, None, verify, resume=False, skip_same=skip_same, links=links, timeout=timeout)
-        return self.call(self.session.folders(host).get(source, target, wishes))
+        return self.call(self.session.files.folders_on(host).get(source, target, wishes))
 
     @keyword(tags=["File"])
     def copy_file_between_hosts(
@@ -251,7 +251,7 @@ class FileKeywords(Component):
         ```
         """
         wishes = self._wishes(via, parents, mode, verify, resume=False, skip_same=False, links="follow", timeout=timeout)
-        return self.call(self.session.files(source_host).copy(source, self.session.files(target_host), target, wishes))
+        return self.call(self.session.files.on(source_host).copy(source, self.session.files.on(target_host), target, wishes))
 
     @keyword(tags=["File"])
     def put_file_to_hosts(
@@ -298,7 +298,7 @@ class FileKeywords(Component):
         files = _local_files(source)
 
         async def put(name: str) -> TransferResult:
-            return await self.session.files(name).put(files, target, wishes)
+            return await self.session.files.on(name).put(files, target, wishes)
 
         from OttoLibrary.report.blocks import put_table
 
@@ -318,7 +318,7 @@ class FileKeywords(Component):
         Host File Should Exist    dut1    /etc/passwd
         ```
         """
-        if not self.call(self.session.files(host).matching(path)):
+        if not self.call(self.session.files.on(host).matching(path)):
             raise HostError(f"Host '{host}' has no '{path}'.", host=host)
 
     @keyword(tags=["File"])
@@ -333,7 +333,7 @@ class FileKeywords(Component):
         Host File Should Not Exist    dut1    core.*
         ```
         """
-        found = self.call(self.session.files(host).matching(path))
+        found = self.call(self.session.files.on(host).matching(path))
         if found:
             listed = "', '".join(found[:5])
             raise HostError(f"Host '{host}' has '{listed}', which should not exist.", host=host)
@@ -355,7 +355,7 @@ class FileKeywords(Component):
         Should Start With    ${sum}    e3b0c44298fc1c14
         ```
         """
-        return self.call(self.session.files(host).checksum(path))
+        return self.call(self.session.files.on(host).checksum(path))
 
     @keyword(tags=["File", "Getter"])
     def list_host_directory(self, host: str, path: str = ".", pattern: str = "*") -> list[str]:
@@ -375,7 +375,7 @@ class FileKeywords(Component):
         Should Be Equal    ${names}    ${{['run1/']}}
         ```
         """
-        return self.call(self.session.files(host).listing(path, pattern))
+        return self.call(self.session.files.on(host).listing(path, pattern))
 
     @keyword(tags=["File", "Getter"])
     def read_host_file(self, host: str, path: str, *, encoding: str = "UTF-8") -> str:
@@ -394,7 +394,7 @@ class FileKeywords(Component):
         Should Be Equal    ${text}    Linux\n
         ```
         """
-        return self.call(self.session.files(host).read(path, encoding))
+        return self.call(self.session.files.on(host).read(path, encoding))
 
     # -- changing
 
@@ -417,7 +417,7 @@ class FileKeywords(Component):
         ```
         """
         permissions = _mode(mode)
-        self.call(self.session.files(host).write(path, content, encoding, 0o644 if permissions is None else permissions))
+        self.call(self.session.files.on(host).write(path, content, encoding, 0o644 if permissions is None else permissions))
 
     @keyword(tags=["File"])
     def remove_host_file(self, host: str, path: str) -> None:
@@ -434,7 +434,7 @@ class FileKeywords(Component):
         Remove Host File    dut1    core.*
         ```
         """
-        self.call(self.session.files(host).remove(path))
+        self.call(self.session.files.on(host).remove(path))
 
     @keyword(tags=["File"])
     def create_host_directory(self, host: str, path: str) -> None:
@@ -451,7 +451,7 @@ class FileKeywords(Component):
         Create Host Directory    dut1    results/today
         ```
         """
-        self.call(self.session.files(host).make_folder(path))
+        self.call(self.session.files.on(host).make_folder(path))
 
     def _wishes(
         self,

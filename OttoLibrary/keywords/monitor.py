@@ -16,6 +16,7 @@ from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.errors import LimitError, UnknownNameError, UsageError
 from OttoLibrary.keywords.component import Component, dotted
 from OttoLibrary.monitor.limit import clock_text
+from OttoLibrary.run.run_monitor import monitor_option, recording_path
 from OttoLibrary.text import listed, plural
 from OttoLibrary.units import quantity, value_text
 
@@ -85,13 +86,13 @@ class MonitorKeywords(Component):
                 "or run without the listener."
             )
         session = self.session
-        names = session.select(session.watching("hosts", hosts, "*"))
-        interval_s = session.watching("interval", interval.total_seconds() if interval else None, 2.0)
-        place = session.recording_path(store)
+        names = session.lab.select(monitor_option(session.suite, "hosts", hosts, "*"))
+        interval_s = monitor_option(session.suite, "interval", interval.total_seconds() if interval else None, 2.0)
+        place = recording_path(session.suite, store)
         if dashboard:
             _check_dashboard()
-        session.start_monitor(names, listed(session.watching("metrics", metrics, "")), interval_s, place, label)
-        session.on_scope_end(self._end)
+        session.monitor.start(names, listed(monitor_option(session.suite, "metrics", metrics, "")), interval_s, place, label)
+        session.scopes.on_end(self._end)
         kept = f" Recorded in {place}." if place else ""
         if dashboard:
             self._serve_page()
@@ -117,10 +118,10 @@ class MonitorKeywords(Component):
         """
         if self._is_listeners():
             raise UsageError("The monitor belongs to '--listener OttoLibrary.Metrics', which stops it when the run ends.")
-        since = self.session.monitor.began
+        since = self.session.monitor.running.began
         self._picture(since, None, ())
-        rows = self.session.ask_monitor(lambda monitor: monitor.statistics(since, main_only=False))
-        self.session.end_monitor()
+        rows = self.session.monitor.ask(lambda monitor: monitor.statistics(since, main_only=False))
+        self.session.monitor.end()
         found: dict[str, dict[str, Any]] = {}
         for row in rows:
             found.setdefault(row.host, {})[row.series] = row
@@ -166,7 +167,7 @@ class MonitorKeywords(Component):
         ```
         """
         since, until = self._window(span, last)
-        value, at, unit = self.session.ask_monitor(
+        value, at, unit = self.session.monitor.ask(
             lambda monitor: monitor.statistic(host, metric, statistic, since, until, timeout.total_seconds())
         )
         logger.info(f"{metric} {statistic} {value_text(value, unit)} ({self._when(at, since)})")
@@ -219,9 +220,9 @@ class MonitorKeywords(Component):
         Get Metric    dut1    load
         ```
         """
-        stated, breach = (metric, statistic, relation, value), self.session.breach if at_once else None
+        stated, breach = (metric, statistic, relation, value), self.session.breaches.add if at_once else None
         for name in self._watched(hosts):
-            self.session.on_monitor(lambda monitor, name=name: monitor.limit(name, *stated, at_once=breach))  # type: ignore[misc]
+            self.session.monitor.do(lambda monitor, name=name: monitor.limit(name, *stated, at_once=breach))  # type: ignore[misc]
 
     @keyword(tags=["Monitor"])
     def record_metric(self, host: str, metric: str, value: float) -> None:
@@ -246,7 +247,7 @@ class MonitorKeywords(Component):
             raise UsageError("A reading needs the name of a series, such as 'latency_ms'.")
         if not math.isfinite(value):
             raise UsageError(f"The reading of '{metric}' is {value}. Only finite numbers are kept.")
-        self.session.on_monitor(lambda monitor: monitor.record(host, metric, value))
+        self.session.monitor.do(lambda monitor: monitor.record(host, metric, value))
 
     @keyword(tags=["Monitor"])
     def mark_monitor_event(self, text: str, *, host: str = "") -> None:
@@ -265,8 +266,8 @@ class MonitorKeywords(Component):
         ```
         """
         if host:
-            self.session.monitor.check_host(host)
-        self.session.on_monitor(lambda monitor: monitor.mark(Event(time.time(), text, "mark", host)))
+            self.session.monitor.running.check_host(host)
+        self.session.monitor.do(lambda monitor: monitor.mark(Event(time.time(), text, "mark", host)))
 
     @keyword(tags=["Monitor"])
     def start_monitor_span(self, name: str) -> None:
@@ -286,7 +287,7 @@ class MonitorKeywords(Component):
         Get Metric    dut1    load    max    span=warm-up
         ```
         """
-        self.session.on_monitor(lambda monitor: monitor.begin_span(name))
+        self.session.monitor.do(lambda monitor: monitor.begin_span(name))
 
     @keyword(tags=["Monitor"])
     def end_monitor_span(self, name: str) -> None:
@@ -304,7 +305,7 @@ class MonitorKeywords(Component):
         End Monitor Span    upgrade
         ```
         """
-        span = self.session.on_monitor(lambda monitor: monitor.end_span(name))
+        span = self.session.monitor.do(lambda monitor: monitor.end_span(name))
         self._picture(span.at, span.until, ())
 
     @keyword(tags=["Monitor"])
@@ -356,21 +357,21 @@ class MonitorKeywords(Component):
         form = format or _FORMATS.get(Path(path).suffix.lower())
         if form is None:
             raise UnknownNameError("format of metrics", Path(path).suffix or path, sorted(set(_FORMATS.values())))
-        since, until = self._window(span, last) if span or last else (self.session.monitor.began, None)
-        target = (self.session.output_folder or Path()) / path
-        count = self.session.ask_monitor(lambda monitor: monitor.export(target, form, since, until))
+        since, until = self._window(span, last) if span or last else (self.session.monitor.running.began, None)
+        target = (self.session.suite.output_folder or Path()) / path
+        count = self.session.monitor.ask(lambda monitor: monitor.export(target, form, since, until))
         self.log_html(f"{plural(count, 'reading')} written to {target}.")
         return str(target)
 
     def _watched(self, hosts: str) -> list[str]:
-        watched = self.session.monitor.hosts
-        names = [name for name in self.session.lab.select(hosts) if name in watched]
+        watched = self.session.monitor.running.hosts
+        names = [name for name in self.session.lab.loaded.select(hosts) if name in watched]
         if not names:
             raise UsageError(f"No host that is watched is selected by '{hosts}'. Watched: {', '.join(watched)}.")
         return names
 
     def _is_listeners(self) -> bool:
-        return self.session.is_watched and not self.session.watches
+        return self.session.monitor.is_shared
 
     def _serve_page(self) -> None:
         from OttoLibrary.dashboard.live_source import LiveSource
@@ -384,21 +385,21 @@ class MonitorKeywords(Component):
 
     async def _end(self) -> None:
         # Ended by hand already, most often; what asks for the engine cannot run on it.
-        await self.session.stop_watching()
+        await self.session.monitor.stop()
 
     def _window(self, span: str, last: timedelta | None) -> tuple[float, float | None]:
         if span:
-            return self.session.monitor.span(span)
+            return self.session.monitor.running.span(span)
         if last is not None:
             return time.time() - last.total_seconds(), None
-        return max(self.session.test_began or 0.0, self.session.monitor.began), None
+        return max(self.session.scopes.test_began or 0.0, self.session.monitor.running.began), None
 
     def _when(self, at: float | None, since: float) -> str:
-        began = f"test started {clock_text(since)}" if self.session.test_began == since else f"since {clock_text(since)}"
+        began = f"test started {clock_text(since)}" if self.session.scopes.test_began == since else f"since {clock_text(since)}"
         return f"at {clock_text(at)}, {began}" if at is not None else began
 
     def _picture(self, since: float, until: float | None, hosts: Any) -> bool:
-        html, _ = self.session.ask_monitor(lambda monitor: monitor.picture(since, until, hosts=hosts))
+        html, _ = self.session.monitor.ask(lambda monitor: monitor.picture(since, until, hosts=hosts))
         if html:
             self.log_html(html)
         return bool(html)

@@ -45,7 +45,7 @@ class OptionsKeywords(Component):
         """
         kind = load_class(options)
         loaded = from_variables(self.session, kind)
-        self.session.keep_options(loaded)
+        self.session.scopes.keep_options(loaded)
         self._log(kind, loaded)
         return loaded
 
@@ -61,7 +61,7 @@ class OptionsKeywords(Component):
 
 def current_options(session: Session, kind: type) -> Any:
     """Return the options of a class that were loaded last, or such as the variables say now; raise UsageError."""
-    kept: Any = session.options(kind)
+    kept: Any = session.scopes.options(kind)
     return kept if kept is not None else from_variables(session, kind)
 
 

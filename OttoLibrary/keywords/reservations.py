@@ -56,7 +56,7 @@ class ReservationKeywords(Component):
         Run On Host    ${hosts}[0]    true
         ```
         """
-        names = self.session.select(hosts)
+        names = self.session.lab.select(hosts)
         reservations = self.session.reservations
         demand = reservations.demand(self._entries(names), count or len(names), lease.total_seconds(), purpose, priority)
         leases = reservations.leases
@@ -65,7 +65,7 @@ class ReservationKeywords(Component):
         async def give_back() -> None:
             await leases.release(granted.hosts)
 
-        self.session.on_scope_end(give_back)
+        self.session.scopes.on_end(give_back)
         self.log_html(f"Reserved {', '.join(granted.hosts)}.")
         return list(granted.hosts)
 
@@ -119,7 +119,10 @@ class ReservationKeywords(Component):
         Log    ${all}[0][purpose]
         ```
         """
-        return [dotted(vars(holding)) for holding in self.session.reservations.holdings(self._entries(self.session.lab.names()))]
+        return [
+            dotted(vars(holding))
+            for holding in self.session.reservations.holdings(self._entries(self.session.lab.loaded.names()))
+        ]
 
     @keyword(tags=["Reservation"])
     def hosts_should_be_reserved(self, hosts: str) -> None:
@@ -134,13 +137,13 @@ class ReservationKeywords(Component):
         ```
         """
         reservations = self.session.reservations
-        missing = [host for host in self._entries(self.session.select(hosts)) if not reservations.has(host)]
+        missing = [host for host in self._entries(self.session.lab.select(hosts)) if not reservations.has(host)]
         if missing:
             what = f"{plural(len(missing), 'host')} not reserved by this run: {', '.join(host.name for host in missing)}"
             raise NotFreeError(what, reservations.holders(missing) or ["nobody"], "Reserve with 'Reserve Hosts'.")
 
     def _entries(self, names: Sequence[str]) -> list[HostEntry]:
-        return [self.session.lab.entry(name) for name in names]
+        return [self.session.lab.loaded.entry(name) for name in names]
 
     def _reserved(self, hosts: str) -> list[str]:
-        return self.session.select(hosts) if hosts else []
+        return self.session.lab.select(hosts) if hosts else []

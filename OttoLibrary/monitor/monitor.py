@@ -145,7 +145,7 @@ class Monitor:
     async def prepare(self) -> None:
         """Make the metrics of each host; raise what a wrong name raises."""
         for name, host in self.hosts.items():
-            self._metrics[name] = make_metrics(self.names, (await host.link.facts()).metrics)
+            self._metrics[name] = make_metrics(self.names, (await host.connection.facts()).metrics)
 
     async def start(self) -> None:
         """Begin; hosts are reached in the background."""

@@ -207,7 +207,7 @@ class Watch:
     async def follow(self) -> None:
         """Ask at every beat; a host that does not answer is tried again, ever less often."""
         try:
-            facts = await self.host.link.facts()
+            facts = await self.host.connection.facts()
         except OttoError as error:
             self._sink.mark(Event(time.time(), f"It is not watched: {error}", "error", self.host.name))
             return
@@ -316,7 +316,7 @@ class Watch:
     # -- other ways
 
     async def _ask_over_network(self, name: str, metric: NetworkMetric) -> None:
-        facts = await self.host.link.facts()
+        facts = await self.host.connection.facts()
         beat, due = 0, 0.0
         while True:
             beat = await self._clock.next(beat)
@@ -346,7 +346,7 @@ class Watch:
             pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
 
     async def _read_lines(self, name: str, follower: Follower) -> None:
-        connection = await self.host.link.open(Deadline(_PATIENCE_S))
+        connection = await self.host.connection.open(Deadline(_PATIENCE_S))
         if connection.line_limit:
             raise UsageError("a file is followed only on a host that starts processes, over SSH or locally")
         launched = await launch.start(connection, f"{launch.LIFELINE}\n{follower.script()}")
@@ -356,7 +356,7 @@ class Watch:
                     if launched.output.ended:
                         said = decode(bytes(launched.errors.data)).strip().splitlines()
                         raise launched.output.ended if not said else OSError(said[-1])
-                    await launched.bell.wait()
+                    await launched.notifier.wait()
                 self._take_line(name, follower, decode(launched.output.take(at + 1)).rstrip("\r\n"))
         finally:
             await asyncio.shield(asyncio.ensure_future(_end(connection, launched)))
@@ -439,7 +439,7 @@ class _HostFeed:
             await self._stack.aclose()
 
     async def _open(self) -> None:
-        connection = self._connection = await self._host.link.open(Deadline(_PATIENCE_S))
+        connection = self._connection = await self._host.connection.open(Deadline(_PATIENCE_S))
         if not connection.line_limit:
             whole = shlex.quote(self._script + self._loop)
             shell = 'otto_shell=$(command -v bash) || otto_shell=/bin/sh; BASH_ENV= exec "$otto_shell" -c'
@@ -459,7 +459,7 @@ class _HostFeed:
         while (at := launched.output.find(end)) < 0:
             if launched.output.ended:
                 raise EndOfStream(launched.output.ended.lost or _last_words(launched))
-            await launched.bell.wait()
+            await launched.notifier.wait()
         said = decode(launched.output.take(at + len(end))[: -len(end)])
         if launched.pid is None:
             # The words of the login shell, and the process id, come before the first answer.

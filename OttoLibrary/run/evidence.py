@@ -112,8 +112,8 @@ class _Errand:
         """Fetch all that the lab says; a mistake, or a host that is away, is a piece that says so."""
         try:
             async with self._deadline.timeout():
-                self._sources = (await self._host.link.facts()).evidence
-                await self._host.link.open(self._deadline)
+                self._sources = (await self._host.connection.facts()).evidence
+                await self._host.connection.open(self._deadline)
                 await asyncio.gather(*(self._fetch(source) for source in self._sources))
         except TimeoutError:
             pass  # what is missing says so

@@ -101,11 +101,11 @@ class Evidence:
 
     def _of(self, session: Session, label: str) -> list[Piece]:
         """Return what was kept of the hosts that the test used through one library."""
-        names = [name for name in session.used if session.lab.entry(name).written().get("evidence")]
+        names = [name for name in session.hosts.used if session.lab.loaded.entry(name).written().get("evidence")]
         if not names or self._bounds is None:
             return []
-        hosts = [session.host(name) for name in names]
-        return session.run(collect(hosts, artifact_folder() / label, self._bounds, session.masker.mask))
+        hosts = [session.hosts.use(name) for name in names]
+        return session.engine.call(collect(hosts, artifact_folder() / label, self._bounds, session.masker.mask))
 
 
 def _read(options: tuple[str, ...]) -> Bounds:

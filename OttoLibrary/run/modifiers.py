@@ -9,6 +9,7 @@ from typing import Any
 from robot.api import SuiteVisitor
 from robot.utils.argumentparser import ArgFileParser  # type: ignore[import-untyped]
 
+from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import folder_of
 
@@ -50,10 +51,9 @@ class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no ty
         return False  # the copies are as they should be
 
     def _chosen(self, suite: Any) -> list[str]:
-        session = Session(self._references)
-        session.suite_folder = folder_of(suite.source)
+        session = Session(self._references, context=RunContext(suite_folder=folder_of(suite.source)))
         try:
-            return session.select(self._selection)
+            return session.lab.select(self._selection)
         finally:
             session.close()
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from OttoLibrary.contracts.connections import EndOfStream, ExitStatus
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.shell.launch import Launched
-from OttoLibrary.shell.stream import Stream
+from OttoLibrary.shell.pending_output import PendingOutput
 from OttoLibrary.text import decode
 
 # Bash without readline; Debian's dash; busybox must not be interactive: there a background child's end would end it.
@@ -74,7 +74,10 @@ class CommandShell:
 
     Attributes:
         cwd: The working directory when a command was last ended by force.
+        has_status: Every command has an exit status.
     """
+
+    has_status = True
 
     def __init__(self, launched: Launched, stop: Callable[[str, list[int]], Awaitable[str]]) -> None:
         self._launched = launched
@@ -101,7 +104,7 @@ class CommandShell:
         while not self._launched.find_pid():
             if self.ended:
                 raise EndOfStream(decode(bytes(self._errors.data)).strip() or "the shell ended at once")
-            await self._launched.bell.wait()
+            await self._launched.notifier.wait()
         outcome = await self.run(f"echo $BASH_VERSION\n{prelude}", None)
         self._is_bash = bool(outcome.stdout.strip())
         if outcome.shell_ended:
@@ -146,11 +149,11 @@ class CommandShell:
         await self._launched.close()
 
     @property
-    def _output(self) -> Stream:
+    def _output(self) -> PendingOutput:
         return self._launched.output
 
     @property
-    def _errors(self) -> Stream:
+    def _errors(self) -> PendingOutput:
         return self._launched.errors
 
     @property
@@ -189,9 +192,9 @@ class CommandShell:
         while not (self._marked(self._output) and self._marked(self._errors)):
             if self._output.ended or self._exit.done():
                 return
-            await self._launched.bell.wait()
+            await self._launched.notifier.wait()
 
-    def _marked(self, stream: Stream) -> bool:
+    def _marked(self, stream: PendingOutput) -> bool:
         at = stream.find(self._mark)
         return at >= 0 and stream.data.find(b"@\n", at + len(self._mark)) >= 0
 
@@ -220,7 +223,7 @@ class CommandShell:
         started = {*self._jobs, int(self._last_job)} - set(before)
         return _JOB_NOTICE.sub(lambda notice: b"" if int(notice[1]) in started else notice[0], stderr)
 
-    def _split(self, stream: Stream) -> tuple[bytes, bytes]:
+    def _split(self, stream: PendingOutput) -> tuple[bytes, bytes]:
         at = stream.find(self._mark)
         said = stream.take(at)
         end = stream.data.find(b"@\n", len(self._mark))
@@ -244,7 +247,7 @@ class CommandShell:
             async with asyncio.timeout(_EXIT_GRACE_S):
                 status = await asyncio.shield(self._exit)
                 while not (self._output.ended and self._errors.ended):
-                    await self._launched.bell.wait()
+                    await self._launched.notifier.wait()
                 return status
         return self._exit.result() if self._exit.done() else None
 
@@ -254,7 +257,7 @@ class CommandShell:
         except EndOfStream:
             return None
         finally:
-            self._launched.bell.ring()
+            self._launched.notifier.notify()
 
     async def _recover(self) -> None:
         self._recovery = asyncio.create_task(self._end_command())

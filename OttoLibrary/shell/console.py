@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from OttoLibrary.contracts.connections import Channel, EndOfStream, Match
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.shell.stream import Bell, Stream
+from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from OttoLibrary.text import incremental_decoder
 
 # The shell that the host's owner uses, with its own prompt.
@@ -24,8 +24,8 @@ _SETTLE_QUIET_S = 0.05
 class Console:
     """A conversation over one channel; what was said waits until ``expect`` or ``read`` takes it."""
 
-    def __init__(self, channel: Channel, stream: Stream, bell: Bell, encoding: str = "utf-8") -> None:
-        self._channel, self._stream, self._bell = channel, stream, bell
+    def __init__(self, channel: Channel, stream: PendingOutput, notifier: Notifier, encoding: str = "utf-8") -> None:
+        self._channel, self._stream, self._notifier = channel, stream, notifier
         self._encoding = encoding
         self._decoder = incremental_decoder(encoding)
         self._text = ""
@@ -65,7 +65,7 @@ class Console:
         """Wait a moment for the console to say something, such as its prompt, and be quiet again; nothing is taken."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SETTLE_S):
-                await self._bell.wait()
+                await self._notifier.wait()
         await self._until_quiet(_SETTLE_QUIET_S, Deadline(_SETTLE_S))
 
     async def expect(self, patterns: Sequence[re.Pattern[str]], deadline: Deadline) -> Match:
@@ -87,7 +87,7 @@ class Console:
                 if self._stream.ended:
                     raise EndOfStream(self._stream.ended.lost)
                 start = max(0, len(text) - _WINDOW)
-                await self._bell.wait()
+                await self._notifier.wait()
 
     async def read(self, quiet_s: float, deadline: Deadline) -> str:
         """Return all that was said, as soon as the console is quiet for ``quiet_s`` seconds or the deadline is here."""
@@ -99,7 +99,7 @@ class Console:
         while not self._stream.ended and not deadline.expired:
             try:
                 async with asyncio.timeout(min(quiet_s, deadline.remaining_s)):
-                    await self._bell.wait()
+                    await self._notifier.wait()
             except TimeoutError:
                 return
 

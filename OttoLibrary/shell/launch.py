@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.shell.stream import Bell, Stream
+from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from OttoLibrary.text import Secret, decode
 
 _PASSWORD_PROMPT = re.compile(rb"(?i)(password|passwort|passcode|mot de passe)[^\n]*:\s*$")
@@ -47,11 +47,19 @@ class Launched:
     """
 
     process: Process
-    output: Stream
-    errors: Stream
-    bell: Bell
+    output: PendingOutput
+    errors: PendingOutput
+    notifier: Notifier
     nonce: str
     pid: int | None = None
+
+    @classmethod
+    def listening(cls, process: Process, nonce: str, pid: int | None = None) -> Launched:
+        """Return a process whose streams are read from now on."""
+        notifier = Notifier()
+        return cls(
+            process, PendingOutput(process.channel, notifier), PendingOutput(process.errors, notifier), notifier, nonce, pid
+        )
 
     def find_pid(self) -> bool:
         """Take login noise and the first line off the output; return True once the process id is known."""
@@ -76,7 +84,7 @@ class Launched:
         while not self.find_pid():
             if self.output.ended:
                 raise EndOfStream(self.output.ended.lost or _said(self))
-            await self.bell.wait()
+            await self.notifier.wait()
         self.output.stop()
         self.errors.stop()
         pid = self.pid or 0
@@ -183,8 +191,10 @@ async def start(
     if account is not None:
         command = _become(account, command, nonce)
     process = await connection.execute(command, terminal)
-    bell = Bell()
-    launched = Launched(process, Stream(process.channel, bell), Stream(process.errors, bell), bell, nonce)
+    notifier = Notifier()
+    launched = Launched(
+        process, PendingOutput(process.channel, notifier), PendingOutput(process.errors, notifier), notifier, nonce
+    )
     if private or account is not None:
         await _greet(launched, account)
     if private:
@@ -239,7 +249,7 @@ async def _greet(launched: Launched, account: Account | None) -> None:
             await launched.process.channel.write(password.value.encode() + b"\n")
             password = None
             continue
-        await launched.bell.wait()
+        await launched.notifier.wait()
     launched.errors.take()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from OttoLibrary.contracts.connections import Channel, EndOfStream
 from OttoLibrary.shell.console import Console
-from OttoLibrary.shell.stream import Bell, Stream
+from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from OttoLibrary.transport.login import Prompts
 
 _PROMPT_S = 0.05
@@ -29,9 +29,9 @@ class Line:
 
     def __init__(self, channel: Channel, prompts: Prompts, greet: Callable[[Line], Awaitable[None]] | None = None) -> None:
         self.channel, self.prompts = channel, prompts
-        self.bell = Bell()
-        self.stream = Stream(channel, self.bell)
-        self.console = Console(channel, self.stream, self.bell, prompts.profile.encoding)
+        self.notifier = Notifier()
+        self.stream = PendingOutput(channel, self.notifier)
+        self.console = Console(channel, self.stream, self.notifier, prompts.profile.encoding)
         self.greeted = greet is None
         self.fresh = False
         self._greet = greet
@@ -94,7 +94,7 @@ class Line:
         """Return what it says next; raise EndOfStream."""
         while not self.stream.data:
             self.check()
-            await self.bell.wait()
+            await self.notifier.wait()
         return self.console.pass_by()
 
     def check(self) -> None:
@@ -106,7 +106,7 @@ class Line:
         """Wait until it says something, at most so long; return whether it did."""
         try:
             async with asyncio.timeout(seconds):
-                await self.bell.wait()
+                await self.notifier.wait()
                 return True
         except TimeoutError:
             return False

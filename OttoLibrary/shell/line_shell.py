@@ -20,7 +20,7 @@ from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome, PreludeFailedError, exit_status
 from OttoLibrary.shell.line import Line
 from OttoLibrary.text import decode
-from OttoLibrary.transport.receive_buffer import Inbox
+from OttoLibrary.transport.receive_buffer import ReceiveBuffer
 
 _SYNC_AGAIN_S = 1.0
 _UNTOLD_LIMIT = 1
@@ -64,8 +64,11 @@ class LineShell:
 
     Attributes:
         cwd: None: the shell's working directory lasts as long as the shell.
+        has_status: Every command has an exit status.
         merged: True when stdout and stderr come together, since the host has no writable folder for temporary files.
     """
+
+    has_status = True
 
     def __init__(self, line: Line, rescue: Callable[[str], Awaitable[None]] | None) -> None:
         self.cwd: str | None = None
@@ -221,7 +224,7 @@ class LineShell:
         stream = self._line.stream
         while (at := stream.find(mark)) < 0:
             self._line.check()
-            await self._line.bell.wait()
+            await self._line.notifier.wait()
         stream.take(at + len(mark))
 
     async def _outcome(self) -> CommandOutcome:
@@ -231,7 +234,7 @@ class LineShell:
     async def _until_end(self) -> re.Match[bytes]:
         while (found := self.find_end()) is None:
             self._line.check()
-            await self._line.bell.wait()
+            await self._line.notifier.wait()
         return found
 
     def find_end(self) -> re.Match[bytes] | None:
@@ -291,7 +294,7 @@ class LineShell:
             self._line.check()
             if self._line.prompts.asks(self._line.text) == "password":
                 return False
-            await self._line.bell.wait()
+            await self._line.notifier.wait()
         before = bytes(stream.data[: found.start()])
         told = re.search(rb"(\d{3,4})\r*\n([0-9a-f]+(?::[0-9a-f]+)+)\r*\n\Z", before)
         if told is None:
@@ -375,7 +378,7 @@ class LineProcess:
         self._shell, self._line = shell, line
         self.channel: Channel = _LineOutput(self)
         self.outcome: CommandOutcome | None = None
-        self._errors = Inbox()
+        self._errors = ReceiveBuffer()
         self.errors: Channel | None = None if terminal else _Errors(self._errors)
         self.on_close: Callable[[], Awaitable[None]] | None = None
         self._closed = False
@@ -391,7 +394,7 @@ class LineProcess:
                 raise EndOfStream
             if not self._look():
                 self._line.check()
-                await self._line.bell.wait()
+                await self._line.notifier.wait()
 
     def _look(self) -> bool:
         """Take what is certainly output off the line, and the end when it is here; return True when there was any."""
@@ -408,7 +411,7 @@ class LineProcess:
         self._left += self.outcome.stdout
         self._errors.feed(self.outcome.stderr)
         self._errors.end()
-        self._line.bell.ring()
+        self._line.notifier.notify()
 
     async def wait(self) -> ExitStatus:
         """Return how it ended; what it said before stays to be read."""
@@ -419,7 +422,7 @@ class LineProcess:
                 self._end(end)
                 continue
             self._line.check()
-            await self._line.bell.wait()
+            await self._line.notifier.wait()
 
     async def end_input(self) -> None:
         """Do nothing: a terminal has no end of input."""
@@ -435,7 +438,7 @@ class LineProcess:
                 await self._shell.give_up()
         finally:
             self._errors.end()
-            self._line.bell.ring()
+            self._line.notifier.notify()
             if on_close is not None:
                 await on_close()
 
@@ -471,7 +474,7 @@ class _LineOutput:
 
 
 class _Errors:
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: ReceiveBuffer) -> None:
         self._inbox = inbox
 
     @property

@@ -32,8 +32,6 @@ class PromptShell:
         status: What makes it print the exit status of the command before, or nothing.
     """
 
-    merged = True
-
     def __init__(self, line: Line, status: str) -> None:
         self.cwd: str | None = None
         self._line, self._status = line, status
@@ -118,7 +116,7 @@ class PromptShell:
         while not (b"\n" in line.stream.data and self._at_prompt()) or await line.news(_HOLD_S):
             line.check()
             if not self._at_prompt() or b"\n" not in line.stream.data:
-                await line.bell.wait()
+                await line.notifier.wait()
         text = plain_text(self._text())
         line.stream.take()
         found = line.prompts.prompt(text[-4096:])
@@ -154,7 +152,7 @@ class PromptShell:
             async with asyncio.timeout(_TRY_S):
                 while not self._at_prompt() or await self._line.news(_HOLD_S):
                     self._line.check()
-                    await self._line.bell.wait()
+                    await self._line.notifier.wait()
         except TimeoutError:
             return False
         self._line.stream.take()

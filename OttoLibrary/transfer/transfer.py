@@ -69,7 +69,7 @@ async def _begun(host: Host, patience_s: float | None, wishes: TransferOptions, 
 async def site_of(host: Host, patience_s: float | None) -> HostSite:
     """Return an open host as a transfer sees it."""
     deadline = await host.deadline(patience_s)
-    facts, connection = await host.link.facts(), await host.link.open(deadline)
+    facts, connection = await host.connection.facts(), await host.connection.open(deadline)
     return HostSite(host, facts, connection, deadline.seconds, parallel=await host.parallel(deadline))
 
 
@@ -171,7 +171,7 @@ class HostSite:
         address = self.facts.address or "127.0.0.1"
         deadline = Deadline(self.facts.connect_timeout)
         if self.host.hop is not None:
-            connection = await self.host.hop.link.open(deadline)
+            connection = await self.host.hop.connection.open(deadline)
         else:
             connection = await registry.load("transport", "local").connect(self.facts, self.host.path, None, deadline)
         async with deadline.timeout():

@@ -16,7 +16,7 @@ from typing import Any
 from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.transport.receive_buffer import Inbox
+from OttoLibrary.transport.receive_buffer import ReceiveBuffer
 
 _CHUNK = 1 << 18
 _HIGH_WATER = 4 << 20
@@ -88,7 +88,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
 
     def __init__(self, gone: Callable[[LocalProcess], None]) -> None:
         self._gone = gone
-        self._output, self._errors = Inbox(), Inbox()
+        self._output, self._errors = ReceiveBuffer(), ReceiveBuffer()
         self._transport: asyncio.SubprocessTransport | None = None
         self._exited = asyncio.Event()
         self._writable = asyncio.Event()
@@ -236,7 +236,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
     def _pipe(self, fd: int) -> Any:
         return self._transport.get_pipe_transport(fd) if self._transport else None
 
-    async def _read(self, inbox: Inbox, fd: int, limit: int) -> bytes:
+    async def _read(self, inbox: ReceiveBuffer, fd: int, limit: int) -> bytes:
         data = await inbox.read(limit)
         if inbox.size < _LOW_WATER and (pipe := self._pipe(fd)) is not None and not pipe.is_closing() and not pipe.is_reading():
             pipe.resume_reading()

@@ -7,7 +7,7 @@ import asyncio
 from OttoLibrary.contracts.connections import EndOfStream
 
 
-class Inbox:
+class ReceiveBuffer:
     """Holds what arrived until it is read."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError
-from OttoLibrary.transport.receive_buffer import Inbox
+from OttoLibrary.transport.receive_buffer import ReceiveBuffer
 
 _CHUNK = 1 << 16
 _POLL_S = 0.2
@@ -92,7 +92,7 @@ class SerialLine:
     def __init__(self, port: Any, character_delay: float) -> None:
         self.lost: str | None = None
         self._port, self._delay = port, character_delay
-        self._inbox = Inbox()
+        self._inbox = ReceiveBuffer()
         self._threads: ThreadPoolExecutor | None = None
         self._reading: asyncio.Task[None] | None = None
         self._released = False

@@ -21,7 +21,7 @@ from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError, UsageError
-from OttoLibrary.transport.receive_buffer import Inbox
+from OttoLibrary.transport.receive_buffer import ReceiveBuffer
 
 # AES-GCM moves about twice what AsyncSSH's first choice, ChaCha20, does per CPU second; both are safe.
 _CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"
@@ -167,7 +167,7 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
     """A channel's callbacks, turned into a process or a byte stream."""
 
     def __init__(self, has_terminal: bool) -> None:
-        self.output, self.error_output = Inbox(), Inbox()
+        self.output, self.error_output = ReceiveBuffer(), ReceiveBuffer()
         self._has_terminal = has_terminal
         self._chan: Any = None
         self._status: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
@@ -195,7 +195,7 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
         self._chan.close()
         self._finish(None)
 
-    async def read(self, inbox: Inbox, limit: int) -> bytes:
+    async def read(self, inbox: ReceiveBuffer, limit: int) -> bytes:
         data = await inbox.read(limit)
         if self._paused and self.output.size + self.error_output.size < _LOW_WATER:
             self._paused = False
@@ -254,7 +254,7 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
 
 
 class _SshChannel:
-    def __init__(self, session: _Session, inbox: Inbox) -> None:
+    def __init__(self, session: _Session, inbox: ReceiveBuffer) -> None:
         self._session, self._inbox = session, inbox
 
     @property

@@ -135,8 +135,8 @@ def _live(sshd: Sshd, key: Path) -> Row:
         lab.write_text(json.dumps({"hosts": {f"h{host}": facts for host in range(_HOSTS)}}))
         session = Session(str(lab))
         try:
-            session.start_monitor(session.lab.names(), (), 1.0, Path(folder) / "metrics.db", "benchmark")
-            while not all(session.on_monitor(lambda monitor: monitor.latest(0)).values()):
+            session.monitor.start(session.lab.loaded.names(), (), 1.0, Path(folder) / "metrics.db", "benchmark")
+            while not all(session.monitor.do(lambda monitor: monitor.latest(0)).values()):
                 time.sleep(0.1)
             alone = _processor_time()
             dashboard = Dashboard(LiveSource(session))

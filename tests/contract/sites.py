@@ -53,13 +53,13 @@ class Site:
     here: Path
 
     def put(self, source: Path, target: str, **wishes: Any) -> Any:
-        return self.session.run(
-            self.session.files(self.name).put([source], target, TransferOptions(**({"via": self.via} | wishes)))
+        return self.session.engine.call(
+            self.session.files.on(self.name).put([source], target, TransferOptions(**({"via": self.via} | wishes)))
         )
 
     def get(self, source: str, target: str, **wishes: Any) -> Any:
-        return self.session.run(
-            self.session.files(self.name).get(source, target, TransferOptions(**({"via": self.via} | wishes)))
+        return self.session.engine.call(
+            self.session.files.on(self.name).get(source, target, TransferOptions(**({"via": self.via} | wishes)))
         )
 
     def litter(self) -> list[str]:

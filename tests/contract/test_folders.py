@@ -23,15 +23,15 @@ class Tree:
 
     def __init__(self, site: Site) -> None:
         self.site, self.there, self.here = site, site.there, site.here
-        self._folders = site.session.folders(site.name)
+        self._folders = site.session.files.folders_on(site.name)
 
     def put(self, source: Path, target: str, **wishes: Any) -> Any:
-        return self.site.session.run(
+        return self.site.session.engine.call(
             self._folders.put(source, target, TransferOptions(**({"via": self.site.via, "links": "keep"} | wishes)))
         )
 
     def get(self, source: str, target: str, **wishes: Any) -> Any:
-        return self.site.session.run(
+        return self.site.session.engine.call(
             self._folders.get(source, target, TransferOptions(**({"via": self.site.via, "links": "keep"} | wishes)))
         )
 

@@ -43,7 +43,7 @@ if "CLOCK" in os.environ:
 from OttoLibrary.contracts.reservations import Demand
 from OttoLibrary.reservation.leases import Leases
 from OttoLibrary import registry
-from OttoLibrary.reservations import redis as quick
+from OttoLibrary.reservation.backends import redis as quick
 quick._LIFE_S, quick._BEAT_S, quick._LOOK_S = 1.0, 0.2, 0.2
 kind, where, names, count, wait_s, lease_s, priority = sys.argv[1:8]
 async def main():

@@ -87,14 +87,14 @@ def test_a_full_disk_takes_no_half_folder(sshd: Any, open_lab: Any, keys: Any, t
     source.mkdir()
     for number in range(40):
         write(source / f"{number}", content(50_000, number))
-    folders = site.session.folders("box")
+    folders = site.session.files.folders_on("box")
     with small_disk(512) as disk:
         with pytest.raises(TransferError, match="No space left on device"):
-            site.session.run(folders.put(source, f"{disk}/many"))
+            site.session.engine.call(folders.put(source, f"{disk}/many"))
         assert not list(disk.iterdir())
         write(site.there / "there.txt", b"x")
         with pytest.raises(TransferError, match="No space left on device"):
-            site.session.run(folders.get(str(source), f"{disk}/many"))
+            site.session.engine.call(folders.get(str(source), f"{disk}/many"))
         assert not list(disk.iterdir())
 
 
@@ -125,16 +125,16 @@ def test_what_an_ordinary_user_may_not(sshd: Any, open_lab: Any, keys: Any, acco
     with pytest.raises(TransferError, match="may not be read"):
         site.get(f"{locked}/secret.bin", f"{site.here}/")
     with pytest.raises(TransferError, match="Permission denied"):
-        site.session.run(site.session.folders("box").get(str(locked), f"{site.here}/back"))
+        site.session.engine.call(site.session.files.folders_on("box").get(str(locked), f"{site.here}/back"))
     assert not (site.here / "back").exists()
     assert not site.litter()
 
 
 def test_another_user_is_served_by_the_shell(sshd: Any, open_lab: Any, keys: Any, accounts: Any, tmp_path: Path) -> None:
     site = ssh_site("", sshd, open_lab, keys, tmp_path, user=accounts.test.login)
-    host = site.session.host("box")
+    host = site.session.hosts.use("box")
     account = Account("root", "sudo", Secret(accounts.test.password))
-    site.session.run(host.switch_user(account, Deadline(20)))
+    site.session.engine.call(host.switch_user(account, Deadline(20)))
     sent = site.put(write(site.here / "a.bin", b"data", mode=0o600), "/root/.otto-test-switched")
     try:
         assert sent.protocol == "console"
@@ -336,5 +336,5 @@ def test_a_pattern_leaves_folders_out(over: Site) -> None:
 
 def test_text_is_not_written_into_a_folder(over: Site) -> None:
     with pytest.raises(TransferError, match=rf"did not take '{over.there}': '{over.there}/' is a directory"):
-        over.session.run(over.session.files("box").write(str(over.there), "text", "UTF-8", 0o644))
+        over.session.engine.call(over.session.files.on("box").write(str(over.there), "text", "UTF-8", 0o644))
     assert not list(over.there.iterdir())

@@ -164,14 +164,14 @@ def test_a_file_without_a_size_is_read(site: Site) -> None:
 
 def test_many_at_once_do_not_meet(site: Site) -> None:
     sources = [write(site.here / f"{number}.bin", content(100_000, number)) for number in range(5)]
-    files = site.session.files(site.name)
+    files = site.session.files.on(site.name)
 
     async def put_all() -> None:
         async with asyncio.TaskGroup() as group:
             for source in sources:
                 group.create_task(files.put([source], f"{site.there}/", TransferOptions(via=site.via)))
 
-    site.session.run(put_all())
+    site.session.engine.call(put_all())
     for number in range(5):
         assert (site.there / f"{number}.bin").read_bytes() == content(100_000, number)
 

@@ -156,9 +156,9 @@ def recording(tmp_path: Path) -> Path:
 def watched(open_lab: Any, tmp_path: Path) -> Iterator[Session]:
     """A session that watches this machine."""
     session: Session = open_lab(box={"transport": "local", "tags": ["dut"]})
-    session.start_monitor(["box"], ["load"], 0.1, tmp_path / "live.db", "test")
+    session.monitor.start(["box"], ["load"], 0.1, tmp_path / "live.db", "test")
     yield session
-    session.end_monitor()
+    session.monitor.end()
 
 
 def port_of(dashboard: Dashboard) -> int:
@@ -449,7 +449,7 @@ def test_what_is_no_longer_remembered_comes_from_the_recording(
 
 def test_a_monitor_without_a_recording_is_shown_too(serve: Any, open_lab: Any) -> None:
     session = open_lab(box={"transport": "local"})
-    session.start_monitor(["box"], ["load"], 0.1, None, "")
+    session.monitor.start(["box"], ["load"], 0.1, None, "")
     browser = Browser(serve(LiveSource(session)))
     wait_until(lambda: browser.get("api/export.csv").text.count("load_1min") > 3, "readings")
     assert len(unpack(browser.get("api/data", host="box").content)[1]) > 3

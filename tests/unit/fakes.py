@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable
 
 from OttoLibrary.contracts.connections import EndOfStream, ExitStatus
-from OttoLibrary.transport.receive_buffer import Inbox
+from OttoLibrary.transport.receive_buffer import ReceiveBuffer
 
 
 class FakeChannel:
     """A channel fed by the test; ``on_write`` sees what is written."""
 
     def __init__(self, on_write: Callable[[bytes], None] = lambda data: None) -> None:
-        self.inbox = Inbox()
+        self.inbox = ReceiveBuffer()
         self.written = b""
         self._on_write = on_write
 
@@ -58,7 +58,7 @@ class FakeShell:
         while True:
             if self._exit is not None:
                 return self._exit
-            await Inbox().read(1)
+            await ReceiveBuffer().read(1)
 
     async def close(self) -> None:
         await self.channel.close()
