@@ -75,7 +75,7 @@ def _check(options: argparse.Namespace) -> int:
 
     async def ask(name: str) -> None:
         host = session.hosts.use(name)
-        await host.link.open(Deadline(options.timeout))
+        await host.connection.open(Deadline(options.timeout))
         await host.run_once("true", timeout_s=options.timeout)
 
     try:

@@ -176,7 +176,7 @@ class HostFeed:
             await self._stack.aclose()
 
     async def _open(self) -> None:
-        connection = self._connection = await self._host.link.open(Deadline(CONNECT_S))
+        connection = self._connection = await self._host.connection.open(Deadline(CONNECT_S))
         if not connection.line_limit:
             whole = shlex.quote(self._script + self._loop)
             shell = 'otto_shell=$(command -v bash) || otto_shell=/bin/sh; BASH_ENV= exec "$otto_shell" -c'
@@ -196,7 +196,7 @@ class HostFeed:
         while (at := launched.output.find(end_mark)) < 0:
             if launched.output.ended:
                 raise EndOfStream(launched.output.ended.lost or _last_words(launched))
-            await launched.bell.wait()
+            await launched.notifier.wait()
         answer = decode(launched.output.take(at + len(end_mark))[: -len(end_mark)])
         if launched.pid is None:
             # The greeting of the login shell, and the process id, come before the first answer.

@@ -263,12 +263,7 @@ class Watch:
 
     # -- without a feed
 
-<<<<<<< HEAD
     async def _ask_over_network(self, name: str, metric: NetworkMetric, facts: HostFacts) -> None:
-=======
-    async def _ask_over_network(self, name: str, metric: NetworkMetric) -> None:
-        facts = await self.host.connection.facts()
->>>>>>> rooms
         beat, due = 0, 0.0
         while True:
             beat = await self._clock.next(beat)
@@ -297,13 +292,8 @@ class Watch:
             await asyncio.sleep(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
 
-<<<<<<< HEAD
     async def _read_lines(self, name: str, metric: FollowedMetric) -> None:
-        connection = await self.host.link.open(Deadline(CONNECT_S))
-=======
-    async def _read_lines(self, name: str, follower: Follower) -> None:
-        connection = await self.host.connection.open(Deadline(_PATIENCE_S))
->>>>>>> rooms
+        connection = await self.host.connection.open(Deadline(CONNECT_S))
         if connection.line_limit:
             raise UsageError("a file is followed only on a host that starts processes, over SSH or locally")
         launched = await launch.start(connection, f"{launch.LIFELINE}\n{metric.script()}")
@@ -311,17 +301,10 @@ class Watch:
             while True:
                 while (at := launched.output.find(b"\n")) < 0:
                     if launched.output.ended:
-<<<<<<< HEAD
                         errors = decode(bytes(launched.errors.data)).strip().splitlines()
                         raise launched.output.ended if not errors else OSError(errors[-1])
-                    await launched.bell.wait()
-                self._take_line(name, metric, decode(launched.output.take(at + 1)).rstrip("\r\n"))
-=======
-                        said = decode(bytes(launched.errors.data)).strip().splitlines()
-                        raise launched.output.ended if not said else OSError(said[-1])
                     await launched.notifier.wait()
-                self._take_line(name, follower, decode(launched.output.take(at + 1)).rstrip("\r\n"))
->>>>>>> rooms
+                self._take_line(name, metric, decode(launched.output.take(at + 1)).rstrip("\r\n"))
         finally:
             await asyncio.shield(asyncio.ensure_future(end(connection, launched)))
 
@@ -336,151 +319,3 @@ class Watch:
             self._sink.tick(Tick(self.host.name, now, 0.0, values))
         if text:
             self._sink.mark(Event(now, text, "log", self.host.name))
-<<<<<<< HEAD
-=======
-
-
-def script_of(metrics: Sequence[Metric], nonce: str) -> str:
-    """Return shell text with a function ``tick``, which says all that some of the metrics read, by number.
-
-    Its first argument is ``clock`` or ``-``, the others are the numbers. What it says ends with ``.NONCE``.
-    """
-    parts = "".join(f"part{number}() {{\n{metric.script()}\n}}\n" for number, metric in enumerate(metrics))
-    return _PRELUDE.replace("@NONCE@", nonce) + parts
-
-
-class _Here:
-    """A metric of this machine, which psutil tells instead of a script."""
-
-    def __init__(self, metric: Any) -> None:
-        self.interval_s: float = metric.interval_s
-        self._metric = metric
-
-    def values(self, said: str, uptime_s: float) -> dict[str, float]:
-        found: dict[str, float] = self._metric.here(uptime_s)
-        return found
-
-
-class _LocalFeed:
-    """This machine, asked by psutil."""
-
-    async def ask(self, numbers: Sequence[int], clock: bool) -> Frame:
-        """Return at once; the metrics ask psutil themselves."""
-        return Frame(time.time(), 0.0, since_boot_s(), None, 0.0, dict.fromkeys(numbers, ""))
-
-    async def close(self) -> None:
-        """Do nothing."""
-
-
-class _HostFeed:
-    """A host over whatever it offers: a process where it starts some, otherwise its lines."""
-
-    def __init__(self, host: Host, metrics: Mapping[str, Metric], loop: str) -> None:
-        self._host, self._loop = host, loop
-        self._nonce = secrets.token_hex(4)
-        self._script = script_of(list(metrics.values()), self._nonce)
-        self._connection: Connection | None = None
-        self._launched: launch.Launched | None = None
-        self._line: Callable[[str], Any] | None = None
-        self._stack = contextlib.AsyncExitStack()
-
-    async def ask(self, numbers: Sequence[int], clock: bool) -> Frame:
-        """Ask over what is open, opened first when needed."""
-        if self._launched is None and self._line is None:
-            await self._open()
-        question = f"{'clock' if clock else '-'} {' '.join(map(str, numbers))}"
-        sent = time.time()
-        began = time.monotonic()
-        said = await (self._ask_process(question) if self._launched else self._ask_line(question))
-        took = time.monotonic() - began
-        return self._frame(said, sent + took / 2, took / 2)
-
-    async def close(self) -> None:
-        """End the process, or hang up the line."""
-        launched, connection = self._launched, self._connection
-        self._launched = self._line = None
-        if launched is not None and connection is not None:
-            await _end(connection, launched)
-        with contextlib.suppress(OttoError, EndOfStream, OSError, TimeoutError):
-            await self._stack.aclose()
-
-    async def _open(self) -> None:
-        connection = self._connection = await self._host.connection.open(Deadline(_PATIENCE_S))
-        if not connection.line_limit:
-            whole = shlex.quote(self._script + self._loop)
-            shell = 'otto_shell=$(command -v bash) || otto_shell=/bin/sh; BASH_ENV= exec "$otto_shell" -c'
-            self._launched = await launch.start(connection, f"{shell} {whole}")
-        elif connection.line_limit == 1:
-            self._line = self._between_commands
-        else:
-            shell_run = await self._stack.enter_async_context(self._host.own_line(Deadline(_PATIENCE_S), "watching it"))
-            await shell_run(self._script)
-            self._line = shell_run
-
-    async def _ask_process(self, question: str) -> str:
-        launched = self._launched
-        assert launched is not None
-        await launched.process.channel.write(f"{question}\n".encode())
-        end = f".{self._nonce}\n".encode()
-        while (at := launched.output.find(end)) < 0:
-            if launched.output.ended:
-                raise EndOfStream(launched.output.ended.lost or _last_words(launched))
-            await launched.notifier.wait()
-        said = decode(launched.output.take(at + len(end))[: -len(end)])
-        if launched.pid is None:
-            # The words of the login shell, and the process id, come before the first answer.
-            hello = f"@{launched.nonce}:"
-            number, _, said = said.partition(hello)[2].partition("\n")
-            launched.pid = int(number)
-        return said
-
-    async def _ask_line(self, question: str) -> str:
-        assert self._line is not None
-        said = decode(await self._line(f"tick {question}"))
-        return said.rpartition(f".{self._nonce}")[0]
-
-    async def _between_commands(self, question: str) -> bytes:
-        answer = await self._host.between_commands(f"{self._script}{question}", Deadline(_PATIENCE_S))
-        if answer is None:
-            raise BusyError
-        return answer
-
-    def _frame(self, said: str, at: float, uncertainty_s: float) -> Frame:
-        head, *parts = said.split(f"={self._nonce} ")
-        uptime, _, wall = head.partition("\n")
-        try:
-            uptime_s = float(uptime.split()[0])
-        except (IndexError, ValueError):
-            raise UsageError(f"Host '{self._host.name}' has no /proc/uptime; only Linux hosts can be watched.") from None
-        numbered = (part.partition("\n") for part in parts)
-        clock, step = _wall(wall.strip())
-        return Frame(at, uncertainty_s, uptime_s, clock, step, {int(number): text for number, _, text in numbered})
-
-
-def _wall(said: str) -> tuple[float | None, float]:
-    """Return the host's clock and how coarse it is; busybox knows no nanoseconds."""
-    whole, _, fraction = said.replace(",", ".").partition(".")
-    if not whole.isdigit():
-        return None, 0.0
-    if fraction.isdigit():
-        return float(f"{whole}.{fraction}"), 0.0
-    return int(whole) + _WHOLE_SECOND_S, _WHOLE_SECOND_S
-
-
-def _last_words(launched: launch.Launched) -> str:
-    lines = decode(bytes(launched.errors.data)).strip().splitlines()
-    return lines[-1] if lines else "what reads it has ended"
-
-
-async def _end(connection: Connection, launched: launch.Launched) -> None:
-    launched.find_pid()
-    with contextlib.suppress(EndOfStream, OSError, TimeoutError, OttoError, UserChangeRefusedError):
-        await launched.process.end_input()
-        try:
-            async with asyncio.timeout(0.5):
-                await launched.process.wait()
-        except TimeoutError:
-            if launched.pid is not None and connection.lost is None:
-                await launch.stop(connection, launched.pid)
-    await launched.close()
->>>>>>> rooms

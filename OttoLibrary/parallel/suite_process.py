@@ -16,8 +16,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from OttoLibrary.parallel.robot_output import output_is_whole
 
@@ -42,15 +43,36 @@ def main() -> int:
     return process.run()
 
 
+class Robot(Protocol):
+    """Robot in a process of its own, as ``subprocess.Popen`` shows it."""
+
+    returncode: int | None
+
+    def wait(self, timeout: float) -> int:
+        """Return its exit status; raise ``subprocess.TimeoutExpired``."""
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it lives."""
+
+
+def started(command: Sequence[str]) -> Robot:
+    """Start robot as a program."""
+    return subprocess.Popen(command, start_new_session=True, preexec_fn=end_with_suite_process)  # noqa: PLW1509 - one thread
+
+
 class SuiteProcess:
     """One robot of a parallel run.
 
     Args:
         command: How robot is started; the folder of the argument file, its last word, is where its output goes.
+        start: Starts it.
+        orders: Returns why it is to stop, or nothing; asked ten times a second.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._command = list(command)
+    def __init__(
+        self, command: Sequence[str], start: Callable[[Sequence[str]], Robot] = started, orders: Callable[[], str] = lambda: ""
+    ) -> None:
+        self._command, self._start, self._orders = list(command), start, orders
         self._folder = Path(command[-1]).parent
         self._stopped_by = ""
 
@@ -63,21 +85,21 @@ class SuiteProcess:
         self._see_note()
         if self._stopped_by:
             return self._fail_tests(f"This test was not run: {self._stopped_by}.")
-        robot = subprocess.Popen(self._command, start_new_session=True, preexec_fn=_of_this_process)  # noqa: PLW1509 - one thread
-        killed = self._look_after(robot)
-        if robot.returncode < 0:
+        robot = self._start(self._command)
+        status, killed = self._look_after(robot)
+        if status < 0:
             kill_descendants()
         if output_is_whole(self._folder):
-            return robot.returncode
-        return self._fail_tests(self._reason(robot.returncode, killed))
+            return status
+        return self._fail_tests(self._reason(status, killed))
 
-    def _look_after(self, robot: subprocess.Popen[bytes]) -> bool:
-        """Wait for robot and return True when it had to be killed."""
+    def _look_after(self, robot: Robot) -> tuple[int, bool]:
+        """Wait for robot; return its exit status, and True when it had to be killed."""
         end = float("inf")
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                robot.wait(_PACE_S)
-                return time.monotonic() > end
+                status = robot.wait(_PACE_S)
+                return status, time.monotonic() > end
             self._see_note()
             if self._stopped_by and end == float("inf"):
                 end = time.monotonic() + GRACE_S
@@ -87,6 +109,7 @@ class SuiteProcess:
                 kill_descendants()
 
     def _see_note(self) -> None:
+        self._stopped_by = self._stopped_by or self._orders()
         if not self._stopped_by and STOP in os.environ:
             with contextlib.suppress(OSError):
                 self._stopped_by = Path(os.environ[STOP]).read_text() or self._stopped_by
@@ -143,12 +166,12 @@ def kill_descendants() -> None:
         time.sleep(_PACE_S / 2)
 
 
-def descendants() -> list[int]:
-    """Return the processes below this one that live."""
+def descendants(above: int | None = None) -> list[int]:
+    """Return the processes below this one, or another, that live."""
     import psutil
 
     found = []
-    for process in psutil.Process().children(recursive=True):
+    for process in psutil.Process(above).children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             # A dead process is left to its parent, which waits for it.
             if process.status() != psutil.STATUS_ZOMBIE:
@@ -167,7 +190,8 @@ def commands() -> list[str]:
     return found
 
 
-def _of_this_process() -> None:
+def end_with_suite_process() -> None:
+    """Get SIGTERM when the process that looks after this one dies."""
     _control(_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -18,6 +18,7 @@ from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, 
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from OttoLibrary.text import Secret, decode
+from OttoLibrary.transport.channels import ResumedChannel
 
 _PASSWORD_PROMPT = re.compile(rb"(?i)(password|passwort|passcode|mot de passe)[^\n]*:\s*$")
 _STOP_BOUND_S = 6.0
@@ -103,8 +104,8 @@ class _Continued:
     def __init__(self, process: Process, output: bytes, errors: bytes, stop: Callable[[], Awaitable[object]]) -> None:
         self._process, self._stop = process, stop
         self._ended = False
-        self.channel: Channel = _Rest(process.channel, output)
-        self.errors: Channel | None = _Rest(process.errors, errors) if process.errors else None
+        self.channel: Channel = ResumedChannel(process.channel, output)
+        self.errors: Channel | None = ResumedChannel(process.errors, errors) if process.errors else None
 
     async def end_input(self) -> None:
         await self._process.end_input()
@@ -120,33 +121,6 @@ class _Continued:
             with contextlib.suppress(EndOfStream, OSError, TimeoutError, UserChangeRefusedError):
                 await asyncio.shield(asyncio.ensure_future(self._stop()))
         await self._process.close()
-
-
-class _Rest:
-    def __init__(self, channel: Channel, begun: bytes) -> None:
-        self._channel, self._begun = channel, begun
-
-    @property
-    def closed(self) -> bool:
-        return self._channel.closed
-
-    async def read(self, limit: int) -> bytes:
-        if not self._begun:
-            return await self._channel.read(limit)
-        data, self._begun = self._begun[:limit], self._begun[limit:]
-        return data
-
-    async def write(self, data: bytes) -> None:
-        await self._channel.write(data)
-
-    async def resize(self, columns: int, rows: int) -> None:
-        await self._channel.resize(columns, rows)
-
-    async def close(self) -> None:
-        await self._channel.close()
-
-    def describe(self) -> str:
-        return self._channel.describe()
 
 
 def prelude(environment: Mapping[str, str], cwd: str | None, former_cwd: str | None = None) -> str:

@@ -20,6 +20,7 @@ from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome, PreludeFailedError, exit_status
 from OttoLibrary.shell.line import Line
 from OttoLibrary.text import decode
+from OttoLibrary.transport.channels import ProcessChannel
 from OttoLibrary.transport.receive_buffer import ReceiveBuffer
 
 _SYNC_AGAIN_S = 1.0
@@ -376,16 +377,31 @@ class LineProcess:
 
     def __init__(self, shell: LineShell, line: Line, terminal: bool) -> None:
         self._shell, self._line = shell, line
-        self.channel: Channel = _LineOutput(self)
+        self.channel: Channel = ProcessChannel(self, self, "process on a line")
         self.outcome: CommandOutcome | None = None
         self._errors = ReceiveBuffer()
-        self.errors: Channel | None = None if terminal else _Errors(self._errors)
+        self.errors: Channel | None = None
+        if not terminal:
+            self.errors = ProcessChannel(self, self._errors, "standard error of a process on a line")
         self.on_close: Callable[[], Awaitable[None]] | None = None
         self._closed = False
         self._left = b""
 
+    @property
+    def ended(self) -> bool:
+        """True when nothing more will arrive."""
+        return self.outcome is not None or self._line.ended is not None
+
+    async def write(self, data: bytes) -> None:
+        """Give it input."""
+        await self._line.write(data)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Report the size of the terminal."""
+        await self._line.channel.resize(columns, rows)
+
     async def read(self, limit: int) -> bytes:
-        """Return what it said on standard output."""
+        """Return what it wrote to standard output."""
         while True:
             if self._left:
                 data, self._left = self._left[:limit], self._left[limit:]
@@ -447,51 +463,3 @@ def _begun(data: bytearray, mark: bytes) -> int:
     """Return how many bytes at the end may be the beginning of the mark."""
     start = data.rfind(mark[:1], max(0, len(data) - len(mark) + 1))
     return len(data) - start if start >= 0 and mark.startswith(data[start:]) else 0
-
-
-class _LineOutput:
-    def __init__(self, process: LineProcess) -> None:
-        self._process = process
-
-    @property
-    def closed(self) -> bool:
-        return self._process.outcome is not None or self._process._line.ended is not None
-
-    async def read(self, limit: int) -> bytes:
-        return await self._process.read(limit)
-
-    async def write(self, data: bytes) -> None:
-        await self._process._line.write(data)
-
-    async def resize(self, columns: int, rows: int) -> None:
-        await self._process._line.channel.resize(columns, rows)
-
-    async def close(self) -> None:
-        await self._process.close()
-
-    def describe(self) -> str:
-        return "process on a line"
-
-
-class _Errors:
-    def __init__(self, inbox: ReceiveBuffer) -> None:
-        self._inbox = inbox
-
-    @property
-    def closed(self) -> bool:
-        return self._inbox.ended
-
-    async def read(self, limit: int) -> bytes:
-        return await self._inbox.read(limit)
-
-    async def write(self, data: bytes) -> None:
-        raise EndOfStream
-
-    async def resize(self, columns: int, rows: int) -> None:
-        return
-
-    async def close(self) -> None:
-        return
-
-    def describe(self) -> str:
-        return "standard error of a process on a line"

@@ -21,13 +21,12 @@ from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError, UsageError
-from OttoLibrary.transport.receive_buffer import ReceiveBuffer
+from OttoLibrary.transport.channels import ProcessChannel
+from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
 
 # AES-GCM moves about twice what AsyncSSH's first choice, ChaCha20, does per CPU second; both are safe.
 _CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"
 _KEEPALIVES = 3
-_HIGH_WATER = 4 << 20
-_LOW_WATER = 1 << 20
 _SESSION_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 _LEGACY_ADVICE = (
     "An old host may need algorithms that are off by default: set 'kex', 'ciphers', 'mac' or 'host_key_algorithms' "
@@ -167,22 +166,22 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
     """A channel's callbacks, turned into a process or a byte stream."""
 
     def __init__(self, has_terminal: bool) -> None:
-        self.output, self.error_output = ReceiveBuffer(), ReceiveBuffer()
+        flow = FlowControl(self._pause, self._resume)
+        self._output, self._errors = ReceiveBuffer(flow), ReceiveBuffer(flow)
         self._has_terminal = has_terminal
         self._chan: Any = None
         self._status: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         self._status.add_done_callback(lambda status: status.cancelled() or status.exception())
         self._writable = asyncio.Event()
         self._writable.set()
-        self._paused = False
 
     @property
     def channel(self) -> Channel:
-        return _SshChannel(self, self.output)
+        return ProcessChannel(self, self._output, "ssh channel")
 
     @property
     def errors(self) -> Channel | None:
-        return None if self._has_terminal else _SshChannel(self, self.error_output)
+        return None if self._has_terminal else ProcessChannel(self, self._errors, "standard error of an ssh channel")
 
     async def end_input(self) -> None:
         if not self._chan.is_closing():
@@ -195,31 +194,27 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
         self._chan.close()
         self._finish(None)
 
-    async def read(self, inbox: ReceiveBuffer, limit: int) -> bytes:
-        data = await inbox.read(limit)
-        if self._paused and self.output.size + self.error_output.size < _LOW_WATER:
-            self._paused = False
-            self._chan.resume_reading()
-        return data
-
     async def write(self, data: bytes) -> None:
         if self._chan.is_closing() or self._status.done():
             raise EndOfStream
         self._chan.write(data)
         await self._writable.wait()
 
-    def resize(self, columns: int, rows: int) -> None:
+    async def resize(self, columns: int, rows: int) -> None:
         if self._has_terminal and not self._chan.is_closing():
             self._chan.change_terminal_size(columns, rows)
+
+    def _pause(self) -> None:
+        self._chan.pause_reading()
+
+    def _resume(self) -> None:
+        self._chan.resume_reading()
 
     def connection_made(self, chan: Any) -> None:
         self._chan = chan
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        (self.error_output if datatype else self.output).feed(data)
-        if not self._paused and self.output.size + self.error_output.size > _HIGH_WATER:
-            self._paused = True
-            self._chan.pause_reading()
+        (self._errors if datatype else self._output).feed(data)
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -228,8 +223,8 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
         self._writable.set()
 
     def eof_received(self) -> bool:
-        self.output.end()
-        self.error_output.end()
+        self._output.end()
+        self._errors.end()
         return True
 
     def exit_status_received(self, status: int) -> None:
@@ -246,35 +241,11 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
             self._status.set_result(status)
 
     def _finish(self, lost: str | None) -> None:
-        self.output.end(lost)
-        self.error_output.end(lost)
+        self._output.end(lost)
+        self._errors.end(lost)
         self._writable.set()
         if not self._status.done():
             self._status.set_exception(EndOfStream(lost or "the session was closed"))
-
-
-class _SshChannel:
-    def __init__(self, session: _Session, inbox: ReceiveBuffer) -> None:
-        self._session, self._inbox = session, inbox
-
-    @property
-    def closed(self) -> bool:
-        return self._inbox.ended
-
-    async def read(self, limit: int) -> bytes:
-        return await self._session.read(self._inbox, limit)
-
-    async def write(self, data: bytes) -> None:
-        await self._session.write(data)
-
-    async def resize(self, columns: int, rows: int) -> None:
-        self._session.resize(columns, rows)
-
-    async def close(self) -> None:
-        await self._session.close()
-
-    def describe(self) -> str:
-        return "ssh channel"
 
 
 class _Trust(asyncssh.SSHClient):
