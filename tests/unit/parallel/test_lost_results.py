@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from robot.result import TestSuite
+from robot import result
 
 from OttoLibrary.parallel.lost_results import graft
 
 
 def suite(name: str, *tests: str, children: tuple[Any, ...] = ()) -> Any:
-    made = TestSuite(name)
+    made = result.TestSuite(name)
     for test in tests:
         made.tests.create(name=test)
     made.suites = list(children)
