@@ -21,6 +21,7 @@ from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError, UsageError
+from OttoLibrary.transport import tcp
 from OttoLibrary.transport.channels import ProcessChannel
 from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
 
@@ -291,6 +292,19 @@ class _Trust(asyncssh.SSHClient):
         on_file = [one.get_fingerprint() for one in known or _remembered(self._name, key)]
         changed = f"its host key has changed: it shows {offered}, on file is {on_file[0]}"
         return self._refuse_unless(offered in on_file, changed)
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """Acknowledge what comes at once, so that a server with Nagle's algorithm on does not wait."""
+        own = conn.get_extra_info("socket")
+        if not self._direct or own is None:
+            return
+        received = conn.data_received
+
+        def data_received(data: bytes, datatype: int | None = None) -> None:
+            tcp.acknowledge(own, data)
+            received(data, datatype)
+
+        conn.data_received = data_received  # type: ignore[method-assign]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note why the connection ended."""
