@@ -89,7 +89,7 @@ class SshConnection:
         options: dict[str, Any] = {"encoding": None}
         if terminal is not None:
             options |= {"term_type": terminal.kind, "term_size": (terminal.columns, terminal.rows)}
-        words: Any = command.encode("utf-8", "surrogateescape")  # a path in it may be no text
+        words: Any = command.encode("utf-8", "surrogateescape")  # a path in it may not be text
         try:
             return await self._open_session(words, terminal is not None, options)
         except asyncssh.ChannelOpenError as error:
@@ -114,7 +114,7 @@ class SshConnection:
 
     async def open_line(self) -> Channel:
         """Refuse: it starts processes."""
-        raise EndOfStream("it has no lines")
+        raise EndOfStream("it has no terminal lines")
 
     async def dial(self, address: str, port: int) -> Channel:
         """Open a byte stream from the host to ``address``."""
@@ -270,7 +270,7 @@ class _Trust(asyncssh.SSHClient):
         users = SSHKnownHosts(_read(Path("~/.ssh/known_hosts").expanduser())).match(host, addr, port)
         if self._direct or not own[0]:
             own = tuple([*mine, *theirs] for mine, theirs in zip(own, users, strict=True))
-        # A key that the user's file has for another machine with this address says nothing about one behind a hop.
+        # A key that the user's file has for another machine with this address proves nothing about one behind a hop.
         self._known = list(own[0]) if self._direct or self._policy == "strict" else []
         return own
 
@@ -287,10 +287,10 @@ class _Trust(asyncssh.SSHClient):
         own = SSHKnownHosts(_read(known_hosts_file())).match(self._name, "", None)[0]
         known = [*own, *self._known]
         if not known and self._policy == "strict":
-            return self._refuse_unless(False, f"its host key {offered} is not on file, and the lab says 'strict'")
+            return self._refuse_unless(False, f"its host key {offered} is not in a known_hosts file, and 'host_key' is 'strict'")
         # Another process may note the same key at the same moment.
         on_file = [one.get_fingerprint() for one in known or _remembered(self._name, key)]
-        changed = f"its host key has changed: it shows {offered}, on file is {on_file[0]}"
+        changed = f"its host key has changed: it shows {offered}, known is {on_file[0]}"
         return self._refuse_unless(offered in on_file, changed)
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -351,13 +351,13 @@ async def _connect(facts: HostFacts, hop: SshConnection | None, trust: _Trust) -
     try:
         return await asyncssh.connect(facts.address, client_factory=lambda: trust, **options)
     except asyncssh.ConnectionLost:
-        # A reset may have overtaken the server's reason, and sshd drops some of many that come at once (MaxStartups).
+        # A reset may have overtaken the server's reason, and sshd drops some of many that come together (MaxStartups).
         trust.lost = None
         return await asyncssh.connect(facts.address, client_factory=lambda: trust, **options)
 
 
 def _options(facts: HostFacts, direct: bool) -> dict[str, Any]:
-    """Say only what the lab says, so that ssh_config decides the rest."""
+    """Set only what the lab sets, so that ssh_config decides the rest."""
     ssh = facts.ssh
     options: dict[str, Any] = {
         "known_hosts": None,
@@ -397,7 +397,7 @@ def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], trust:
             offered = " and ".join(tried) or "the agent and the default keys"
             return LoginError(name, path, f"user '{facts.user or 'of this machine'}' with {offered}")
         case asyncssh.HostKeyNotVerifiable():
-            advice = f"If the host was installed anew, remove its line from {known_hosts_file()}."
+            advice = f"If the host was reinstalled, remove its line from {known_hosts_file()}."
             return HostKeyError(name, path, trust.problem or error.reason, advice if "changed" in trust.problem else "")
         case asyncssh.KeyImportError() | asyncssh.KeyEncryptionError():
             return LoginError(
@@ -408,7 +408,7 @@ def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], trust:
         case asyncssh.KeyExchangeFailed():
             return ConnectError(name, path, f"no common algorithm ({error.reason})", _LEGACY_ADVICE)
         case asyncssh.Error():
-            return ConnectError(name, path, f"{where} broke off the handshake ({error.reason})")
+            return ConnectError(name, path, f"{where} ended the handshake ({error.reason})")
         case socket.gaierror():
             return ConnectError(name, path, f"the address '{facts.address}' is unknown ({error.strerror})")
         case ConnectionRefusedError():
@@ -420,8 +420,8 @@ def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], trust:
 def _hop_refused(error: asyncssh.ChannelOpenError, facts: HostFacts, path: tuple[str, ...], where: str) -> ConnectError:
     hop = path[-2] if len(path) > 1 else "?"
     if error.code == asyncssh.OPEN_CONNECT_FAILED:
-        return ConnectError(facts.name, path, f"hop '{hop}' got no connection to {where} ({error.reason})")
-    return HopError(facts.name, path, hop, f"opens no way to {where}", error.reason)
+        return ConnectError(facts.name, path, f"hop '{hop}' could not connect to {where} ({error.reason})")
+    return HopError(facts.name, path, hop, f"opens no connection to {where}", error.reason)
 
 
 def _forward(text: str) -> tuple[str, int, str, int]:
@@ -432,7 +432,7 @@ def _forward(text: str) -> tuple[str, int, str, int]:
         bind, port, address, target = words
         return bind, int(port), address, int(target)
     except ValueError:
-        raise UsageError(f"'{text}' is no forward. Write it as '[bind_address:]port:address:port'.") from None
+        raise UsageError(f"'{text}' is not a forward. Write it as '[bind_address:]port:address:port'.") from None
 
 
 def _signal_number(name: str) -> int:
