@@ -1,4 +1,4 @@
-"""What a console said, with time stamps, in a file."""
+"""What a console wrote, with time stamps, in a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONG = 4096
 
 
 class Transcript:
-    """A file that takes what one console says, line by line.
+    """A file that takes the output of one console, line by line.
 
     Args:
         folder: Where the file goes; it is made when there is something to write.
@@ -37,7 +37,7 @@ class Transcript:
         self._write([f"{_now()} -- {what}"])
 
     def add(self, data: bytes) -> None:
-        """Take what the console said."""
+        """Take output of the console."""
         lines = []
         *ended, rest = self._decoder.decode(data).replace("\r", "").split("\n")
         for piece in ended:

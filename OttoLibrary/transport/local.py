@@ -31,7 +31,7 @@ class Local:
     """The transport ``local``."""
 
     async def connect(self, facts: HostFacts, path: tuple[str, ...], hop: Connection | None, deadline: Deadline) -> Connection:
-        """Return at once: this machine needs no connection."""
+        """Return immediately: this machine needs no connection."""
         return LocalConnection(dict(os.environ))
 
 
@@ -60,7 +60,7 @@ class LocalConnection:
 
     async def open_line(self) -> Channel:
         """Refuse: it starts processes."""
-        raise EndOfStream("it has no lines")
+        raise EndOfStream("it has no terminal lines")
 
     async def dial(self, address: str, port: int) -> Channel:
         """Open a TCP connection from this machine."""
@@ -195,7 +195,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """Let writers go on."""
+        """Let writers continue."""
         self._writable.set()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:

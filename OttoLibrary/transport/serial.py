@@ -64,7 +64,7 @@ class SerialConnection:
         return self.line.lost
 
     async def open_line(self) -> Channel:
-        """Return the line; it may be had again and again."""
+        """Return the line; every caller gets the same one."""
         return self.line
 
     async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
@@ -73,7 +73,7 @@ class SerialConnection:
 
     async def dial(self, address: str, port: int) -> Channel:
         """Refuse: a serial line carries nothing else."""
-        raise OSError(f"{address}:{port}, because a serial host is no hop")
+        raise OSError(f"{address}:{port}, because a serial host cannot be a hop")
 
     async def close(self) -> None:
         """Close the port."""
@@ -143,7 +143,7 @@ class SerialLine:
         if self._reading is not None:
             self._reading.cancel()
         if self._threads is not None:
-            # The reading thread looks up a few times a second.
+            # The reading thread checks a few times a second.
             self._threads.shutdown(wait=False)
         await asyncio.to_thread(self._close_port)
 
@@ -322,7 +322,9 @@ def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...]) -> Con
     if number == errno.ENOENT:
         return ConnectError(facts.name, path, f"there is no {device}", "Is the adapter plugged in?")
     if number == errno.EACCES:
-        return ConnectError(facts.name, path, f"{device} may not be opened", "Add your user to the group of the device.")
+        return ConnectError(
+            facts.name, path, f"{device} cannot be opened by this user", "Add the user to the group of the device."
+        )
     if number == errno.ECONNREFUSED:
         return ConnectError(facts.name, path, f"{device} refused the connection", "Does its server run, and is the port right?")
     return ConnectError(facts.name, path, f"{device}: {_last(error)}")
