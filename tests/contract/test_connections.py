@@ -231,7 +231,7 @@ def test_a_new_key_is_accepted_once_and_a_changed_one_refused(open_lab: Any, fau
     open_and_close.engine.call(open_and_close.hosts.use("box").run_once("hello"))
     assert server.host_key.split()[1] in (own_home / ".otto" / "known_hosts").read_text()
     before = server.fingerprint
-    open_and_close.engine.call(open_and_close.hosts.use("box").close())
+    open_and_close.hosts.close()
     server.restart()
     with pytest.raises(HostKeyError, match="its host key has changed: it shows") as caught:
         run(open_and_close, "true")
