@@ -20,7 +20,7 @@ SKIP_CHECK = "OTTO_SKIP_RESERVATION_CHECK"
 _YES = {"yes", "true", "on", "1"}
 
 
-class Reserving:
+class RunReservations:
     """The reservations of one run; nothing is asked before the first use.
 
     Args:
@@ -68,7 +68,7 @@ class Reserving:
         backend: Any = self.backend
         if not _reserves(backend):
             raise UsageError(
-                f"The reservations '{backend.backend_name()}' only tell who has what; hosts are reserved with another backend, "
+                f"The reservations '{backend.backend_name()}' can only say who has what. To reserve hosts, use another backend, "
                 "such as 'file'."
             )
         made: Leasing = backend
@@ -114,9 +114,9 @@ class Reserving:
             return ""
         what, holders = f"Host '{host.name}' is reserved by somebody else", self.holders([host])
         if self._variable(SKIP_CHECK).lower() not in _YES:
-            advice = f"Wait for it with 'Reserve Hosts'; '--variable {SKIP_CHECK}:yes' goes on without asking."
+            advice = f"Wait for it with 'Reserve Hosts'; '--variable {SKIP_CHECK}:yes' uses it anyway."
             raise NotFreeError(what, holders, advice)
-        return f"{what}, and {SKIP_CHECK} goes on all the same. Who has what: {'; '.join(holders)}."
+        return f"{what}, but {SKIP_CHECK} allows its use. Who has what: {'; '.join(holders)}."
 
     def renew(self) -> None:
         """Renew everything now: what was lost breaks what runs, and not what comes next."""
@@ -150,7 +150,7 @@ def _opened(name: str, place: Sequence[str]) -> Any:
     except OttoError:
         raise
     except Exception as error:
-        raise ReservationError(f"The reservations '{name}' cannot be opened: {type(error).__name__}: {error}.") from error
+        raise ReservationError(f"The reservations '{name}' could not be opened: {type(error).__name__}: {error}.") from error
 
 
 def _only_acquires(backend: object) -> bool:

@@ -22,7 +22,7 @@ from OttoLibrary.run.scopes import Scopes
 if TYPE_CHECKING:
     from OttoLibrary.host.transcript import Transcript
     from OttoLibrary.lab.lab import HostEntry
-    from OttoLibrary.reservation.reservations import Reserving
+    from OttoLibrary.reservation.reservations import RunReservations
 
 
 class Session:
@@ -53,7 +53,7 @@ class Session:
     def __init__(self, references: str = "", reservations: str = "", context: RunContext | None = None) -> None:
         self._context = context or RunContext()
         self._reservations_named = reservations
-        self._reservations: Reserving | None = None
+        self._reservations: RunReservations | None = None
         self.engine = Engine()
         self.masker = self._context.masker
         self.journal = Journal()
@@ -70,12 +70,12 @@ class Session:
         self.tests = FollowedTests()
 
     @property
-    def reservations(self) -> Reserving:
+    def reservations(self) -> RunReservations:
         """What this run has reserved, and what others have."""
         if self._reservations is None:
-            from OttoLibrary.reservation.reservations import Reserving
+            from OttoLibrary.reservation.reservations import RunReservations
 
-            self._reservations = Reserving(
+            self._reservations = RunReservations(
                 self._reservations_named,
                 lambda: self.suite.settings.reservations,
                 self.engine,

@@ -42,18 +42,18 @@ class Box:
     there: Path
     here: Path
 
-    def put(self, data: bytes, target: str = "a.bin", **wishes: Any) -> Any:
+    def put(self, data: bytes, target: str = "a.bin", **options: Any) -> Any:
         source = self.here / "source.bin"
         source.write_bytes(data)
         files = self.session.files.on(self.name)
         return self.session.engine.call(
-            files.put([source], f"{self.there}/{target}", TransferOptions(**({"via": "ftp"} | wishes)))
+            files.put([source], f"{self.there}/{target}", TransferOptions(**({"via": "ftp"} | options)))
         )
 
-    def get(self, source: str = "a.bin", **wishes: Any) -> bytes:
+    def get(self, source: str = "a.bin", **options: Any) -> bytes:
         files = self.session.files.on(self.name)
         place = str(self.here / "got.bin")
-        got = self.session.engine.call(files.get(f"{self.there}/{source}", place, TransferOptions(**({"via": "ftp"} | wishes))))
+        got = self.session.engine.call(files.get(f"{self.there}/{source}", place, TransferOptions(**({"via": "ftp"} | options))))
         return Path(got.target).read_bytes()
 
     def litter(self) -> list[str]:
@@ -265,7 +265,7 @@ def test_a_server_without_tls(box: Callable[..., Box]) -> None:
     with pytest.raises(UsageError, match=r"its FTP server offers no TLS \(5\d\d .*AUTH"):
         host.put(b"data")
     host = box("pyftpdlib", ftp_tls="implicit")
-    with pytest.raises(UsageError, match="its FTP server does not speak TLS with us"):
+    with pytest.raises(UsageError, match="its FTP server does not agree on TLS"):
         host.put(b"data")
 
 
@@ -307,8 +307,8 @@ def test_a_server_that_is_killed(box: Callable[..., Box], kind: str, direction: 
         file.truncate(8 << 30)
     source.chmod(0o644)
     grows = host.there if direction == "put" else host.here
-    files, wishes = host.session.files.on("box"), TransferOptions(via="ftp", verify="no")
-    put, get = files.put([source], f"{host.there}/a.bin", wishes), files.get(str(source), f"{host.here}/a.bin", wishes)
+    files, options = host.session.files.on("box"), TransferOptions(via="ftp", verify="no")
+    put, get = files.put([source], f"{host.there}/a.bin", options), files.get(str(source), f"{host.here}/a.bin", options)
     moving, other = (put, get) if direction == "put" else (get, put)
     other.close()
     end = host.server.drop_sessions if kind == "vsftpd" else host.server.crash

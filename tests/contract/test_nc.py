@@ -45,18 +45,18 @@ class Box:
     there: Path
     here: Path
 
-    def put(self, data: bytes, name: str = "a.bin", **wishes: Any) -> Any:
+    def put(self, data: bytes, name: str = "a.bin", **options: Any) -> Any:
         source = self.here / "source.bin"
         source.write_bytes(data)
-        return self.put_file(source, name, **wishes)
+        return self.put_file(source, name, **options)
 
-    def put_file(self, source: Path, name: str = "a.bin", **wishes: Any) -> Any:
+    def put_file(self, source: Path, name: str = "a.bin", **options: Any) -> Any:
         files = self.session.files.on(self.name)
-        return self.session.engine.call(files.put([source], f"{self.there}/{name}", TransferOptions(**({"via": "nc"} | wishes))))
+        return self.session.engine.call(files.put([source], f"{self.there}/{name}", TransferOptions(**({"via": "nc"} | options))))
 
-    def get(self, name: str = "a.bin", **wishes: Any) -> bytes:
+    def get(self, name: str = "a.bin", **options: Any) -> bytes:
         files = self.session.files.on(self.name)
-        options = TransferOptions(**({"via": "nc"} | wishes))
+        options = TransferOptions(**({"via": "nc"} | options))
         got = self.session.engine.call(files.get(f"{self.there}/{name}", f"{self.here}/a.bin", options))
         return Path(got.target).read_bytes()
 
