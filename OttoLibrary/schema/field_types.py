@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from OttoLibrary.masking import mask
 from OttoLibrary.schema.source_position import SourcePosition, has_references
 
 _REFERENCE_SCHEMA = {"type": "string", "pattern": r"\$\{[A-Za-z_][\w-]*:[^}]*\}"}
@@ -48,11 +49,18 @@ class One:
     def read(self, value: object, place: SourcePosition) -> Any:
         """Return the converted value."""
         if not isinstance(value, str) or not has_references(value):
-            return self._convert(value, place, "the value" if self.secret else shown(value))
+            return self._convert(value, place, self._shown(value))
         if self.plain:
             return place.wrong("a reference cannot stand here, because this is needed before anything is resolved")
         resolved = place.resolve(value)
         return None if resolved is None else self._convert(self.parse(resolved), place, f"the value of {value!r}")
+
+    def _shown(self, value: object) -> str:
+        """Return how a message calls a wrong value; one of the wrong type may be a secret in the wrong place."""
+        if self.secret:
+            return "the value"
+        is_text_wanted = self.json.get("type") == "string"
+        return kind_of(value) if is_text_wanted and not isinstance(value, str) else shown(value)
 
     def _convert(self, value: object, place: SourcePosition, shown: str) -> Any:
         try:
@@ -76,7 +84,7 @@ class ListOf:
     def read(self, value: object, place: SourcePosition) -> Any:
         """Return a tuple."""
         if not isinstance(value, list):
-            return place.wrong(f"{shown(value)} is not a list")
+            return place.wrong(f"{kind_of(value)} is not a list")
         return tuple(self.item.read(entry, place.at(index)) for index, entry in enumerate(value))
 
     def schema(self) -> dict[str, Any]:
@@ -110,7 +118,7 @@ class MapOf:
     def read(self, value: object, place: SourcePosition) -> Any:
         """Return a dictionary."""
         if not isinstance(value, Mapping):
-            return place.wrong(f"{shown(value)} is not an object")
+            return place.wrong(f"{kind_of(value)} is not an object")
         return {self.key.read(name, place): self._entry(entry, place.at(name)) for name, entry in value.items()}
 
     def _entry(self, entry: object, place: SourcePosition) -> Any:
@@ -129,7 +137,7 @@ class Free:
 
     def read(self, value: object, place: SourcePosition) -> Any:
         """Return a copy with its references resolved."""
-        return _walk(value, place) if isinstance(value, Mapping) else place.wrong(f"{shown(value)} is not an object")
+        return _walk(value, place) if isinstance(value, Mapping) else place.wrong(f"{kind_of(value)} is not an object")
 
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema."""
@@ -202,7 +210,7 @@ class Group:
     def read(self, value: object, place: SourcePosition) -> Any:
         """Return a dictionary of the converted values."""
         if not isinstance(value, Mapping):
-            return place.wrong(f"{shown(value)} is not an object")
+            return place.wrong(f"{kind_of(value)} is not an object")
         for key in (key for key in value if key not in self.fields):
             place.wrong(f"unknown key {key!r}", key, self.fields)
         for key in self.required:
@@ -226,8 +234,8 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
 
 
-def shown(value: object) -> str:
-    """Return a value as a message shows it."""
+def kind_of(value: object) -> str:
+    """Return what a value is, without what is in it."""
     match value:
         case None:
             return "null"
@@ -237,7 +245,14 @@ def shown(value: object) -> str:
             return "an object"
         case list():
             return "a list"
-    text = repr(value)
+    return "text" if isinstance(value, str) else "a number"
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it."""
+    if value is None or isinstance(value, bool | Mapping | list):
+        return kind_of(value)
+    text = repr(mask(value) if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN_LIMIT else f"{text[:_SHOWN_LIMIT]}..."
 
 
