@@ -23,10 +23,10 @@ What A Test Reserved Ends With It
 
 Who Selects Nobody Is Told So
     Run Keyword And Expect Error
-    ...    No host of the lab is selected by 'tag:nobody'. 'Get Hosts' tells what a selection gives.
+    ...    No host of the lab is selected by 'tag:nobody'. 'Get Hosts' shows what a selection gives.
     ...    Hosts Should Be Reserved    tag:nobody
     Run Keyword And Expect Error
-    ...    No host of the lab is selected by 'tag:nobody'. 'Get Hosts' tells what a selection gives.
+    ...    No host of the lab is selected by 'tag:nobody'. 'Get Hosts' shows what a selection gives.
     ...    Reserve Hosts    tag:nobody
 
 Too Many Are Refused At Once
@@ -37,5 +37,5 @@ Too Many Are Refused At Once
 What We Have Nobody Gets Twice
     Reserve Hosts    local    wait=2 min
     Run Keyword And Expect Error
-    ...    'local' did not become free. Who has what: '*local': * Wait longer with wait=, or let a holder release it.
+    ...    'local' did not become free. Who has what: '*local': * Wait longer with wait=, or ask a holder to release it.
     ...    Reserve Hosts    local
