@@ -36,7 +36,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
     Hosts are reached over SSH, Telnet and serial lines, or are this machine.
 
     A *lab* is a JSON file of *hosts*. Every keyword names the host it acts on; there is no hidden current host. A host connects
-    on first use, through its *hops*, and connects anew after a lost connection.
+    on first use, through its *hops*, and reconnects after a lost connection.
 
     ```robotframework
     *** Settings ***
@@ -51,18 +51,18 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
     ## Two ways to talk to a host
 
     `Run On Host` uses the *command shell*: it has no terminal, keeps its directory, environment and functions from call to call,
-    tells stdout from stderr, and knows the exit status. `Send To Host` and `Expect From Host` use the *console*: a terminal, as a
-    person sees it, which opens with the directory and environment of the command shell.
+    keeps stdout and stderr apart, and returns the exit status. `Send To Host` and `Expect From Host` use the *console*: a
+    terminal, as a person sees it, which opens with the directory and environment of the command shell.
 
     ## Results
 
     A command returns a result with the attributes `rc`, `stdout`, `stderr`, `signal`, `duration_s`, `host` and `command`. Bytes
-    that are no UTF-8 show as `\xNN`.
+    that are not UTF-8 show as `\xNN`.
 
     ## Time
 
-    Time-outs take Robot's time format (`10 s`, `1 min 30 s`). One covers all of a call, connecting included. A command whose time
-    is over is ended on the host with everything it started, and the shell stays usable.
+    Time-outs take Robot's time format (`10 s`, `1 min 30 s`). One covers all of a call, connecting included. A command that
+    exceeds it is ended on the host with everything it started, and the shell stays usable.
 
     ## Secrets
 

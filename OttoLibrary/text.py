@@ -94,15 +94,15 @@ codecs.register_error("otto.bytes", _escape_bytes)
 
 
 def decode(data: bytes) -> str:
-    r"""Return UTF-8 ``data`` as text; a byte that is no UTF-8 survives as ``\xNN``."""
+    r"""Return UTF-8 ``data`` as text; a byte that is not UTF-8 is kept as ``\xNN``."""
     return data.decode("utf-8", "otto.bytes")
 
 
 def printable(text: str) -> str:
-    r"""Return foreign text, such as a path or what a host said, as text that no terminal obeys.
+    r"""Return foreign text, such as a path or what a host said, as text that cannot control a terminal.
 
-    Colours are left out. Bytes that are no UTF-8, and control characters but for newline and tab, show as ``\xNN``; characters
-    that turn the direction of writing show as ``\uNNNN``.
+    Colours are left out. Bytes that are not UTF-8, and control characters other than newline and tab, show as ``\xNN``;
+    characters that change the direction of writing show as ``\uNNNN``.
     """
     readable = decode(text.encode("utf-8", "surrogateescape"))
     return _CONTROLS.sub(_visible, _COLOURS.sub("", readable))
@@ -119,7 +119,7 @@ def incremental_decoder(encoding: str = "utf-8") -> codecs.IncrementalDecoder:
 
 
 def plain_text(text: str) -> str:
-    """Return what a console said without colours, titles and other terminal sequences, lines ended by a newline alone."""
+    """Return the output of a console without colours, titles and other terminal sequences, lines ended by a newline alone."""
     return re.sub(r"\r+(?=\n|$)", "", _SEQUENCES.sub("", text))
 
 

@@ -1,4 +1,4 @@
-"""A command in a process of its own: waited for at once, or later."""
+"""A command in a process of its own: waited for immediately, or later."""
 
 from __future__ import annotations
 

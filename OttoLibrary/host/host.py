@@ -336,7 +336,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern, re.MULTILINE)
     except re.error as error:
-        raise UsageError(f"'{pattern}' is no regular expression: {error}. Escape literal signs with a backslash.") from error
+        raise UsageError(f"'{pattern}' is not a regular expression: {error}. Escape literals with a backslash.") from error
 
 
 def _check_command(command: str) -> None:

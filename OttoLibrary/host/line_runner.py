@@ -71,7 +71,7 @@ class LineRunner:
         self._slots = {"": self._main}
 
     async def connected(self, connection: Connection) -> None:
-        """Listen to the main line from its first moment on: a wire says nothing twice, and a lost login is noticed."""
+        """Listen to the main line from its first moment on: what a wire carries comes only once, and a lost login is noticed."""
         await self._line(self._main, connection)
 
     async def close(self) -> None:
@@ -190,7 +190,7 @@ class LineRunner:
     # -- users, and being up
 
     async def switch_user(self, account: Account | None, deadline: Deadline) -> None:
-        """Refuse: a line belongs to whom it was logged in."""
+        """Refuse: a line stays with the user who logged in."""
         raise UsageError(
             f"Host '{self._records.host}' cannot switch its user, because it is reached over a line. Use 'su' or 'sudo' there, "
             "with 'Send To Host' or with answers= of 'Run On Host'."

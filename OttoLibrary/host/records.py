@@ -1,4 +1,4 @@
-"""From what a host did to a record for the log, a result for the caller, or an error that says it all."""
+"""From what a host did to a record for the log, a result for the caller, or an error with all details."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class HostRecords:
 
     @contextlib.asynccontextmanager
     async def bounded(self, deadline: Deadline, what: str) -> AsyncIterator[None]:
-        """Raise WaitTimeoutError that says ``what`` the host did not do until the deadline."""
+        """Raise WaitTimeoutError when the block is not done by the deadline; ``what`` the host did not do."""
         try:
             async with deadline.timeout():
                 yield
@@ -72,7 +72,7 @@ class HostRecords:
         if len(files) > _SHOWN_FILES:
             lines += f"… and {len(files) - _SHOWN_FILES} more\n"
         moved = sum(file.sent_bytes for file in files)
-        # The rate of a small file says more about the way to the host than about its width.
+        # The rate of a small file shows the delay of the connection, not its throughput.
         rate = f", {size_text(int(moved / duration))}/s" if moved >= _RATED_BYTES else ""
         notes = [*self._take_news(), f"{plural(len(files), 'file')}, {size_text(moved)} moved{rate}"]
         notes += dict.fromkeys(note for file in files for note in file.notes)
@@ -93,7 +93,7 @@ class HostRecords:
         if outcome.shell_ended:
             notes.append("It ended the shell; the next command gets a new one.")
         if outcome.stray:
-            notes.append(f"Before it, background processes said:\n{decode(outcome.stray)}")
+            notes.append(f"Background processes wrote before it:\n{decode(outcome.stray)}")
         duration = time.monotonic() - began
         rc, signal = outcome.status.rc, outcome.status.signal
         stdout, stderr = decode(outcome.stdout), decode(outcome.stderr)

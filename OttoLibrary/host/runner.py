@@ -44,7 +44,7 @@ class Runner(Protocol):
         """True when processes run side by side on clean streams; False when they share a line."""
 
     async def connected(self, connection: Connection) -> None:
-        """Use a new connection; called before anybody else gets it."""
+        """Use a new connection; called before any caller gets it."""
 
     async def close(self) -> None:
         """Close all shells; the next use opens them again. Never raises."""
@@ -68,7 +68,7 @@ class Runner(Protocol):
         """Start shell text on streams that belong to the caller."""
 
     async def answer_of(self, script: str, deadline: Deadline) -> CommandOutcome:
-        """Run shell text that nobody shall see in the log."""
+        """Run shell text that leaves no record."""
 
     def own_line(self, deadline: Deadline, what: str) -> AbstractAsyncContextManager[Callable[[str], Awaitable[bytes]]]:
         """Give what runs shell text beside everything else and returns its output; ``what`` is what that is for."""

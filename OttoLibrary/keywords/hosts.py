@@ -44,7 +44,7 @@ class HostKeywords(Component):
 
     @keyword(tags=["Host"])
     def close_host(self, host: str) -> None:
-        """Closes a host's shells, consoles and connection; the next use opens them anew.
+        """Closes a host's shells, consoles and connection; the next use opens them again.
 
         Args:
             host: Name of the host.
@@ -67,7 +67,7 @@ class HostKeywords(Component):
 
     @keyword(tags=["Host", "Shell"])
     def open_shell(self, host: str, name: str, *, timeout: timedelta | None = None) -> None:
-        """Opens an extra shell with a name of its own.
+        """Opens an extra shell, with its own name.
 
         Args:
             host: Name of the host.
@@ -146,7 +146,7 @@ class HostKeywords(Component):
 
         Raises:
             WaitTimeoutError: It was not up in time; the message has the last reason.
-            LoginError: It is up, and refuses the login.
+            LoginError: It is up, and rejects the login.
 
         ```robotframework
         Wait Until Host Is Up    dut1    timeout=30 s
@@ -210,7 +210,7 @@ class HostKeywords(Component):
         password: Text | None = None,
         timeout: timedelta | None = None,
     ) -> None:
-        """Makes another user run what comes next on a host.
+        """Runs the following commands on a host as another user.
 
         Args:
             host: Name of the host.
@@ -220,9 +220,9 @@ class HostKeywords(Component):
             timeout: How long it may take.
 
         Raises:
-            LoginError: The host refused; everything stays as it was.
+            LoginError: The host rejected it; everything stays as it was.
 
-        Shells and consoles start anew, in the same directory.
+        Shells and consoles are restarted, in the same directory.
 
         ```robotframework
         # tags: no-run
@@ -250,7 +250,7 @@ class HostKeywords(Component):
 
         Raises:
             UsageError: The suite does not import SSHLibrary, or the host is not reached over SSH.
-            HostKeyError: SSHLibrary met another host key than OttoLibrary.
+            HostKeyError: SSHLibrary got a different host key than OttoLibrary.
 
         ```robotframework
         # tags: no-run

@@ -28,7 +28,7 @@ class LabKeywords(Component):
             The names of its hosts.
 
         Raises:
-            LabError: Labs cannot be had or have mistakes; the message lists all of them.
+            LabError: Labs cannot be loaded or have mistakes; the message lists all of them.
 
         Hosts of the old lab are closed.
 
@@ -82,7 +82,7 @@ class LabKeywords(Component):
 
     @keyword(tags=["Lab"])
     def log_lab(self) -> None:
-        """Logs a table of the hosts and a picture of who is behind whom.
+        """Logs a table of the hosts and a picture of the hops between them.
 
         ```robotframework
         Log Lab

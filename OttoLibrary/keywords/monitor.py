@@ -69,8 +69,8 @@ class MonitorKeywords(Component):
             PluginError: The packages of the dashboard are not installed.
             UnknownNameError: There is no such host or metric.
 
-        Hosts are reached in the background, over a channel of their own that never touches the shells of tests. One that does not
-        answer is a gap and an event, and is tried again. A host behind a single serial line is read between the commands of
+        Hosts are read in the background, over their own channel, which never touches the shells of tests. A host that does not
+        answer becomes a gap and an event, and is tried again. A host behind a single serial line is read between the commands of
         tests, and only once a command has run on it.
 
         ```robotframework
@@ -141,7 +141,7 @@ class MonitorKeywords(Component):
         last: timedelta | None = None,
         timeout: timedelta = timedelta(seconds=10),
     ) -> float:
-        """Returns a statistic of the readings of a host, and checks it when told to.
+        """Returns a statistic of the readings of a host, and optionally checks it.
 
         Args:
             host: Name of the host.
@@ -152,7 +152,7 @@ class MonitorKeywords(Component):
             expected: What it is compared with: a number, or one with a unit, such as `80 %`, `50 MiB` or `1.5 GB`.
             message: What the error says in place of the usual sentence.
             span: Take the readings of a span, see `Start Monitor Span`.
-            last: Take the readings of so long, until now. By default those of the test count, and outside of a test all.
+            last: Take the readings of this long, until now; by default those of the test, or all outside of a test.
             timeout: How long to wait for a first reading when there is none yet.
 
         Raises:
@@ -176,7 +176,7 @@ class MonitorKeywords(Component):
         if assertion_operator.value in _EXPRESSIONS:
             return float(verify_assertion(value, assertion_operator, expected, f"Metric '{metric}' of host '{host}'", message))
         if assertion_operator.value not in _WORDS:
-            raise UsageError(f"A number is not compared by '{assertion_operator.name}'. Use one of: {', '.join(_WORDS)}.")
+            raise UsageError(f"Numbers cannot be compared with '{assertion_operator.name}'. Use one of: {', '.join(_WORDS)}.")
         wanted = quantity(expected, unit)
         try:
             verify_assertion(value, assertion_operator, wanted)
@@ -197,7 +197,7 @@ class MonitorKeywords(Component):
         *,
         at_once: bool = False,
     ) -> None:
-        """Fails the test when a reading breaks a limit, at its end or at once.
+        """Fails the test when a reading breaks a limit, at its end or immediately.
 
         Args:
             hosts: Which hosts, a selection; each is watched for itself.
@@ -205,7 +205,8 @@ class MonitorKeywords(Component):
             statistic: As in `Get Metric`, of the readings from now on.
             relation: `<`, `<=`, `>`, `>=`, `==` or `!=`.
             value: A number, or one with a unit, such as `80 %` or `50 MiB`.
-            at_once: End the test as soon as it is so: a keyword of this library in the middle, others when they are over.
+            at_once: End the test as soon as the limit is broken: a keyword of this library immediately, others when they are
+                over.
 
         Raises:
             UnknownNameError: There is no such host, metric or statistic.
@@ -226,7 +227,7 @@ class MonitorKeywords(Component):
 
     @keyword(tags=["Monitor"])
     def record_metric(self, host: str, metric: str, value: float) -> None:
-        """Keeps a reading of one's own, shown, checked and recorded as any other.
+        """Records a reading of the test itself, to be shown and checked like any other.
 
         Args:
             host: Name of a host that is watched.
@@ -246,7 +247,7 @@ class MonitorKeywords(Component):
         if not metric.strip():
             raise UsageError("A reading needs the name of a series, such as 'latency_ms'.")
         if not math.isfinite(value):
-            raise UsageError(f"The reading of '{metric}' is {value}. Only finite numbers are kept.")
+            raise UsageError(f"The reading of '{metric}' is {value}. Only finite numbers can be recorded.")
         self.session.monitor.do(lambda monitor: monitor.record(host, metric, value))
 
     @keyword(tags=["Monitor"])
@@ -315,7 +316,7 @@ class MonitorKeywords(Component):
         Args:
             hosts: Which hosts, a selection; all that are watched by default.
             span: Of a span.
-            last: Of so long, until now. By default of the test, and outside of a test of all the time.
+            last: Of this long, until now; by default of the test, or outside of a test of the whole time.
 
         Raises:
             UsageError: None of the hosts is watched.
@@ -340,7 +341,7 @@ class MonitorKeywords(Component):
             format: `csv`, `jsonl` (JSON lines), `prometheus` (text format) or `influx` (line protocol); by default what the
                 ending says: `.csv`, `.jsonl`, `.prom`, `.influx`.
             span: Of a span.
-            last: Of so long, until now; by default all.
+            last: Of this long, until now; by default all.
 
         Returns:
             The path of the file.
@@ -367,7 +368,7 @@ class MonitorKeywords(Component):
         watched = self.session.monitor.running.hosts
         names = [name for name in self.session.lab.loaded.select(hosts) if name in watched]
         if not names:
-            raise UsageError(f"No host that is watched is selected by '{hosts}'. Watched: {', '.join(watched)}.")
+            raise UsageError(f"No watched host is selected by '{hosts}'. Watched: {', '.join(watched)}.")
         return names
 
     def _is_listeners(self) -> bool:
@@ -384,7 +385,7 @@ class MonitorKeywords(Component):
         self.log_html(f'Dashboard: <a href="{dashboard.url}">{dashboard.url}</a>')
 
     async def _end(self) -> None:
-        # Ended by hand already, most often; what asks for the engine cannot run on it.
+        # Usually 'Stop Monitor' has ended it already. The blocking 'end' would wait for the loop that it runs on.
         await self.session.monitor.stop()
 
     def _window(self, span: str, last: timedelta | None) -> tuple[float, float | None]:

@@ -55,7 +55,7 @@ def _check_key(library: Any, name: str, host: Host, ours: str) -> None:
     if key.split()[:2] == ours.split()[:2] or theirs.get_name() != ours.split(maxsplit=1)[0]:
         return
     library.close_connection()
-    raise HostKeyError(name, host.path, "SSHLibrary met another host key than OttoLibrary")
+    raise HostKeyError(name, host.path, "SSHLibrary got a different host key than OttoLibrary")
 
 
 async def _way_through(hop: Host, address: str, port: int, deadline: Deadline) -> int:

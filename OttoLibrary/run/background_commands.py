@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class BackgroundCommands:
-    """Commands that were started and go on; each is ended with the scope in which it was started.
+    """Commands that were started and keep running; each is ended with the scope in which it was started.
 
     Args:
         scopes: The scopes of the run.

@@ -36,7 +36,7 @@ class Metrics:
             ``hosts`` (a selection, by default all), ``interval`` (by default 1 s), ``metrics`` (names joined by commas),
             ``store`` (path of the recording, ``none`` for none; by default ``otto/metrics.db`` beside the log). What is not
             given is as the table ``[monitor]`` of the settings says. Words that Robot
-            cut at a colon are put together again. One that is unknown or wrong is a warning: nothing is watched then.
+            split at a colon are joined again. An unknown or wrong one is a warning, and nothing is watched.
     """
 
     ROBOT_LISTENER_API_VERSION = 3
@@ -91,7 +91,7 @@ class Metrics:
         """Begin the window of the test."""
         if self.session is None:
             return
-        self._share()  # with those too that have loaded another lab since
+        self._share()  # also with libraries that have loaded another lab since
         self._library_judges = any(library.scopes.test_began is not None for library in self._libraries)
         self.session.scopes.begin("test")
         self._marks, self._keyword_depth = [], 0

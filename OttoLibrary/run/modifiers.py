@@ -1,4 +1,4 @@
-"""Pre-run modifiers: what changes suites before they run."""
+"""Pre-run modifiers: they change suites before they run."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no ty
     Each copy has the host's name in its own name, in the variable ``${HOST}``, in its metadata and as the tag ``host:NAME``.
 
     Args:
-        words: A selection of hosts, cut at its colons; ``lab=NAME`` names the lab, by default the variable ``LAB`` of the command
-            line, the environment variable ``OTTO_LAB`` or the settings name it.
+        words: A selection of hosts, split at its colons; ``lab=NAME`` names the lab, by default the variable ``LAB`` of the
+            command line, the environment variable ``OTTO_LAB`` or the settings name it.
 
     Raises:
         UsageError: No lab is named, or no host is selected.

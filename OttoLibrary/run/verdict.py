@@ -21,7 +21,7 @@ _FORM = re.compile(
 def conclude(session: Session, result: Any, tags: Iterable[str] | None = None) -> None:
     """Fail a test that is over for what it broke: limits of its keywords or tags, leases that were lost, checks.
 
-    A skipped test stays skipped; its message tells.
+    A skipped test stays skipped; the breaches are added to its message.
 
     Args:
         session: Whose monitor watched.
@@ -79,13 +79,13 @@ def fail_at_once(session: Session, result: Any) -> None:
 
 
 def in_dry_run() -> bool:
-    """Tell whether Robot only looks at the suites."""
+    """Return True in a dry run."""
     context = EXECUTION_CONTEXTS.current
     return bool(context and context.dry_run)
 
 
 def in_teardown() -> bool:
-    """Tell whether a teardown runs, which is run to its end."""
+    """Return True in a teardown, which always runs to its end."""
     context = EXECUTION_CONTEXTS.current
     return bool(context and context.in_teardown)
 
@@ -106,7 +106,7 @@ def _fail(result: Any, errors: Sequence[OttoError]) -> None:
 
 
 def _broken(session: Session, result: Any, stated: Sequence[str]) -> list[OttoError]:
-    """End the limits of the test and return which were broken; one that skipped is not waited for."""
+    """End the limits of the test and return which were broken; limits of a skipped test are not waited for."""
     is_skipped = result.status == "SKIP"
     errors = [] if is_skipped else _add_tags(session, stated)
     return [*errors, *session.monitor.ask(lambda monitor: monitor.take_limits(wait_s=0 if is_skipped else None))]

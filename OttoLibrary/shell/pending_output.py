@@ -1,4 +1,4 @@
-"""Everything that channels say, gathered by one reading task each, for waiters that look at it as it grows."""
+"""What channels deliver, gathered by one reading task each, for waiters that look at it as it grows."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Notifier:
 
 
 class PendingOutput:
-    """What one channel has said and nobody has taken yet.
+    """What one channel has delivered and nobody has taken yet.
 
     Attributes:
         data: The bytes.
-        ended: The end of the stream, or None while it goes on.
+        ended: The end of the stream, or None while it lasts.
     """
 
     def __init__(self, channel: Channel | None, notifier: Notifier) -> None:

@@ -37,5 +37,5 @@ Questions Are Answered
 
 A Broken Expression Is Told
     Run Keyword And Expect Error
-    ...    STARTS: '(' is no regular expression:
+    ...    STARTS: '(' is not a regular expression:
     ...    Expect From Host    dut1    (

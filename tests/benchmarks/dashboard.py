@@ -17,8 +17,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from OttoLibrary.contracts.metrics import Tick
 from OttoLibrary.dashboard.live_source import LiveSource
-from OttoLibrary.dashboard.page_source import RecordedSource, static_page
+from OttoLibrary.dashboard.recorded_source import RecordedSource
 from OttoLibrary.dashboard.server import Dashboard
+from OttoLibrary.dashboard.static_page import static_page
 from OttoLibrary.monitor.monitor import open_store
 from OttoLibrary.run.session import Session
 from tests.benchmarks.measure import Row

@@ -17,8 +17,8 @@ from pathlib import Path
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.contracts.metrics import Tick
 from OttoLibrary.host.host import Host
+from OttoLibrary.monitor.feeds import LOOP, script_of
 from OttoLibrary.monitor.monitor import Monitor, make_metrics, open_store
-from OttoLibrary.monitor.watch import LOOP, script_of
 from tests.benchmarks.measure import Otto, Row
 from tests.peers.sshd import Sshd
 

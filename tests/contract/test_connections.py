@@ -144,13 +144,13 @@ def test_a_hop_whose_login_fails_is_named(open_lab: Any, sshd: Any, keys: Any) -
 def test_a_hop_that_forbids_forwarding_is_named(open_lab: Any, make_sshd: Any, sshd: Any, keys: Any) -> None:
     strict = make_sshd(options={"AllowTcpForwarding": "no"})
     session = open_lab(strict=host_of(strict, keys), box=host_of(sshd, keys, hop="strict"))
-    with pytest.raises(HopError, match="because hop 'strict' opens no way to"):
+    with pytest.raises(HopError, match="because hop 'strict' opens no connection to"):
         run(session, "true")
 
 
 def test_a_refused_port_behind_a_hop_is_a_connect_error(open_lab: Any, sshd: Any, keys: Any) -> None:
     session = open_lab(hop=host_of(sshd, keys), box={"address": "127.0.0.1", "port": processes.free_port(), "hop": "hop"})
-    with pytest.raises(ConnectError, match="hop 'hop' got no connection to") as caught:
+    with pytest.raises(ConnectError, match="hop 'hop' could not connect to") as caught:
         run(session, "true")
     assert not isinstance(caught.value, HopError)
 
@@ -250,7 +250,7 @@ def test_many_who_meet_a_new_host_at_once_note_its_key_once(open_lab: Any, sshd:
 
 
 def test_strict_takes_no_unknown_key(open_lab: Any, sshd: Any, keys: Any) -> None:
-    with pytest.raises(HostKeyError, match="is not on file, and the lab says 'strict'"):
+    with pytest.raises(HostKeyError, match="is not in a known_hosts file, and 'host_key' is 'strict'"):
         run(open_lab(box=host_of(sshd, keys, host_key="strict")), "true")
 
 

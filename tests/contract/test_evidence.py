@@ -115,7 +115,7 @@ def test_a_command_that_hangs_costs_its_bound_and_nothing_else(open_lab: Any, tm
     pieces = fetch(session, tmp_path / "kept", "here", timeout_s=2)
     assert time.monotonic() - began < 8
     assert sorted(piece.path.read_text() for piece in pieces if piece.path) == [f"{number}\n" for number in range(5)]
-    assert [piece for piece in pieces if piece.path is None] == [Piece("here", mark, note="not here after 2 seconds")]
+    assert [piece for piece in pieces if piece.path is None] == [Piece("here", mark, note="did not arrive within 2 seconds")]
     processes.wait_until(lambda: not processes.running(mark), "the command ends")
 
 
@@ -136,7 +136,7 @@ def test_a_host_that_is_half_dead_costs_its_bound_and_holds_up_no_other(
         piece.host: piece for piece in fetch(session, tmp_path / "kept", "stalled", "silent", "refused", "well", timeout_s=3)
     }
     assert time.monotonic() - began < 10
-    assert pieces["stalled"].note == pieces["silent"].note == "no answer in 3 seconds"
+    assert pieces["stalled"].note == pieces["silent"].note == "no answer within 3 seconds"
     assert "refused the connection" in pieces["refused"].note
     assert pieces["well"].path is not None
     assert pieces["well"].path.read_text() == "alive\n"

@@ -57,7 +57,7 @@ def test_a_real_login_is_made_when_it_is_asked_for(open_lab: Any, serial_console
 def test_a_wrong_password_is_a_login_error(open_lab: Any, serial_console: Any) -> None:
     console = serial_console(consoles.boot, {"OTTO_PASSWORD": "right", "OTTO_LOADER": "no"}, on_open=True)
     session = open_lab(box=host_of(console, user="root", password="wrong"))
-    with pytest.raises(LoginError, match=r"^Host 'box' refused the login: user 'root': it said 'Login incorrect'\."):
+    with pytest.raises(LoginError, match=r"^Host 'box' refused the login: user 'root': it answered 'Login incorrect'\."):
         run(session, "true")
 
 

@@ -53,7 +53,7 @@ def test_a_real_account_logs_in_and_a_wrong_password_is_refused(open_lab: Any, t
     session = open_lab(box=host_of(server, **login), wrong=host_of(server, **login | {"password": "no good"}))
     assert run(session, "whoami").stdout == f"{accounts.test.login}\n"
     with pytest.raises(
-        LoginError, match=f"^Host 'wrong' refused the login: user '{accounts.test.login}': it said 'Login incorrect'"
+        LoginError, match=f"^Host 'wrong' refused the login: user '{accounts.test.login}': it answered 'Login incorrect'"
     ) as caught:
         run(session, "true", "wrong")
     assert "no good" not in str(caught.value)
@@ -62,7 +62,7 @@ def test_a_real_account_logs_in_and_a_wrong_password_is_refused(open_lab: Any, t
 def test_a_refusal_is_told_as_soon_as_it_is_said(open_lab: Any, telnetd: Any, kind: str, tmp_path: Path) -> None:
     server = telnetd(kind, login=login_program(tmp_path, "sh -i", refusal_s=0.5))
     began = time.monotonic()
-    with pytest.raises(LoginError, match="it said 'Login incorrect'"):
+    with pytest.raises(LoginError, match="it answered 'Login incorrect'"):
         run(open_lab(box=host_of(server, password="x")), "true")
     assert 0.5 <= time.monotonic() - began < 1.5
 
@@ -73,7 +73,7 @@ def test_a_connection_closed_at_login_is_told_with_what_was_said(open_lab: Any, 
     program.write_text("#!/bin/sh\necho 'Too many users.'\nsleep 0.5\n")
     program.chmod(0o755)
     server = telnetd(kind, login=program)
-    with pytest.raises(ConnectError, match=r"closed the connection during the login \(it said last: 'Too many users\.'\)"):
+    with pytest.raises(ConnectError, match=r"closed the connection during the login \(last output: 'Too many users\.'\)"):
         run(open_lab(box=host_of(server)), "true")
 
 
@@ -135,7 +135,7 @@ def test_a_network_device_is_a_prompt(open_lab: Any, telnetd: Any, kind: str, tm
             session.engine.call(work("a\nb", expected=ANY, timeout_s=10))
     with pytest.raises(UsageError, match=r"\(profile 'cisco-ios'\) has no POSIX shell, which moving files needs\."):
         session.engine.call(session.hosts.use("box").answer_of("true", Deadline(10)))
-    with pytest.raises(LoginError, match="it said '% Login invalid'"):
+    with pytest.raises(LoginError, match="it answered '% Login invalid'"):
         run(session, "show clock", "wrong", expected=ANY)
 
 
@@ -161,20 +161,20 @@ def test_a_server_without_a_prompt_ends_with_the_time_out_and_what_it_said(
     open_lab: Any, telnetd: Any, kind: str, tmp_path: Path
 ) -> None:
     server = telnetd(kind, login=login_program(tmp_path, "sleep 30"))
-    with pytest.raises(ConnectError, match=r"no prompt from .* in 0\.7 seconds \(it said last: 'Welcome\.'\)"):
+    with pytest.raises(ConnectError, match=r"no prompt from .* in 0\.7 seconds \(last output: 'Welcome\.'\)"):
         run(open_lab(box=host_of(server, connect_timeout="700 ms")), "true")
 
 
 def test_a_hop_that_gets_no_connection_is_named(open_lab: Any, sshd: Any, keys: Any) -> None:
     hop = {"address": sshd.address, "port": sshd.port, "user": sshd.user, "identity_file": str(keys.identity_file)}
     box = {"transport": "telnet", "address": "127.0.0.1", "port": processes.free_port(), "hop": "hop", **LOGIN}
-    with pytest.raises(ConnectError, match="hop 'hop' got no connection to 127"):
+    with pytest.raises(ConnectError, match="hop 'hop' could not connect to 127"):
         run(open_lab(hop=hop, box=box), "true")
 
 
 def test_a_telnet_host_is_no_hop(open_lab: Any, server: Any) -> None:
     session = open_lab(gate=host_of(server), box=host_of(server, hop="gate"))
-    with pytest.raises(ConnectError, match="because a Telnet host is no hop"):
+    with pytest.raises(ConnectError, match="because a Telnet host cannot be a hop"):
         run(session, "true")
 
 

@@ -157,7 +157,7 @@ def test_a_host_that_stalls_is_a_gap_and_comes_back(proxy: Any, sshd: Any, keys:
     until(lambda: len(readings(session, "load_1min")) > count, "coming back")
     (gap,) = events(session, "gap")
     assert gap.host == "box"
-    assert gap.text.startswith("It does not answer: ")
+    assert gap.text.startswith("The host does not answer: ")
     assert gap.until is not None
 
 
@@ -187,7 +187,7 @@ def test_a_wrong_password_is_not_tried_twice(faulty_ssh: Any, open_lab: Any) -> 
     session = open_lab(box={"address": server.address, "port": server.port, "user": server.user, "password": server.password})
     watch(session, "load")
     until(lambda: events(session, "error"))
-    assert "It is no longer watched: Host 'box' refused the login" in events(session, "error")[0].text
+    assert "The host is no longer watched: Host 'box' refused the login" in events(session, "error")[0].text
     attempts = server.connections
     time.sleep(1)
     assert server.connections == attempts
@@ -205,7 +205,7 @@ def test_closing_leaves_no_process(sshd: Any, keys: Any, open_lab: Any) -> None:
 def test_a_command_that_hangs_keeps_nothing_else_waiting(
     sshd: Any, keys: Any, open_lab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("OttoLibrary.monitor.watch._COMMAND_PATIENCE_S", 1.5)
+    monkeypatch.setattr("OttoLibrary.monitor.watch._COMMAND_ANSWER_S", 1.5)
     session = open_lab(box=ssh(sshd, keys, metrics={"stuck": {"command": "sleep 1000"}, "fine": {"command": "echo 1"}}))
     watch(session, "load", "stuck", "fine")
     until(lambda: events(session, "gap"), "the gap of what hangs")
@@ -319,4 +319,4 @@ def test_a_limit_without_a_reading_is_broken(sshd: Any, keys: Any, open_lab: Any
 
     session.monitor.ask(limit)
     (broken,) = session.monitor.ask(lambda monitor: monitor.take_limits(wait_s=0.5))
-    assert "has no reading of 'load_1min' in this time. It does not answer: " in str(broken)
+    assert "has no reading of 'load_1min' in this time. The host does not answer: " in str(broken)
