@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import NotFreeError, OttoError, UsageError
-from OttoLibrary.lab.lab import schema
+from OttoLibrary.lab.loading import schema
 from OttoLibrary.lab.source import known, reference_to
 from OttoLibrary.reservation.leases import holding_text
 from OttoLibrary.run.session import RECORDING, Session

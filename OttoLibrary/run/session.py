@@ -132,7 +132,7 @@ class Session:
         return lab
 
     def _read_lab(self, references: str) -> Lab:
-        from OttoLibrary.lab.lab import load_lab
+        from OttoLibrary.lab.loading import load_lab
         from OttoLibrary.lab.settings import import_init
 
         # Init modules may bring the source of a lab.

@@ -19,7 +19,8 @@ from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.contracts.profiles import Profile
 from OttoLibrary.errors import LabError, PluginError, UnknownNameError, ValueFormatError
 from OttoLibrary.lab import fields
-from OttoLibrary.lab.lab import Lab, load_lab, schema
+from OttoLibrary.lab.lab import Lab
+from OttoLibrary.lab.loading import load_lab, schema
 from OttoLibrary.lab.sources.json import JsonLabs
 from OttoLibrary.text import Secret
 
@@ -167,7 +168,7 @@ def test_no_lab_at_all_is_an_error(references: str) -> None:
         ),
         (
             {"hop": "${env:HOP}"},
-            "a reference cannot stand here, because this is needed before anything is resolved @ hosts.dut1.hop",
+            "a reference is not allowed here, because the value is needed before references are resolved @ hosts.dut1.hop",
         ),
     ],
 )
@@ -204,7 +205,7 @@ def test_all_mistakes_of_all_files_come_in_one_error(write: Write) -> None:
         ("{}", "'hosts' is missing @ top level"),
         ("3", "a lab is a JSON object, or an array of hosts in otto's form @ top level"),
         ('{"hosts": {"a": null}}', "null is not an object @ hosts.a"),
-        ('{"hosts": {}, "metadata": {"x": NaN}}', "bad JSON: NaN is no JSON @ top level"),
+        ('{"hosts": {}, "metadata": {"x": NaN}}', "bad JSON: NaN is not JSON @ top level"),
         ("[" * 100_000, "bad JSON: maximum recursion depth exceeded"),
         ("[" * 50 + "]" * 50, "objects and lists are nested deeper than 40 levels @ top level"),
     ],
@@ -318,7 +319,7 @@ def test_a_plug_in_s_profile_has_a_name_of_its_own(write: Write, monkeypatch: py
     monkeypatch.setattr(registry, "_registered", {})
     registry.register_profile("mine", lambda: Profile("mine", prompt="^mine> "))
     assert facts(profile="mine").console.prompt == "^mine> "
-    with pytest.raises(PluginError, match="owns it already"):
+    with pytest.raises(PluginError, match="already owns it"):
         registry.register_profile("linux", lambda: Profile("linux"))
 
 
@@ -369,7 +370,7 @@ _PORT = {"transport": "serial", "port": "/dev/ttyS0"}
         ({"transport": "serial", "port": 4001}, "a serial host needs a device such as"),
         (
             {"transport": "ssh", "port": "/dev/ttyS0"},
-            "serial device, and transport 'ssh' wants a port from 1 to 65535 @ hosts.dut1.port",
+            "serial device, and transport 'ssh' needs a port from 1 to 65535 @ hosts.dut1.port",
         ),
         ({"transport": "telnet", "port": "ttyS0"}, "'ttyS0' is not a port from 1 to 65535 @ hosts.dut1.port"),
         ({"transport": "telnet", "address": None}, "'address' is missing @ hosts.dut1"),

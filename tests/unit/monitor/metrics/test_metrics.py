@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from OttoLibrary.contracts.facts import HostFacts, SnmpOptions
 from OttoLibrary.contracts.metrics import Metric, NetworkMetric
 from OttoLibrary.errors import LabError, UsageError
-from OttoLibrary.lab.lab import load_lab
+from OttoLibrary.lab.loading import load_lab
 from OttoLibrary.monitor.metrics.cpu import Cpu
 from OttoLibrary.monitor.metrics.disk import Disk
 from OttoLibrary.monitor.metrics.disk_io import DiskIo
