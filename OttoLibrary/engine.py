@@ -1,7 +1,7 @@
 """The one event loop of the library, in one daemon thread.
 
 A keyword waits here on a ``Future`` in Robot's main thread, so that Robot's time-out, an exception raised by a signal in that
-thread, never lands inside protocol code: it ends the wait, the task is cancelled, and the loop lives on.
+thread, never lands inside protocol code: it ends the wait, the task is cancelled, and the loop keeps running.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Engine:
 
 
 class _Job(Generic[T]):
-    """One coroutine on its way: may be cancelled at any moment, even before it runs."""
+    """A coroutine that was handed over: it may be cancelled at any moment, even before it runs."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self.done: concurrent.futures.Future[T] = concurrent.futures.Future()
@@ -117,7 +117,7 @@ class _Job(Generic[T]):
         self._task = asyncio.get_running_loop().create_task(self._work())
 
     def _cancel_task(self) -> None:
-        # One that is cancelled before its first step would never take it, and nobody would hear of its end.
+        # A task that is cancelled before its first step never runs, and nobody would learn that it ended.
         if self._task is not None and self._begun:
             self._task.cancel()
 

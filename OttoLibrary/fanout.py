@@ -1,4 +1,4 @@
-"""The same on many hosts at once, never more than some at a time."""
+"""Does the same on many hosts side by side, with a limit on how many at a time."""
 
 from __future__ import annotations
 

@@ -18,12 +18,14 @@ from OttoLibrary.keywords.lab import LabKeywords
 from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.keywords.options import OptionsKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
-from OttoLibrary.lab.settings import import_init, read
+from OttoLibrary.lab.settings import import_init
 from OttoLibrary.run.listener import LibraryListener
 from OttoLibrary.run.progress import ConsoleProgress
+from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import suite_folder, variable
 from OttoLibrary.run.verdict import in_teardown
+from OttoLibrary.text import Masker
 from OttoLibrary.version import VERSION
 
 
@@ -34,7 +36,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
     Hosts are reached over SSH, Telnet and serial lines, or are this machine.
 
     A *lab* is a JSON file of *hosts*. Every keyword names the host it acts on; there is no hidden current host. A host connects
-    on first use, through its *hops*, and connects anew after a lost connection.
+    on first use, through its *hops*, and reconnects after a lost connection.
 
     ```robotframework
     *** Settings ***
@@ -49,18 +51,18 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
     ## Two ways to talk to a host
 
     `Run On Host` uses the *command shell*: it has no terminal, keeps its directory, environment and functions from call to call,
-    tells stdout from stderr, and knows the exit status. `Send To Host` and `Expect From Host` use the *console*: a terminal, as a
-    person sees it, which opens with the directory and environment of the command shell.
+    keeps stdout and stderr apart, and returns the exit status. `Send To Host` and `Expect From Host` use the *console*: a
+    terminal, as a person sees it, which opens with the directory and environment of the command shell.
 
     ## Results
 
     A command returns a result with the attributes `rc`, `stdout`, `stderr`, `signal`, `duration_s`, `host` and `command`. Bytes
-    that are no UTF-8 show as `\xNN`.
+    that are not UTF-8 show as `\xNN`.
 
     ## Time
 
-    Time-outs take Robot's time format (`10 s`, `1 min 30 s`). One covers all of a call, connecting included. A command whose time
-    is over is ended on the host with everything it started, and the shell stays usable.
+    Time-outs take Robot's time format (`10 s`, `1 min 30 s`). One covers all of a call, connecting included. A command that
+    exceeds it is ended on the host with everything it started, and the shell stays usable.
 
     ## Secrets
 
@@ -77,13 +79,17 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             reservations: Who decides about reservations: `file`, `redis`, `json`, `pabot`, `none` or one of a plug-in. The
                 environment variable `OTTO_RESERVATION_BACKEND` counts when nothing is given, then the settings.
         """
-        session = self.session = Session(lab, reservations)
-        session.variable = variable
-        session.suite_folder = suite_folder()
-        import_init(session.settings)
-        session.progress = ConsoleProgress()
-        session.may_interrupt = lambda: not in_teardown()
-        session.tell = lambda sentence: logger.console(session.masker.mask(sentence))
+        masker = Masker()
+        context = RunContext(
+            masker=masker,
+            variable=variable,
+            may_interrupt=lambda: not in_teardown(),
+            tell=lambda sentence: logger.console(masker.mask(sentence)),
+            progress=ConsoleProgress(),
+            suite_folder=suite_folder(),
+        )
+        session = self.session = Session(lab, reservations, context)
+        import_init(session.suite.settings)
         self.ROBOT_LIBRARY_LISTENER = LibraryListener(session, self._take_instructions)
         groups = (
             ArtifactKeywords,
@@ -102,7 +108,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
 
     def _take_instructions(self) -> None:
         """Take the instructions of a suite's settings: suites of several repositories that import the library alike share it."""
-        import_init(read(self.session.suite_folder))
+        import_init(self.session.suite.settings)
         if add_instructions(self, self.session):
             BuiltIn().reload_library(self)
 

@@ -114,7 +114,7 @@ def register_metric(name: str, command: str, parse: Callable[[str], Any], interv
     """
 
     def metric() -> Any:
-        return _import("metric", name, "OttoLibrary.monitor.metrics.own:Command")(name, command, parse, interval_s)
+        return _import("metric", name, "OttoLibrary.monitor.own_metrics:Command")(name, command, parse, interval_s)
 
     metric.__module__, metric.__qualname__ = parse.__module__, getattr(parse, "__qualname__", name)
     register("metric", name, metric)

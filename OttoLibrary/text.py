@@ -12,6 +12,9 @@ from html import escape
 
 MASK = "<secret>"
 _WORD_LIMIT = 4
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# Newline and tab are none; carriage return is one, since it lets a line overwrite itself.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _SEQUENCES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|[\x00\x07]")
 
 
@@ -91,13 +94,23 @@ codecs.register_error("otto.bytes", _escape_bytes)
 
 
 def decode(data: bytes) -> str:
-    r"""Return UTF-8 ``data`` as text; a byte that is no UTF-8 survives as ``\xNN``."""
+    r"""Return UTF-8 ``data`` as text; a byte that is not UTF-8 is kept as ``\xNN``."""
     return data.decode("utf-8", "otto.bytes")
 
 
 def printable(text: str) -> str:
-    r"""Return text that came from the system, such as a path, with bytes that are no UTF-8 as ``\xNN``."""
-    return decode(text.encode("utf-8", "surrogateescape"))
+    r"""Return foreign text, such as a path or what a host said, as text that cannot control a terminal.
+
+    Colours are left out. Bytes that are not UTF-8, and control characters other than newline and tab, show as ``\xNN``;
+    characters that change the direction of writing show as ``\uNNNN``.
+    """
+    readable = decode(text.encode("utf-8", "surrogateescape"))
+    return _CONTROLS.sub(_visible, _COLOURS.sub("", readable))
+
+
+def _visible(control: re.Match[str]) -> str:
+    code = ord(control[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def incremental_decoder(encoding: str = "utf-8") -> codecs.IncrementalDecoder:
@@ -106,7 +119,7 @@ def incremental_decoder(encoding: str = "utf-8") -> codecs.IncrementalDecoder:
 
 
 def plain_text(text: str) -> str:
-    """Return what a console said without colours, titles and other terminal sequences, lines ended by a newline alone."""
+    """Return the output of a console without colours, titles and other terminal sequences, lines ended by a newline alone."""
     return re.sub(r"\r+(?=\n|$)", "", _SEQUENCES.sub("", text))
 
 

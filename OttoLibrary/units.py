@@ -14,8 +14,8 @@ _UNITS = {
     "d": 86400, "day": 86400, "days": 86400,
 }  # fmt: skip
 _LONGEST_S = 1e9
-# How the name of a series ends, and the unit that this means; the first match counts.
-_ENDINGS = {
+# How the name of a series ends, and the unit of its numbers; the first that fits counts. The page of the dashboard has it too.
+SERIES_ENDINGS = {
     "_percent": "%",
     "_bytes_per_s": "B/s",
     "_bytes": "B",
@@ -25,6 +25,8 @@ _ENDINGS = {
     "_ms": "ms",
     "_s": "s",
 }
+# Of bytes, each 1024 of the one before.
+BINARY_PREFIXES = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
 _QUANTITY = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*((?:[^\d\s].*)?)")
 _SIZES = {
     "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -76,18 +78,19 @@ def duration_text(value_s: float) -> str:
 
 def size_text(size_bytes: int) -> str:
     """Return ``512 B``, ``1.5 KiB`` or ``20.0 MiB``."""
-    size = float(size_bytes)
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"
+    power = binary_power(size_bytes)
+    return f"{size_bytes / 1024**power:.{1 if power else 0}f} {BINARY_PREFIXES[power]}B"
+
+
+def binary_power(size: float) -> int:
+    """Return which of ``BINARY_PREFIXES`` a size is shown with."""
+    return sum(size >= 1024**power for power in range(1, len(BINARY_PREFIXES)))
 
 
 def unit_of(series: str) -> str:
     """Return the unit that a series' name ends with: ``%`` for ``cpu_percent``, ``B/s`` for ``disk_io_bytes_per_s[sda]``."""
     name = series.partition("[")[0]
-    return next((unit for ending, unit in _ENDINGS.items() if name.endswith(ending)), "")
+    return next((unit for ending, unit in SERIES_ENDINGS.items() if name.endswith(ending)), "")
 
 
 def value_text(value: float, unit: str) -> str:

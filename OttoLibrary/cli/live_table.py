@@ -30,7 +30,7 @@ def watch(session: Session, duration_s: float | None) -> None:
         duration_s: How long, in seconds, or None.
     """
     console = Console()
-    interval_s = session.monitor.interval_s
+    interval_s = session.monitor.running.interval_s
     end = time.monotonic() + duration_s if duration_s is not None else float("inf")
     with until_signal() as stopped:
         if not console.is_terminal:
@@ -57,9 +57,9 @@ def until_signal() -> Iterator[threading.Event]:
 
 
 def _latest(session: Session) -> Mapping[str, Mapping[str, float]]:
-    since = time.time() - _FRESH * session.monitor.interval_s
+    since = time.time() - _FRESH * session.monitor.running.interval_s
     # What is read seldom, such as disks, stays.
-    return session.on_monitor(lambda monitor: monitor.latest(min(since, time.time() - 60)))
+    return session.monitor.do(lambda monitor: monitor.latest(min(since, time.time() - 60)))
 
 
 def _table(session: Session) -> Table:
@@ -84,5 +84,5 @@ def _print_lines(console: Console, session: Session) -> None:
 
 
 def _tell(console: Console, session: Session) -> None:
-    for sentence in [*session.take_warnings(), *session.on_monitor(lambda monitor: monitor.take_warnings())]:
+    for sentence in [*session.journal.take_warnings(), *session.monitor.do(lambda monitor: monitor.take_warnings())]:
         console.print(session.masker.mask(sentence), markup=False, highlight=False, soft_wrap=True, style="red")

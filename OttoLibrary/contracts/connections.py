@@ -72,7 +72,7 @@ class Match:
         pattern: That pattern.
         text: The text that matched.
         groups: Its groups; None for one that took no part.
-        before: Everything the console said before it.
+        before: Everything the console wrote before it.
     """
 
     index: int
@@ -121,7 +121,7 @@ class Channel(Protocol):
         """Send all of ``data``; raise EndOfStream when the other side is gone."""
 
     async def resize(self, columns: int, rows: int) -> None:
-        """Tell the other side the size of the terminal; without a terminal nothing happens."""
+        """Report the size of the terminal to the other side; without a terminal nothing happens."""
 
     async def close(self) -> None:
         """Close it, however often; never raises."""
@@ -161,7 +161,7 @@ class Terminal:
 
 
 class Connection(Protocol):
-    """An open way to one host: it starts processes side by side, or has lines, each a command shell and a console in one."""
+    """An open connection to one host: it starts processes side by side, or has lines, each shell and console in one."""
 
     @property
     def line_limit(self) -> int:
@@ -183,7 +183,7 @@ class Connection(Protocol):
         """Start ``command`` under the login shell; raise EndOfStream when the connection is gone."""
 
     async def open_line(self) -> Channel:
-        """Open a line; what it said before is read first. Raises ConnectError; EndOfStream when it has none."""
+        """Open a line; what it wrote before is read first. Raises ConnectError; EndOfStream when it has none."""
 
     async def dial(self, address: str, port: int) -> Channel:
         """Open a byte stream from the host to ``address``; raise OSError when the host cannot."""
@@ -202,7 +202,7 @@ class Transport(Protocol):
         """Open a connection to the host, through ``hop`` when given.
 
         Raises:
-            ConnectError: It cannot be reached in time. LoginError, HostKeyError: as they say.
+            ConnectError: It cannot be reached in time. LoginError, HostKeyError: see there.
             HopError: ``hop`` cannot open the way.
         """
 
@@ -216,8 +216,8 @@ class Record:
         host: Name of the host.
         path: The hosts on the way, the host last.
         text: The command, or what was sent or expected.
-        result: The whole result of a command, or None when it did not come to one.
-        stdout: What was said so far, when there is no result.
+        result: The whole result of a command, or None when there is none.
+        stdout: What was written so far, when there is no result.
         stderr: The same for standard error.
         notes: Sentences a reader must know, such as that the shell is a new one.
         duration_s: Wall time in seconds.

@@ -15,7 +15,7 @@ POSIX, PROMPT = "posix", "prompt"
 class Profile:
     """How a console behaves.
 
-    The regular expressions are looked for at the end of what the console has said (``failed_login`` anywhere since the login
+    The regular expressions are looked for at the end of the console's output (``failed_login`` anywhere since the login
     began), after colours and other terminal sequences are taken out.
 
     Attributes:
@@ -25,7 +25,7 @@ class Profile:
         newline: What ends a line that is typed.
         login_prompt: What asks for the user.
         password_prompt: What asks for the password.
-        failed_login: What it says to a wrong one.
+        failed_login: What it answers to a wrong one.
         pager_off: Lines to type before the first command, so that long output does not stop.
         status: A line to type after a command that makes it print the exit status; empty when it has none.
         encoding: How its text is encoded.

@@ -55,26 +55,24 @@ class LiveSource:
         self._tests: dict[float, Mapping[str, Any]] = {}
         self._ended = threading.Event()
         self._callbacks: list[Callable[[], None]] = []
-        self._monitor = session.monitor
-        self._session.on_monitor(self._subscribe)
-        self._session.tests.append(self.test)
-        if session.present_test:
-            self.test(session.present_test)
+        self._monitor = session.monitor.running
+        self._session.monitor.do(self._subscribe)
+        self._session.tests.follow(self.test)
 
     # -- what the page asks for
 
     def page(self) -> dict[str, Any]:
         """Return the page's data."""
-        series, events = self._session.on_monitor(
+        series, events = self._session.monitor.do(
             lambda monitor: ({host: monitor.known(host) for host in monitor.hosts}, monitor.numbered_events())
         )
-        lab = self._session.lab
+        lab = self._session.lab.loaded
         hosts = [
             {"name": name, "path": list(host.path), "tags": list(lab.entry(name).tags)}
             for name, host in self._monitor.hosts.items()
         ]
         return {
-            "title": self._session.references,
+            "title": self._session.lab.references,
             "mode": "live",
             "interval_s": self._monitor.interval_s,
             "began": self._monitor.began,
@@ -101,12 +99,12 @@ class LiveSource:
 
     def events(self) -> dict[int, Event]:
         """Return the events by their numbers."""
-        return self._session.on_monitor(lambda monitor: monitor.numbered_events())
+        return self._session.monitor.do(lambda monitor: monitor.numbered_events())
 
     def add_event(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Add a mark or a span and return it as the page's data has it."""
         event = made_event(facts, self._monitor.hosts)
-        return self._session.on_monitor(lambda monitor: _shown(monitor, monitor.mark(event)))
+        return self._session.monitor.do(lambda monitor: _shown(monitor, monitor.mark(event)))
 
     def change_event(self, number: int, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Change a mark or a span and return it as the page's data has it."""
@@ -116,7 +114,7 @@ class LiveSource:
             monitor.change_event(number, made_event(facts, monitor.hosts, before))
             return _shown(monitor, number)
 
-        return self._session.on_monitor(change)
+        return self._session.monitor.do(change)
 
     def delete_event(self, number: int) -> None:
         """Delete a mark or a span."""
@@ -125,7 +123,7 @@ class LiveSource:
             editable(monitor.numbered_events(), number)
             monitor.change_event(number, None)
 
-        self._session.on_monitor(delete)
+        self._session.monitor.do(delete)
 
     # -- news
 
@@ -172,7 +170,7 @@ class LiveSource:
     def end(self) -> None:
         """Hear that the monitor has stopped."""
         self._ended.set()
-        self._session.tests.remove(self.test)
+        self._session.tests.leave(self.test)
         for callback in self._callbacks:
             callback()
 
@@ -183,7 +181,7 @@ class LiveSource:
 
     def _samples(self, host: str) -> HostSamples:
         self._monitor.check_host(host)
-        found, is_whole = self._session.on_monitor(lambda monitor: monitor.remembered(host))
+        found, is_whole = self._session.monitor.do(lambda monitor: monitor.remembered(host))
         if is_whole:
             return found
         with self._recorded() as recording:

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qs
 
-from OttoLibrary.dashboard.page_source import EXPORTS, Source, Window, served_page
+from OttoLibrary.dashboard.page_source import EXPORTS, Source, Window
+from OttoLibrary.dashboard.static_page import served_page
 from OttoLibrary.errors import NotOpenError, OttoError, PluginError, UnknownNameError, UsageError, ValueFormatError
 
 if TYPE_CHECKING:

@@ -1,19 +1,22 @@
-"""A command in a process of its own: waited for at once, or later."""
+"""A command in a process of its own: waited for immediately, or later."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
+from collections.abc import Mapping
 
-from OttoLibrary.contracts.connections import CommandResult, Connection, EndOfStream, Expected
+from OttoLibrary.contracts.connections import CommandResult, Connection, EndOfStream, ExitStatus, Expected
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import WaitTimeoutError
-from OttoLibrary.host.records import Chronicle
+from OttoLibrary.host.records import HostRecords
 from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome
+from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account, Launched, UserChangeRefusedError
-from OttoLibrary.text import decode
+from OttoLibrary.text import Secret, decode, reveal
 
 _STOP_BOUND_S = 7.0
 _LAST_OUTPUT_S = 0.2
@@ -23,7 +26,7 @@ class BackgroundCommand:
     """A running command.
 
     Args:
-        chronicle: Of its host.
+        records: Of its host.
         command: The command as given.
         launched: Its process.
         connection: Where it runs, to end it.
@@ -31,21 +34,21 @@ class BackgroundCommand:
     """
 
     def __init__(
-        self, chronicle: Chronicle, command: str, launched: Launched, connection: Connection, account: Account | None
+        self, records: HostRecords, command: str, launched: Launched, connection: Connection, account: Account | None
     ) -> None:
-        self.host, self.command = chronicle.host, command
-        self._chronicle = chronicle
+        self.host, self.command = records.host, command
+        self._records = records
         self._launched, self._connection, self._account = launched, connection, account
         self._began = time.monotonic()
         self._stopping: asyncio.Task[None] | None = None
 
     def partial(self) -> tuple[bytes, bytes]:
-        """Return what it said so far, on both streams."""
+        """Return what it has written so far, on both streams."""
         self._launched.find_pid()
         return bytes(self._launched.output.data), bytes(self._launched.errors.data)
 
     def said(self) -> tuple[str, str]:
-        """Return what it said so far as text."""
+        """Return what it has written so far as text."""
         stdout, stderr = self.partial()
         return decode(stdout), decode(stderr)
 
@@ -53,7 +56,7 @@ class BackgroundCommand:
         """Wait until it ends; past the deadline, or when cancelled, end it and all it started.
 
         Raises:
-            EndOfStream: The connection broke; ``partial`` has what was said.
+            EndOfStream: The connection broke; ``partial`` has what it wrote.
         """
         try:
             async with deadline.timeout():
@@ -68,6 +71,33 @@ class BackgroundCommand:
         await self._launched.close()
         return outcome
 
+    async def answer(self, answers: Mapping[re.Pattern[str], str | Secret], deadline: Deadline) -> CommandOutcome:
+        """Answer what it asks on its terminal until it ends; past the deadline, or when cancelled, end it."""
+        console = Console(self._launched.process.channel, self._launched.output, self._launched.notifier)
+        patterns, shown = list(answers), ""
+        try:
+            while True:
+                match = await console.expect(patterns, deadline)
+                shown += match.before + match.text
+                await console.send(reveal(answers[patterns[match.index]]) + "\n")
+        except EndOfStream:
+            outcome = CommandOutcome((shown + console.text).encode(), b"", await self._status(deadline))
+        except (TimeoutError, asyncio.CancelledError) as error:
+            shown += console.text
+            await self.stop()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            outcome = CommandOutcome(shown.encode(), b"", status=None)
+        await self._launched.close()
+        return outcome
+
+    async def _status(self, deadline: Deadline) -> ExitStatus | None:
+        try:
+            async with deadline.timeout():
+                return await self._launched.process.wait()
+        except (TimeoutError, EndOfStream):
+            return None
+
     async def wait(self, deadline: Deadline, expected: Expected) -> CommandResult:
         """Wait for its end and return its result; a time-out leaves it running."""
         try:
@@ -75,14 +105,14 @@ class BackgroundCommand:
                 outcome = await self._ended()
         except TimeoutError as error:
             what, said = f"did not finish '{self.command}'", "".join(self.said())
-            path, advice = self._chronicle.path, "It still runs."
+            path, advice = self._records.path, "It still runs."
             raise WaitTimeoutError(self.host, path, what, deadline.seconds, last_output=said, advice=advice) from error
         except EndOfStream as error:
-            raise self._chronicle.recorded_loss(error, "Background", self.command, self._began, self.partial()) from error
-        return self._chronicle.conclude("Background", self.command, self._began, outcome, expected, deadline)
+            raise self._records.recorded_loss(error, "Background", self.command, self._began, self.partial()) from error
+        return self._records.conclude("Background", self.command, self._began, outcome, expected, deadline)
 
     async def stop(self) -> tuple[str, str]:
-        """End it and all it started; return what it said. Idempotent; never raises."""
+        """End it and all it started; return what it wrote. Idempotent; never raises."""
         await asyncio.shield(self._begin_stop())
         return self.said()
 
@@ -105,5 +135,5 @@ class BackgroundCommand:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_OUTPUT_S):
                 while not (self._launched.output.ended and self._launched.errors.ended):
-                    await self._launched.bell.wait()
+                    await self._launched.notifier.wait()
         return CommandOutcome(*self.partial(), status=status)

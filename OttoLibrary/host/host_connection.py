@@ -1,4 +1,4 @@
-"""The way to one host: its connection, opened once for all who ask, through hops, and anew after a loss."""
+"""The way to one host: its connection, opened once for all callers, through hops, and again after a loss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError
 
 
-class Link:
+class HostConnection:
     """A host's connection.
 
     Args:
@@ -21,7 +21,7 @@ class Link:
         load_facts: Returns its facts; called when they are first needed, since that may ask a keyring.
         hop: The link of the host before it, or None.
         on_lost: Called with the reason before a lost connection is replaced.
-        on_open: Called with a new connection before anybody else gets it.
+        on_open: Called with a new connection before any caller gets it.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Link:
         name: str,
         path: tuple[str, ...],
         load_facts: Callable[[], HostFacts],
-        hop: Link | None,
+        hop: HostConnection | None,
         on_lost: Callable[[str], Awaitable[None]],
         on_open: Callable[[Connection], Awaitable[None]],
     ) -> None:
@@ -74,7 +74,7 @@ class Link:
             async with deadline.timeout():
                 return await connection.dial(address, port)
         except OSError as error:
-            raise ConnectError(self.name, self.path, f"it got no connection to {error}") from error
+            raise ConnectError(self.name, self.path, f"it could not connect to {error}") from error
 
     async def close(self) -> None:
         """Close the connection; the next use opens a new one. Never raises."""
@@ -89,7 +89,7 @@ class Link:
         return self._connection.describe() if self._connection is not None and self.is_open else "not connected"
 
     def _begin_opening(self) -> asyncio.Task[Connection]:
-        """Connect in a task of its own: one caller that goes away does not stop it for the others."""
+        """Connect in a task of its own: a caller that is cancelled does not stop it for the others."""
         self._opening = asyncio.create_task(self._connect())
         self._opening.add_done_callback(self._opened)
         return self._opening
@@ -97,7 +97,7 @@ class Link:
     def _opened(self, task: asyncio.Task[Connection]) -> None:
         self._opening = None
         if not task.cancelled():
-            task.exception()  # fetched, so that a caller who went away leaves no warning
+            task.exception()  # fetched, so that a cancelled caller leaves no warning
 
     async def _connect(self) -> Connection:
         before, self._connection = self._connection, None
@@ -112,7 +112,7 @@ class Link:
         await self._on_open(connection)
         return connection
 
-    async def _open_hop(self, hop: Link, deadline: Deadline) -> Connection:
+    async def _open_hop(self, hop: HostConnection, deadline: Deadline) -> Connection:
         try:
             return await hop.open(deadline)
         except HopError as error:

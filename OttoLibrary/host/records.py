@@ -1,24 +1,26 @@
-"""From what a host did to a record for the log, a result for the caller, or an error that says it all."""
+"""From what a host did to a record for the log, a result for the caller, or an error with all details."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 from OttoLibrary.contracts.connections import CommandResult, EndOfStream, Expected, Record
 from OttoLibrary.contracts.transfers import FileResult
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import CommandError, ConnectionLostError, WaitTimeoutError, shorten
+from OttoLibrary.errors import CommandError, ConnectionLostError, UsageError, WaitTimeoutError, shorten
 from OttoLibrary.shell.command_shell import CommandOutcome
 from OttoLibrary.text import decode, plural, printable
 from OttoLibrary.units import size_text
 
 _SHOWN_FILES = 100
 _RATED_BYTES = 1 << 20
-GIVEN_UP = "It was given up, and everything it started is ended."
+_CANCELLED = "It was cancelled, and everything it started was ended."
 
 
-class Chronicle:
+class HostRecords:
     """Keeps the records of one host.
 
     Args:
@@ -41,6 +43,28 @@ class Chronicle:
         duration = time.monotonic() - began
         self._journal(Record(title, self.host, self.path, text, None, stdout, stderr, (*self._take_news(), *notes), duration))
 
+    @contextlib.contextmanager
+    def attempt(self, title: str, command: str, began: float, partial: Callable[[], tuple[bytes, bytes]]) -> Iterator[None]:
+        """Record a command that comes to no result, and raise the error for it; ``partial`` has what it wrote."""
+        try:
+            yield
+        except EndOfStream as error:
+            raise self.recorded_loss(error, title, command, began, partial()) from error
+        except asyncio.CancelledError:
+            self.record(title, command, began, partial(), _CANCELLED)
+            raise
+        except UsageError as error:
+            raise UsageError(f"Host '{self.host}' cannot run '{command}': {error}.") from error
+
+    @contextlib.asynccontextmanager
+    async def bounded(self, deadline: Deadline, what: str) -> AsyncIterator[None]:
+        """Raise WaitTimeoutError when the block is not done by the deadline; ``what`` the host did not do."""
+        try:
+            async with deadline.timeout():
+                yield
+        except TimeoutError as error:
+            raise WaitTimeoutError(self.host, self.path, what, deadline.seconds) from error
+
     def transfer(self, title: str, text: str, began: float, files: Sequence[FileResult]) -> None:
         """Record what became of files."""
         duration = time.monotonic() - began
@@ -48,7 +72,7 @@ class Chronicle:
         if len(files) > _SHOWN_FILES:
             lines += f"… and {len(files) - _SHOWN_FILES} more\n"
         moved = sum(file.sent_bytes for file in files)
-        # The rate of a small file says more about the way to the host than about its width.
+        # The rate of a small file shows the delay of the connection, not its throughput.
         rate = f", {size_text(int(moved / duration))}/s" if moved >= _RATED_BYTES else ""
         notes = [*self._take_news(), f"{plural(len(files), 'file')}, {size_text(moved)} moved{rate}"]
         notes += dict.fromkeys(note for file in files for note in file.notes)
@@ -69,7 +93,7 @@ class Chronicle:
         if outcome.shell_ended:
             notes.append("It ended the shell; the next command gets a new one.")
         if outcome.stray:
-            notes.append(f"Before it, background processes said:\n{decode(outcome.stray)}")
+            notes.append(f"Background processes wrote before it:\n{decode(outcome.stray)}")
         duration = time.monotonic() - began
         rc, signal = outcome.status.rc, outcome.status.signal
         stdout, stderr = decode(outcome.stdout), decode(outcome.stderr)

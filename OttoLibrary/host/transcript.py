@@ -1,4 +1,4 @@
-"""What a console said, with time stamps, in a file."""
+"""What a console wrote, with time stamps, in a file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 
 from OttoLibrary.contracts.connections import Channel
 from OttoLibrary.text import incremental_decoder
+from OttoLibrary.transport.channels import WrappedChannel
 
 # A line without an end is written so far at this length.
 _LONG = 4096
 
 
 class Transcript:
-    """A file that takes what one console says, line by line.
+    """A file that takes the output of one console, line by line.
 
     Args:
         folder: Where the file goes; it is made when there is something to write.
@@ -36,7 +37,7 @@ class Transcript:
         self._write([f"{_now()} -- {what}"])
 
     def add(self, data: bytes) -> None:
-        """Take what the console said."""
+        """Take output of the console."""
         lines = []
         *ended, rest = self._decoder.decode(data).replace("\r", "").split("\n")
         for piece in ended:
@@ -64,16 +65,12 @@ class Transcript:
                 file.writelines(f"{self._mask(line)}\n" for line in lines)
 
 
-class Recorded:
-    """A channel whose words go into a transcript too."""
+class Recorded(WrappedChannel):
+    """A channel whose output is kept in a transcript too."""
 
     def __init__(self, channel: Channel, transcript: Transcript) -> None:
-        self._channel, self._transcript = channel, transcript
-
-    @property
-    def closed(self) -> bool:
-        """True after the end."""
-        return self._channel.closed
+        super().__init__(channel)
+        self._transcript = transcript
 
     async def read(self, limit: int) -> bytes:
         """Return what came."""
@@ -81,22 +78,10 @@ class Recorded:
         self._transcript.add(data)
         return data
 
-    async def write(self, data: bytes) -> None:
-        """Send ``data``."""
-        await self._channel.write(data)
-
-    async def resize(self, columns: int, rows: int) -> None:
-        """Tell the size."""
-        await self._channel.resize(columns, rows)
-
     async def close(self) -> None:
         """Close it and end the transcript."""
         self._transcript.note("closed")
         await self._channel.close()
-
-    def describe(self) -> str:
-        """Return what it is."""
-        return self._channel.describe()
 
 
 def _now() -> str:

@@ -35,7 +35,7 @@ async def reboot(host: Host, command: str, deadline: Deadline) -> float:
         WaitTimeoutError: It did not go down, or did not come back.
         HostError: It came back without having rebooted.
     """
-    connection = await host.link.open(deadline)
+    connection = await host.connection.open(deadline)
     if connection.line_limit == 1:
         raise UsageError(
             f"Host '{host.name}' cannot be rebooted over its one line. Send it the command with 'Send To Host', and wait "

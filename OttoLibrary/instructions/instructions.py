@@ -35,7 +35,7 @@ class Hosts:
 
     def names(self, selection: str = "*") -> list[str]:
         """Return the hosts of a selection such as ``tag:dut``; raise UsageError when it gives none."""
-        return self._session.select(selection)
+        return self._session.lab.select(selection)
 
     async def run(
         self, host: str, command: str, *, timeout_s: float | None = None, cwd: str | None = None, expected_rc: int | None = 0
@@ -56,8 +56,8 @@ class Hosts:
         from OttoLibrary.contracts.connections import Expected
 
         right = Expected(() if expected_rc is None else (expected_rc,))
-        limit_s = timeout_s if timeout_s is not None else self._session.timeout(host)
-        return await self._session.host(host).run(command, timeout_s=limit_s, cwd=cwd, expected=right)
+        limit_s = timeout_s if timeout_s is not None else self._session.scopes.timeout(host)
+        return await self._session.hosts.use(host).run(command, timeout_s=limit_s, cwd=cwd, expected=right)
 
     async def put_file(self, host: str, source: str | Path, target: str, wishes: TransferOptions | None = None) -> TransferResult:
         """Copy a file of this machine to a host, as ``Put File To Host`` does; raise TransferError.
@@ -70,7 +70,7 @@ class Hosts:
         """
         from OttoLibrary.contracts.transfers import TransferOptions
 
-        return await self._session.files(host).put([Path(source).expanduser()], target, wishes or TransferOptions())
+        return await self._session.files.on(host).put([Path(source).expanduser()], target, wishes or TransferOptions())
 
     async def get_file(self, host: str, source: str, target: str | Path, wishes: TransferOptions | None = None) -> TransferResult:
         """Copy files of a host to this machine, as ``Get File From Host`` does; raise TransferError.
@@ -83,7 +83,7 @@ class Hosts:
         """
         from OttoLibrary.contracts.transfers import TransferOptions
 
-        return await self._session.files(host).get(source, os.fspath(target), wishes or TransferOptions())
+        return await self._session.files.on(host).get(source, os.fspath(target), wishes or TransferOptions())
 
     async def put_directory(
         self, host: str, source: str | Path, target: str, wishes: TransferOptions | None = None
@@ -91,10 +91,12 @@ class Hosts:
         """Copy a folder of this machine to a host, as ``Put Directory To Host`` does; raise TransferError."""
         from OttoLibrary.contracts.transfers import TransferOptions
 
-        return await self._session.folders(host).put(Path(source).expanduser(), target, wishes or TransferOptions(links="keep"))
+        return await self._session.files.folders_on(host).put(
+            Path(source).expanduser(), target, wishes or TransferOptions(links="keep")
+        )
 
     async def each(self, selection: str, work: Callable[[str], Awaitable[T]], *, limit: int = 20) -> dict[str, T]:
-        """Do the same on many hosts at once, and return what came of it by host.
+        """Do the same on many hosts at once, and return the results by host.
 
         Args:
             selection: Which hosts.
@@ -139,11 +141,11 @@ class Instruction:
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
     def signature(self) -> inspect.Signature:
-        """Return its parameters with their types; raise PluginError for an annotation that means nothing."""
+        """Return its parameters with their types; raise PluginError for an annotation that cannot be resolved."""
         try:
             hints = get_type_hints(self.function)
         except Exception as error:
-            raise self.mistake(f"has an annotation that cannot be understood: {error}") from error
+            raise self.mistake(f"has an annotation that cannot be resolved: {error}") from error
         plain = inspect.signature(self.function)
         typed = [one.replace(annotation=hints.get(one.name, one.empty)) for one in plain.parameters.values()]
         return plain.replace(parameters=typed, return_annotation=hints.get("return", plain.empty))
@@ -162,8 +164,8 @@ def instruction(function: Any = None, /, *, name: str = "", tags: Sequence[str] 
 
     The keyword has the function's name (``deploy_all`` is ``Deploy All``), documentation, types and defaults, and returns what
     the function returns. A coroutine function runs on the library's event loop, any other in Robot's main thread. A parameter
-    annotated with ``Hosts`` (in a coroutine function), ``OttoLibrary`` (in any other) or an options dataclass is no argument of
-    the keyword: the library gives it.
+    annotated with ``Hosts`` (in a coroutine function), ``OttoLibrary`` (in any other) or an options dataclass is not an argument
+    of the keyword: the library supplies it.
 
     Args:
         function: The function, when the decorator is written without parentheses.
@@ -210,7 +212,7 @@ def _is_again(made: Instruction, present: Instruction) -> bool:
 
 
 def _check_function(function: Any) -> None:
-    """Raise PluginError unless it is a function with a name of its own."""
+    """Raise PluginError unless it is a function with its own name."""
     shown = getattr(function, "__qualname__", repr(function))
     if not inspect.isfunction(function):
         raise PluginError(f"@instruction() is for functions, and '{shown}' is {_kind(function)}. Put it above a 'def'.")
@@ -228,7 +230,7 @@ def _check_signature(made: Instruction) -> None:
         if one.name in {"self", "cls"}:
             raise made.mistake(f"has the parameter '{one.name}', as methods do. Write a function outside of the class")
     if any(f"{sign}{{" in made.name for sign in _NAMED_VARIABLE):
-        raise made.mistake("has a variable in its name, which would be an embedded argument. Name its arguments instead")
+        raise made.mistake("has a variable in its name, which would be an embedded argument. Give it arguments instead")
 
 
 def _place(function: Any) -> str:

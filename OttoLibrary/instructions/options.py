@@ -70,13 +70,13 @@ def load_class(reference: str) -> type:
     """Return the dataclass of a name such as ``my_sut.RepoOptions``; raise UsageError."""
     module_name, _, name = reference.strip().rpartition(".")
     if not module_name or not name:
-        raise UsageError(f"'{reference}' names no options class. Name it with its module, such as 'my_sut.RepoOptions'.")
+        raise UsageError(f"'{reference}' does not name an options class. Name it with its module, such as 'my_sut.RepoOptions'.")
     found = vars(_module(module_name))
     if name not in found:
         known = [key for key, value in found.items() if is_options(value)]
         raise UnknownNameError(f"options class in module '{module_name}'", name, known)
     if not is_options(found[name]):
-        raise UsageError(f"'{reference}' is no dataclass. Write '@dataclass' above it.")
+        raise UsageError(f"'{reference}' is not a dataclass. Write '@dataclass' above it.")
     kind: type = found[name]
     return kind
 
@@ -86,7 +86,7 @@ def options_of(kind: type) -> list[Option]:
     try:
         hints = get_type_hints(kind)
     except Exception as error:
-        raise UsageError(f"{shown_class(kind)} has an annotation that cannot be understood: {error}.") from error
+        raise UsageError(f"{shown_class(kind)} has an annotation that cannot be resolved: {error}.") from error
     helps = _documented(kind)
     fields = [field for field in dataclasses.fields(kind) if field.init]
     return [
@@ -102,7 +102,7 @@ def options_of(kind: type) -> list[Option]:
 
 
 def check_options(kind: type) -> None:
-    """Raise UsageError when variables cannot fill a class, with every field that is why."""
+    """Raise UsageError when variables cannot fill a class, with every field that causes it."""
     _complain(kind, [problem for option in options_of(kind) if (problem := _unfit(option))])
 
 
@@ -112,7 +112,7 @@ def read_options(kind: type[T], values: Mapping[str, Any]) -> T:
     Args:
         kind: The dataclass.
         values: Texts, or values of the right type; names as fields or as variables: case, spaces and underscores do not matter.
-            Names that are no option do not matter either.
+            Names that are not options are ignored.
 
     Raises:
         UsageError: With every mistake: values that are missing or cannot be converted.
@@ -147,7 +147,7 @@ def fill(kind: type[T], find: Callable[[Option], Any]) -> T:
     try:
         return kind(**values)
     except Exception as error:
-        raise UsageError(f"{shown_class(kind)} refused its values: {error}") from error
+        raise UsageError(f"{shown_class(kind)} rejected its values: {error}") from error
 
 
 def shown_class(kind: type) -> str:
@@ -183,10 +183,11 @@ def _missing(option: Option) -> str:
 def _wrong(option: Option, value: Any, error: ValueError) -> str:
     if option.is_secret:
         how = f'--variable "{option.variable[2:-1]}: Secret:..."'
-        return f"{option.name}: variable {option.variable} has a value that is no Secret. Give it with {how}."
+        return f"{option.name}: variable {option.variable} has a value that is not a Secret. Give it with {how}."
     shown = str(value)
     if len(shown) > _LONGEST:
-        return f"{option.name}: variable {option.variable} has a value of {len(shown)} characters that is no {option.type_text}."
+        long = f"has a value of {len(shown)} characters"
+        return f"{option.name}: variable {option.variable} {long} that is not of type {option.type_text}."
     return f"{option.name}: {str(error).replace(chr(10), ' ')}"
 
 
@@ -235,7 +236,7 @@ def _default_text(field: dataclasses.Field[Any]) -> str:
     if field.default_factory is MISSING:
         return ""
     factory: Any = field.default_factory
-    return value_text(factory()) if factory in _EMPTY else getattr(factory, "__name__", "made anew")
+    return value_text(factory()) if factory in _EMPTY else getattr(factory, "__name__", "a new object")
 
 
 def _documented(kind: type) -> dict[str, str]:

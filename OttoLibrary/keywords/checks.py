@@ -1,4 +1,4 @@
-"""The keyword that checks softly: the test goes on, and fails at its end."""
+"""The keyword for soft checks: the test continues, and fails at its end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class CheckKeywords(Component):
 
     @keyword(tags=["Check"])
     def check(self, condition: Any, message: str = "") -> bool:
-        """Checks that a condition holds; the test goes on, and fails at its end.
+        """Checks a condition; when it does not hold, the test fails at its end.
 
         Args:
             condition: A Python expression as of `Should Be True`, or a value that is true or not.
@@ -29,8 +29,8 @@ class CheckKeywords(Component):
         Returns:
             True when it holds.
 
-        Every check of a test that did not hold is told in its message, with file, line and expression. In the set-up or teardown
-        of a suite it fails that when it is over. An expression that cannot be evaluated fails at once.
+        The message of the test lists every check that did not hold, with file, line and expression. A check in the set-up or
+        teardown of a suite fails that when it is over. An expression that cannot be evaluated fails immediately.
 
         ```robotframework
         ${result}=    Run On Host    dut1    ./fw --version
@@ -42,7 +42,7 @@ class CheckKeywords(Component):
         if not holds:
             data = _own_call()
             said = self.session.masker.mask(f"{message or 'It does not hold'}: {_shown(condition, data)}")
-            self.session.failed_checks.append(f"{_place(data)}: {said}")
+            self.session.breaches.add_failed_check(f"{_place(data)}: {said}")
             EXECUTION_CONTEXTS.current.fail(said)
         return holds
 

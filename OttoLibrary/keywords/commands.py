@@ -35,8 +35,8 @@ class CommandKeywords(Component):
             timeout: How long it may take, connecting included; by default the time-out of the host.
             cwd: Directory for this command alone.
             expected_rc: The right exit status, a list of right ones, or `any`.
-            answers: Replies to questions, regular expression to text; the command then runs on a terminal of its own that starts
-                like the shell, and stdout and stderr come together.
+            answers: Replies to questions: regular expressions and the text for each. The command then runs on its own terminal,
+                which starts like the shell and mixes stdout and stderr.
             shell: Name of an extra shell, see `Open Shell`.
 
         Returns:
@@ -44,8 +44,8 @@ class CommandKeywords(Component):
 
         Raises:
             CommandError: Another exit status; the message has the last lines of stderr.
-            WaitTimeoutError: It took too long. Everything it started is ended, and the shell lives on.
-            ConnectError, ConnectionLostError: The host cannot be reached, or was lost.
+            WaitTimeoutError: It took too long. Everything it started is ended, and the shell stays usable.
+            ConnectError, ConnectionLostError: The host cannot be reached, or the connection was lost.
 
         Directory, environment, functions and umask last from call to call; redirections by `exec` last for the call. An exit
         status above 128 counts as a signal, as shells do.
@@ -56,7 +56,7 @@ class CommandKeywords(Component):
         Run On Host    dut1    read -p "Sure? " yes && test $yes = y    answers=${{{'Sure. ': 'y'}}}
         ```
         """
-        chosen, timeout_s = self.session.host(host), self.timeout(host, timeout)
+        chosen, timeout_s = self.session.hosts.use(host), self.timeout(host, timeout)
         right = expected(expected_rc)
         if answers:
             replies = {pattern: self.secret(reply) for pattern, reply in answers.items()}
@@ -67,7 +67,7 @@ class CommandKeywords(Component):
     def run_once_on_host(
         self, host: str, command: str, *, timeout: timedelta | None = None, cwd: str | None = None, expected_rc: ExpectedRc = 0
     ) -> CommandResult:
-        """Runs a command in a process of its own, apart from the command shell.
+        """Runs a command in its own process, apart from the command shell.
 
         Args:
             host: Name of the host.
@@ -88,7 +88,7 @@ class CommandKeywords(Component):
         """
         right = expected(expected_rc)
         return self.call(
-            self.session.host(host).run_once(command, timeout_s=self.timeout(host, timeout), cwd=cwd, expected=right)
+            self.session.hosts.use(host).run_once(command, timeout_s=self.timeout(host, timeout), cwd=cwd, expected=right)
         )
 
     @keyword(tags=["Command"])
@@ -102,7 +102,7 @@ class CommandKeywords(Component):
         cwd: str | None = None,
         expected_rc: ExpectedRc = 0,
     ) -> dict[str, Any]:
-        """Runs a command in the command shells of many hosts at once and logs one table.
+        """Runs a command on many hosts side by side and logs one table.
 
         Args:
             hosts: Which hosts: a selection as of `Get Hosts`, such as `tag:dut` or `dut1 OR dut2`.
@@ -127,7 +127,7 @@ class CommandKeywords(Component):
 
         async def run(name: str) -> CommandResult:
             timeout_s = self.timeout(name, timeout)
-            return await self.session.host(name).run(command, timeout_s=timeout_s, cwd=cwd, expected=right)
+            return await self.session.hosts.use(name).run(command, timeout_s=timeout_s, cwd=cwd, expected=right)
 
         from OttoLibrary.report.blocks import fan_out
 
@@ -136,7 +136,7 @@ class CommandKeywords(Component):
 
     @keyword(tags=["Command", "Background"])
     def start_on_host(self, host: str, command: str, *, cwd: str | None = None, timeout: timedelta | None = None) -> str:
-        """Starts a command in a process of its own and returns at once.
+        """Starts a command in its own process and returns immediately.
 
         Args:
             host: Name of the host.
@@ -156,8 +156,8 @@ class CommandKeywords(Component):
         Should Contain    ${stdout}    tick
         ```
         """
-        command_ = self.call(self.session.host(host).start(command, cwd=cwd, timeout_s=self.timeout(host, timeout)))
-        return self.session.add_command(command_)
+        command_ = self.call(self.session.hosts.use(host).start(command, cwd=cwd, timeout_s=self.timeout(host, timeout)))
+        return self.session.commands.add(command_)
 
     @keyword(tags=["Command", "Background"])
     def wait_for_command(self, command: str, *, timeout: timedelta | None = None, expected_rc: ExpectedRc = 0) -> CommandResult:
@@ -172,7 +172,7 @@ class CommandKeywords(Component):
             The result, as of `Run On Host`.
 
         Raises:
-            WaitTimeoutError: It still runs, and goes on running.
+            WaitTimeoutError: It is still running, and is left running.
             CommandError: Another exit status.
 
         ```robotframework
@@ -181,11 +181,11 @@ class CommandKeywords(Component):
         Should Contain    ${result.stdout}    flash ok
         ```
         """
-        running = self.session.command(command)
+        running = self.session.commands.get(command)
         name = running.host
 
         async def waited() -> CommandResult:
-            deadline = await self.session.host(name).deadline(self.timeout(name, timeout))
+            deadline = await self.session.hosts.use(name).deadline(self.timeout(name, timeout))
             return await running.wait(deadline, expected(expected_rc))
 
         return self.call(waited())
@@ -198,31 +198,31 @@ class CommandKeywords(Component):
             command: The handle.
 
         Returns:
-            What it said on stdout and on stderr.
+            Its stdout and its stderr.
 
         ```robotframework
         ${job}=    Start On Host    dut1    sleep 100
         Stop Command    ${job}
         ```
         """
-        return self.call(self.session.command(command).stop())
+        return self.call(self.session.commands.get(command).stop())
 
     @keyword(tags=["Command", "Background", "Getter"])
     def get_command_output(self, command: str) -> tuple[str, str]:
-        """Returns what a background command has said so far.
+        """Returns the output of a background command so far.
 
         Args:
             command: The handle.
 
         Returns:
-            What it said on stdout and on stderr.
+            Its stdout and its stderr.
 
         ```robotframework
         ${job}=    Start On Host    dut1    echo ready; sleep 100
         Wait Until Keyword Succeeds    5 s    50 ms    Output Should Say Ready    ${job}
         ```
         """
-        running = self.session.command(command)
+        running = self.session.commands.get(command)
 
         async def said() -> tuple[str, str]:
             return running.said()

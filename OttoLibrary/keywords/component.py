@@ -36,7 +36,7 @@ class Component:
     def call(self, coroutine: Coroutine[Any, Any, T], *, publish: bool = True) -> T:
         """Run ``coroutine`` and log what hosts did, also when it fails or is interrupted."""
         try:
-            return self.session.run(coroutine, interruptible=True)
+            return self.session.breaches.call(coroutine)
         finally:
             if publish:
                 self.publish()
@@ -61,17 +61,17 @@ class Component:
         Raises:
             HostError: It failed for at least one host; all were tried, and the message names each.
         """
-        names = self.session.select(hosts)
+        names = self.session.lab.select(hosts)
         found = self.call(each(names, work, limit), publish=False)
-        self.session.take_records()
-        self.log_html(table([(name, self.session.host(name).path, found[name]) for name in names]))
+        self.session.journal.take_records()
+        self.log_html(table([(name, self.session.hosts.use(name).path, found[name]) for name in names]))
         return dotted(whole(found, failed))
 
     def publish(self) -> None:
         """Log what hosts did since the last time."""
         from OttoLibrary.report.blocks import block
 
-        for record in self.session.take_records():
+        for record in self.session.journal.take_records():
             self.log_html(block(record, self.attachments))
 
     def log_html(self, html: str) -> None:
@@ -89,7 +89,7 @@ class Component:
 
     def timeout(self, host: str, given: timedelta | None) -> float | None:
         """Return seconds: those given, or those set for the host, or None for the lab's."""
-        return given.total_seconds() if given is not None else self.session.timeout(host)
+        return given.total_seconds() if given is not None else self.session.scopes.timeout(host)
 
     def secret(self, text: Text) -> str | Secret:
         """Return plain text as it is, and Robot's Secret as ours, masked from now on."""

@@ -25,7 +25,7 @@ class ConsoleKeywords(Component):
             timeout: How long it may take, connecting included; by default the time-out of the host.
 
         Raises:
-            ConnectError, ConnectionLostError: The host cannot be reached, or was lost.
+            ConnectError, ConnectionLostError: The host cannot be reached, or the connection was lost.
 
         The console opens on first use, with the directory and environment of the command shell.
 
@@ -34,11 +34,11 @@ class ConsoleKeywords(Component):
         Expect From Host    dut1    ^42
         ```
         """
-        self.call(self.session.host(host).send(self.secret(text), shell=shell, timeout_s=self.timeout(host, timeout)))
+        self.call(self.session.hosts.use(host).send(self.secret(text), shell=shell, timeout_s=self.timeout(host, timeout)))
 
     @keyword(tags=["Console"])
     def expect_from_host(self, host: str, *patterns: str, shell: str = "", timeout: timedelta | None = None) -> Match:
-        r"""Waits until the console says what a regular expression matches.
+        r"""Waits until the console prints text that a regular expression matches.
 
         Args:
             host: Name of the host.
@@ -47,11 +47,11 @@ class ConsoleKeywords(Component):
             timeout: How long to wait; by default the time-out of the host.
 
         Returns:
-            The match: `index` and `pattern` (which one), `text`, `groups`, and `before`, everything said before it.
+            The match: `index` and `pattern` (which one), `text`, `groups`, and `before`, everything printed before it.
 
         Raises:
-            WaitTimeoutError: None showed; the message has what was said, which stays to be expected or read.
-            UsageError: No pattern, or no regular expression.
+            WaitTimeoutError: None appeared; the message has the output, which can still be expected or read.
+            UsageError: No pattern was given, or one is not a regular expression.
 
         One pattern may span up to 65 536 characters.
 
@@ -63,17 +63,17 @@ class ConsoleKeywords(Component):
         """
         if not patterns:
             raise UsageError("Nothing to expect. Give at least one regular expression after the host.")
-        return self.call(self.session.host(host).expect(patterns, shell=shell, timeout_s=self.timeout(host, timeout)))
+        return self.call(self.session.hosts.use(host).expect(patterns, shell=shell, timeout_s=self.timeout(host, timeout)))
 
     @keyword(tags=["Console"])
     def read_from_host(
         self, host: str, *, quiet: timedelta = timedelta(milliseconds=200), shell: str = "", timeout: timedelta | None = None
     ) -> str:
-        r"""Returns what the console said since it was last expected or read.
+        r"""Returns what the console printed since it was last expected or read.
 
         Args:
             host: Name of the host.
-            quiet: Read until nothing came for this long.
+            quiet: Read until nothing arrives for this long.
             shell: Name of an extra shell, see `Open Shell`.
             timeout: Read no longer than this; by default the time-out of the host.
 
@@ -86,7 +86,9 @@ class ConsoleKeywords(Component):
         Should Contain    ${text}    done
         ```
         """
-        return self.call(self.session.host(host).read(quiet.total_seconds(), shell=shell, timeout_s=self.timeout(host, timeout)))
+        return self.call(
+            self.session.hosts.use(host).read(quiet.total_seconds(), shell=shell, timeout_s=self.timeout(host, timeout))
+        )
 
     @keyword(tags=["Console"])
     def interrupt_host(self, host: str, *, shell: str = "") -> None:
@@ -101,4 +103,4 @@ class ConsoleKeywords(Component):
         Interrupt Host    dut1
         ```
         """
-        self.call(self.session.host(host).interrupt(shell=shell))
+        self.call(self.session.hosts.use(host).interrupt(shell=shell))

@@ -70,8 +70,8 @@ class FileKeywords(Component):
         Should Be Equal As Integers    ${sent.size_bytes}    9
         ```
         """
-        wishes = self._wishes(via, parents, mode, verify, resume, skip_same, links, timeout)
-        return self.call(self.session.files(host).put(_local_files(source), target, wishes))
+        options = TransferOptions(via, parents, _mode(mode), verify, resume, skip_same, links, _seconds(timeout))
+        return self.call(self.session.files.on(host).put(_local_files(source), target, options))
 
     @keyword(tags=["File"])
     def get_file_from_host(
@@ -119,8 +119,8 @@ class FileKeywords(Component):
         Should Contain    ${got.files[0].target}    boot.log
         ```
         """
-        wishes = self._wishes(via, parents, mode, verify, resume, skip_same, links, timeout)
-        return self.call(self.session.files(host).get(source, target, wishes))
+        options = TransferOptions(via, parents, _mode(mode), verify, resume, skip_same, links, _seconds(timeout))
+        return self.call(self.session.files.on(host).get(source, target, options))
 
     @keyword(tags=["File"])
     def put_directory_to_host(
@@ -165,8 +165,10 @@ class FileKeywords(Component):
         Host File Should Exist    dut1    www/css/page.css
         ```
         """
-        wishes = self._wishes(via, parents, None, verify, resume=False, skip_same=skip_same, links=links, timeout=timeout)
-        return self.call(self.session.folders(host).put(Path(source).expanduser(), target, wishes))
+        options = TransferOptions(
+            via=via, parents=parents, verify=verify, skip_same=skip_same, links=links, timeout_s=_seconds(timeout)
+        )
+        return self.call(self.session.files.folders_on(host).put(Path(source).expanduser(), target, options))
 
     @keyword(tags=["File"])
     def get_directory_from_host(
@@ -208,8 +210,10 @@ class FileKeywords(Component):
         Get Directory From Host    dut1    logs    ${TEMPDIR}/logs-of-dut1
         ```
         """
-        wishes = self._wishes(via, parents, None, verify, resume=False, skip_same=skip_same, links=links, timeout=timeout)
-        return self.call(self.session.folders(host).get(source, target, wishes))
+        options = TransferOptions(
+            via=via, parents=parents, verify=verify, skip_same=skip_same, links=links, timeout_s=_seconds(timeout)
+        )
+        return self.call(self.session.files.folders_on(host).get(source, target, options))
 
     @keyword(tags=["File"])
     def copy_file_between_hosts(
@@ -250,8 +254,8 @@ class FileKeywords(Component):
         Host File Should Exist    dut2    from-dut1.txt
         ```
         """
-        wishes = self._wishes(via, parents, mode, verify, resume=False, skip_same=False, links="follow", timeout=timeout)
-        return self.call(self.session.files(source_host).copy(source, self.session.files(target_host), target, wishes))
+        options = TransferOptions(via=via, parents=parents, mode=_mode(mode), verify=verify, timeout_s=_seconds(timeout))
+        return self.call(self.session.files.on(source_host).copy(source, self.session.files.on(target_host), target, options))
 
     @keyword(tags=["File"])
     def put_file_to_hosts(
@@ -294,11 +298,13 @@ class FileKeywords(Component):
         Should Be Equal    ${sent.dut2.protocol}    sftp
         ```
         """
-        wishes = self._wishes(via, parents, mode, verify, resume=False, skip_same=skip_same, links="follow", timeout=timeout)
+        options = TransferOptions(
+            via=via, parents=parents, mode=_mode(mode), verify=verify, skip_same=skip_same, timeout_s=_seconds(timeout)
+        )
         files = _local_files(source)
 
         async def put(name: str) -> TransferResult:
-            return await self.session.files(name).put(files, target, wishes)
+            return await self.session.files.on(name).put(files, target, options)
 
         from OttoLibrary.report.blocks import put_table
 
@@ -318,7 +324,7 @@ class FileKeywords(Component):
         Host File Should Exist    dut1    /etc/passwd
         ```
         """
-        if not self.call(self.session.files(host).matching(path)):
+        if not self.call(self.session.files.on(host).matching(path)):
             raise HostError(f"Host '{host}' has no '{path}'.", host=host)
 
     @keyword(tags=["File"])
@@ -333,7 +339,7 @@ class FileKeywords(Component):
         Host File Should Not Exist    dut1    core.*
         ```
         """
-        found = self.call(self.session.files(host).matching(path))
+        found = self.call(self.session.files.on(host).matching(path))
         if found:
             listed = "', '".join(found[:5])
             raise HostError(f"Host '{host}' has '{listed}', which should not exist.", host=host)
@@ -355,7 +361,7 @@ class FileKeywords(Component):
         Should Start With    ${sum}    e3b0c44298fc1c14
         ```
         """
-        return self.call(self.session.files(host).checksum(path))
+        return self.call(self.session.files.on(host).checksum(path))
 
     @keyword(tags=["File", "Getter"])
     def list_host_directory(self, host: str, path: str = ".", pattern: str = "*") -> list[str]:
@@ -375,7 +381,7 @@ class FileKeywords(Component):
         Should Be Equal    ${names}    ${{['run1/']}}
         ```
         """
-        return self.call(self.session.files(host).listing(path, pattern))
+        return self.call(self.session.files.on(host).listing(path, pattern))
 
     @keyword(tags=["File", "Getter"])
     def read_host_file(self, host: str, path: str, *, encoding: str = "UTF-8") -> str:
@@ -394,7 +400,7 @@ class FileKeywords(Component):
         Should Be Equal    ${text}    Linux\n
         ```
         """
-        return self.call(self.session.files(host).read(path, encoding))
+        return self.call(self.session.files.on(host).read(path, encoding))
 
     # -- changing
 
@@ -417,7 +423,7 @@ class FileKeywords(Component):
         ```
         """
         permissions = _mode(mode)
-        self.call(self.session.files(host).write(path, content, encoding, 0o644 if permissions is None else permissions))
+        self.call(self.session.files.on(host).write(path, content, encoding, 0o644 if permissions is None else permissions))
 
     @keyword(tags=["File"])
     def remove_host_file(self, host: str, path: str) -> None:
@@ -434,7 +440,7 @@ class FileKeywords(Component):
         Remove Host File    dut1    core.*
         ```
         """
-        self.call(self.session.files(host).remove(path))
+        self.call(self.session.files.on(host).remove(path))
 
     @keyword(tags=["File"])
     def create_host_directory(self, host: str, path: str) -> None:
@@ -451,21 +457,7 @@ class FileKeywords(Component):
         Create Host Directory    dut1    results/today
         ```
         """
-        self.call(self.session.files(host).make_folder(path))
-
-    def _wishes(
-        self,
-        via: str,
-        parents: bool,
-        mode: str | None,
-        verify: str,
-        resume: bool,
-        skip_same: bool,
-        links: str,
-        timeout: timedelta | None,
-    ) -> TransferOptions:
-        seconds = timeout.total_seconds() if timeout is not None else None
-        return TransferOptions(via, parents, _mode(mode), verify, resume, skip_same, links, seconds)
+        self.call(self.session.files.on(host).make_folder(path))
 
 
 def _mode(text: str | None) -> int | None:
@@ -476,8 +468,12 @@ def _mode(text: str | None) -> int | None:
     except ValueError:
         mode = -1
     if not 0 <= mode <= 0o7777:
-        raise UsageError(f"mode={text} is no file mode. Write octal digits such as 0644 or 755.")
+        raise UsageError(f"mode={text} is not a file mode. Write octal digits, such as 0644 or 755.")
     return mode
+
+
+def _seconds(timeout: timedelta | None) -> float | None:
+    return timeout.total_seconds() if timeout is not None else None
 
 
 def _local_files(pattern: str) -> list[Path]:
@@ -490,5 +486,5 @@ def _local_files(pattern: str) -> list[Path]:
     found = [Path(name) for name in sorted(glob.glob(str(whole), recursive=True))]  # noqa: PTH207 - absolute ones too
     files = [path for path in found if not path.is_dir()]
     if not files:
-        raise UsageError(f"No file here matches '{pattern}'{', only folders' if found else ''}.")
+        raise UsageError(f"No file on this machine matches '{pattern}'{', only folders' if found else ''}.")
     return files

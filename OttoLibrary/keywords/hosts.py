@@ -38,13 +38,13 @@ class HostKeywords(Component):
         Open Host    dut1    hop=gateway    timeout=20 s
         ```
         """
-        chosen = self.session.reroute(host, hop) if hop else self.session.host(host)
+        chosen = self.session.hosts.reroute(host, hop) if hop else self.session.hosts.use(host)
         self.call(self._open(chosen.name, self.timeout(host, timeout)))
-        logger.info(f"Host '{host}' is open: {chosen.link.describe()}.")
+        logger.info(f"Host '{host}' is open: {chosen.connection.describe()}.")
 
     @keyword(tags=["Host"])
     def close_host(self, host: str) -> None:
-        """Closes a host's shells, consoles and connection; the next use opens them anew.
+        """Closes a host's shells, consoles and connection; the next use opens them again.
 
         Args:
             host: Name of the host.
@@ -53,7 +53,7 @@ class HostKeywords(Component):
         Close Host    dut1
         ```
         """
-        self.call(self.session.host(host).close())
+        self.call(self.session.hosts.use(host).close())
 
     @keyword(tags=["Host"])
     def close_all_hosts(self) -> None:
@@ -63,11 +63,11 @@ class HostKeywords(Component):
         Close All Hosts
         ```
         """
-        self.session.close_hosts()
+        self.session.hosts.close()
 
     @keyword(tags=["Host", "Shell"])
     def open_shell(self, host: str, name: str, *, timeout: timedelta | None = None) -> None:
-        """Opens an extra shell with a name of its own.
+        """Opens an extra shell, with its own name.
 
         Args:
             host: Name of the host.
@@ -84,7 +84,7 @@ class HostKeywords(Component):
         Run On Host    dut1    cd /tmp    shell=logs
         ```
         """
-        chosen = self.session.host(host)
+        chosen = self.session.hosts.use(host)
 
         async def opened() -> None:
             await chosen.open_shell(name, await chosen.deadline(self.timeout(host, timeout)))
@@ -94,7 +94,7 @@ class HostKeywords(Component):
                 await chosen.close_shell(name)
 
         self.call(opened())
-        self.session.on_scope_end(closed)
+        self.session.scopes.on_end(closed)
 
     @keyword(tags=["Host", "Shell"])
     def close_shell(self, host: str, name: str) -> None:
@@ -112,7 +112,7 @@ class HostKeywords(Component):
         Close Shell    dut1    logs
         ```
         """
-        self.call(self.session.host(host).close_shell(name))
+        self.call(self.session.hosts.use(host).close_shell(name))
 
     @keyword(tags=["Host", "Setting"])
     def set_host_timeout(
@@ -132,8 +132,8 @@ class HostKeywords(Component):
         Set Host Timeout    dut1    2 min    scope=Test
         ```
         """
-        self.session.lab.entry(host)
-        before = self.session.set_timeout(host, timeout.total_seconds(), scope.lower())
+        self.session.lab.loaded.entry(host)
+        before = self.session.scopes.set_timeout(host, timeout.total_seconds(), scope.lower())
         return None if before is None else timedelta(seconds=before)
 
     @keyword(tags=["Host"])
@@ -146,7 +146,7 @@ class HostKeywords(Component):
 
         Raises:
             WaitTimeoutError: It was not up in time; the message has the last reason.
-            LoginError: It is up, and refuses the login.
+            LoginError: It is up, and rejects the login.
 
         ```robotframework
         Wait Until Host Is Up    dut1    timeout=30 s
@@ -154,7 +154,7 @@ class HostKeywords(Component):
         """
         from OttoLibrary.host.uptime import wait_until_up
 
-        self.call(wait_until_up(self.session.host(host), Deadline(timeout.total_seconds())))
+        self.call(wait_until_up(self.session.hosts.use(host), Deadline(timeout.total_seconds())))
 
     @keyword(tags=["Host", "Assertion"])
     def host_should_be_up(self, host: str, *, timeout: timedelta = timedelta(seconds=10)) -> None:
@@ -171,7 +171,7 @@ class HostKeywords(Component):
         Host Should Be Up    gateway
         ```
         """
-        self.call(self.session.host(host).probe(timeout.total_seconds()))
+        self.call(self.session.hosts.use(host).probe(timeout.total_seconds()))
 
     @keyword(tags=["Host"])
     def reboot_host(self, host: str, *, command: str = "reboot", timeout: timedelta = _REBOOT_S) -> timedelta:
@@ -196,7 +196,7 @@ class HostKeywords(Component):
         """
         from OttoLibrary.host.uptime import reboot
 
-        away = self.call(reboot(self.session.host(host), command, Deadline(timeout.total_seconds())))
+        away = self.call(reboot(self.session.hosts.use(host), command, Deadline(timeout.total_seconds())))
         logger.info(f"Host '{host}' rebooted and was away for {duration_text(away)}.")
         return timedelta(seconds=away)
 
@@ -210,7 +210,7 @@ class HostKeywords(Component):
         password: Text | None = None,
         timeout: timedelta | None = None,
     ) -> None:
-        """Makes another user run what comes next on a host.
+        """Runs the following commands on a host as another user.
 
         Args:
             host: Name of the host.
@@ -220,9 +220,9 @@ class HostKeywords(Component):
             timeout: How long it may take.
 
         Raises:
-            LoginError: The host refused; everything stays as it was.
+            LoginError: The host rejected it; everything stays as it was.
 
-        Shells and consoles start anew, in the same directory.
+        Shells and consoles are restarted, in the same directory.
 
         ```robotframework
         # tags: no-run
@@ -231,7 +231,7 @@ class HostKeywords(Component):
         Switch User On Host    dut1
         ```
         """
-        chosen = self.session.host(host)
+        chosen = self.session.hosts.use(host)
         given = self.secret(password) if password is not None else None
         account = self._account(host, user, method, Secret(given) if isinstance(given, str) else given) if user else None
 
@@ -250,7 +250,7 @@ class HostKeywords(Component):
 
         Raises:
             UsageError: The suite does not import SSHLibrary, or the host is not reached over SSH.
-            HostKeyError: SSHLibrary met another host key than OttoLibrary.
+            HostKeyError: SSHLibrary got a different host key than OttoLibrary.
 
         ```robotframework
         # tags: no-run
@@ -263,13 +263,13 @@ class HostKeywords(Component):
         share(self, host, timeout.total_seconds())
 
     async def _open(self, name: str, timeout_s: float | None) -> None:
-        chosen = self.session.host(name)
-        await chosen.link.open(await chosen.deadline(timeout_s))
+        chosen = self.session.hosts.use(name)
+        await chosen.connection.open(await chosen.deadline(timeout_s))
 
     def _account(self, host: str, user: str, method: str, password: Secret | None) -> Account:
         from OttoLibrary.shell.launch import Account
 
-        facts = self.session.facts(host)
+        facts = self.session.lab.facts(host)
         if password is None:
             asked = user if method == "su" else (facts.user or "")
             password = facts.accounts.get(asked) or (facts.password if method == "sudo" else None)

@@ -1,4 +1,4 @@
-"""The keywords that instructions are."""
+"""Makes keywords of instructions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Call:
 
     Attributes:
         whole: All of its parameters.
-        given: Those that the library gives, and their types.
+        given: Those that the library supplies, and their types.
         signature: Those that are arguments of the keyword.
     """
 
@@ -78,7 +78,7 @@ def add_instructions(library: Any, session: Session) -> bool:
 
 
 def call_of(instruction: Instruction, library: type) -> Call:
-    """Return how an instruction is called; raise PluginError for a parameter that nothing can give.
+    """Return how an instruction is called; raise PluginError for a parameter that nothing can supply.
 
     Args:
         instruction: The instruction.
@@ -87,7 +87,7 @@ def call_of(instruction: Instruction, library: type) -> Call:
     whole = instruction.signature()
     for name, one in whole.parameters.items():
         if any(_is_given(inner, library) for inner in get_args(one.annotation)):
-            raise instruction.mistake(f"always gets '{name}' from the library. Annotate it with the class alone")
+            raise instruction.mistake(f"always gets '{name}' from the library. Annotate it with only the class")
     given = {name: one.annotation for name, one in whole.parameters.items() if _is_given(one.annotation, library)}
     for name, kind in given.items():
         if kind is library and instruction.is_async:
@@ -97,7 +97,7 @@ def call_of(instruction: Instruction, library: type) -> Call:
         if is_options(kind):
             check_options(kind)
         if whole.parameters[name].kind in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
-            raise instruction.mistake(f"takes many of '{name}', and there is one. Remove the star")
+            raise instruction.mistake(f"takes several '{name}', but there is only one. Remove the star")
     visible = [one for name, one in whole.parameters.items() if name not in given]
     return Call(whole, given, whole.replace(parameters=visible))
 
@@ -114,7 +114,7 @@ def _is_given(hint: Any, library: type) -> bool:
 
 
 def _keyword(instruction: Instruction, library: Any, component: Component) -> Callable[..., Any]:
-    """Return a function that PythonLibCore takes for a keyword."""
+    """Return a function that PythonLibCore accepts as a keyword."""
     call = call_of(instruction, type(library))
     ready: dict[Any, Any] = {Hosts: Hosts(component.session), type(library): library}
 
@@ -160,7 +160,7 @@ def _run(instruction: Instruction, bound: inspect.BoundArguments, component: Com
 
 @contextmanager
 def _logged() -> Iterator[None]:
-    """Put into Robot Framework's log what is logged meanwhile in other threads, whence it takes nothing."""
+    """Copy what other threads log in the meantime into Robot Framework's log, which ignores them."""
     keeper = _Keeper()
     logging.getLogger().addHandler(keeper)
     try:
@@ -172,7 +172,7 @@ def _logged() -> Iterator[None]:
 
 
 class _Keeper(logging.Handler):
-    """Keeps what Python's logging is told in any thread but the main one."""
+    """Keeps the log records of all threads but the main one."""
 
     def __init__(self) -> None:
         super().__init__()

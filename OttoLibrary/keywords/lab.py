@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from html import escape
 from typing import Any
 
@@ -9,7 +11,7 @@ from robot.api.deco import keyword
 from robot.api.types import Secret as RobotSecret
 
 from OttoLibrary.keywords.component import Component, dotted
-from OttoLibrary.run.session import describe
+from OttoLibrary.text import Secret
 
 
 class LabKeywords(Component):
@@ -26,7 +28,7 @@ class LabKeywords(Component):
             The names of its hosts.
 
         Raises:
-            LabError: Labs cannot be had or have mistakes; the message lists all of them.
+            LabError: Labs cannot be loaded or have mistakes; the message lists all of them.
 
         Hosts of the old lab are closed.
 
@@ -35,7 +37,8 @@ class LabKeywords(Component):
         Should Contain    ${hosts}    gateway
         ```
         """
-        return self.session.load(lab).names()
+        self.session.load_lab(lab)
+        return self.session.lab.loaded.names()
 
     @keyword(tags=["Lab", "Getter"])
     def get_host(self, host: str) -> dict[str, Any]:
@@ -55,9 +58,9 @@ class LabKeywords(Component):
         Should Be Equal    ${facts.hop}    gateway
         ```
         """
-        facts = self.session.facts(host)
-        plain = describe(facts, self.session.host(host).path, lambda secret: RobotSecret(secret.value))
-        return dotted(plain)
+        facts = self.session.lab.facts(host)
+        plain = _plain(facts)
+        return dotted({"path": list(self.session.hosts.use(host).path)} | plain)
 
     @keyword(tags=["Lab", "Getter"])
     def get_hosts(self, *selection: str) -> list[str]:
@@ -75,11 +78,11 @@ class LabKeywords(Component):
         Should Be Equal    ${duts}    ${{['dut1', 'dut2']}}
         ```
         """
-        return self.session.lab.select(*selection) if selection else self.session.lab.names()
+        return self.session.lab.loaded.select(*selection) if selection else self.session.lab.loaded.names()
 
     @keyword(tags=["Lab"])
     def log_lab(self) -> None:
-        """Logs a table of the hosts and a picture of who is behind whom.
+        """Logs a table of the hosts and a picture of the hops between them.
 
         ```robotframework
         Log Lab
@@ -87,7 +90,7 @@ class LabKeywords(Component):
         """
         from OttoLibrary.report.blocks import table, topology
 
-        lab = self.session.lab
+        lab = self.session.lab.loaded
         rows = []
         for name in lab.names():
             entry = lab.entry(name)
@@ -99,3 +102,16 @@ class LabKeywords(Component):
             f"<b>{escape(lab.name)}</b> {escape(lab.description)}"
             f"{table(titles, rows)}{topology([lab.path(name) for name in lab.names()])}"
         )
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of a host's facts as plain data, secrets as Robot Framework's."""
+    if isinstance(value, Secret):
+        return RobotSecret(value.value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    return value

@@ -16,6 +16,7 @@ from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.errors import LimitError, UnknownNameError, UsageError
 from OttoLibrary.keywords.component import Component, dotted
 from OttoLibrary.monitor.limit import clock_text
+from OttoLibrary.run.run_monitor import monitor_option, recording_path
 from OttoLibrary.text import listed, plural
 from OttoLibrary.units import quantity, value_text
 
@@ -68,8 +69,8 @@ class MonitorKeywords(Component):
             PluginError: The packages of the dashboard are not installed.
             UnknownNameError: There is no such host or metric.
 
-        Hosts are reached in the background, over a channel of their own that never touches the shells of tests. One that does not
-        answer is a gap and an event, and is tried again. A host behind a single serial line is read between the commands of
+        Hosts are read in the background, over their own channel, which never touches the shells of tests. A host that does not
+        answer becomes a gap and an event, and is tried again. A host behind a single serial line is read between the commands of
         tests, and only once a command has run on it.
 
         ```robotframework
@@ -85,13 +86,13 @@ class MonitorKeywords(Component):
                 "or run without the listener."
             )
         session = self.session
-        names = session.select(session.watching("hosts", hosts, "*"))
-        interval_s = session.watching("interval", interval.total_seconds() if interval else None, 2.0)
-        place = session.recording_path(store)
+        names = session.lab.select(monitor_option(session.suite, "hosts", hosts, "*"))
+        interval_s = monitor_option(session.suite, "interval", interval.total_seconds() if interval else None, 2.0)
+        place = recording_path(session.suite, store)
         if dashboard:
             _check_dashboard()
-        session.start_monitor(names, listed(session.watching("metrics", metrics, "")), interval_s, place, label)
-        session.on_scope_end(self._end)
+        session.monitor.start(names, listed(monitor_option(session.suite, "metrics", metrics, "")), interval_s, place, label)
+        session.scopes.on_end(self._end)
         kept = f" Recorded in {place}." if place else ""
         if dashboard:
             self._serve_page()
@@ -117,10 +118,10 @@ class MonitorKeywords(Component):
         """
         if self._is_listeners():
             raise UsageError("The monitor belongs to '--listener OttoLibrary.Metrics', which stops it when the run ends.")
-        since = self.session.monitor.began
+        since = self.session.monitor.running.began
         self._picture(since, None, ())
-        rows = self.session.ask_monitor(lambda monitor: monitor.statistics(since, main_only=False))
-        self.session.end_monitor()
+        rows = self.session.monitor.ask(lambda monitor: monitor.statistics(since, main_only=False))
+        self.session.monitor.end()
         found: dict[str, dict[str, Any]] = {}
         for row in rows:
             found.setdefault(row.host, {})[row.series] = row
@@ -140,7 +141,7 @@ class MonitorKeywords(Component):
         last: timedelta | None = None,
         timeout: timedelta = timedelta(seconds=10),
     ) -> float:
-        """Returns a statistic of the readings of a host, and checks it when told to.
+        """Returns a statistic of the readings of a host, and optionally checks it.
 
         Args:
             host: Name of the host.
@@ -151,7 +152,7 @@ class MonitorKeywords(Component):
             expected: What it is compared with: a number, or one with a unit, such as `80 %`, `50 MiB` or `1.5 GB`.
             message: What the error says in place of the usual sentence.
             span: Take the readings of a span, see `Start Monitor Span`.
-            last: Take the readings of so long, until now. By default those of the test count, and outside of a test all.
+            last: Take the readings of this long, until now; by default those of the test, or all outside of a test.
             timeout: How long to wait for a first reading when there is none yet.
 
         Raises:
@@ -166,7 +167,7 @@ class MonitorKeywords(Component):
         ```
         """
         since, until = self._window(span, last)
-        value, at, unit = self.session.ask_monitor(
+        value, at, unit = self.session.monitor.ask(
             lambda monitor: monitor.statistic(host, metric, statistic, since, until, timeout.total_seconds())
         )
         logger.info(f"{metric} {statistic} {value_text(value, unit)} ({self._when(at, since)})")
@@ -175,7 +176,7 @@ class MonitorKeywords(Component):
         if assertion_operator.value in _EXPRESSIONS:
             return float(verify_assertion(value, assertion_operator, expected, f"Metric '{metric}' of host '{host}'", message))
         if assertion_operator.value not in _WORDS:
-            raise UsageError(f"A number is not compared by '{assertion_operator.name}'. Use one of: {', '.join(_WORDS)}.")
+            raise UsageError(f"Numbers cannot be compared with '{assertion_operator.name}'. Use one of: {', '.join(_WORDS)}.")
         wanted = quantity(expected, unit)
         try:
             verify_assertion(value, assertion_operator, wanted)
@@ -196,7 +197,7 @@ class MonitorKeywords(Component):
         *,
         at_once: bool = False,
     ) -> None:
-        """Fails the test when a reading breaks a limit, at its end or at once.
+        """Fails the test when a reading breaks a limit, at its end or immediately.
 
         Args:
             hosts: Which hosts, a selection; each is watched for itself.
@@ -204,7 +205,8 @@ class MonitorKeywords(Component):
             statistic: As in `Get Metric`, of the readings from now on.
             relation: `<`, `<=`, `>`, `>=`, `==` or `!=`.
             value: A number, or one with a unit, such as `80 %` or `50 MiB`.
-            at_once: End the test as soon as it is so: a keyword of this library in the middle, others when they are over.
+            at_once: End the test as soon as the limit is broken: a keyword of this library immediately, others when they are
+                over.
 
         Raises:
             UnknownNameError: There is no such host, metric or statistic.
@@ -219,13 +221,13 @@ class MonitorKeywords(Component):
         Get Metric    dut1    load
         ```
         """
-        stated, breach = (metric, statistic, relation, value), self.session.breach if at_once else None
+        stated, breach = (metric, statistic, relation, value), self.session.breaches.add if at_once else None
         for name in self._watched(hosts):
-            self.session.on_monitor(lambda monitor, name=name: monitor.limit(name, *stated, at_once=breach))  # type: ignore[misc]
+            self.session.monitor.do(lambda monitor, name=name: monitor.limit(name, *stated, at_once=breach))  # type: ignore[misc]
 
     @keyword(tags=["Monitor"])
     def record_metric(self, host: str, metric: str, value: float) -> None:
-        """Keeps a reading of one's own, shown, checked and recorded as any other.
+        """Records a reading of the test itself, to be shown and checked like any other.
 
         Args:
             host: Name of a host that is watched.
@@ -245,8 +247,8 @@ class MonitorKeywords(Component):
         if not metric.strip():
             raise UsageError("A reading needs the name of a series, such as 'latency_ms'.")
         if not math.isfinite(value):
-            raise UsageError(f"The reading of '{metric}' is {value}. Only finite numbers are kept.")
-        self.session.on_monitor(lambda monitor: monitor.record(host, metric, value))
+            raise UsageError(f"The reading of '{metric}' is {value}. Only finite numbers can be recorded.")
+        self.session.monitor.do(lambda monitor: monitor.record(host, metric, value))
 
     @keyword(tags=["Monitor"])
     def mark_monitor_event(self, text: str, *, host: str = "") -> None:
@@ -265,8 +267,8 @@ class MonitorKeywords(Component):
         ```
         """
         if host:
-            self.session.monitor.check_host(host)
-        self.session.on_monitor(lambda monitor: monitor.mark(Event(time.time(), text, "mark", host)))
+            self.session.monitor.running.check_host(host)
+        self.session.monitor.do(lambda monitor: monitor.mark(Event(time.time(), text, "mark", host)))
 
     @keyword(tags=["Monitor"])
     def start_monitor_span(self, name: str) -> None:
@@ -286,7 +288,7 @@ class MonitorKeywords(Component):
         Get Metric    dut1    load    max    span=warm-up
         ```
         """
-        self.session.on_monitor(lambda monitor: monitor.begin_span(name))
+        self.session.monitor.do(lambda monitor: monitor.begin_span(name))
 
     @keyword(tags=["Monitor"])
     def end_monitor_span(self, name: str) -> None:
@@ -304,7 +306,7 @@ class MonitorKeywords(Component):
         End Monitor Span    upgrade
         ```
         """
-        span = self.session.on_monitor(lambda monitor: monitor.end_span(name))
+        span = self.session.monitor.do(lambda monitor: monitor.end_span(name))
         self._picture(span.at, span.until, ())
 
     @keyword(tags=["Monitor"])
@@ -314,7 +316,7 @@ class MonitorKeywords(Component):
         Args:
             hosts: Which hosts, a selection; all that are watched by default.
             span: Of a span.
-            last: Of so long, until now. By default of the test, and outside of a test of all the time.
+            last: Of this long, until now; by default of the test, or outside of a test of the whole time.
 
         Raises:
             UsageError: None of the hosts is watched.
@@ -339,7 +341,7 @@ class MonitorKeywords(Component):
             format: `csv`, `jsonl` (JSON lines), `prometheus` (text format) or `influx` (line protocol); by default what the
                 ending says: `.csv`, `.jsonl`, `.prom`, `.influx`.
             span: Of a span.
-            last: Of so long, until now; by default all.
+            last: Of this long, until now; by default all.
 
         Returns:
             The path of the file.
@@ -356,21 +358,21 @@ class MonitorKeywords(Component):
         form = format or _FORMATS.get(Path(path).suffix.lower())
         if form is None:
             raise UnknownNameError("format of metrics", Path(path).suffix or path, sorted(set(_FORMATS.values())))
-        since, until = self._window(span, last) if span or last else (self.session.monitor.began, None)
-        target = (self.session.output_folder or Path()) / path
-        count = self.session.ask_monitor(lambda monitor: monitor.export(target, form, since, until))
+        since, until = self._window(span, last) if span or last else (self.session.monitor.running.began, None)
+        target = (self.session.suite.output_folder or Path()) / path
+        count = self.session.monitor.ask(lambda monitor: monitor.export(target, form, since, until))
         self.log_html(f"{plural(count, 'reading')} written to {target}.")
         return str(target)
 
     def _watched(self, hosts: str) -> list[str]:
-        watched = self.session.monitor.hosts
-        names = [name for name in self.session.lab.select(hosts) if name in watched]
+        watched = self.session.monitor.running.hosts
+        names = [name for name in self.session.lab.loaded.select(hosts) if name in watched]
         if not names:
-            raise UsageError(f"No host that is watched is selected by '{hosts}'. Watched: {', '.join(watched)}.")
+            raise UsageError(f"No watched host is selected by '{hosts}'. Watched: {', '.join(watched)}.")
         return names
 
     def _is_listeners(self) -> bool:
-        return self.session.is_watched and not self.session.watches
+        return self.session.monitor.is_shared
 
     def _serve_page(self) -> None:
         from OttoLibrary.dashboard.live_source import LiveSource
@@ -383,22 +385,22 @@ class MonitorKeywords(Component):
         self.log_html(f'Dashboard: <a href="{dashboard.url}">{dashboard.url}</a>')
 
     async def _end(self) -> None:
-        # Ended by hand already, most often; what asks for the engine cannot run on it.
-        await self.session.stop_watching()
+        # Usually 'Stop Monitor' has ended it already. The blocking 'end' would wait for the loop that it runs on.
+        await self.session.monitor.stop()
 
     def _window(self, span: str, last: timedelta | None) -> tuple[float, float | None]:
         if span:
-            return self.session.monitor.span(span)
+            return self.session.monitor.running.span(span)
         if last is not None:
             return time.time() - last.total_seconds(), None
-        return max(self.session.test_began or 0.0, self.session.monitor.began), None
+        return max(self.session.scopes.test_began or 0.0, self.session.monitor.running.began), None
 
     def _when(self, at: float | None, since: float) -> str:
-        began = f"test started {clock_text(since)}" if self.session.test_began == since else f"since {clock_text(since)}"
+        began = f"test started {clock_text(since)}" if self.session.scopes.test_began == since else f"since {clock_text(since)}"
         return f"at {clock_text(at)}, {began}" if at is not None else began
 
     def _picture(self, since: float, until: float | None, hosts: Any) -> bool:
-        html, _ = self.session.ask_monitor(lambda monitor: monitor.picture(since, until, hosts=hosts))
+        html, _ = self.session.monitor.ask(lambda monitor: monitor.picture(since, until, hosts=hosts))
         if html:
             self.log_html(html)
         return bool(html)

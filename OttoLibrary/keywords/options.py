@@ -32,7 +32,7 @@ class OptionsKeywords(Component):
             UsageError: There is no such class, or values are missing or wrong; the message lists all of them.
 
         A field `run_name` is filled by the variable `${RUN_NAME}`: case, spaces and underscores do not matter. Its type says how
-        the value is converted, as for arguments of keywords; `bool` takes only words for yes and no. A field without a variable
+        the value is converted, as for arguments of keywords; `bool` accepts only words for yes and no. A field without a variable
         keeps its default. Instructions that take options of this class get this object until the suite or test ends in which it
         was loaded.
 
@@ -45,7 +45,7 @@ class OptionsKeywords(Component):
         """
         kind = load_class(options)
         loaded = from_variables(self.session, kind)
-        self.session.keep_options(loaded)
+        self.session.scopes.keep_options(loaded)
         self._log(kind, loaded)
         return loaded
 
@@ -61,7 +61,7 @@ class OptionsKeywords(Component):
 
 def current_options(session: Session, kind: type) -> Any:
     """Return the options of a class that were loaded last, or such as the variables say now; raise UsageError."""
-    kept: Any = session.options(kind)
+    kept: Any = session.scopes.options(kind)
     return kept if kept is not None else from_variables(session, kind)
 
 

@@ -30,25 +30,25 @@ class ReservationKeywords(Component):
         purpose: str = "",
         priority: int = 0,
     ) -> list[str]:
-        """Reserves hosts, all that are wanted or none.
+        """Reserves hosts: all that were asked for, or none.
 
         Args:
-            hosts: Which hosts would do, a selection.
+            hosts: Which hosts are suitable, a selection.
             count: How many of them; by default all.
-            lease: How long they stay reserved when this process stands still; it renews them as long as it lives.
+            lease: How long they stay reserved when this process hangs; while it runs, it renews them.
             wait: How long to wait for them; by default not at all.
             purpose: What for; others see it.
-            priority: Higher goes first; among equals who came first.
+            priority: Higher goes first; equal ones go in the order in which they asked.
 
         Returns:
             The names of the hosts.
 
         Raises:
             NotFreeError: They did not become free; the message says who has them.
-            ReservationError: The backend does not answer, or more are wanted than would do.
+            ReservationError: The backend does not answer, or more hosts are asked for than are suitable.
 
-        What counts are the `resources` of a host in the lab, or its name. The reservation ends with the suite or test in which it
-        was made, with `Release Hosts`, and with the process, however it ends. When it is lost the test fails.
+        Reserved are the `resources` of a host in the lab, or its name. The reservation ends with the suite or test in which it
+        was made, with `Release Hosts`, and with the process, however that ends. When it is lost, the test fails.
 
         ```robotframework
         ${hosts}=    Reserve Hosts    tag:dut    count=2    wait=1 min    purpose=soak test
@@ -56,7 +56,7 @@ class ReservationKeywords(Component):
         Run On Host    ${hosts}[0]    true
         ```
         """
-        names = self.session.select(hosts)
+        names = self.session.lab.select(hosts)
         reservations = self.session.reservations
         demand = reservations.demand(self._entries(names), count or len(names), lease.total_seconds(), purpose, priority)
         leases = reservations.leases
@@ -65,13 +65,13 @@ class ReservationKeywords(Component):
         async def give_back() -> None:
             await leases.release(granted.hosts)
 
-        self.session.on_scope_end(give_back)
+        self.session.scopes.on_end(give_back)
         self.log_html(f"Reserved {', '.join(granted.hosts)}.")
         return list(granted.hosts)
 
     @keyword(tags=["Reservation"])
     def release_hosts(self, hosts: str = "") -> list[str]:
-        """Gives back hosts, together with those that were reserved with them.
+        """Releases hosts, together with those that were reserved with them.
 
         Args:
             hosts: Which, a selection; by default all.
@@ -91,11 +91,11 @@ class ReservationKeywords(Component):
         """Renews a reservation now, with another length.
 
         Args:
-            lease: How long it lasts from now on when this process stands still.
+            lease: How long it lasts from now on when this process hangs.
             hosts: Which, a selection; by default all that are reserved.
 
         Raises:
-            LeaseLostError: It is ours no more.
+            LeaseLostError: This run no longer has it.
 
         ```robotframework
         Reserve Hosts    dut1    lease=1 min
@@ -106,12 +106,12 @@ class ReservationKeywords(Component):
 
     @keyword(tags=["Reservation"])
     def get_reservations(self) -> list[dict[str, Any]]:
-        """Returns who has what of the lab.
+        """Returns who has reserved what in the lab.
 
         Returns:
             A list of dictionaries with `resource`, `user`, `since` and `until` (seconds since 1970), `purpose`, `process` and
-            `token`, which grows with every lease: what comes with a lower one than was seen already came from a lease that was
-            lost.
+            `token`, which grows with every lease: a request with a lower one than was already seen comes from a lost
+            lease.
 
         ```robotframework
         Reserve Hosts    dut1    purpose=example
@@ -119,7 +119,10 @@ class ReservationKeywords(Component):
         Log    ${all}[0][purpose]
         ```
         """
-        return [dotted(vars(holding)) for holding in self.session.reservations.holdings(self._entries(self.session.lab.names()))]
+        return [
+            dotted(vars(holding))
+            for holding in self.session.reservations.holdings(self._entries(self.session.lab.loaded.names()))
+        ]
 
     @keyword(tags=["Reservation"])
     def hosts_should_be_reserved(self, hosts: str) -> None:
@@ -134,13 +137,13 @@ class ReservationKeywords(Component):
         ```
         """
         reservations = self.session.reservations
-        missing = [host for host in self._entries(self.session.select(hosts)) if not reservations.has(host)]
+        missing = [host for host in self._entries(self.session.lab.select(hosts)) if not reservations.has(host)]
         if missing:
             what = f"{plural(len(missing), 'host')} not reserved by this run: {', '.join(host.name for host in missing)}"
             raise NotFreeError(what, reservations.holders(missing) or ["nobody"], "Reserve with 'Reserve Hosts'.")
 
     def _entries(self, names: Sequence[str]) -> list[HostEntry]:
-        return [self.session.lab.entry(name) for name in names]
+        return [self.session.lab.loaded.entry(name) for name in names]
 
     def _reserved(self, hosts: str) -> list[str]:
-        return self.session.select(hosts) if hosts else []
+        return self.session.lab.select(hosts) if hosts else []

@@ -20,15 +20,15 @@ def share(component: Component, name: str, timeout_s: float) -> None:
     """Open the host in SSHLibrary under its name."""
     library = _library()
     session = component.session
-    facts = session.facts(name)
+    facts = session.lab.facts(name)
     if facts.transport != "ssh":
         raise UsageError(f"Host '{name}' cannot be shared with SSHLibrary: its transport is '{facts.transport}', not 'ssh'.")
-    host = session.host(name)
+    host = session.hosts.use(name)
     deadline = Deadline(timeout_s)
-    connection: Any = session.run(host.link.open(deadline))
+    connection: Any = session.engine.call(host.connection.open(deadline))
     address, port = facts.address, facts.port or 22
     if host.hop is not None:
-        address, port = "127.0.0.1", session.run(_way_through(host.hop, address, port, deadline))
+        address, port = "127.0.0.1", session.engine.call(_way_through(host.hop, address, port, deadline))
     library.open_connection(address, alias=name, port=port, timeout=f"{timeout_s} s")
     user = facts.user or connection.client.get_extra_info("username")
     if facts.identity_file:
@@ -55,12 +55,12 @@ def _check_key(library: Any, name: str, host: Host, ours: str) -> None:
     if key.split()[:2] == ours.split()[:2] or theirs.get_name() != ours.split(maxsplit=1)[0]:
         return
     library.close_connection()
-    raise HostKeyError(name, host.path, "SSHLibrary met another host key than OttoLibrary")
+    raise HostKeyError(name, host.path, "SSHLibrary got a different host key than OttoLibrary")
 
 
 async def _way_through(hop: Host, address: str, port: int, deadline: Deadline) -> int:
     """Return a port of this machine that leads to ``address`` from ``hop``, for one connection."""
-    channel = await hop.link.dial(address, port, deadline)
+    channel = await hop.connection.dial(address, port, deadline)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.close()

@@ -16,12 +16,11 @@ from typing import Any, Protocol
 
 from OttoLibrary import registry
 from OttoLibrary.contracts.facts import OwnMetric
-from OttoLibrary.contracts.metrics import Event, Tick
-from OttoLibrary.errors import LimitError, OttoError, UnknownNameError, UsageError
+from OttoLibrary.contracts.metrics import Event, Metric, Tick
+from OttoLibrary.errors import LimitError, OttoError, PluginError, UnknownNameError, UsageError
 from OttoLibrary.host.host import Host
-from OttoLibrary.monitor import export
+from OttoLibrary.monitor import export, own_metrics
 from OttoLibrary.monitor.limit import RELATIONS, Limit
-from OttoLibrary.monitor.metrics import own
 from OttoLibrary.monitor.recording import Recording
 from OttoLibrary.monitor.statistics import STATISTICS, Statistics, one, summarize
 from OttoLibrary.monitor.store import Store
@@ -69,26 +68,30 @@ class Audience(Protocol):
         """Hear that the monitor has stopped."""
 
 
-def make_metrics(names: Sequence[str], owned: Mapping[str, OwnMetric]) -> dict[str, Any]:
+def make_metrics(names: Sequence[str], owned: Mapping[str, OwnMetric]) -> dict[str, Metric]:
     """Return metrics by name, such as ``cpu`` or ``process:nginx``; raise UnknownNameError, PluginError or UsageError.
 
     Args:
         names: Which; none means the usual ones and all that the lab defines.
         owned: Those of the lab.
     """
-    made = {}
-    for name in names or (*DEFAULT_METRICS, *owned):
-        kind, _, argument = name.partition(":")
-        if name in owned:
-            made[name] = own.from_lab(name, owned[name])
-            continue
-        try:
-            made[name] = registry.load("metric", kind, *([argument] if argument else []))
-        except TypeError as error:
-            form = f"'{kind}:NAME'" if not argument else f"'{kind}'"
-            raise UsageError(f"Metric '{name}' is not written like this. Write {form}.") from error
-        except UnknownNameError as error:
-            raise UnknownNameError("metric", name, sorted({*registry.names("metric"), *owned})) from error
+    return {
+        name: own_metrics.from_lab(name, owned[name]) if name in owned else _registered(name, owned)
+        for name in names or (*DEFAULT_METRICS, *owned)
+    }
+
+
+def _registered(name: str, owned: Mapping[str, OwnMetric]) -> Metric:
+    kind, _, argument = name.partition(":")
+    try:
+        made = registry.load("metric", kind, *([argument] if argument else []))
+    except TypeError as error:
+        form = f"'{kind}:NAME'" if not argument else f"'{kind}'"
+        raise UsageError(f"Metric '{name}' is not written like this. Write {form}.") from error
+    except UnknownNameError as error:
+        raise UnknownNameError("metric", name, sorted({*registry.names("metric"), *owned})) from error
+    if not isinstance(made, Metric):
+        raise PluginError(f"Metric '{kind}' ({type(made).__qualname__}) is no subclass of contracts.metrics.Metric.")
     return made
 
 
@@ -128,7 +131,7 @@ class Monitor:
         self._warnings: list[str] = []
         self._told: set[str] = set()
         self._mask = mask
-        self._metrics: dict[str, dict[str, Any]] = {}
+        self._metrics: dict[str, dict[str, Metric]] = {}
         self._series: dict[tuple[str, str], _Series] = {}
         self._events: dict[int, Event] = {}
         self._last_event = 0
@@ -145,7 +148,7 @@ class Monitor:
     async def prepare(self) -> None:
         """Make the metrics of each host; raise what a wrong name raises."""
         for name, host in self.hosts.items():
-            self._metrics[name] = make_metrics(self.names, (await host.link.facts()).metrics)
+            self._metrics[name] = make_metrics(self.names, (await host.connection.facts()).metrics)
 
     async def start(self) -> None:
         """Begin; hosts are reached in the background."""
@@ -334,7 +337,7 @@ class Monitor:
         metrics = self._metrics.get(host, {})
         base, bracket, label = metric.partition("[")
         if metric in metrics:
-            return str(metrics[metric].main)
+            return metrics[metric].main
         if base in metrics:
             return f"{metrics[base].main}{bracket}{label}"
         known = self.known(host)
@@ -351,7 +354,7 @@ class Monitor:
     def mains(self, host: str) -> list[str]:
         """Return the series that stand for the metrics of a host, and those that somebody recorded himself."""
         metrics = self._metrics.get(host, {})
-        main = [str(metric.main) for metric in metrics.values()]
+        main = [metric.main for metric in metrics.values()]
         known = self.known(host)
         return [name for name in dict.fromkeys([*main, *sorted(self._recorded)]) if name in known]
 

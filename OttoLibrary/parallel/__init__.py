@@ -1,4 +1,4 @@
-"""pabot, made safe: every selected test is in the report, and nothing outlives the run.
+"""Runs pabot safely: every selected test is in the report, and no process outlives the run.
 
 Face: ``run`` of ``pabot``. ``suite_process`` is what pabot starts for a suite, ``lost_results`` fills in the report
 of one that died, ``robot_output`` reads output files.

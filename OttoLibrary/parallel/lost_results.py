@@ -1,4 +1,4 @@
-"""The results of tests whose process died: failed with the reason, beside those that it had written before."""
+"""The results of tests whose process died: failed with the reason, together with those that it had already written."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from OttoLibrary.parallel.robot_output import output_is_whole, output_of
 MOST_FAILED, BAD_DATA = 250, 252
 # The parts of an output that end with a status.
 _STATED = {"suite", "test", "kw", "for", "iter", "while", "if", "branch", "try", "group", "return", "continue", "break", "error"}
-# What a run does beside its tests, and what would end it before all of them are there.
+# Options for what a run does beside its tests, and for ending it early.
 _NOT_KEPT = {"listener", "debugfile", "dryrun", "exitonfailure", "exitonerror", "console", "dotted", "quiet"}
 
 
 def fail_tests(arguments: Sequence[str], folder: Path, reason: str) -> int:
-    """Write a whole output: what a process that died had written, and failed tests in place of what it had not.
+    """Write a whole output: what a process that died had written, and failed tests in place of those that are missing.
 
     Args:
         arguments: Robot's.
@@ -42,7 +42,7 @@ def fail_tests(arguments: Sequence[str], folder: Path, reason: str) -> int:
     try:
         selected = _selected(arguments, folder, reason, said)
     except DataError as error:
-        print(f"{reason} Its tests are not known either: {error}\n{said.getvalue()}", file=sys.stderr)
+        print(f"{reason} Its tests are unknown too: {error}\n{said.getvalue()}", file=sys.stderr)
         return BAD_DATA
     named = _named(selected.suite)
     cut = output_of(folder)
@@ -79,14 +79,14 @@ def graft(suite: Any, other: Any) -> None:
 
 
 def complete_report(arguments: Sequence[str], since: float) -> int | None:
-    """Put tests into the report of pabot whose process died together with the one that looked after it.
+    """Add the tests whose process died, together with the one that supervised it, to the report of pabot.
 
     Args:
         arguments: Pabot's.
         since: When it was started, in seconds since 1970; what is older is of another run.
 
     Returns:
-        How many tests are failed in the report, as an exit status; None when it was as complete as it can be.
+        How many tests are failed in the report, as an exit status; None when nothing could be added.
     """
     from pabot.arguments import parse_args
 
@@ -97,7 +97,7 @@ def complete_report(arguments: Sequence[str], since: float) -> int | None:
     place = Path(options.get("outputdir", "."))
     found = sorted((place / "pabot_results").rglob("*_argfile.txt"))
     lost = [file for file in found if file.stat().st_mtime >= since and not output_is_whole(file.parent)]
-    reason = "The process that ran this suite was killed, and the one that looked after it too."
+    reason = "The process that ran this suite was killed, and so was the one that supervised it."
     parts = [file.parent for file in lost if fail_tests(["-A", str(file)], file.parent, reason) != BAD_DATA]
     if not parts or ways["no-rebot"]:
         return None
@@ -128,7 +128,7 @@ def _joined(results: Sequence[Any]) -> Any:
 
 
 class _FailAll(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no type hints for it
-    """Leaves nothing of suites and tests but a failure."""
+    """Replaces suites and tests by a failure."""
 
     def __init__(self, reason: str) -> None:
         self._reason = escape(reason)

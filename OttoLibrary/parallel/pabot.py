@@ -1,7 +1,8 @@
-"""``python -m OttoLibrary pabot``: pabot, ended in good order by signals, with a report that has every test.
+"""``python -m OttoLibrary pabot``: pabot, stopped cleanly by signals, with a report that has every test.
 
-This process watches the one of pabot, which starts suite processes (``suite_process.py``), which start robot. Who dies takes
-its children along: by a signal that the kernel sends to the children of the dead, and by this process, which adopts orphans.
+This process watches the one of pabot, which starts suite processes (``suite_process.py``), which start robot. A process that dies
+takes its children along: by a signal that the kernel sends to the children of the dead, and by this process, which adopts
+orphans.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from pathlib import Path
 
 from OttoLibrary.errors import PluginError, UsageError
 from OttoLibrary.parallel import suite_process
+from OttoLibrary.parallel.warm_process import STUB, can_be_warm, warm_process
 
 STOPPED, BROKEN = 253, 255
-# All processes end in that time, those that had not begun too, and pabot writes its report.
+NO_WARM = "--no-warm"
+# In this time all processes end, also those that had not begun, and pabot writes its report.
 _STOP_S = 120.0
 _PACE_S = 0.1
 
@@ -38,7 +41,6 @@ def run(arguments: Sequence[str]) -> int:
         PluginError: Pabot is not installed.
         UsageError: The path of this Python cannot be handed to pabot.
     """
-    command = [sys.executable, "-m", __name__, *with_our_ways(arguments)]
     if importlib.util.find_spec("pabot") is None:
         raise PluginError(
             "Parallel runs need a package that is not installed (pabot). "
@@ -46,12 +48,15 @@ def run(arguments: Sequence[str]) -> int:
         )
     note = Path(tempfile.gettempdir()) / f"otto-pabot-{os.getpid()}-{secrets.token_hex(4)}.stop"
     environment = os.environ | {suite_process.STOP: str(note), suite_process.PARENT: str(os.getpid())}
+    given = [word for word in arguments if word != NO_WARM]
+    warm = len(given) == len(arguments) and "--command" not in given and can_be_warm()
     suite_process.adopt_orphans()
-    with _signals() as signals:
-        # In a session of its own: what is typed on the terminal reaches this process alone.
+    with _signals() as signals, warm_process(environment) if warm else contextlib.nullcontext() as forking:
+        command = [sys.executable, "-m", __name__, *with_our_ways(given, warm=forking is not None)]
+        # In its own session: Ctrl-C on the terminal reaches only this process.
         pabot = subprocess.Popen(command, env=environment, start_new_session=True)
         try:
-            return _watched(pabot, signals, note)
+            return _watched(pabot, forking, signals, note)
         except BaseException:
             suite_process.kill_descendants()
             raise
@@ -59,12 +64,17 @@ def run(arguments: Sequence[str]) -> int:
             note.unlink(missing_ok=True)
 
 
-def with_our_ways(arguments: Sequence[str]) -> list[str]:
-    """Return pabot's arguments with a free port for PabotLib, our Python for robot, and our process to look after it."""
+def with_our_ways(arguments: Sequence[str], *, warm: bool = False) -> list[str]:
+    """Return pabot's arguments with a free port for PabotLib, our Python for robot, and our process to supervise it.
+
+    Args:
+        arguments: Pabot's.
+        warm: True when a warm process waits for our stub.
+    """
     given = list(arguments)
     if any(blank in sys.executable for blank in " \t"):
         raise UsageError(f"Pabot cannot start a Python whose path has a blank in it: '{sys.executable}'. Use one elsewhere.")
-    ours = [sys.executable, "-m", suite_process.__name__]
+    ours = [sys.executable, "-I", "-S", str(STUB)] if warm else [sys.executable, "-m", suite_process.__name__]
     if "--command" in given:
         place = given.index("--command") + 1
         given[place:place] = ours
@@ -75,7 +85,7 @@ def with_our_ways(arguments: Sequence[str]) -> list[str]:
     return given
 
 
-def _watched(pabot: subprocess.Popen[bytes], signals: Sequence[str], note: Path) -> int:
+def _watched(pabot: subprocess.Popen[bytes], warm: subprocess.Popen[bytes] | None, signals: Sequence[str], note: Path) -> int:
     end = float("inf")
     while pabot.poll() is None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -84,12 +94,13 @@ def _watched(pabot: subprocess.Popen[bytes], signals: Sequence[str], note: Path)
             end = time.monotonic() + _STOP_S
             _stop(pabot, signals[0], note)
         if len(signals) > 1 or time.monotonic() > end:
-            _say("Everything is ended at once; there is no report.")
+            _say("Everything is ended immediately; there is no report.")
             suite_process.kill_descendants()
             return STOPPED
     if pabot.returncode < 0:
-        _say(f"Pabot was ended by {suite_process.signal_text(-pabot.returncode)}. Its suites end; there is no report of all.")
-        _wait_for_suites(signals)
+        ended = f"Pabot was ended by {suite_process.signal_text(-pabot.returncode)}"
+        _say(f"{ended}. Its suites end; there is no report of the whole run.")
+        _wait_for_suites(warm, signals)
         suite_process.kill_descendants()
         return BROKEN
     return STOPPED if signals else pabot.returncode
@@ -97,23 +108,28 @@ def _watched(pabot: subprocess.Popen[bytes], signals: Sequence[str], note: Path)
 
 def _stop(pabot: subprocess.Popen[bytes], name: str, note: Path) -> None:
     """Let running suites end with their teardowns, and no other begin."""
-    _say(f"Stopped by {name}: suites that run end with their teardowns, in {suite_process.GRACE_S:g} s. Again to end at once.")
-    # At once whole, for whoever looks.
+    limit = f"{suite_process.GRACE_S:g} s"
+    _say(f"Stopped by {name}: running suites end with their teardowns, within {limit}. Send it again to end immediately.")
+    # Renamed into place, so that no reader sees half of it.
     fresh = note.with_suffix(".new")
     fresh.write_text(f"the run was stopped by {name}")
     fresh.replace(note)
     for process in suite_process.descendants():
-        # One that stands still would not see it.
+        # A stopped process would not see it.
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGCONT)
 
 
-def _wait_for_suites(signals: Sequence[str]) -> None:
-    """Wait for the suites of a pabot that died; they were told by the kernel."""
+def _wait_for_suites(warm: subprocess.Popen[bytes] | None, signals: Sequence[str]) -> None:
+    """Wait for the suites of a pabot that died; the kernel has sent them a signal."""
     end = time.monotonic() + suite_process.GRACE_S + 5
-    ours = suite_process.__name__
-    while len(signals) < 2 and time.monotonic() < end and any(ours in command for command in suite_process.commands()):
+    while len(signals) < 2 and time.monotonic() < end and _suite_runs(warm):
         time.sleep(_PACE_S)
+
+
+def _suite_runs(warm: subprocess.Popen[bytes] | None) -> bool:
+    ours = suite_process.__name__
+    return any(ours in command for command in suite_process.commands()) or bool(warm and suite_process.descendants(warm.pid))
 
 
 @contextmanager
@@ -144,7 +160,7 @@ def run_pabot() -> int:
     if not suite_process.die_with_parent(signal.SIGINT):
         return STOPPED
     os.environ[suite_process.PARENT] = str(os.getpid())
-    # Its server of locks knows nothing of this.
+    # Its lock server is a fork and would not end otherwise.
     os.register_at_fork(after_in_child=lambda: suite_process.die_with_parent(signal.SIGTERM))
     from pabot.pabot import main_program
 

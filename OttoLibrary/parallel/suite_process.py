@@ -1,8 +1,8 @@
-"""A process of a parallel run: pabot starts it in place of robot, with robot's command line; it starts robot and looks after it.
+"""A process of a parallel run: pabot starts it in place of robot, with robot's command line; it starts robot and supervises it.
 
     python -m OttoLibrary.parallel.suite_process ROBOT... -A pabot_results/0/robot_argfile.txt
 
-Robot ends in good order, with its teardowns, when the run is to stop or when its parent dies; what does not end in time is
+Robot ends cleanly, with its teardowns, when the run is to stop or when its parent dies; what does not end in time is
 killed with everything that it started. When robot leaves no whole output, its tests are in the output all the same, failed, with
 the reason. Robot itself is imported here only then.
 """
@@ -16,12 +16,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from OttoLibrary.parallel.robot_output import output_is_whole
 
-# The environment variables of a run: a file that is there when the run is to stop and says why, and who started this process.
+# Environment variables: the file that exists when the run has to stop and says why, and the process that started this one.
 STOP, PARENT = "OTTO_PABOT_STOP", "OTTO_PABOT_PARENT"
 GRACE_S = 20.0
 _PACE_S = 0.1
@@ -42,20 +43,41 @@ def main() -> int:
     return process.run()
 
 
+class Robot(Protocol):
+    """Robot in a process of its own, as ``subprocess.Popen`` shows it."""
+
+    returncode: int | None
+
+    def wait(self, timeout: float) -> int:
+        """Return its exit status; raise ``subprocess.TimeoutExpired``."""
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it lives."""
+
+
+def started(command: Sequence[str]) -> Robot:
+    """Start robot as a program."""
+    return subprocess.Popen(command, start_new_session=True, preexec_fn=end_with_suite_process)  # noqa: PLW1509 - one thread
+
+
 class SuiteProcess:
     """One robot of a parallel run.
 
     Args:
         command: How robot is started; the folder of the argument file, its last word, is where its output goes.
+        start: Starts it.
+        orders: Returns why it is to stop, or nothing; asked ten times a second.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._command = list(command)
+    def __init__(
+        self, command: Sequence[str], start: Callable[[Sequence[str]], Robot] = started, orders: Callable[[], str] = lambda: ""
+    ) -> None:
+        self._command, self._start, self._orders = list(command), start, orders
         self._folder = Path(command[-1]).parent
         self._stopped_by = ""
 
     def stop(self, why: str) -> None:
-        """End robot in good order, as soon as it is looked after again."""
+        """End robot cleanly; takes effect the next time that it is checked."""
         self._stopped_by = self._stopped_by or why
 
     def run(self) -> int:
@@ -63,21 +85,21 @@ class SuiteProcess:
         self._see_note()
         if self._stopped_by:
             return self._fail_tests(f"This test was not run: {self._stopped_by}.")
-        robot = subprocess.Popen(self._command, start_new_session=True, preexec_fn=_of_this_process)  # noqa: PLW1509 - one thread
-        killed = self._look_after(robot)
-        if robot.returncode < 0:
+        robot = self._start(self._command)
+        status, killed = self._look_after(robot)
+        if status < 0:
             kill_descendants()
         if output_is_whole(self._folder):
-            return robot.returncode
-        return self._fail_tests(self._reason(robot.returncode, killed))
+            return status
+        return self._fail_tests(self._reason(status, killed))
 
-    def _look_after(self, robot: subprocess.Popen[bytes]) -> bool:
-        """Wait for robot and return True when it had to be killed."""
+    def _look_after(self, robot: Robot) -> tuple[int, bool]:
+        """Wait for robot; return its exit status, and True when it had to be killed."""
         end = float("inf")
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                robot.wait(_PACE_S)
-                return time.monotonic() > end
+                status = robot.wait(_PACE_S)
+                return status, time.monotonic() > end
             self._see_note()
             if self._stopped_by and end == float("inf"):
                 end = time.monotonic() + GRACE_S
@@ -87,6 +109,7 @@ class SuiteProcess:
                 kill_descendants()
 
     def _see_note(self) -> None:
+        self._stopped_by = self._stopped_by or self._orders()
         if not self._stopped_by and STOP in os.environ:
             with contextlib.suppress(OSError):
                 self._stopped_by = Path(os.environ[STOP]).read_text() or self._stopped_by
@@ -99,7 +122,7 @@ class SuiteProcess:
             return f"The process that ran this suite was ended by {signal_text(-status)}{after}."
         said = self._folder / "user_command_stderr.out"
         ended = f"ended with exit status {status} and left no whole output"
-        return f"The process that ran this suite {ended}. It may have said why in {said}."
+        return f"The process that ran this suite {ended}. The reason may be in {said}."
 
     def _fail_tests(self, reason: str) -> int:
         from OttoLibrary.parallel.lost_results import fail_tests
@@ -129,12 +152,12 @@ def die_with_parent(number: signal.Signals) -> bool:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of what descendants leave behind, so that it can be found and ended."""
+    """Become the parent of orphaned descendants, so that they can be found and ended."""
     _control(_SET_CHILD_SUBREAPER, 1)
 
 
 def kill_descendants() -> None:
-    """Kill everything below this process, and what that starts meanwhile."""
+    """Kill everything below this process, and whatever they start in the meantime."""
     end = time.monotonic() + _KILL_S
     while (left := descendants()) and time.monotonic() < end:
         for process in left:
@@ -143,14 +166,14 @@ def kill_descendants() -> None:
         time.sleep(_PACE_S / 2)
 
 
-def descendants() -> list[int]:
-    """Return the processes below this one that live."""
+def descendants(above: int | None = None) -> list[int]:
+    """Return the processes below this one, or another, that live."""
     import psutil
 
     found = []
-    for process in psutil.Process().children(recursive=True):
+    for process in psutil.Process(above).children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            # The dead are left to whoever waits for them.
+            # A dead process is left to its parent, which waits for it.
             if process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process.pid)
     return found
@@ -167,7 +190,8 @@ def commands() -> list[str]:
     return found
 
 
-def _of_this_process() -> None:
+def end_with_suite_process() -> None:
+    """Get SIGTERM when the process that looks after this one dies."""
     _control(_SET_PDEATHSIG, signal.SIGTERM)
 
 

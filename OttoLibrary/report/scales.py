@@ -1,9 +1,14 @@
-"""Scales of charts: which numbers stand beside an axis, and where it begins and ends. They know nothing of pictures."""
+"""Scales of charts: which numbers are beside an axis, and where it begins and ends. They know nothing of pictures.
+
+The page of the dashboard makes its scales by the same rules from the same numbers, ``NUMBERS``.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+
+from OttoLibrary.units import BINARY_PREFIXES, binary_power
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TIME_STEPS_S = (
@@ -13,10 +18,20 @@ _TIME_STEPS_S = (
 )
 _MOST_TIME_STEPS = 5
 _LEAST_STEP = 1e-9
-# Below, a percent axis that goes up to 100 would leave most of the chart empty.
+# Below this, a percent axis that goes up to 100 would leave most of the chart empty.
 _NEAR_ALL_PERCENT = 60.0
-# Noise near zero percent is not to look like a mountain.
+# Noise near zero percent must not look like a mountain.
 _LEAST_PERCENT = 5.0
+# Each is used with every power of ten.
+_NICE = (1, 2, 5, 10, 20)
+NUMBERS = {
+    "time_steps_s": _TIME_STEPS_S,
+    "day_s": _DAY,
+    "least_step": _LEAST_STEP,
+    "nice": _NICE,
+    "near_all_percent": _NEAR_ALL_PERCENT,
+    "least_percent": _LEAST_PERCENT,
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +42,7 @@ class Scale:
         low: Value of its lowest tick.
         high: Value of its highest tick.
         step: Between two ticks.
-        factor: What the numbers beside the axis are to be multiplied by to get values.
+        factor: Multiplies the numbers beside the axis to values.
         unit: Unit of those numbers.
     """
 
@@ -69,7 +84,7 @@ def value_scale(low: float, high: float, unit: str) -> Scale:
 
 
 def time_ticks(length_s: float) -> list[tuple[float, str]]:
-    """Return seconds from the start of a time and their numbers, six at most; the last one says the unit."""
+    """Return seconds from the start of a period and their numbers, six at most; the last one has the unit."""
     step = next((step for step in _TIME_STEPS_S if length_s / step <= _MOST_TIME_STEPS), None)
     if step is None:
         step = _nice(length_s / _DAY / _MOST_TIME_STEPS) * _DAY
@@ -81,7 +96,7 @@ def time_ticks(length_s: float) -> list[tuple[float, str]]:
 
 
 def elapsed_text(value_s: float) -> str:
-    """Return a time as people say it: ``42 s``, ``5 min 10 s``, ``3 h 5 min``."""
+    """Return a duration as people write it: ``42 s``, ``5 min 10 s``, ``3 h 5 min``."""
     if value_s < _MINUTE:
         return f"{value_s:.3g} s"
     size, unit, small, smaller = (_HOUR, "h", _MINUTE, "min") if value_s >= _HOUR else (_MINUTE, "min", 1, "s")
@@ -90,9 +105,9 @@ def elapsed_text(value_s: float) -> str:
 
 
 def _larger_unit(largest: float, unit: str) -> tuple[float, str]:
-    """Return what to divide by so that ticks have few digits, and the unit that is left."""
-    power = min(int(math.log(largest, 1024)), 3) if largest >= 1024 else 0
-    return 1024.0**power, ("", "Ki", "Mi", "Gi")[power] + unit
+    """Return a divisor that leaves ticks few digits, and the unit of the quotient."""
+    power = binary_power(largest)
+    return 1024.0**power, BINARY_PREFIXES[power] + unit
 
 
 def _nice(least: float) -> float:
@@ -100,7 +115,7 @@ def _nice(least: float) -> float:
     if least < _LEAST_STEP:
         return _LEAST_STEP
     power = 10.0 ** math.floor(math.log10(least))
-    return next(factor * power for factor in (1, 2, 5, 10, 20) if factor * power >= least)
+    return next(factor * power for factor in _NICE if factor * power >= least)
 
 
 def _number(value: float) -> str:

@@ -59,7 +59,9 @@ class Leases:
         """
         if demand.count > len(demand.candidates):
             named = plural(len(demand.candidates), "host")
-            raise ReservationError(f"{demand.count} hosts are wanted, and only {named} would do. Ask for fewer, or select more.")
+            raise ReservationError(
+                f"{demand.count} hosts were requested, but only {named} can be chosen from. Ask for fewer, or select more."
+            )
         ticket = await asyncio.to_thread(self.backend.join, demand)
         try:
             lease = await self._wait(ticket, demand, wait_s)

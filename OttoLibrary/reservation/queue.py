@@ -84,7 +84,7 @@ def attempt(state: State, ticket: str, now: float) -> Lease | None:
     """Take all that a place in the queue wants, or nothing; raise ReservationError when the place is gone."""
     wanted = next((entry for entry in state["queue"] if entry["ticket"] == ticket), None)
     if wanted is None:
-        raise ReservationError("The place in the queue for hosts is gone: this process did not look for too long.")
+        raise ReservationError("This process lost its place in the queue for hosts, because it did not check it for too long.")
     chosen = _chosen(wanted, state)
     if chosen is None:
         return None

@@ -20,26 +20,33 @@ SKIP_CHECK = "OTTO_SKIP_RESERVATION_CHECK"
 _YES = {"yes", "true", "on", "1"}
 
 
-class Reserving:
+class RunReservations:
     """The reservations of one run; nothing is asked before the first use.
 
     Args:
         name: The backend; by default what the environment variable ``OTTO_RESERVATION_BACKEND`` or the settings name.
         settings: Returns the table ``[reservations]`` of the settings.
         engine: Where leases are renewed.
-
-    Attributes:
-        user: Who this is.
         tell: Called with a sentence while a reservation waits.
         lost: Called with an error when a lease is ours no more.
         variable: Returns what the run says in a variable, empty when it says nothing.
+
+    Attributes:
+        user: Who this is.
     """
 
-    def __init__(self, name: str, settings: Callable[[], JsonObject], engine: Engine) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Callable[[], JsonObject],
+        engine: Engine,
+        *,
+        tell: Callable[[str], None] = lambda sentence: None,
+        lost: Callable[[LeaseLostError], None] = lambda error: None,
+        variable: Callable[[str], str] = lambda name: os.environ.get(name, ""),
+    ) -> None:
         self.user = os.environ.get("OTTO_USER") or getpass.getuser()
-        self.tell: Callable[[str], None] = lambda sentence: None
-        self.lost: Callable[[LeaseLostError], None] = lambda error: None
-        self.variable: Callable[[str], str] = lambda name: os.environ.get(name, "")
+        self._tell, self._lost, self._variable = tell, lost, variable
         self._name = name or os.environ.get("OTTO_RESERVATION_BACKEND", "")
         self._settings, self._engine = settings, engine
         self._backend: Reservations | None = None
@@ -61,7 +68,7 @@ class Reserving:
         backend: Any = self.backend
         if not _reserves(backend):
             raise UsageError(
-                f"The reservations '{backend.backend_name()}' only tell who has what; hosts are reserved with another backend, "
+                f"The reservations '{backend.backend_name()}' can only say who has what. To reserve hosts, use another backend, "
                 "such as 'file'."
             )
         made: Leasing = backend
@@ -71,7 +78,7 @@ class Reserving:
     def leases(self) -> Leases:
         """What is reserved now; raise UsageError when the backend only tells who has what."""
         if self._leases is None:
-            self._leases = Leases(self.leasing, self.tell, self.lost)
+            self._leases = Leases(self.leasing, self._tell, self._lost)
         return self._leases
 
     def demand(self, hosts: Iterable[HostEntry], count: int, lease_s: float, purpose: str, priority: int) -> Demand:
@@ -106,10 +113,10 @@ class Reserving:
         if not any(having and self.user not in having for having in users):
             return ""
         what, holders = f"Host '{host.name}' is reserved by somebody else", self.holders([host])
-        if self.variable(SKIP_CHECK).lower() not in _YES:
-            advice = f"Wait for it with 'Reserve Hosts'; '--variable {SKIP_CHECK}:yes' goes on without asking."
+        if self._variable(SKIP_CHECK).lower() not in _YES:
+            advice = f"Wait for it with 'Reserve Hosts'; '--variable {SKIP_CHECK}:yes' uses it anyway."
             raise NotFreeError(what, holders, advice)
-        return f"{what}, and {SKIP_CHECK} goes on all the same. Who has what: {'; '.join(holders)}."
+        return f"{what}, but {SKIP_CHECK} allows its use. Who has what: {'; '.join(holders)}."
 
     def renew(self) -> None:
         """Renew everything now: what was lost breaks what runs, and not what comes next."""
@@ -130,7 +137,7 @@ class Reserving:
         """Return where the backend is, when that is known."""
         if name == "pabot":
             # Its server is another in each run, and pabot says which in a variable.
-            return [self.variable("PABOTLIBURI")]
+            return [self._variable("PABOTLIBURI")]
         if name != table.get("backend", "file"):
             return []
         return [str(table[key]) for key in ("url", "path") if key in table]
@@ -143,7 +150,7 @@ def _opened(name: str, place: Sequence[str]) -> Any:
     except OttoError:
         raise
     except Exception as error:
-        raise ReservationError(f"The reservations '{name}' cannot be opened: {type(error).__name__}: {error}.") from error
+        raise ReservationError(f"The reservations '{name}' could not be opened: {type(error).__name__}: {error}.") from error
 
 
 def _only_acquires(backend: object) -> bool:

@@ -124,7 +124,7 @@ class QueuelessLeasing:
         with self._our_turn():
             held = self._held.get(lease.token)
             if held is None:
-                raise LeaseLostError(lease.hosts, "it was given back, or lost, before")
+                raise LeaseLostError(lease.hosts, "it was released or lost earlier")
             now = since_boot_s()
             renewed = replace(lease, until=time.time() + lease.lease_s)
             kept = now < held.end and self._renewed(held, lease.lease_s)
@@ -143,10 +143,10 @@ class QueuelessLeasing:
                 self._give_back(held)
 
     def release_forced(self, resource: str, user: str, reason: str) -> list[Holding]:
-        """Refuse: such a backend cannot tell the holder, who would go on."""
+        """Refuse: such a backend cannot notify the holder, who would continue."""
         raise ReservationError(
-            f"The reservations '{self._name}' take nothing by force: '{resource}' is free when its holder gives it back, or when "
-            "its lease ends. Ask the holder, or free it in the reservation system itself."
+            f"The reservations '{self._name}' cannot be taken by force: '{resource}' becomes free when its holder "
+            "releases it, or when its lease ends. Ask the holder, or free it in the reservation system itself."
         )
 
     def close(self) -> None:
@@ -185,7 +185,7 @@ class QueuelessLeasing:
     def _why_lost(self, held: _Held) -> str:
         if since_boot_s() >= held.end:
             return f"it was not renewed for {held.lease.lease_s:g} seconds{held.trouble}"
-        return f"the reservations '{self._name}' say that {held.demand.user} has it no more"
+        return f"the reservations '{self._name}' say that {held.demand.user} no longer has it"
 
     def _give_back(self, held: _Held) -> None:
         if since_boot_s() < held.end:
@@ -214,12 +214,12 @@ class QueuelessLeasing:
             except Exception as error:
                 raise ReservationError(
                     f"The reservations '{self._name}' do not answer: {method}() failed with {type(error).__name__}: {error}. "
-                    "Nobody knows who has what."
+                    "It is unknown who has what."
                 ) from error
         if not isinstance(answer, kind):
             raise ReservationError(
-                f"The reservations '{self._name}' do not keep the contract: {method}() returned {answer!r} where {_SPOKEN[kind]} "
-                "is due."
+                f"The reservations '{self._name}' break the contract: {method}() returned {answer!r} where {_SPOKEN[kind]} "
+                "is expected."
             )
         return answer
 
@@ -227,8 +227,8 @@ class QueuelessLeasing:
     def _our_turn(self) -> Iterator[None]:
         if not self._turn.acquire(timeout=_PATIENCE_S):
             raise ReservationError(
-                f"The reservations '{self._name}' have not answered another question for {_PATIENCE_S:g} seconds. "
-                "Nobody knows who has what."
+                f"The reservations '{self._name}' did not answer an earlier question for {_PATIENCE_S:g} seconds. "
+                "It is unknown who has what."
             )
         try:
             yield

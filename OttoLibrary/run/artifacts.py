@@ -1,4 +1,4 @@
-"""Folders beside the log for what tests leave: one for each test, or suite, that asks."""
+"""Folders beside the log for the files of tests: one for each test, or suite, that asks for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FOLDERS: WeakKeyDictionary[Any, dict[str, Path]] = WeakKeyDictionary()
 
 
 def artifact_folder() -> Path:
-    """Return the folder of the test that runs, or outside of a test that of the suite; it is there from now on."""
+    """Return the folder of the test that runs, or outside of a test that of the suite; it exists from now on."""
     context = EXECUTION_CONTEXTS.current
     owner = context.test or context.suite
     folders = _FOLDERS.setdefault(context, {})

@@ -1,4 +1,4 @@
-"""What is fetched from the hosts of a failed test: files and outputs of commands, bounded in size and time."""
+"""Fetches files and command output from the hosts of a failed test, bounded in size and time."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from OttoLibrary.units import size_text
 
 _MOST_FILES = 20
 _AT_ONCE = 3
-# What is done when the time is over takes some too.
+# Tidying up after the time is over takes some time too.
 _GRACE_S = 2.0
 _MOST_LETTERS = 60
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much it may cost.
+    """How much it may take.
 
     Attributes:
-        size_bytes: So much of a file or output is kept at most, its end.
-        timeout_s: So long each host may take; hosts are asked side by side.
+        size_bytes: At most this much of a file or output is kept: its end.
+        timeout_s: How long each host may take; hosts are asked side by side.
     """
 
     size_bytes: int = 10_000_000
@@ -61,12 +61,12 @@ class Piece:
 
 
 async def collect(hosts: Sequence[Host], folder: Path, bounds: Bounds, mask: Callable[[str], str]) -> list[Piece]:
-    """Fetch the evidence of hosts, side by side; a host that does not answer costs its bound and is named.
+    """Fetch the evidence of hosts, side by side; a host that does not answer takes all of its time and is named.
 
     Args:
         hosts: The hosts; what to fetch is in their facts.
         folder: A folder of each is made in it.
-        bounds: How much it may cost.
+        bounds: How much it may take.
         mask: Hides secrets in what is kept.
     """
     errands = [_Errand(host, folder / _safe(host.name), bounds, mask) for host in hosts]
@@ -112,8 +112,8 @@ class _Errand:
         """Fetch all that the lab says; a mistake, or a host that is away, is a piece that says so."""
         try:
             async with self._deadline.timeout():
-                self._sources = (await self._host.link.facts()).evidence
-                await self._host.link.open(self._deadline)
+                self._sources = (await self._host.connection.facts()).evidence
+                await self._host.connection.open(self._deadline)
                 await asyncio.gather(*(self._fetch(source) for source in self._sources))
         except TimeoutError:
             pass  # what is missing says so
@@ -126,9 +126,9 @@ class _Errand:
         pieces = [piece for kept in self._kept.values() for piece in kept]
         seconds = f"{self._bounds.timeout_s:g} seconds"
         if not pieces and not self._done:
-            return [Piece(self._host.name, "", note=f"no answer in {seconds}")]
+            return [Piece(self._host.name, "", note=f"no answer within {seconds}")]
         late = [source for source in self._sources if source not in self._done]
-        return pieces + [Piece(self._host.name, _name(source), note=f"not here after {seconds}") for source in late]
+        return pieces + [Piece(self._host.name, _name(source), note=f"did not arrive within {seconds}") for source in late]
 
     async def _fetch(self, source: EvidenceSource) -> None:
         kept = self._kept.setdefault(source, [])
@@ -164,7 +164,8 @@ class _Errand:
 
     async def _keep_file(self, path: str, name: str, kept: list[Piece]) -> None:
         what, quoted, limit = decode(path.encode("utf-8", "surrogateescape")), shlex.quote(path), self._bounds.size_bytes
-        script = f"[ -f {quoted} ] || {{ echo 'it is no file' >&2; exit 1; }}\nwc -c < {quoted} && tail -c {limit} < {quoted}"
+        check = f"[ -f {quoted} ] || {{ echo 'it is not a regular file' >&2; exit 1; }}"
+        script = f"{check}\nwc -c < {quoted} && tail -c {limit} < {quoted}"
         answer = await self._host.answer_of(script, self._deadline)
         if answer.rc != 0:
             reason = self._mask(_last_line(answer.stderr)) or f"it is not readable (rc {answer.rc})"
@@ -202,7 +203,7 @@ def _name(source: EvidenceSource) -> str:
 
 
 def _safe(name: str) -> str:
-    """Return a name for a file or folder: what is at the end of a path tells most."""
+    """Return a name for a file or folder: the end of a path says most about it."""
     return re.sub(r"[^\w.-]+", "_", name)[-_MOST_LETTERS:].strip("_.") or "unnamed"
 
 

@@ -1,4 +1,4 @@
-"""The listener ``OttoLibrary.Evidence``: what the hosts of a failed test have to say, kept beside its log."""
+"""The listener ``OttoLibrary.Evidence``: files and command output from the hosts of a failed test, kept beside its log."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Evidence:
 
     Args:
         options: ``NAME=VALUE`` each: ``max_size`` (of a file or output, whose end is kept, by default 10 MB), ``timeout`` (how
-            long each host may take, by default 30 s; hosts are asked side by side). One that is unknown or wrong is a warning:
-            nothing is fetched then.
+            long each host may take, by default 30 s; hosts are asked side by side). An unknown or wrong one is a warning, and
+            nothing is fetched.
     """
 
     ROBOT_LISTENER_API_VERSION = 3
@@ -55,19 +55,19 @@ class Evidence:
 
     @harmless
     def end_suite(self, data: Any, result: Any) -> None:
-        """Know when the last suite ends."""
+        """Notice when the last suite ends."""
         self._depth -= 1
 
     @harmless
     def library_import(self, library: Any, importer: Any) -> None:
-        """Learn whose hosts the tests use."""
+        """Note which library's hosts the tests use."""
         session = getattr(library.instance, "session", None)
         if isinstance(session, Session) and session not in self._sessions:
             self._sessions.append(session)
 
     @harmless
     def start_test(self, data: Any, result: Any) -> None:
-        """Count runs anew."""
+        """Start counting the runs of the test."""
         self._runs = 0
 
     @harmless
@@ -91,7 +91,7 @@ class Evidence:
         logger.warn(sentence)
 
     def _counts(self, result: Any) -> bool:
-        # Who stops the execution does not wait for it.
+        # A user who stops the execution does not want to wait for it.
         return self._bounds is not None and result.status == "FAIL" and not result.message.endswith(_STOPPED)
 
     def _fetch(self, label: str) -> None:
@@ -101,11 +101,11 @@ class Evidence:
 
     def _of(self, session: Session, label: str) -> list[Piece]:
         """Return what was kept of the hosts that the test used through one library."""
-        names = [name for name in session.used if session.lab.entry(name).written().get("evidence")]
+        names = [name for name in session.hosts.used if session.lab.loaded.entry(name).written().get("evidence")]
         if not names or self._bounds is None:
             return []
-        hosts = [session.host(name) for name in names]
-        return session.run(collect(hosts, artifact_folder() / label, self._bounds, session.masker.mask))
+        hosts = [session.hosts.use(name) for name in names]
+        return session.engine.call(collect(hosts, artifact_folder() / label, self._bounds, session.masker.mask))
 
 
 def _read(options: tuple[str, ...]) -> Bounds:
@@ -113,5 +113,5 @@ def _read(options: tuple[str, ...]) -> Bounds:
     size = int(units.quantity(given["max_size"], "B")) if "max_size" in given else Bounds.size_bytes
     time_s = units.seconds(given["timeout"]) if "timeout" in given else Bounds.timeout_s
     if size < 1 or not time_s:
-        raise ValueFormatError("OttoLibrary.Evidence got a 'max_size' or 'timeout' of nothing at all.")
+        raise ValueFormatError("OttoLibrary.Evidence needs a 'max_size' and a 'timeout' above 0.")
     return Bounds(size, time_s)

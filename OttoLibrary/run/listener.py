@@ -37,9 +37,8 @@ class LibraryListener:
     def start_suite(self, data: Any, result: Any) -> None:
         """Enter the suite, and say which software is under test."""
         self._begin("suite")
-        self._session.output_folder = Path(BuiltIn().get_variable_value("${OUTPUT DIR}"))
-        self._session.suite_folder = folder_of(data.source) or self._session.suite_folder
-        for repository in self._session.settings.repositories:
+        self._session.suite.begin(folder_of(data.source), Path(BuiltIn().get_variable_value("${OUTPUT DIR}")))
+        for repository in self._session.suite.settings.repositories:
             result.metadata.setdefault(repository.name, repository.version)
         try:
             self._on_suite()
@@ -49,16 +48,17 @@ class LibraryListener:
 
     def end_suite(self, data: Any, result: Any) -> None:
         """Leave the suite; what was broken after its last test is a warning."""
-        self._session.warnings += map(str, self._session.take_breaches())
+        self._session.journal.warn(*map(str, self._session.breaches.take()))
         result.message = self._mask(result.message)
         self._end("suite")
+        self._session.suite.end()
 
     def start_test(self, data: Any, result: Any) -> None:
         """Enter the test and learn the secrets among its variables."""
         retry(data, result)
         self._begin_test()
         self._began = time.time()
-        self._session.tell_test(self._mask(result.full_name), self._began, None, "RUNNING")
+        self._session.tests.tell(self._mask(result.full_name), self._began, None, "RUNNING")
         for value in BuiltIn().get_variables().values():
             learn(value, self._session.masker)
 
@@ -67,9 +67,8 @@ class LibraryListener:
         # The runs of a repeated test were judged one by one.
         verdict.conclude(self._session, result, () if is_repeated(data) else None)
         self._end("test")
-        self._session.test_began = None
         result.message = self._mask(result.message)
-        self._session.tell_test(self._mask(result.full_name), self._began, time.time(), result.status)
+        self._session.tests.tell(self._mask(result.full_name), self._began, time.time(), result.status)
 
     def start_keyword(self, data: Any, result: Any) -> None:
         """Hide secrets in the arguments that the log shows; enter a run of a repeated test."""
@@ -103,18 +102,17 @@ class LibraryListener:
 
     def _begin_test(self) -> None:
         self._begin("test")
-        self._session.test_began = time.time()
-        self._session.used.clear()
+        self._session.hosts.used.clear()
 
     def _begin(self, kind: str) -> None:
         self._scopes.append(kind)
-        self._session.begin_scope(kind)
+        self._session.scopes.begin(kind)
 
     def _end(self, kind: str) -> None:
         if self._scopes and self._scopes[-1] == kind:
             self._scopes.pop()
-            self._session.end_scope()
-        for warning in self._session.take_warnings():
+            self._session.scopes.end()
+        for warning in self._session.journal.take_warnings():
             logger.warn(warning)
 
     def _mask(self, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Listeners of a run change no result by accident."""
+"""Keeps an exception in a listener from changing a result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Warner(Protocol):
 
 
 def harmless(method: Callable[..., None]) -> Callable[..., None]:
-    """Make what goes wrong in a listener's method a warning."""
+    """Turn any exception of a listener method into a warning."""
 
     @functools.wraps(method)
     def guarded(self: Warner, *arguments: Any) -> None:

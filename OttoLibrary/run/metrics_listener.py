@@ -13,6 +13,8 @@ from OttoLibrary import units
 from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.run import verdict
 from OttoLibrary.run.listener_guard import harmless
+from OttoLibrary.run.run_context import RunContext
+from OttoLibrary.run.run_monitor import monitor_option, recording_path
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import folder_of, variable
 from OttoLibrary.run.word_options import given_options
@@ -34,7 +36,7 @@ class Metrics:
             ``hosts`` (a selection, by default all), ``interval`` (by default 1 s), ``metrics`` (names joined by commas),
             ``store`` (path of the recording, ``none`` for none; by default ``otto/metrics.db`` beside the log). What is not
             given is as the table ``[monitor]`` of the settings says. Words that Robot
-            cut at a colon are put together again. One that is unknown or wrong is a warning: nothing is watched then.
+            split at a colon are joined again. An unknown or wrong one is a warning, and nothing is watched.
     """
 
     ROBOT_LISTENER_API_VERSION = 3
@@ -65,7 +67,7 @@ class Metrics:
         since, session = self._suites.pop(), self.session
         if session is None:
             return
-        for key, value in session.ask_monitor(lambda monitor: monitor.totals(since)).items():
+        for key, value in session.monitor.ask(lambda monitor: monitor.totals(since)).items():
             result.metadata[key] = value
         self._tell(session)
 
@@ -89,9 +91,9 @@ class Metrics:
         """Begin the window of the test."""
         if self.session is None:
             return
-        self._share()  # with those too that have loaded another lab since
-        self._library_judges = any(library.test_began is not None for library in self._libraries)
-        self.session.test_began = time.time()
+        self._share()  # also with libraries that have loaded another lab since
+        self._library_judges = any(library.scopes.test_began is not None for library in self._libraries)
+        self.session.scopes.begin("test")
         self._marks, self._keyword_depth = [], 0
 
     @harmless
@@ -101,16 +103,22 @@ class Metrics:
         if session is None:
             verdict.refuse(result)
             return
-        since = session.test_began or time.time()
+        try:
+            self._conclude(session, result)
+        finally:
+            session.scopes.end()
+        self._tell(session)
+
+    def _conclude(self, session: Session, result: Any) -> None:
+        since = session.scopes.test_began or time.time()
         if not self._library_judges:
             verdict.conclude(session, result)
-        html, metadata = session.ask_monitor(lambda monitor: monitor.shown(since, self._marks))
+        html, metadata = session.monitor.ask(lambda monitor: monitor.shown(since, self._marks))
         if html:
             logger.info(session.masker.mask(html), html=True)
         if hasattr(result, "metadata"):  # Robot Framework 7.5
             for key, value in metadata.items():
                 result.metadata[key] = value
-        self._tell(session)
 
     def start_keyword(self, data: Any, result: Any) -> None:
         """Mark where the keywords of the test begin."""
@@ -135,17 +143,15 @@ class Metrics:
     def _begin(self, data: Any) -> None:
         self._options = _read(self._given)
         variables = BuiltIn().get_variables(no_decoration=True)
-        imported = next((library.references for library in self._libraries if library.references), "")
-        session = Session(self._options.get("lab") or str(variables.get("LAB") or "") or imported)
-        session.variable = variable
-        session.output_folder = Path(variables["OUTPUT_DIR"])
-        session.suite_folder = folder_of(data.source) or Path()
+        imported = next((library.lab.references for library in self._libraries if library.lab.references), "")
+        context = RunContext(variable=variable, suite_folder=folder_of(data.source), output_folder=Path(variables["OUTPUT_DIR"]))
+        session = Session(self._options.get("lab") or str(variables.get("LAB") or "") or imported, context=context)
         try:
-            names = session.select(session.watching("hosts", self._options.get("hosts"), "*"))
-            wanted = listed(session.watching("metrics", self._options.get("metrics"), ""))
-            interval_s = units.seconds(session.watching("interval", self._options.get("interval"), "1s"))
-            place = session.recording_path(self._options.get("store", ""))
-            session.start_monitor(names, wanted, interval_s, place, data.name)
+            names = session.lab.select(monitor_option(session.suite, "hosts", self._options.get("hosts"), "*"))
+            wanted = listed(monitor_option(session.suite, "metrics", self._options.get("metrics"), ""))
+            interval_s = units.seconds(monitor_option(session.suite, "interval", self._options.get("interval"), "1s"))
+            place = recording_path(session.suite, self._options.get("store", ""))
+            session.monitor.start(names, wanted, interval_s, place, data.name)
         except BaseException:
             session.close()
             raise
@@ -155,10 +161,10 @@ class Metrics:
     def _share(self) -> None:
         if self.session is not None:
             for library in self._libraries:
-                library.share_monitor(self.session)
+                library.monitor.share(self.session.monitor)
 
     def _tell(self, session: Session) -> None:
-        for sentence in [*session.take_warnings(), *session.on_monitor(lambda monitor: monitor.take_warnings())]:
+        for sentence in [*session.journal.take_warnings(), *session.monitor.do(lambda monitor: monitor.take_warnings())]:
             self.warn(sentence)
 
 

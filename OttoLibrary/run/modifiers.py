@@ -1,4 +1,4 @@
-"""Pre-run modifiers: what changes suites before they run."""
+"""Pre-run modifiers: they change suites before they run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from robot.api import SuiteVisitor
 from robot.utils.argumentparser import ArgFileParser  # type: ignore[import-untyped]
 
+from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import folder_of
 
@@ -23,8 +24,8 @@ class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no ty
     Each copy has the host's name in its own name, in the variable ``${HOST}``, in its metadata and as the tag ``host:NAME``.
 
     Args:
-        words: A selection of hosts, cut at its colons; ``lab=NAME`` names the lab, by default the variable ``LAB`` of the command
-            line, the environment variable ``OTTO_LAB`` or the settings name it.
+        words: A selection of hosts, split at its colons; ``lab=NAME`` names the lab, by default the variable ``LAB`` of the
+            command line, the environment variable ``OTTO_LAB`` or the settings name it.
 
     Raises:
         UsageError: No lab is named, or no host is selected.
@@ -50,10 +51,9 @@ class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no ty
         return False  # the copies are as they should be
 
     def _chosen(self, suite: Any) -> list[str]:
-        session = Session(self._references)
-        session.suite_folder = folder_of(suite.source)
+        session = Session(self._references, context=RunContext(suite_folder=folder_of(suite.source)))
         try:
-            return session.select(self._selection)
+            return session.lab.select(self._selection)
         finally:
             session.close()
 

@@ -1,4 +1,4 @@
-"""How far files are, on the console of the one who waits."""
+"""The progress of file transfers, on the console."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class _File:
 
 
 class ConsoleProgress:
-    """Shows what takes longer than two seconds: bars on a terminal, otherwise a line for each tenth.
+    """Shows transfers that take longer than two seconds: as bars on a terminal, otherwise with a line for each 10 %.
 
     Args:
-        stream: Where to; standard error by default, since Robot Framework writes its dots to standard output.
-        clock: Tells seconds.
+        stream: Where it is shown; standard error by default, since Robot Framework writes its dots to standard output.
+        clock: Returns seconds.
     """
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,7 +40,7 @@ class ConsoleProgress:
         self._bars: RichProgress | None = None
 
     def __call__(self, news: Progress) -> None:
-        """Take news of one file."""
+        """Show the progress of one file."""
         now = self._clock()
         file = self._files.setdefault(news.label, _File(now, shown_at=now))
         stream = self._stream or sys.__stderr__

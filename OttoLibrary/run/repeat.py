@@ -1,4 +1,4 @@
-"""Runs a test several times inside of it: the pre-run modifier ``Repeat``, and the tag ``otto:retry=``."""
+"""Runs a test several times: the pre-run modifier ``Repeat``, and the tag ``otto:retry=``."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Repeat(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no type
         self._options = options
 
     def start_suite(self, suite: Any) -> None:
-        """Put the runs in the place of what each test does."""
+        """Replace the body of each test by its runs."""
         try:
             plan = repetitions(self._options)
         except UsageError as error:
-            # Robot tells a modifier's error and goes on without it: tests that ran once would pass.
+            # Robot reports a modifier's error and continues without it: tests that ran once would pass.
             _fail_all(suite, str(error))
             raise DataError(str(error)) from error
         for test in suite.tests:
@@ -87,7 +87,7 @@ def repeat(test: Any, plan: Plan) -> None:
 
 
 def is_repeated(test: Any) -> bool:
-    """Tell whether a test runs several times inside of it."""
+    """Return True for a test that runs several times."""
     return any(isinstance(item, _Iterations) for item in test.body)
 
 

@@ -34,12 +34,12 @@ class RunOutcome:
 
 @dataclass
 class Tally:
-    """What came of the runs of a test so far.
+    """The outcomes of the runs of a test so far.
 
     Attributes:
         passed: How many passed.
         failed: How many failed.
-        skipped: How many were skipped; they count for neither.
+        skipped: How many were skipped; they count neither as passed nor as failed.
         reasons: Why some failed: the numbers of the runs by their message in one line, the first few different ones.
         last: How the last one ended.
     """
@@ -81,12 +81,12 @@ class Plan(Protocol):
 
 @dataclass(frozen=True)
 class Repetitions:
-    """Runs a test again and again, whatever comes of it; whichever limit comes first ends it.
+    """Runs a test again and again, whether it passes or fails, until the first limit is reached.
 
     Attributes:
-        iterations: At most so often, or None.
-        duration_s: No new one after so many seconds, or None.
-        threshold_percent: So many have to pass.
+        iterations: The highest number of runs, or None.
+        duration_s: After this many seconds no new run begins, or None.
+        threshold_percent: How many have to pass.
     """
 
     iterations: int | None = None
@@ -94,7 +94,7 @@ class Repetitions:
     threshold_percent: float = 100.0
 
     def title(self, number: int) -> str:
-        """Return ``Iteration 3 of 10``, or ``Iteration 3`` when nobody knows how many there will be."""
+        """Return ``Iteration 3 of 10``, or ``Iteration 3`` when their number is not known."""
         return f"Iteration {number} of {self.iterations}" if self.iterations else f"Iteration {number}"
 
     def goes_on(self, tally: Tally, elapsed_s: float) -> bool:
@@ -116,7 +116,7 @@ class Repetitions:
         is_enough = tally.passed * 100 >= self.threshold_percent * counted
         reasons = [_reason("Iteration", "Iterations", numbers, reason) for reason, numbers in tally.reasons.items()]
         others = tally.failed - sum(map(len, tally.reasons.values()))
-        more = [f"{others} more failed otherwise."] if others else []
+        more = [f"{others} more failed for other reasons."] if others else []
         return RunOutcome(PASS if is_enough else FAIL, "\n".join([said + skipped, *([""] if reasons else []), *reasons, *more]))
 
 
@@ -125,7 +125,7 @@ class Tries:
     """Runs a test again when it failed.
 
     Attributes:
-        retries: At most so many times more.
+        retries: How many more times at most.
     """
 
     retries: int
@@ -182,7 +182,7 @@ def tries(tag: str, value: str) -> Tries:
 
 def _iterations(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise ValueFormatError(f"OttoLibrary.Repeat got 'iterations={text}', which is no number from 1 on.")
+        raise ValueFormatError(f"OttoLibrary.Repeat got 'iterations={text}', which is not a whole number from 1 on.")
     return int(text)
 
 
@@ -192,7 +192,7 @@ def _duration_s(text: str) -> float:
     except ValueFormatError as error:
         raise ValueFormatError(f"OttoLibrary.Repeat got 'duration={text}': {error}") from error
     if not found:
-        raise ValueFormatError(f"OttoLibrary.Repeat got 'duration={text}', which is no time at all.")
+        raise ValueFormatError(f"OttoLibrary.Repeat got 'duration={text}', which is not longer than 0 seconds.")
     return found
 
 
@@ -202,7 +202,7 @@ def _percent(text: str) -> float:
     except ValueError:
         found = math.nan
     if not 0 < found <= 100:
-        raise ValueFormatError(f"OttoLibrary.Repeat got 'threshold={text}', which is no percentage above 0 and up to 100.")
+        raise ValueFormatError(f"OttoLibrary.Repeat got 'threshold={text}', which is not a percentage above 0 and up to 100.")
     return found
 
 

@@ -20,7 +20,7 @@ def test_spans(output: Path, log: str) -> list[dict[str, Any]]:
         log: The address of its ``log.html`` as a page links to it, or nothing.
 
     Raises:
-        UsageError: It is no output of Robot Framework.
+        UsageError: It is not an output of Robot Framework.
     """
     try:
         # Keywords are the most of it, and none is shown.

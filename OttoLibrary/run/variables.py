@@ -1,4 +1,4 @@
-"""What a run says in its variables."""
+"""The variables of a run."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _FORM = re.compile(
 def conclude(session: Session, result: Any, tags: Iterable[str] | None = None) -> None:
     """Fail a test that is over for what it broke: limits of its keywords or tags, leases that were lost, checks.
 
-    A skipped test stays skipped; its message tells.
+    A skipped test stays skipped; the breaches are added to its message.
 
     Args:
         session: Whose monitor watched.
@@ -32,8 +32,8 @@ def conclude(session: Session, result: Any, tags: Iterable[str] | None = None) -
         return
     stated = _stated(result.tags if tags is None else tags)
     session.renew_leases()
-    errors: list[OttoError] = list(session.take_breaches())
-    if not session.is_watched:
+    errors: list[OttoError] = list(session.breaches.take())
+    if not session.monitor.is_running:
         _fail(result, errors)
         _refuse(result, stated)
         return
@@ -52,7 +52,7 @@ def conclude_fixture(session: Session, result: Any) -> None:
         result: Robot's result of it.
     """
     if not in_dry_run():
-        _fail(result, session.take_checks())
+        _fail(result, session.breaches.take_checks())
 
 
 def refuse(result: Any) -> None:
@@ -74,18 +74,18 @@ def fail_at_once(session: Session, result: Any) -> None:
         session: Whose monitor watched.
         result: Robot's result of the keyword.
     """
-    if session.breaches and result.status == "PASS" and not in_teardown():
-        _fail(result, session.breaches)
+    if session.breaches.urgent and result.status == "PASS" and not in_teardown():
+        _fail(result, session.breaches.urgent)
 
 
 def in_dry_run() -> bool:
-    """Tell whether Robot only looks at the suites."""
+    """Return True in a dry run."""
     context = EXECUTION_CONTEXTS.current
     return bool(context and context.dry_run)
 
 
 def in_teardown() -> bool:
-    """Tell whether a teardown runs, which is run to its end."""
+    """Return True in a teardown, which always runs to its end."""
     context = EXECUTION_CONTEXTS.current
     return bool(context and context.in_teardown)
 
@@ -106,10 +106,10 @@ def _fail(result: Any, errors: Sequence[OttoError]) -> None:
 
 
 def _broken(session: Session, result: Any, stated: Sequence[str]) -> list[OttoError]:
-    """End the limits of the test and return which were broken; one that skipped is not waited for."""
+    """End the limits of the test and return which were broken; limits of a skipped test are not waited for."""
     is_skipped = result.status == "SKIP"
     errors = [] if is_skipped else _add_tags(session, stated)
-    return [*errors, *session.ask_monitor(lambda monitor: monitor.take_limits(wait_s=0 if is_skipped else None))]
+    return [*errors, *session.monitor.ask(lambda monitor: monitor.take_limits(wait_s=0 if is_skipped else None))]
 
 
 def _stated(tags: Iterable[str]) -> list[str]:
@@ -120,7 +120,7 @@ def _add_tags(session: Session, stated: Sequence[str]) -> list[OttoError]:
     errors: list[OttoError] = []
     for tag in stated:
         try:
-            session.on_monitor(lambda monitor, tag=tag: _add_tag(session, monitor, tag))  # type: ignore[misc]
+            session.monitor.do(lambda monitor, tag=tag: _add_tag(session, monitor, tag))  # type: ignore[misc]
         except OttoError as error:
             errors.append(error)
     return errors
@@ -132,6 +132,6 @@ def _add_tag(session: Session, monitor: Any, tag: str) -> None:
         raise UsageError(
             f"The tag '{tag}' states no limit. Write {_TAG}HOSTS METRIC STATISTIC < VALUE, such as {_TAG}dut1 cpu max < 90."
         )
-    for host in session.lab.select(found["hosts"]):
+    for host in session.lab.loaded.select(found["hosts"]):
         stated = found["metric"], found["statistic"], found["relation"], found["value"]
-        monitor.limit(host, *stated, must=True, since=session.test_began)
+        monitor.limit(host, *stated, must=True, since=session.scopes.test_began)

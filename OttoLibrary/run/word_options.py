@@ -1,4 +1,4 @@
-"""Options that listeners and modifiers are given in words."""
+"""The options of listeners and modifiers, as written on the command line."""
 
 from __future__ import annotations
 

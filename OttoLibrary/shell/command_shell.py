@@ -1,6 +1,6 @@
-"""The command shell: one persistent shell without a terminal that runs commands and tells exactly what each did.
+"""The command shell: one persistent shell without a terminal that runs commands and reports exactly what each did.
 
-A command goes as one quoted word into ``command eval``, so that its syntax is its own business; a line behind it prints a marker
+A command goes as one quoted word into ``command eval``, so that its syntax stays inside it; a line after it prints a marker
 with a nonce, a counter and the exit status on both streams. The command is done when both markers are here. The shell is an
 interactive one without a terminal: there SIGINT gives up the whole command and leaves the shell alive.
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from OttoLibrary.contracts.connections import EndOfStream, ExitStatus
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.shell.launch import Launched
-from OttoLibrary.shell.stream import Stream
+from OttoLibrary.shell.pending_output import PendingOutput
 from OttoLibrary.text import decode
 
 # Bash without readline; Debian's dash; busybox must not be interactive: there a background child's end would end it.
@@ -36,7 +36,7 @@ _SETUP = (
     b": &\n"  # so that $! has a value, also under `set -u`
 )
 _JOB_NOTICE = re.compile(rb"^\[\d+\] (\d+)\n", re.MULTILINE)
-# Interactive bash says this on stderr when a command ends it with `exit`.
+# Interactive bash writes this to stderr when a command ends it with `exit`.
 _BASH_GOODBYE = b"exit\n"
 _RECOVERY_S = 5.0
 _RESYNC_S = 0.5
@@ -44,7 +44,7 @@ _EXIT_GRACE_S = 0.3
 
 
 class PreludeFailedError(Exception):
-    """The lab's environment or working directory could not be set; carries what the shell said."""
+    """The lab's environment or working directory could not be set; carries what the shell wrote."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class CommandOutcome:
     Attributes:
         status: How it ended; None when its time was over.
         shell_ended: True when the shell is gone with it.
-        stray: What background processes said since the command before.
+        stray: What background processes wrote since the command before.
     """
 
     stdout: bytes
@@ -74,7 +74,10 @@ class CommandShell:
 
     Attributes:
         cwd: The working directory when a command was last ended by force.
+        has_status: Every command has an exit status.
     """
+
+    has_status = True
 
     def __init__(self, launched: Launched, stop: Callable[[str, list[int]], Awaitable[str]]) -> None:
         self._launched = launched
@@ -100,12 +103,12 @@ class CommandShell:
         await self._launched.process.channel.write(_SETUP)
         while not self._launched.find_pid():
             if self.ended:
-                raise EndOfStream(decode(bytes(self._errors.data)).strip() or "the shell ended at once")
-            await self._launched.bell.wait()
+                raise EndOfStream(decode(bytes(self._errors.data)).strip() or "the shell ended immediately")
+            await self._launched.notifier.wait()
         outcome = await self.run(f"echo $BASH_VERSION\n{prelude}", None)
         self._is_bash = bool(outcome.stdout.strip())
         if outcome.shell_ended:
-            raise EndOfStream(decode(outcome.stderr).strip() or "the shell ended at once")
+            raise EndOfStream(decode(outcome.stderr).strip() or "the shell ended immediately")
         if outcome.status and outcome.status.rc:
             raise PreludeFailedError(decode(outcome.stderr).strip().splitlines()[-1])
 
@@ -115,7 +118,7 @@ class CommandShell:
         Past the deadline, or when cancelled, everything it started is ended, and the shell lives on.
 
         Raises:
-            EndOfStream: The connection broke; ``partial`` has what was said.
+            EndOfStream: The connection broke; ``partial`` has what was written.
         """
         if self._recovery is not None:
             await asyncio.shield(self._recovery)
@@ -136,7 +139,7 @@ class CommandShell:
         return await self._outcome(stray)
 
     def partial(self) -> tuple[bytes, bytes]:
-        """Return what the present command has said so far, on both streams."""
+        """Return what the present command has written so far, on both streams."""
         return bytes(self._output.data), bytes(self._errors.data)
 
     async def close(self) -> None:
@@ -146,11 +149,11 @@ class CommandShell:
         await self._launched.close()
 
     @property
-    def _output(self) -> Stream:
+    def _output(self) -> PendingOutput:
         return self._launched.output
 
     @property
-    def _errors(self) -> Stream:
+    def _errors(self) -> PendingOutput:
         return self._launched.errors
 
     @property
@@ -189,9 +192,9 @@ class CommandShell:
         while not (self._marked(self._output) and self._marked(self._errors)):
             if self._output.ended or self._exit.done():
                 return
-            await self._launched.bell.wait()
+            await self._launched.notifier.wait()
 
-    def _marked(self, stream: Stream) -> bool:
+    def _marked(self, stream: PendingOutput) -> bool:
         at = stream.find(self._mark)
         return at >= 0 and stream.data.find(b"@\n", at + len(self._mark)) >= 0
 
@@ -220,7 +223,7 @@ class CommandShell:
         started = {*self._jobs, int(self._last_job)} - set(before)
         return _JOB_NOTICE.sub(lambda notice: b"" if int(notice[1]) in started else notice[0], stderr)
 
-    def _split(self, stream: Stream) -> tuple[bytes, bytes]:
+    def _split(self, stream: PendingOutput) -> tuple[bytes, bytes]:
         at = stream.find(self._mark)
         said = stream.take(at)
         end = stream.data.find(b"@\n", len(self._mark))
@@ -244,7 +247,7 @@ class CommandShell:
             async with asyncio.timeout(_EXIT_GRACE_S):
                 status = await asyncio.shield(self._exit)
                 while not (self._output.ended and self._errors.ended):
-                    await self._launched.bell.wait()
+                    await self._launched.notifier.wait()
                 return status
         return self._exit.result() if self._exit.done() else None
 
@@ -254,7 +257,7 @@ class CommandShell:
         except EndOfStream:
             return None
         finally:
-            self._launched.bell.ring()
+            self._launched.notifier.notify()
 
     async def _recover(self) -> None:
         self._recovery = asyncio.create_task(self._end_command())

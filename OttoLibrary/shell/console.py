@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from OttoLibrary.contracts.connections import Channel, EndOfStream, Match
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.shell.stream import Bell, Stream
+from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from OttoLibrary.text import incremental_decoder
 
 # The shell that the host's owner uses, with its own prompt.
@@ -22,38 +22,38 @@ _SETTLE_QUIET_S = 0.05
 
 
 class Console:
-    """A conversation over one channel; what was said waits until ``expect`` or ``read`` takes it."""
+    """A conversation over one channel; what was written waits until ``expect`` or ``read`` takes it."""
 
-    def __init__(self, channel: Channel, stream: Stream, bell: Bell, encoding: str = "utf-8") -> None:
-        self._channel, self._stream, self._bell = channel, stream, bell
+    def __init__(self, channel: Channel, stream: PendingOutput, notifier: Notifier, encoding: str = "utf-8") -> None:
+        self._channel, self._stream, self._notifier = channel, stream, notifier
         self._encoding = encoding
         self._decoder = incremental_decoder(encoding)
         self._text = ""
 
     @property
     def ended(self) -> bool:
-        """True when it will say no more and all was read."""
+        """True when no more will come and all was read."""
         return self._stream.ended is not None
 
     @property
     def text(self) -> str:
-        """What was said and not taken yet."""
+        """What was written and not taken yet."""
         self.absorb()
         return self._text
 
     def pass_by(self) -> bytes:
-        """Return what was said and nobody saw yet, and keep it too."""
+        """Return what arrived since the last look, and keep it too."""
         news = self._stream.take()
         self._text += self._decoder.decode(news)
         return news
 
     def absorb(self) -> None:
-        """Keep what was said so far, before somebody else reads on."""
+        """Keep what arrived so far, before another reader takes over."""
         if self._stream.data:
             self._text += self._decoder.decode(self._stream.take())
 
     async def send(self, text: str) -> None:
-        """Type ``text`` exactly as it is; raise EndOfStream when nobody listens."""
+        """Type ``text`` exactly as it is; raise EndOfStream when the console is gone."""
         await self._channel.write(text.encode(self._encoding, "surrogateescape"))
 
     async def interrupt(self) -> None:
@@ -62,10 +62,10 @@ class Console:
         await self.settle()
 
     async def settle(self) -> None:
-        """Wait a moment for the console to say something, such as its prompt, and be quiet again; nothing is taken."""
+        """Wait a moment for output, such as a prompt, and for quiet after it; nothing is taken."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SETTLE_S):
-                await self._bell.wait()
+                await self._notifier.wait()
         await self._until_quiet(_SETTLE_QUIET_S, Deadline(_SETTLE_S))
 
     async def expect(self, patterns: Sequence[re.Pattern[str]], deadline: Deadline) -> Match:
@@ -87,10 +87,10 @@ class Console:
                 if self._stream.ended:
                     raise EndOfStream(self._stream.ended.lost)
                 start = max(0, len(text) - _WINDOW)
-                await self._bell.wait()
+                await self._notifier.wait()
 
     async def read(self, quiet_s: float, deadline: Deadline) -> str:
-        """Return all that was said, as soon as the console is quiet for ``quiet_s`` seconds or the deadline is here."""
+        """Return all that was written, as soon as the console is quiet for ``quiet_s`` seconds or the deadline has passed."""
         await self._until_quiet(quiet_s, deadline)
         text, self._text = self.text, ""
         return text
@@ -99,7 +99,7 @@ class Console:
         while not self._stream.ended and not deadline.expired:
             try:
                 async with asyncio.timeout(min(quiet_s, deadline.remaining_s)):
-                    await self._bell.wait()
+                    await self._notifier.wait()
             except TimeoutError:
                 return
 

@@ -1,6 +1,6 @@
 """Starting processes on a host, as any user, with a private environment, and ending all that a process started.
 
-A process says its process id in a first line of its own, ``@<nonce>:<pid>``, which also marks where login noise ends. What must
+A process writes its process id in a first line of its own, ``@<nonce>:<pid>``, which also marks where login noise ends. What must
 not show in a process list, environment and passwords, goes through standard input.
 """
 
@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.shell.stream import Bell, Stream
+from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from OttoLibrary.text import Secret, decode
+from OttoLibrary.transport.channels import ResumedChannel
 
 _PASSWORD_PROMPT = re.compile(rb"(?i)(password|passwort|passcode|mot de passe)[^\n]*:\s*$")
 _STOP_BOUND_S = 6.0
@@ -26,7 +27,7 @@ LIFELINE = "exec 3<&0 </dev/null; (read -r line <&3; kill -s HUP -- -$$) >/dev/n
 
 
 class UserChangeRefusedError(Exception):
-    """su or sudo did not let us in; carries what it said."""
+    """su or sudo refused; carries what it wrote."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,23 @@ class Launched:
     """A started process with its streams.
 
     Attributes:
-        pid: Its process id on the host, or None when it did not say (a broken login shell).
+        pid: Its process id on the host, or None when it is not known (a broken login shell).
     """
 
     process: Process
-    output: Stream
-    errors: Stream
-    bell: Bell
+    output: PendingOutput
+    errors: PendingOutput
+    notifier: Notifier
     nonce: str
     pid: int | None = None
+
+    @classmethod
+    def listening(cls, process: Process, nonce: str, pid: int | None = None) -> Launched:
+        """Return a process whose streams are read from now on."""
+        notifier = Notifier()
+        return cls(
+            process, PendingOutput(process.channel, notifier), PendingOutput(process.errors, notifier), notifier, nonce, pid
+        )
 
     def find_pid(self) -> bool:
         """Take login noise and the first line off the output; return True once the process id is known."""
@@ -68,7 +77,7 @@ class Launched:
         return True
 
     async def hand_over(self, stop: Callable[[int], Awaitable[object]]) -> Process:
-        """Return the process with what it says from its own first word on, for one who reads its streams himself.
+        """Return the process with all that it writes from its own first byte on, for a caller that reads its streams directly.
 
         Args:
             stop: Ends what a process id has started; used when the process is closed before anybody has seen its end.
@@ -76,7 +85,7 @@ class Launched:
         while not self.find_pid():
             if self.output.ended:
                 raise EndOfStream(self.output.ended.lost or _said(self))
-            await self.bell.wait()
+            await self.notifier.wait()
         self.output.stop()
         self.errors.stop()
         pid = self.pid or 0
@@ -90,13 +99,13 @@ class Launched:
 
 
 class _Continued:
-    """A process of which somebody has read the beginning."""
+    """A process whose first output was read already."""
 
     def __init__(self, process: Process, output: bytes, errors: bytes, stop: Callable[[], Awaitable[object]]) -> None:
         self._process, self._stop = process, stop
         self._ended = False
-        self.channel: Channel = _Rest(process.channel, output)
-        self.errors: Channel | None = _Rest(process.errors, errors) if process.errors else None
+        self.channel: Channel = ResumedChannel(process.channel, output)
+        self.errors: Channel | None = ResumedChannel(process.errors, errors) if process.errors else None
 
     async def end_input(self) -> None:
         await self._process.end_input()
@@ -112,33 +121,6 @@ class _Continued:
             with contextlib.suppress(EndOfStream, OSError, TimeoutError, UserChangeRefusedError):
                 await asyncio.shield(asyncio.ensure_future(self._stop()))
         await self._process.close()
-
-
-class _Rest:
-    def __init__(self, channel: Channel, begun: bytes) -> None:
-        self._channel, self._begun = channel, begun
-
-    @property
-    def closed(self) -> bool:
-        return self._channel.closed
-
-    async def read(self, limit: int) -> bytes:
-        if not self._begun:
-            return await self._channel.read(limit)
-        data, self._begun = self._begun[:limit], self._begun[limit:]
-        return data
-
-    async def write(self, data: bytes) -> None:
-        await self._channel.write(data)
-
-    async def resize(self, columns: int, rows: int) -> None:
-        await self._channel.resize(columns, rows)
-
-    async def close(self) -> None:
-        await self._channel.close()
-
-    def describe(self) -> str:
-        return self._channel.describe()
 
 
 def prelude(environment: Mapping[str, str], cwd: str | None, former_cwd: str | None = None) -> str:
@@ -169,7 +151,7 @@ async def start(
 
     Args:
         connection: The host.
-        script: Shell text; its first own word runs after the process id was said.
+        script: Shell text; it runs after the process id was written.
         terminal: The terminal to run on, or None for separate streams.
         account: Become this user first.
         private: Shell text to run before ``script`` that must not show in the process list.
@@ -183,8 +165,10 @@ async def start(
     if account is not None:
         command = _become(account, command, nonce)
     process = await connection.execute(command, terminal)
-    bell = Bell()
-    launched = Launched(process, Stream(process.channel, bell), Stream(process.errors, bell), bell, nonce)
+    notifier = Notifier()
+    launched = Launched(
+        process, PendingOutput(process.channel, notifier), PendingOutput(process.errors, notifier), notifier, nonce
+    )
     if private or account is not None:
         await _greet(launched, account)
     if private:
@@ -239,13 +223,13 @@ async def _greet(launched: Launched, account: Account | None) -> None:
             await launched.process.channel.write(password.value.encode() + b"\n")
             password = None
             continue
-        await launched.bell.wait()
+        await launched.notifier.wait()
     launched.errors.take()
 
 
 def _said(launched: Launched) -> str:
     lines = decode(bytes(launched.errors.data + launched.output.data)).strip().splitlines()
-    return lines[-1] if lines else "it ended without a word"
+    return lines[-1] if lines else "it ended without any output"
 
 
 def _hello(nonce: str, private_bytes: int, terminal: Terminal | None) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable
 
 from OttoLibrary.contracts.connections import Channel, EndOfStream
 from OttoLibrary.shell.console import Console
-from OttoLibrary.shell.stream import Bell, Stream
+from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from OttoLibrary.transport.login import Prompts
 
 _PROMPT_S = 0.05
 
 
 class Line:
-    """A channel with all that it has said.
+    """A channel with all that has arrived from it.
 
     Args:
         channel: The channel.
@@ -29,21 +29,21 @@ class Line:
 
     def __init__(self, channel: Channel, prompts: Prompts, greet: Callable[[Line], Awaitable[None]] | None = None) -> None:
         self.channel, self.prompts = channel, prompts
-        self.bell = Bell()
-        self.stream = Stream(channel, self.bell)
-        self.console = Console(channel, self.stream, self.bell, prompts.profile.encoding)
+        self.notifier = Notifier()
+        self.stream = PendingOutput(channel, self.notifier)
+        self.console = Console(channel, self.stream, self.notifier, prompts.profile.encoding)
         self.greeted = greet is None
         self.fresh = False
         self._greet = greet
 
     @property
     def ended(self) -> EndOfStream | None:
-        """Why it says no more, or None."""
+        """Why no more comes, or None."""
         return self.stream.ended
 
     @property
     def text(self) -> str:
-        """The end of what it said and nobody took, as it looks."""
+        """The end of what nobody has taken yet, as it looks."""
         return self.prompts.text(self.stream.data)
 
     async def greet(self) -> None:
@@ -64,7 +64,7 @@ class Line:
         self.fresh = False
 
     def set_aside(self) -> None:
-        """Leave what was said so far to the console, but for the prompt that waits for the next command."""
+        """Leave what arrived so far to the console, but for the prompt that waits for the next command."""
         rest = self.stream.data
         cut = rest.rfind(b"\n") + 1
         if self.prompts.prompt(self.prompts.text(rest[cut:])):
@@ -86,27 +86,27 @@ class Line:
         return text.encode(encoding, "surrogateescape" if encoding == "utf-8" else "replace")
 
     def recoded(self, data: bytes) -> bytes:
-        """Return what the console said as UTF-8."""
+        """Return what the console wrote as UTF-8."""
         encoding = self.prompts.profile.encoding
         return data if encoding == "utf-8" else data.decode(encoding, "otto.bytes").encode()
 
     async def more(self) -> bytes:
-        """Return what it says next; raise EndOfStream."""
+        """Return what it writes next; raise EndOfStream."""
         while not self.stream.data:
             self.check()
-            await self.bell.wait()
+            await self.notifier.wait()
         return self.console.pass_by()
 
     def check(self) -> None:
-        """Raise EndOfStream when it will say no more."""
+        """Raise EndOfStream when no more will come."""
         if self.stream.ended:
             raise EndOfStream(self.stream.ended.lost or "the line was closed")
 
     async def news(self, seconds: float) -> bool:
-        """Wait until it says something, at most so long; return whether it did."""
+        """Wait for output, at most so long; return whether there was any."""
         try:
             async with asyncio.timeout(seconds):
-                await self.bell.wait()
+                await self.notifier.wait()
                 return True
         except TimeoutError:
             return False

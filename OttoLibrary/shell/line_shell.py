@@ -1,8 +1,8 @@
 """A POSIX shell on a line: exact streams, exit status and state, although all of it goes over one terminal.
 
-For each command one short line is typed. It takes echo and conversions off the terminal, says that it did, and lets the shell
+For each command one short line is typed. It takes echo and conversions off the terminal, confirms it, and lets the shell
 read the real command as exactly so many bytes. Standard error goes to a private file that is printed behind standard output.
-Marks with a nonce and a counter stand between the parts; they are typed in another form than they are printed, so that no echo
+Marks with a nonce and a counter separate the parts; they are typed in a different form than they are printed, so that no echo
 and no trace looks like one. When the command is done, the terminal is as it was.
 """
 
@@ -20,7 +20,8 @@ from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome, PreludeFailedError, exit_status
 from OttoLibrary.shell.line import Line
 from OttoLibrary.text import decode
-from OttoLibrary.transport.receive_buffer import Inbox
+from OttoLibrary.transport.channels import ProcessChannel
+from OttoLibrary.transport.receive_buffer import ReceiveBuffer
 
 _SYNC_AGAIN_S = 1.0
 _UNTOLD_LIMIT = 1
@@ -32,7 +33,7 @@ _KILL_LINE, _INTERRUPT, _QUIT, _SUSPEND = b"\x15", b"\x03", b"\x1c", b"\x1a"
 _JOB_NOTICE = re.compile(rb"^\[\d+\][ +-]*(\d+)\n", re.MULTILINE)
 _TTY_SIGNALS = re.compile(rb"[\x03\x1a\x1c]")
 
-# The shell's own: `__otto_end STATUS [x]` tells how a command ended, x when the shell ends with it. Then the shell waits a
+# The shell's own: `__otto_end STATUS [x]` reports how a command ended, x when the shell ends with it. Then the shell waits a
 # moment: some Telnet servers throw away what was not sent yet when it is gone.
 _SETUP = r"""unset HISTFILE
 OTTO_LINE=%(nonce)s OTTO_TAG=
@@ -64,8 +65,11 @@ class LineShell:
 
     Attributes:
         cwd: None: the shell's working directory lasts as long as the shell.
+        has_status: Every command has an exit status.
         merged: True when stdout and stderr come together, since the host has no writable folder for temporary files.
     """
+
+    has_status = True
 
     def __init__(self, line: Line, rescue: Callable[[str], Awaitable[None]] | None) -> None:
         self.cwd: str | None = None
@@ -92,12 +96,12 @@ class LineShell:
         self._line.set_aside()
         await self._sync()
         pager_off = " ".join(f"{line};" for line in self._line.prompts.profile.pager_off)
-        # A word for bash, a line for the folder of temporary files: without one stderr cannot come apart.
+        # Bash or not, and the folder for temporary files: without one stderr cannot be kept apart.
         outcome = await self._setup(f'{pager_off} echo "${{BASH_VERSION:+bash}}@$OTTO_DIR"\n{prelude}')
         shell, _, folder = decode(outcome.stdout).partition("\n")[0].partition("@")
         self._is_bash, self.merged = shell == "bash", not folder
         if outcome.shell_ended:
-            raise EndOfStream(decode(outcome.stderr).strip() or "the shell ended at once")
+            raise EndOfStream(decode(outcome.stderr).strip() or "the shell ended immediately")
         if outcome.status and outcome.status.rc:
             raise PreludeFailedError(decode(outcome.stdout).strip().rpartition("\n")[2])
 
@@ -107,7 +111,7 @@ class LineShell:
         Past the deadline, or when cancelled, everything it started is ended, and the shell lives on.
 
         Raises:
-            EndOfStream: The line ended; ``partial`` has what was said.
+            EndOfStream: The line ended; ``partial`` has what was written.
         """
         await self._recovered()
         try:
@@ -146,7 +150,7 @@ class LineShell:
         return LineProcess(self, self._line, terminal)
 
     def partial(self) -> tuple[bytes, bytes]:
-        """Return what the present command has said so far, on both streams."""
+        """Return what the present command has written so far, on both streams."""
         if not self._began:
             return b"", b""
         said, mark = bytes(self._line.stream.data), self.separator
@@ -155,11 +159,11 @@ class LineShell:
 
     @property
     def at_rest(self) -> bool:
-        """True when the last that came over the line was a command to its end, and nobody typed since."""
+        """True when the last that came over the line was a command to its end, and nothing was typed since."""
         return not self.ended and not self._used_by_console and self._recovery is None
 
     def used_by_console(self) -> None:
-        """Note that somebody typed on the line: the terminal may be set differently, or another shell be there."""
+        """Note that something was typed on the line: the terminal may be set differently, or another shell may be there."""
         self._used_by_console = True
 
     async def close(self) -> None:
@@ -221,7 +225,7 @@ class LineShell:
         stream = self._line.stream
         while (at := stream.find(mark)) < 0:
             self._line.check()
-            await self._line.bell.wait()
+            await self._line.notifier.wait()
         stream.take(at + len(mark))
 
     async def _outcome(self) -> CommandOutcome:
@@ -231,7 +235,7 @@ class LineShell:
     async def _until_end(self) -> re.Match[bytes]:
         while (found := self.find_end()) is None:
             self._line.check()
-            await self._line.bell.wait()
+            await self._line.notifier.wait()
         return found
 
     def find_end(self) -> re.Match[bytes] | None:
@@ -243,7 +247,7 @@ class LineShell:
         return re.compile(rb"\x1e@[\w.]+:(\d+):(x?):([\d\s]*?)(\d+)\s*@\r*\n").match(stream.data, at)
 
     def conclude(self, end: re.Match[bytes]) -> CommandOutcome:
-        """Take all of the command's output off the line and note what the end mark tells."""
+        """Take all of the command's output off the line and note what the end mark reports."""
         rc, ended, jobs, self._umask = int(end[1]), bool(end[2]), {int(pid) for pid in end[3].split()}, end[4].decode()
         said = self._line.stream.take(end.end())[: end.start()]
         self._line.fresh = True
@@ -259,7 +263,7 @@ class LineShell:
     # -- the shell
 
     async def _sync(self) -> None:
-        """Type a line that only a shell that waits for commands answers, until it does; learn what it tells."""
+        """Type a line that only a shell that waits for commands answers, until it does; learn what it reports."""
         while True:
             self._seq += 1
             await self._line.write(_KILL_LINE + f" {self._question}\n".encode())
@@ -291,11 +295,11 @@ class LineShell:
             self._line.check()
             if self._line.prompts.asks(self._line.text) == "password":
                 return False
-            await self._line.bell.wait()
+            await self._line.notifier.wait()
         before = bytes(stream.data[: found.start()])
         told = re.search(rb"(\d{3,4})\r*\n([0-9a-f]+(?::[0-9a-f]+)+)\r*\n\Z", before)
         if told is None:
-            # Somebody else, such as the kernel, may have said something in between: that is not twice the case.
+            # Somebody else, such as the kernel, may have written in between; hardly twice in a row.
             self._untold += 1
             stream.take(found.end())
             if self._untold > _UNTOLD_LIMIT:
@@ -373,16 +377,31 @@ class LineProcess:
 
     def __init__(self, shell: LineShell, line: Line, terminal: bool) -> None:
         self._shell, self._line = shell, line
-        self.channel: Channel = _LineOutput(self)
+        self.channel: Channel = ProcessChannel(self, self, "process on a line")
         self.outcome: CommandOutcome | None = None
-        self._errors = Inbox()
-        self.errors: Channel | None = None if terminal else _Errors(self._errors)
+        self._errors = ReceiveBuffer()
+        self.errors: Channel | None = None
+        if not terminal:
+            self.errors = ProcessChannel(self, self._errors, "standard error of a process on a line")
         self.on_close: Callable[[], Awaitable[None]] | None = None
         self._closed = False
         self._left = b""
 
+    @property
+    def ended(self) -> bool:
+        """True when nothing more will arrive."""
+        return self.outcome is not None or self._line.ended is not None
+
+    async def write(self, data: bytes) -> None:
+        """Give it input."""
+        await self._line.write(data)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Report the size of the terminal."""
+        await self._line.channel.resize(columns, rows)
+
     async def read(self, limit: int) -> bytes:
-        """Return what it said on standard output."""
+        """Return what it wrote to standard output."""
         while True:
             if self._left:
                 data, self._left = self._left[:limit], self._left[limit:]
@@ -391,7 +410,7 @@ class LineProcess:
                 raise EndOfStream
             if not self._look():
                 self._line.check()
-                await self._line.bell.wait()
+                await self._line.notifier.wait()
 
     def _look(self) -> bool:
         """Take what is certainly output off the line, and the end when it is here; return True when there was any."""
@@ -408,10 +427,10 @@ class LineProcess:
         self._left += self.outcome.stdout
         self._errors.feed(self.outcome.stderr)
         self._errors.end()
-        self._line.bell.ring()
+        self._line.notifier.notify()
 
     async def wait(self) -> ExitStatus:
-        """Return how it ended; what it said before stays to be read."""
+        """Return how it ended; what it wrote before can still be read."""
         while True:
             if self.outcome is not None and self.outcome.status is not None:
                 return self.outcome.status
@@ -419,7 +438,7 @@ class LineProcess:
                 self._end(end)
                 continue
             self._line.check()
-            await self._line.bell.wait()
+            await self._line.notifier.wait()
 
     async def end_input(self) -> None:
         """Do nothing: a terminal has no end of input."""
@@ -435,7 +454,7 @@ class LineProcess:
                 await self._shell.give_up()
         finally:
             self._errors.end()
-            self._line.bell.ring()
+            self._line.notifier.notify()
             if on_close is not None:
                 await on_close()
 
@@ -444,51 +463,3 @@ def _begun(data: bytearray, mark: bytes) -> int:
     """Return how many bytes at the end may be the beginning of the mark."""
     start = data.rfind(mark[:1], max(0, len(data) - len(mark) + 1))
     return len(data) - start if start >= 0 and mark.startswith(data[start:]) else 0
-
-
-class _LineOutput:
-    def __init__(self, process: LineProcess) -> None:
-        self._process = process
-
-    @property
-    def closed(self) -> bool:
-        return self._process.outcome is not None or self._process._line.ended is not None
-
-    async def read(self, limit: int) -> bytes:
-        return await self._process.read(limit)
-
-    async def write(self, data: bytes) -> None:
-        await self._process._line.write(data)
-
-    async def resize(self, columns: int, rows: int) -> None:
-        await self._process._line.channel.resize(columns, rows)
-
-    async def close(self) -> None:
-        await self._process.close()
-
-    def describe(self) -> str:
-        return "process on a line"
-
-
-class _Errors:
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
-
-    @property
-    def closed(self) -> bool:
-        return self._inbox.ended
-
-    async def read(self, limit: int) -> bytes:
-        return await self._inbox.read(limit)
-
-    async def write(self, data: bytes) -> None:
-        raise EndOfStream
-
-    async def resize(self, columns: int, rows: int) -> None:
-        return
-
-    async def close(self) -> None:
-        return
-
-    def describe(self) -> str:
-        return "standard error of a process on a line"

@@ -19,7 +19,7 @@ from OttoLibrary.text import plain_text
 _INTERRUPT = b"\x03"
 _RECOVERY_S = 4.0
 _TRY_S = 1.0
-# A prompt counts when nothing follows it at once: output may look like one while it is still coming.
+# A prompt counts when nothing follows it immediately: output may look like one while it is still coming.
 _HOLD_S = 0.02
 NO_STATUS = -1
 
@@ -31,8 +31,6 @@ class PromptShell:
         line: The line.
         status: What makes it print the exit status of the command before, or nothing.
     """
-
-    merged = True
 
     def __init__(self, line: Line, status: str) -> None:
         self.cwd: str | None = None
@@ -61,7 +59,7 @@ class PromptShell:
             await self._ask(prelude)
 
     async def run(self, command: str, deadline: Deadline | None, cwd: str | None = None) -> CommandOutcome:
-        """Type a command and return what it said; past the deadline, or when cancelled, it is interrupted.
+        """Type a command and return its output; past the deadline, or when cancelled, it is interrupted.
 
         Raises:
             UsageError: The command is more than a line, or wants a folder. EndOfStream: The line ended.
@@ -69,7 +67,7 @@ class PromptShell:
         if "\n" in command.strip() or "\r" in command.strip():
             raise UsageError("a prompt takes one line at a time; run each line with a call of its own")
         if cwd is not None:
-            raise UsageError("a prompt has no folders; leave 'cwd' away")
+            raise UsageError("a prompt has no folders; leave 'cwd' out")
         if self._recovery is not None:
             await asyncio.shield(self._recovery)
         self._line.set_aside()
@@ -86,7 +84,7 @@ class PromptShell:
             raise
 
     def partial(self) -> tuple[bytes, bytes]:
-        """Return what was said since the command was typed."""
+        """Return what arrived since the command was typed."""
         return without_echo(plain_text(self._text()), self._command).encode(), b""
 
     def used_by_console(self) -> None:
@@ -112,13 +110,13 @@ class PromptShell:
         return exit_status(int(found[0])) if found else ExitStatus(NO_STATUS)
 
     async def _until_prompt(self) -> str:
-        """Return what is said before the next prompt, and take both off the line."""
+        """Return what comes before the next prompt, and take both off the line."""
         line = self._line
         # Before the newline that ends the echo, the old prompt may still be at the end.
         while not (b"\n" in line.stream.data and self._at_prompt()) or await line.news(_HOLD_S):
             line.check()
             if not self._at_prompt() or b"\n" not in line.stream.data:
-                await line.bell.wait()
+                await line.notifier.wait()
         text = plain_text(self._text())
         line.stream.take()
         found = line.prompts.prompt(text[-4096:])
@@ -154,7 +152,7 @@ class PromptShell:
             async with asyncio.timeout(_TRY_S):
                 while not self._at_prompt() or await self._line.news(_HOLD_S):
                     self._line.check()
-                    await self._line.bell.wait()
+                    await self._line.notifier.wait()
         except TimeoutError:
             return False
         self._line.stream.take()

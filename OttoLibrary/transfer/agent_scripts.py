@@ -1,4 +1,4 @@
-"""The shell text of a steward's steps: POSIX sh, and what busybox makes of it.
+"""The shell text of a agent's steps: POSIX sh, and what busybox makes of it.
 
 Each step is the body of a function. It gets its words as variables and says what it found with ``say key value``,
 or ``say fail reason`` before it returns. ``$H`` holds what is unfinished.
@@ -37,13 +37,13 @@ absolute
 F=; case $T in */) F=$T ;; *) [ ! -d "$T" ] || F=$T/ ;; esac
 if [ -n "$F" ]; then T=$F$N; else F=${T%/*}/; fi
 if [ ! -d "$F" ]; then
-  case $(ls -d -- "$F" 2>&1) in *denied*) say fail "the folder '${F%/}' may not be entered"; return ;; esac
-  [ -n "$P" ] || { say fail "the folder '${F%/}' does not exist; make it, or use parents=yes"; return; }
+  case $(ls -d -- "$F" 2>&1) in *denied*) say fail "the folder '${F%/}' cannot be entered (permission denied)"; return ;; esac
+  [ -n "$P" ] || { say fail "the folder '${F%/}' does not exist; create it, or use parents=yes"; return; }
   E=$(mkdir -p -- "$F" 2>&1) || { say fail "$E"; return; }
 fi
 [ ! -d "$T" ] || { say fail "'$T' is a directory"; return; }
 [ ! -L "$T" ] || { L=$(readlink -f -- "$T" && echo x) && T=${L%?x} F=${T%/*}/; }
-[ ! -e "$T" ] || [ -f "$T" ] || { say fail "'$T' is no regular file"; return; }
+[ ! -e "$T" ] || [ -f "$T" ] || { say fail "'$T' is not a regular file"; return; }
 tool || return
 say path "$T"
 [ ! -f "$T" ] || say old "$(facts "$T")"
@@ -82,11 +82,11 @@ absolute
 case $T in */) T=$T$N ;; *) [ ! -d "$T" ] || T=$T/$N ;; esac
 F=${T%/*}/
 if [ ! -d "$F" ]; then
-  case $(ls -d -- "$F" 2>&1) in *denied*) say fail "the folder '${F%/}' may not be entered"; return ;; esac
-  [ -n "$P" ] || { say fail "the folder '${F%/}' does not exist; make it, or use parents=yes"; return; }
+  case $(ls -d -- "$F" 2>&1) in *denied*) say fail "the folder '${F%/}' cannot be entered (permission denied)"; return ;; esac
+  [ -n "$P" ] || { say fail "the folder '${F%/}' does not exist; create it, or use parents=yes"; return; }
   E=$(mkdir -p -- "$F" 2>&1) || { say fail "$E"; return; }
 fi
-[ ! -e "$T" ] || [ -d "$T" ] || { say fail "'$T' is there and no folder"; return; }
+[ ! -e "$T" ] || [ -d "$T" ] || { say fail "'$T' exists and is not a folder"; return; }
 tool || return
 [ ! -d "$T" ] || { say exists yes; F=$T/; }
 H=$F$W; say holds "$H"
@@ -139,8 +139,8 @@ LOOK_FOLDER = r"""
 absolute
 [ "$T" = / ] || T=${T%/}
 [ -e "$T" ] || { say fail "'$T' does not exist"; return; }
-[ -d "$T" ] || { say fail "'$T' is no folder; use 'Get File From Host'"; return; }
-[ -r "$T" ] && [ -x "$T" ] || { say fail "'$T' may not be read"; return; }
+[ -d "$T" ] || { say fail "'$T' is not a folder; use 'Get File From Host'"; return; }
+[ -r "$T" ] && [ -x "$T" ] || { say fail "'$T' cannot be read (permission denied)"; return; }
 tool || return
 ! command -v tar >/dev/null 2>&1 || say tar yes
 say path "$T"
@@ -166,8 +166,8 @@ LOOK = r"""
 absolute
 [ -e "$T" ] || { say fail "'$T' does not exist"; return; }
 [ ! -d "$T" ] || { say fail "'$T' is a directory; use 'Get Directory From Host'"; return; }
-[ -f "$T" ] || { say fail "'$T' is no regular file"; return; }
-[ -r "$T" ] || { say fail "'$T' may not be read"; return; }
+[ -f "$T" ] || { say fail "'$T' is not a regular file"; return; }
+[ -r "$T" ] || { say fail "'$T' cannot be read (permission denied)"; return; }
 tool || return
 X=$(facts "$T")
 if [ "${X%% *}" = 0 ] && [ "$(head -c 1 <"$T" | wc -c)" -gt 0 ]; then
@@ -194,8 +194,8 @@ say sum "$S"
 """
 NAMES = r"""
 absolute
-[ -d "$T" ] || { [ -e "$T" ] && say fail "'$T' is no folder" || say fail "'$T' does not exist"; return; }
-[ -r "$T" ] && [ -x "$T" ] || { say fail "'$T' may not be read"; return; }
+[ -d "$T" ] || { [ -e "$T" ] && say fail "'$T' is not a folder" || say fail "'$T' does not exist"; return; }
+[ -r "$T" ] && [ -x "$T" ] || { say fail "'$T' cannot be read (permission denied)"; return; }
 I=0
 for X in "${T%/}"/* "${T%/}"/.[!.]* "${T%/}"/..?*; do
   [ -e "$X" ] || [ -L "$X" ] || continue

@@ -45,7 +45,8 @@ def scan(folder: Path, *, follow: bool) -> list[Entry]:
     """Return all that is in a folder, itself first and each folder before its content.
 
     Raises:
-        TreeError: Something is neither file, folder nor link, may not be read, or is a link to nowhere while links are followed.
+        TreeError: Something is not a file, folder or link, cannot be read, or is a broken link
+            while links are followed.
     """
     found: list[Entry] = []
     _scan(folder, ".", follow, (), found)
@@ -138,14 +139,14 @@ class Unpacker:
         elif member.isreg():
             _write(path, archive, member)
         else:
-            raise TreeError(f"'{name}' is neither file, folder nor link")
+            raise TreeError(f"'{name}' is not a file, folder or link")
 
     def _inside(self, name: str) -> str:
         """Return a name in the folder; raise TreeError when it leads out of it, or through a link of the archive."""
         parts = [part for part in name.split("/") if part not in {"", "."}]
         above = {"/".join(parts[:depth]) for depth in range(1, len(parts))}
         if name.startswith("/") or ".." in parts or above & self._links:
-            raise TreeError(f"the archive has '{name}', which leads out of the folder")
+            raise TreeError(f"the archive has '{name}', which leads outside the folder")
         return "/".join(parts)
 
     def _piece(self) -> bytes:
@@ -156,7 +157,7 @@ class Unpacker:
                 return piece
         if self._ended:
             return b""
-        raise TreeError("it was given up")
+        raise TreeError("it was cancelled")
 
 
 def merge(source: Path, target: Path) -> None:
@@ -189,9 +190,9 @@ def _scan(folder: Path, name: str, follow: bool, above: tuple[tuple[int, int], .
         elif stat.S_ISLNK(facts.st_mode):
             found.append(Entry(name, "link", 0, 0o777, int(facts.st_mtime), str(path.readlink())))
         else:
-            raise TreeError(f"'{path}' is neither file, folder nor link")
+            raise TreeError(f"'{path}' is not a file, folder or link")
     except OSError as error:
-        hint = "; it is a link to nowhere, which links=keep takes as it is" if path.is_symlink() else ""
+        hint = "; it is a broken link; links=keep copies it as it is" if path.is_symlink() else ""
         raise TreeError(f"'{path}' cannot be read: {error.strerror}{hint}") from error
 
 
@@ -211,7 +212,7 @@ def _content(path: Path, entry: Entry, waiting: bytearray) -> Iterator[bytes]:
         while left:
             data = file.read(min(_CHUNK, left))
             if not data:
-                raise TreeError(f"'{path}' became shorter while it was read")
+                raise TreeError(f"'{path}' became shorter while it was being read")
             left -= len(data)
             waiting += data
             if len(waiting) >= _CHUNK:

@@ -25,7 +25,7 @@ from OttoLibrary.errors import TransferError, UsageError
 from OttoLibrary.host.host import Host
 from OttoLibrary.text import decode
 from OttoLibrary.transfer import checksums
-from OttoLibrary.transfer.host_file_agent import FilePlace, Found, IdleShells, RefusedError, Steward
+from OttoLibrary.transfer.host_file_agent import FilePlace, Found, HostFileAgent, IdleShells, RefusedError
 from OttoLibrary.transfer.transfer import Moved, Work, begin, check_paths, guarded, site_of, told
 
 _NEWS_S = 0.1
@@ -43,7 +43,7 @@ class Files:
         patience_s: Returns how many seconds a transfer may stand still, or None for the host's time-out.
 
     Attributes:
-        shells: Those of its stewards.
+        shells: Those of its agents.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class Files:
         self._patience_s = patience_s
         self.shells = IdleShells()
 
-    async def put(self, sources: Sequence[Path], target: str, wishes: TransferOptions = PLAIN) -> TransferResult:
+    async def put(self, sources: Sequence[Path], target: str, options: TransferOptions = PLAIN) -> TransferResult:
         """Copy files of this machine to the host.
 
         Args:
             sources: The files.
             target: A folder (it ends with ``/`` or exists) in which they keep their names, or the new name of a single one.
-            wishes: How.
+            options: How.
 
         Raises:
             TransferError: One did not arrive whole; then its target is as it was.
@@ -74,42 +74,42 @@ class Files:
             target = f"{target.rstrip('/')}/"
             if twice := _twice(list(map(str, sources))):
                 raise UsageError(f"{twice} would have the same name in '{target}'. Put them one by one, each with a name.")
-        async with self.begin("Put", f"{_names(sources)} → {target}", wishes) as work:
+        async with self.begin("Put", f"{_names(sources)} → {target}", options) as work:
             for source in sources:
-                work.files.append(await self.put_one(work, source, target, wishes))
+                work.files.append(await self.put_one(work, source, target, options))
         return work.result()
 
-    async def get(self, source: str, target: str, wishes: TransferOptions = PLAIN) -> TransferResult:
+    async def get(self, source: str, target: str, options: TransferOptions = PLAIN) -> TransferResult:
         """Copy files of the host to this machine.
 
         Args:
             source: A path, or a pattern with ``*``, ``?`` and ``[...]``.
             target: A folder (it ends with ``/`` or exists) in which they keep their names, or the new name of a single one.
-            wishes: How.
+            options: How.
 
         Raises:
             TransferError: One did not arrive whole; then its target is as it was.
             WaitTimeoutError: The time was over.
         """
         check_paths(source, target)
-        async with self.begin("Get", f"{source} → {target}", wishes) as work:
+        async with self.begin("Get", f"{source} → {target}", options) as work:
             paths = await self._expanded(work, source)
             if len(paths) > 1:
                 target = f"{target.rstrip('/')}/"
                 if twice := _twice(paths):
                     raise UsageError(f"{twice} would have the same name in '{target}'. Get them one by one, each with a name.")
             for path in paths:
-                work.files.append(await self.get_one(work, path, local_place(path, target, wishes), wishes))
+                work.files.append(await self.get_one(work, path, local_place(path, target, options), options))
         return work.result()
 
-    async def copy(self, source: str, to: Files, target: str, wishes: TransferOptions = PLAIN) -> TransferResult:
+    async def copy(self, source: str, to: Files, target: str, options: TransferOptions = PLAIN) -> TransferResult:
         """Copy files of this host to another one, by way of this machine; each of the two ways may take all of the time.
 
         Args:
             source: A path, or a pattern.
             to: The files of the other host.
             target: A folder there, or the new name of a single file.
-            wishes: How, on both ways.
+            options: How, on both ways.
 
         Raises:
             TransferError: One did not arrive whole; then its target is as it was.
@@ -117,43 +117,43 @@ class Files:
         """
         check_paths(source, target)
         with tempfile.TemporaryDirectory(prefix="otto-copy-") as folder:
-            async with self.begin("Get", source, wishes) as work:
+            async with self.begin("Get", source, options) as work:
                 paths = await self._expanded(work, source)
                 here = [Path(folder, str(number), path.rstrip("/").rpartition("/")[2]) for number, path in enumerate(paths)]
                 if twice := _twice(paths):
                     raise UsageError(f"{twice} would have the same name in '{target}'. Copy them one by one, each with a name.")
                 for path, file in zip(paths, here, strict=True):
                     file.parent.mkdir(exist_ok=True)
-                    got = await self.get_one(work, path, file, wishes, what=f"did not give '{path}'")
+                    got = await self.get_one(work, path, file, options, what=f"did not give '{path}'")
                     work.files.append(replace(got, target=""))
             if len(paths) > 1:
                 target = f"{target.rstrip('/')}/"
-            async with to.begin("Put", f"{source} of {self.host.name} → {target}", wishes) as work:
+            async with to.begin("Put", f"{source} of {self.host.name} → {target}", options) as work:
                 for path, file in zip(paths, here, strict=True):
                     what = f"did not take '{path}' of host '{self.host.name}' as '{target}'"
-                    work.files.append(replace(await to.put_one(work, file, target, wishes, what=what), source=path))
+                    work.files.append(replace(await to.put_one(work, file, target, options, what=what), source=path))
             return work.result()
 
-    def begin(self, title: str, text: str, wishes: TransferOptions) -> contextlib.AbstractAsyncContextManager[Work]:
+    def begin(self, title: str, text: str, options: TransferOptions) -> contextlib.AbstractAsyncContextManager[Work]:
         """Begin a call that moves files of this host."""
-        return begin(self.host, self._patience_s(), title, text, wishes)
+        return begin(self.host, self._patience_s(), title, text, options)
 
     # -- looking and tidying up
 
     async def matching(self, pattern: str) -> list[str]:
         """Return the paths that a pattern matches, possibly none."""
-        async with self._single(f"did not look for '{pattern}'") as steward:
-            return await steward.expand(pattern)
+        async with self._single(f"did not look for '{pattern}'") as agent:
+            return await agent.expand(pattern)
 
     async def checksum(self, path: str) -> str:
         """Return the SHA-256 of a file."""
-        async with self._single(f"made no checksum of '{path}'") as steward:
-            return await steward.digest(path)
+        async with self._single(f"made no checksum of '{path}'") as agent:
+            return await agent.digest(path)
 
     async def listing(self, path: str, pattern: str) -> list[str]:
         """Return the names in a folder that match a pattern, sorted; a folder's ends with ``/``."""
-        async with self._single(f"did not list '{path}'") as steward:
-            names = await steward.names(path)
+        async with self._single(f"did not list '{path}'") as agent:
+            names = await agent.names(path)
         return sorted(name for name in names if fnmatchcase(name.rstrip("/"), pattern))
 
     async def read(self, path: str, encoding: str) -> str:
@@ -175,7 +175,7 @@ class Files:
 
     async def write(self, path: str, text: str, encoding: str, mode: int) -> None:
         """Write text into a file, in place of what was there."""
-        wishes = TransferOptions(mode=mode)
+        options = TransferOptions(mode=mode)
         try:
             data = text.encode(_codec(encoding))
         except UnicodeError as error:
@@ -183,33 +183,33 @@ class Files:
         with tempfile.TemporaryDirectory(prefix="otto-write-") as folder:
             content = Path(folder, path.rpartition("/")[2] or "content")
             content.write_bytes(data)
-            async with self.begin("Write", path, wishes) as work:
-                result = await self.put_one(work, content, path, wishes, what=f"did not take '{path}'", into_folder=False)
+            async with self.begin("Write", path, options) as work:
+                result = await self.put_one(work, content, path, options, what=f"did not take '{path}'", into_folder=False)
                 work.files.append(replace(result, source=""))
 
     async def remove(self, pattern: str) -> None:
         """Remove the files that a pattern matches."""
-        async with self._single(f"did not remove '{pattern}'") as steward:
-            for path in await steward.expand(pattern):
-                await steward.remove(path)
+        async with self._single(f"did not remove '{pattern}'") as agent:
+            for path in await agent.expand(pattern):
+                await agent.remove(path)
 
     async def make_folder(self, path: str) -> None:
         """Make a folder, and those above it."""
-        async with self._single(f"did not make the folder '{path}'") as steward:
-            await steward.make_folder(path)
+        async with self._single(f"did not make the folder '{path}'") as agent:
+            await agent.make_folder(path)
 
     @contextlib.asynccontextmanager
-    async def _single(self, what: str) -> AsyncIterator[Steward]:
-        """Give a steward for steps without bytes."""
+    async def _single(self, what: str) -> AsyncIterator[HostFileAgent]:
+        """Give a agent for steps without bytes."""
         site = await site_of(self.host, self._patience_s())
         moved = Moved(lambda news: None, "", 0)
-        async with guarded(self.host, what, moved, site.patience_s), Steward(site, self.shells) as steward:
-            yield steward
+        async with guarded(self.host, what, moved, site.patience_s), HostFileAgent(site, self.shells) as agent:
+            yield agent
 
     # -- one file
 
     async def put_one(
-        self, work: Work, source: Path, target: str, wishes: TransferOptions, *, what: str = "", into_folder: bool = True
+        self, work: Work, source: Path, target: str, options: TransferOptions, *, what: str = "", into_folder: bool = True
     ) -> FileResult:
         """Copy one file to the host.
 
@@ -217,26 +217,26 @@ class Files:
             work: The call that it is part of.
             source: The file.
             target: A folder or a name; a folder is refused unless ``into_folder``.
-            wishes: How.
+            options: How.
             what: What did not happen when it fails; by default it names both files.
             into_folder: Whether the file keeps its name in a folder.
         """
-        if wishes.links == "keep" and source.is_symlink():
-            return await self._put_link(work, source, target, wishes)
+        if options.links == "keep" and source.is_symlink():
+            return await self._put_link(work, source, target, options)
         facts = _local_facts(source, work)
         moved = Moved(self.progress, f"{source.name} → {self.host.name}", facts.st_size)
-        name = _temporary_name(source.name, facts.st_size, int(facts.st_mtime), wishes)
-        tools = checksums.tools(work.verify(wishes))
+        name = _temporary_name(source.name, facts.st_size, int(facts.st_mtime), options)
+        tools = checksums.tools(work.verify(options))
         what = what or f"did not take '{source}' as '{target}'"
-        async with work.attempt(what, moved), Steward(work.site, self.shells) as steward:
+        async with work.attempt(what, moved), HostFileAgent(work.site, self.shells) as agent:
             own_name = source.name if into_folder else ""
-            place = await steward.place(
-                target, own_name, name, facts.st_size, parents=wishes.parents, with_tools=tools, resume=wishes.resume
+            place = await agent.place(
+                target, own_name, name, facts.st_size, parents=options.parents, with_tools=tools, resume=options.resume
             )
             moved.stir(facts.st_size)
             summing = asyncio.create_task(checksums.checksum(source, place.tool))
             try:
-                if wishes.skip_same and await _is_there(steward, place, facts, summing):
+                if options.skip_same and await _is_there(agent, place, facts, summing):
                     return FileResult(str(source), place.path, facts.st_size, 0, await summing, skipped=True)
                 start = place.present if work.transfer.resumes else 0
                 moved.begin(start)
@@ -245,74 +245,74 @@ class Files:
                 except ConnectionError:
                     raise  # there is nobody to ask for room
                 except OSError as error:
-                    raise OSError(told(error) + await steward.room(place.temporary)) from error
+                    raise OSError(told(error) + await agent.room(place.temporary)) from error
                 moved.stir(facts.st_size)
                 if _state(source.stat()) != _state(facts):
-                    raise RefusedError("it was changed here while it was sent")
+                    raise RefusedError("it changed on this machine while it was being sent")
                 mode, mtime = stat.S_IMODE(facts.st_mode), int(facts.st_mtime)
-                notes = await steward.keep(place, await summing, facts.st_size, wishes.mode, mode, mtime)
+                notes = await agent.keep(place, await summing, facts.st_size, options.mode, mode, mtime)
                 return FileResult(str(source), place.path, facts.st_size, moved.count, await summing, notes=tuple(notes))
             finally:
                 summing.cancel()
 
-    async def _put_link(self, work: Work, source: Path, target: str, wishes: TransferOptions) -> FileResult:
+    async def _put_link(self, work: Work, source: Path, target: str, options: TransferOptions) -> FileResult:
         name = f".otto-{secrets.token_hex(6)}.part"
         moved = Moved(self.progress, source.name, 0)
         what = f"did not take the link '{source}' as '{target}'"
-        async with work.attempt(what, moved), Steward(work.site, self.shells) as steward:
-            place = await steward.place(target, source.name, name, 0, parents=wishes.parents, with_tools="", resume=False)
-            await steward.link(place, str(source.readlink()))
+        async with work.attempt(what, moved), HostFileAgent(work.site, self.shells) as agent:
+            place = await agent.place(target, source.name, name, 0, parents=options.parents, with_tools="", resume=False)
+            await agent.link(place, str(source.readlink()))
         return FileResult(str(source), place.path, 0, 0)
 
-    async def get_one(self, work: Work, source: str, target: Path, wishes: TransferOptions, *, what: str = "") -> FileResult:
+    async def get_one(self, work: Work, source: str, target: Path, options: TransferOptions, *, what: str = "") -> FileResult:
         """Copy one file of the host to this machine; arguments as of ``put_one``."""
         moved = Moved(self.progress, f"{self.host.name} → {target.name}", 0)
         what = what or f"did not give '{source}' as '{target}'"
-        async with work.attempt(what, moved), Steward(work.site, self.shells) as steward:
-            if wishes.links == "keep" and (points_to := await steward.points_to(source)):
+        async with work.attempt(what, moved), HostFileAgent(work.site, self.shells) as agent:
+            if options.links == "keep" and (points_to := await agent.points_to(source)):
                 _keep_link(points_to, target)
                 return FileResult(source, str(target), 0, 0)
             name = f".otto-{secrets.token_hex(6)}"
-            found, tool = await steward.look(source, name, checksums.tools(work.verify(wishes)))
+            found, tool = await agent.look(source, name, checksums.tools(work.verify(options)))
             moved.size = found.size
             moved.stir(found.size)
-            if wishes.skip_same and await _is_here(steward, found, tool, target):
+            if options.skip_same and await _is_here(agent, found, tool, target):
                 return FileResult(source, str(target), found.size, 0, skipped=True)
-            part = target.with_name(_temporary_name(target.name, found.size, found.mtime, wishes))
+            part = target.with_name(_temporary_name(target.name, found.size, found.mtime, options))
             try:
-                start = _begin_part(part, found.size, wishes.resume and work.transfer.resumes)
+                start = _begin_part(part, found.size, options.resume and work.transfer.resumes)
                 moved.begin(start)
                 # The host makes its checksum while the bytes are on their way.
                 if tool:
-                    await steward.begin_checksum(found.path, tool, found.size)
+                    await agent.begin_checksum(found.path, tool, found.size)
                 await work.get(Job(part, found.path, found.size, start, moved.add))
                 moved.stir(found.size)
-                checksum = await self._checked(steward, part, found, tool)
-                _keep_part(part, target, found, wishes.mode)
+                checksum = await self._checked(agent, part, found, tool)
+                _keep_part(part, target, found, options.mode)
             except RefusedError:
                 part.unlink(missing_ok=True)
                 raise
             finally:
-                if not wishes.resume:
+                if not options.resume:
                     part.unlink(missing_ok=True)
         return FileResult(source, str(target), found.size, moved.count, checksum)
 
-    async def _checked(self, steward: Steward, part: Path, found: Found, tool: str) -> str:
+    async def _checked(self, agent: HostFileAgent, part: Path, found: Found, tool: str) -> str:
         if part.stat().st_size != found.size:
             raise RefusedError(f"{part.stat().st_size} of {found.size} bytes arrived")
         if not tool:
             return ""
-        there, here = await steward.checksum(), await checksums.checksum(part, tool)
+        there, here = await agent.checksum(), await checksums.checksum(part, tool)
         if there != here:
-            raise RefusedError(f"the {tool} checksum is {there or 'unknown, for it became shorter'} there and {here} here")
+            raise RefusedError(f"the {tool} checksum is {there or 'unknown, because it became shorter'} there and {here} here")
         return here
 
     async def _expanded(self, work: Work, pattern: str) -> list[str]:
         async with (
             work.attempt(f"did not give '{pattern}'", Moved(self.progress, pattern, 0)),
-            Steward(work.site, self.shells) as steward,
+            HostFileAgent(work.site, self.shells) as agent,
         ):
-            found = await steward.expand(pattern, folders=False)
+            found = await agent.expand(pattern, folders=False)
             if not found and re.search(r"[*?\[]", pattern):
                 raise RefusedError("no file there matches it")
         return found or [pattern]
@@ -323,38 +323,38 @@ def _state(facts: os.stat_result) -> tuple[int, int, int]:
 
 
 def _local_facts(source: Path, work: Work) -> os.stat_result:
-    """Return the facts of a file to send; raise TransferError when it is none, or may not be read."""
+    """Return the facts of a file to send; raise TransferError when it is none, or cannot be read (permission denied)."""
     cause = ""
     try:
         facts = source.stat()
         if stat.S_ISREG(facts.st_mode):
             source.open("rb").close()
             return facts
-        cause = "it is a directory; use 'Put Directory To Host'" if stat.S_ISDIR(facts.st_mode) else "it is no regular file"
+        cause = "it is a directory; use 'Put Directory To Host'" if stat.S_ISDIR(facts.st_mode) else "it is not a regular file"
     except OSError as error:
         cause = error.strerror or str(error)
     what = f"was sent nothing, for '{source}' cannot be read here"
     raise TransferError(work.host.name, work.host.path, what, cause)
 
 
-def local_place(source: str, target: str, wishes: TransferOptions) -> Path:
+def local_place(source: str, target: str, options: TransferOptions) -> Path:
     """Return where a file of the host goes on this machine."""
     place = Path(target).expanduser()
     if target.endswith("/") or place.is_dir():
         place /= source.rstrip("/").rpartition("/")[2]
     if not place.parent.is_dir():
-        if not wishes.parents:
-            raise UsageError(f"The folder '{place.parent}' does not exist here. Make it, or use parents=yes.")
+        if not options.parents:
+            raise UsageError(f"The folder '{place.parent}' does not exist on this machine. Create it, or use parents=yes.")
         place.parent.mkdir(parents=True, exist_ok=True)
     if place.is_dir():
-        raise UsageError(f"'{place}' is a directory here, and cannot be replaced by a file.")
-    return Path(os.path.realpath(place)) if place.is_symlink() and wishes.links == "follow" else place
+        raise UsageError(f"'{place}' is a directory on this machine and cannot be replaced by a file.")
+    return Path(os.path.realpath(place)) if place.is_symlink() and options.links == "follow" else place
 
 
-def _temporary_name(name: str, size: int, mtime: int, wishes: TransferOptions) -> str:
+def _temporary_name(name: str, size: int, mtime: int, options: TransferOptions) -> str:
     """Return a name that no one else has; one to be resumed is the same for the same state of the same file."""
     identity = hashlib.sha256(f"{name}\0{size}\0{mtime}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    return f".otto-{identity if wishes.resume else secrets.token_hex(6)}.part"
+    return f".otto-{identity if options.resume else secrets.token_hex(6)}.part"
 
 
 def _begin_part(part: Path, size: int, resume: bool) -> int:
@@ -378,23 +378,23 @@ def _keep_link(points_to: str, target: Path) -> None:
     part.replace(target)
 
 
-async def _is_there(steward: Steward, place: FilePlace, facts: os.stat_result, summing: asyncio.Task[str]) -> bool:
+async def _is_there(agent: HostFileAgent, place: FilePlace, facts: os.stat_result, summing: asyncio.Task[str]) -> bool:
     old = place.old
     if old is None or old.size != facts.st_size:
         return False
     if not place.tool:
         return old.mtime == int(facts.st_mtime)
-    await steward.begin_checksum(place.path, place.tool, old.size)
-    return await steward.checksum() == await summing
+    await agent.begin_checksum(place.path, place.tool, old.size)
+    return await agent.checksum() == await summing
 
 
-async def _is_here(steward: Steward, found: Found, tool: str, target: Path) -> bool:
+async def _is_here(agent: HostFileAgent, found: Found, tool: str, target: Path) -> bool:
     if not target.is_file() or target.stat().st_size != found.size:
         return False
     if not tool:
         return int(target.stat().st_mtime) == found.mtime
-    await steward.begin_checksum(found.path, tool, found.size)
-    return await steward.checksum() == await checksums.checksum(target, tool)
+    await agent.begin_checksum(found.path, tool, found.size)
+    return await agent.checksum() == await checksums.checksum(target, tool)
 
 
 def _codec(encoding: str) -> str:

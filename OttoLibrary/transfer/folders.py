@@ -10,6 +10,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from OttoLibrary.contracts.connections import EndOfStream, Process
@@ -19,7 +20,7 @@ from OttoLibrary.text import decode
 from OttoLibrary.transfer.archive import Entry, TreeError, Unpacker, merge, packed, scan
 from OttoLibrary.transfer.checksums import checksums, tools
 from OttoLibrary.transfer.files import Files, local_place
-from OttoLibrary.transfer.host_file_agent import FolderPlace, RefusedError, Steward
+from OttoLibrary.transfer.host_file_agent import FolderPlace, HostFileAgent, RefusedError
 from OttoLibrary.transfer.transfer import Moved, Work, check_paths
 
 KEEP_LINKS = TransferOptions(links="keep")
@@ -41,215 +42,267 @@ class Folders:
     def __init__(self, files: Files) -> None:
         self._files = files
 
-    async def put(self, source: Path, target: str, wishes: TransferOptions = KEEP_LINKS) -> TransferResult:
+    async def put(self, source: Path, target: str, options: TransferOptions = KEEP_LINKS) -> TransferResult:
         """Copy a folder of this machine to the host.
 
         Args:
             source: The folder.
-            target: An existing folder (or one that ends with ``/``) in which it keeps its name, or the new name. What the host's
-                folder has besides stays.
-            wishes: How.
+            target: An existing folder (or one that ends with ``/``) in which it keeps its name, or the new name. What
+                else is in the host's folder stays.
+            options: How.
 
         Raises:
             TransferError: Something did not arrive whole; the files in place are whole, the old ones or the new ones.
             WaitTimeoutError: The time was over.
         """
-        _check(str(source), target, wishes)
-        async with self._files.begin("Put folder", f"{source} → {target}", wishes) as work:
+        _check(str(source), target, options)
+        async with self._files.begin("Put folder", f"{source} → {target}", options) as work:
             moved = Moved(self._files.progress, f"{source.name} → {work.host.name}", 0)
-            async with work.attempt(f"did not take the folder '{source}' as '{target}'", moved), _told():
-                entries = await asyncio.to_thread(_scanned, source, wishes)
+            async with work.attempt(f"did not take the folder '{source}' as '{target}'", moved), _explained():
+                entries = await asyncio.to_thread(_scanned, source, options)
                 moved.size = sum(entry.size for entry in entries)
-                async with Steward(work.site, self._files.shells) as steward:
-                    work.files.extend(await self._put_tree(work, steward, source, entries, target, wishes, moved))
+                async with HostFileAgent(work.site, self._files.shells) as agent:
+                    folder = _SentFolder(self._files, work, agent, moved, source, entries, options)
+                    work.files.extend(await folder.send(target))
         return work.result()
 
-    async def get(self, source: str, target: str, wishes: TransferOptions = KEEP_LINKS) -> TransferResult:
-        """Copy a folder of the host to this machine; arguments and errors as of ``put``."""
-        _check(source, target, wishes)
-        async with self._files.begin("Get folder", f"{source} → {target}", wishes) as work:
+    async def get(self, source: str, target: str, options: TransferOptions = KEEP_LINKS) -> TransferResult:
+        """Copy a folder of the host to this machine; arguments and errors as for ``put``."""
+        _check(source, target, options)
+        async with self._files.begin("Get folder", f"{source} → {target}", options) as work:
             moved = Moved(self._files.progress, f"{work.host.name} → {target}", 0)
             what = f"did not give the folder '{source}' as '{target}'"
-            async with work.attempt(what, moved), _told(), Steward(work.site, self._files.shells) as steward:
-                work.files.extend(await self._get_tree(work, steward, source, target, wishes, moved))
+            async with (
+                work.attempt(what, moved),
+                _explained(),
+                HostFileAgent(work.site, self._files.shells) as agent,
+            ):
+                place = await agent.look_folder(source, tools(work.verify(options)))
+                folder = _FetchedFolder(self._files, work, agent, moved, place, options)
+                work.files.extend(await folder.fetch(_local_folder(place.path, target, options)))
         return work.result()
 
-    # -- to the host
 
-    async def _put_tree(
-        self, work: Work, steward: Steward, source: Path, entries: list[Entry], target: str, wishes: TransferOptions, moved: Moved
-    ) -> list[FileResult]:
-        name, temporary = source.absolute().name, f".otto-{secrets.token_hex(6)}.part"
-        place = await steward.place_folder(target, name, temporary, parents=wishes.parents, with_tools=tools(work.verify(wishes)))
-        names = [entry.name for entry in entries if entry.kind == "file"]
-        here = await checksums(source, names, place.tool) if place.tool else {}
-        same = await self._same_there(steward, place, here) if wishes.skip_same else set()
-        going = [entry for entry in entries if entry.name not in same]
-        await self._send(work, steward, source, going, place, wishes, moved)
-        if place.tool:
-            there = await steward.checksums(
-                place.temporary, [name for name in names if name not in same], place.tool, follow=False
-            )
-            _compare({name: here[name] for name in names if name not in same}, there, place.tool)
-        locked = {entry.name: entry.mode for entry in entries if entry.kind == "folder" and entry.mode & 0o700 != 0o700}
-        await steward.keep_folder(place, locked)
+@dataclass
+class _SentFolder:
+    """One folder of this machine that is being sent.
+
+    Attributes:
+        files: The files of the host.
+        work: The call that it is part of.
+        agent: Our hand on the host.
+        moved: Counts its bytes.
+        source: The folder.
+        entries: All that is in it.
+        options: How.
+    """
+
+    files: Files
+    work: Work
+    agent: HostFileAgent
+    moved: Moved
+    source: Path
+    entries: list[Entry]
+    options: TransferOptions
+
+    async def send(self, target: str) -> list[FileResult]:
+        """Send what differs, check it, and put it in its place."""
+        name, temporary = self.source.absolute().name, f".otto-{secrets.token_hex(6)}.part"
+        wanted = tools(self.work.verify(self.options))
+        place = await self.agent.place_folder(target, name, temporary, parents=self.options.parents, with_tools=wanted)
+        here = await checksums(self.source, _file_names(self.entries), place.tool) if place.tool else {}
+        same = await self._same_there(place, here)
+        going = [entry for entry in self.entries if entry.name not in same]
+        await self._move(place, going)
+        await self._check(place, {name: here[name] for name in _file_names(going)} if place.tool else {})
+        await self.agent.keep_folder(place, self._locked())
         return [
-            _result(source, place.path, entry, here, skipped=entry.name in same) for entry in entries if entry.kind != "folder"
+            _result(self.source, place.path, entry, here, skipped=entry.name in same)
+            for entry in self.entries
+            if entry.kind != "folder"
         ]
 
-    async def _same_there(self, steward: Steward, place: FolderPlace, here: dict[str, str]) -> set[str]:
-        if not place.exists:
+    async def _same_there(self, place: FolderPlace, here: dict[str, str]) -> set[str]:
+        if not self.options.skip_same or not place.exists:
             return set()
-        there = await steward.checksums(place.path, list(here), place.tool, follow=True)
+        there = await self.agent.checksums(place.path, list(here), place.tool, follow=True)
         return {name for name, checksum in here.items() if there.get(name) == checksum}
 
-    async def _send(
-        self,
-        work: Work,
-        steward: Steward,
-        source: Path,
-        entries: list[Entry],
-        place: FolderPlace,
-        wishes: TransferOptions,
-        moved: Moved,
-    ) -> None:
+    async def _move(self, place: FolderPlace, entries: list[Entry]) -> None:
         if not place.has_tar:
-            await self._send_one_by_one(work, steward, source, entries, place, wishes)
-        elif work.site.parallel and work.protocol not in _OWN_WAY:
-            await _stream(work, source, entries, place, moved)
+            await self._one_by_one(place, entries)
+        elif _streams(self.work):
+            await self._stream(place, entries)
         else:
-            await self._send_archive(work, steward, source, entries, place, moved)
+            await self._archive(place, entries)
 
-    async def _send_archive(
-        self, work: Work, steward: Steward, source: Path, entries: list[Entry], place: FolderPlace, moved: Moved
-    ) -> None:
+    async def _check(self, place: FolderPlace, here: dict[str, str]) -> None:
+        if place.tool:
+            there = await self.agent.checksums(place.temporary, list(here), place.tool, follow=False)
+            _compare(here, there, place.tool)
+
+    def _locked(self) -> dict[str, int]:
+        """Return the modes of the folders that their owner may not change: they get them when all is in place."""
+        return {entry.name: entry.mode for entry in self.entries if entry.kind == "folder" and entry.mode & 0o700 != 0o700}
+
+    async def _stream(self, place: FolderPlace, entries: list[Entry]) -> None:
+        self.work.protocol = _STREAM
+        process = await self.work.site.execute(f"cd -- {shlex.quote(place.temporary)} && exec tar xpf -")
+        try:
+            with contextlib.suppress(EndOfStream):  # it ended too early: its status says why
+                for piece in packed(self.source, entries):
+                    await process.channel.write(piece)
+                    self.moved.add(len(piece))
+                await process.end_input()
+            await _succeeded(process)
+        finally:
+            await process.close()
+
+    async def _archive(self, place: FolderPlace, entries: list[Entry]) -> None:
         with tempfile.NamedTemporaryFile(prefix="otto-pack-") as archive:
-            for piece in packed(source, entries):
+            for piece in packed(self.source, entries):
                 await asyncio.to_thread(archive.write, piece)
-                moved.stir()
+                self.moved.stir()
             archive.flush()
             there = f"{place.temporary}/.otto-archive"
-            await steward.touch(there)
-            await work.put(Job(Path(archive.name), there, archive.tell(), 0, moved.add))
-            await steward.unpack(there, place.temporary)
+            await self.agent.touch(there)
+            await self.work.put(Job(Path(archive.name), there, archive.tell(), 0, self.moved.add))
+            await self.agent.unpack(there, place.temporary)
 
-    async def _send_one_by_one(
-        self, work: Work, steward: Steward, source: Path, entries: list[Entry], place: FolderPlace, wishes: TransferOptions
-    ) -> None:
-        await steward.make_folders(place.temporary, [entry.name for entry in entries if entry.kind == "folder"])
+    async def _one_by_one(self, place: FolderPlace, entries: list[Entry]) -> None:
+        await self.agent.make_folders(place.temporary, [entry.name for entry in entries if entry.kind == "folder"])
         for entry in entries:
             if entry.kind != "folder":
-                await self._files.put_one(work, source / entry.name, f"{place.temporary}/{entry.name}", wishes)
+                there = f"{place.temporary}/{entry.name}"
+                await self.files.put_one(self.work, self.source / entry.name, there, self.options)
 
-    # -- from the host
 
-    async def _get_tree(
-        self, work: Work, steward: Steward, source: str, target: str, wishes: TransferOptions, moved: Moved
-    ) -> list[FileResult]:
-        follow = wishes.links == "follow"
-        place = await steward.look_folder(source, tools(work.verify(wishes)))
-        final = _local_folder(place.path, target, wishes)
+@dataclass
+class _FetchedFolder:
+    """One folder of the host that is being fetched.
+
+    Attributes:
+        files: The files of the host.
+        work: The call that it is part of.
+        agent: Our hand on the host.
+        moved: Counts its bytes.
+        place: Where it is.
+        options: How.
+        same: Names of files that are here already.
+        locked: Modes by name of folders that their owner may not change: they get them when all is in place.
+    """
+
+    files: Files
+    work: Work
+    agent: HostFileAgent
+    moved: Moved
+    place: FolderPlace
+    options: TransferOptions
+    same: set[str] = field(default_factory=set)
+    locked: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def follow(self) -> bool:
+        """True when links are followed."""
+        return self.options.links == "follow"
+
+    async def fetch(self, final: Path) -> list[FileResult]:
+        """Fetch what differs, check it, and put it in its place."""
         part = (final if final.is_dir() else final.parent) / f".otto-{secrets.token_hex(6)}.part"
         part.mkdir(mode=0o700)
-        same: set[str] = set()
-        locked: dict[str, int] = {}
         try:
-            if (wishes.skip_same and final.is_dir()) or not place.has_tar:
-                same = await self._fetch_one_by_one(work, steward, place, final, part, wishes)
-            else:
-                locked = await self._fetch(work, steward, place, part, moved, follow=follow)
+            await self._move(final, part)
             entries = await asyncio.to_thread(lambda: scan(part, follow=False))
-            moved.stir(moved.count)
-            names = [entry.name for entry in entries if entry.kind == "file"]
-            here = await checksums(part, names, place.tool) if place.tool else {}
-            if place.tool:
-                await self._compare_with_growing(steward, place, part, here, follow=follow)
+            self.moved.stir(self.moved.count)
+            here = await self._check(part, _file_names(entries))
             merge(part, final)
-            for name, mode in locked.items():
+            for name, mode in self.locked.items():
                 (final / name).chmod(mode)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-        there = Path(place.path)
+        there = Path(self.place.path)
         results = [_result(there, str(final), entry, here) for entry in entries if entry.kind != "folder"]
-        return results + [FileResult(str(there / name), str(final / name), 0, 0, skipped=True) for name in sorted(same)]
+        return results + [FileResult(str(there / name), str(final / name), 0, 0, skipped=True) for name in sorted(self.same)]
 
-    async def _fetch(
-        self, work: Work, steward: Steward, place: FolderPlace, part: Path, moved: Moved, *, follow: bool
-    ) -> dict[str, int]:
-        if work.site.parallel and work.protocol not in _OWN_WAY:
-            work.protocol, flags = _STREAM, "chf" if follow else "cf"
-            process = await work.site.execute(f"cd -- {shlex.quote(place.path)} && exec tar {flags} - .")
-            try:
-                return await _unpack_from(process, part, moved)
-            finally:
-                await process.close()
-        found = await steward.pack(place.path, f".otto-{secrets.token_hex(6)}.part", follow=follow)
+    async def _move(self, final: Path, part: Path) -> None:
+        if (self.options.skip_same and final.is_dir()) or not self.place.has_tar:
+            await self._one_by_one(final, part)
+        elif _streams(self.work):
+            await self._stream(part)
+        else:
+            await self._archive(part)
+
+    async def _check(self, part: Path, names: list[str]) -> dict[str, str]:
+        """Return the checksums; a file that has grown since is compared up to the length that it had."""
+        tool = self.place.tool
+        if not tool:
+            return {}
+        here = await checksums(part, names, tool)
+        there = await self.agent.checksums(self.place.path, list(here), tool, follow=self.follow)
+        for name, checksum in here.items():
+            if there.get(name) != checksum:
+                there[name] = await self.agent.checksum_of(f"{self.place.path}/{name}", tool, (part / name).stat().st_size)
+        _compare(here, there, tool)
+        return here
+
+    async def _stream(self, part: Path) -> None:
+        self.work.protocol, flags = _STREAM, "chf" if self.follow else "cf"
+        process = await self.work.site.execute(f"cd -- {shlex.quote(self.place.path)} && exec tar {flags} - .")
+        try:
+            self.locked = await _unpack_from(process, part, self.moved)
+        finally:
+            await process.close()
+
+    async def _archive(self, part: Path) -> None:
+        found = await self.agent.pack(self.place.path, f".otto-{secrets.token_hex(6)}.part", follow=self.follow)
         with tempfile.TemporaryDirectory(prefix="otto-unpack-") as folder:
             archive = Path(folder, "archive")
             archive.touch()
-            await work.get(Job(archive, found.path, found.size, 0, moved.add))
-            return await asyncio.to_thread(_unpack_file, archive, part)
+            await self.work.get(Job(archive, found.path, found.size, 0, self.moved.add))
+            self.locked = await asyncio.to_thread(_unpack_file, archive, part)
 
-    async def _fetch_one_by_one(
-        self, work: Work, steward: Steward, place: FolderPlace, final: Path, part: Path, wishes: TransferOptions
-    ) -> set[str]:
-        """Fetch what differs from what is here; return the names of what does not."""
-        tree = await steward.tree(place.path, follow=wishes.links == "follow")
+    async def _one_by_one(self, final: Path, part: Path) -> None:
+        tree = await self.agent.tree(self.place.path, follow=self.follow)
         odd = [name for kind, name in tree if kind == "other"]
         if odd:
-            raise RefusedError(f"'{odd[0]}' is neither file, folder nor link, or a link to nowhere")
-        names = [name for kind, name in tree if kind == "file"]
-        same: set[str] = set()
-        if wishes.skip_same and place.tool:
-            there = await steward.checksums(place.path, names, place.tool, follow=True)
-            present = [name for name in names if (final / name).is_file()]
-            here = await checksums(final, present, place.tool)
-            same = {name for name in present if here[name] == there.get(name)}
+            raise RefusedError(f"'{odd[0]}' is not a file, folder or link, or is a broken link")
+        self.same = await self._same_here(final, [name for kind, name in tree if kind == "file"])
         for kind, name in tree:
             if kind == "folder":
                 (part / name).mkdir(parents=True, exist_ok=True)
-            elif name not in same:
+            elif name not in self.same:
                 (part / name).parent.mkdir(parents=True, exist_ok=True)
-                await self._files.get_one(work, f"{place.path}/{name}", part / name, wishes)
-        return same
+                await self.files.get_one(self.work, f"{self.place.path}/{name}", part / name, self.options)
 
-    async def _compare_with_growing(
-        self, steward: Steward, place: FolderPlace, part: Path, here: dict[str, str], *, follow: bool
-    ) -> None:
-        """Compare the checksums; a file that has grown since is compared up to the length that it had."""
-        there = await steward.checksums(place.path, list(here), place.tool, follow=follow)
-        for name, checksum in here.items():
-            if there.get(name) != checksum:
-                there[name] = await steward.checksum_of(f"{place.path}/{name}", place.tool, (part / name).stat().st_size)
-        _compare(here, there, place.tool)
+    async def _same_here(self, final: Path, names: list[str]) -> set[str]:
+        if not self.options.skip_same or not self.place.tool:
+            return set()
+        there = await self.agent.checksums(self.place.path, names, self.place.tool, follow=True)
+        present = [name for name in names if (final / name).is_file()]
+        here = await checksums(final, present, self.place.tool)
+        return {name for name in present if here[name] == there.get(name)}
 
 
-def _check(source: str, target: str, wishes: TransferOptions) -> None:
+def _check(source: str, target: str, options: TransferOptions) -> None:
     check_paths(source, target)
-    if wishes.skip_same and wishes.verify == "no":
-        raise UsageError("skip_same=yes compares the checksums of a folder's files. Leave verify=no away.")
+    if options.skip_same and options.verify == "no":
+        raise UsageError("skip_same=yes compares the checksums of a folder's files. Leave out verify=no.")
 
 
-def _scanned(source: Path, wishes: TransferOptions) -> list[Entry]:
+def _scanned(source: Path, options: TransferOptions) -> list[Entry]:
     if not source.is_dir():
-        raise TreeError(
-            f"'{source}' is no folder here; use 'Put File To Host'" if source.exists() else f"'{source}' does not exist here"
-        )
-    return scan(source, follow=wishes.links == "follow")
+        what = "is not a folder on this machine; use 'Put File To Host'" if source.exists() else "does not exist on this machine"
+        raise TreeError(f"'{source}' {what}")
+    return scan(source, follow=options.links == "follow")
 
 
-async def _stream(work: Work, source: Path, entries: list[Entry], place: FolderPlace, moved: Moved) -> None:
-    work.protocol = _STREAM
-    process = await work.site.execute(f"cd -- {shlex.quote(place.temporary)} && exec tar xpf -")
-    try:
-        with contextlib.suppress(EndOfStream):  # it ended too early: its status says why
-            for piece in packed(source, entries):
-                await process.channel.write(piece)
-                moved.add(len(piece))
-            await process.end_input()
-        await _succeeded(process)
-    finally:
-        await process.close()
+def _file_names(entries: list[Entry]) -> list[str]:
+    return [entry.name for entry in entries if entry.kind == "file"]
+
+
+def _streams(work: Work) -> bool:
+    """Return True when the folder goes as one stream between a tar there and ours."""
+    return work.site.parallel and work.protocol not in _OWN_WAY
 
 
 async def _unpack_from(process: Process, part: Path, moved: Moved) -> dict[str, int]:
@@ -274,14 +327,14 @@ async def _unpack_from(process: Process, part: Path, moved: Moved) -> dict[str, 
 async def _succeeded(process: Process) -> None:
     """Wait for its end; raise OSError with its last words when it failed."""
     status = await process.wait()
-    said = bytearray()
+    errors = bytearray()
     with contextlib.suppress(EndOfStream):
         while process.errors is not None:
-            said += await process.errors.read(_CHUNK)
+            errors += await process.errors.read(_CHUNK)
     # GNU tar ends with 1 when a file changed under it; the checksums tell whether that matters.
-    if status.rc == 0 or (status.rc == 1 and b"file changed as we read it" in said):
+    if status.rc == 0 or (status.rc == 1 and b"file changed as we read it" in errors):
         return
-    lines = [line for line in decode(bytes(said)).strip().splitlines() if "exit" not in line.lower()]
+    lines = [line for line in decode(bytes(errors)).strip().splitlines() if "exit" not in line.lower()]
     telling = [line for line in lines if _TELLING.search(line)] or lines
     raise OSError(telling[0].removeprefix("tar: ") if telling else f"tar there ended with {status.rc}")
 
@@ -293,14 +346,14 @@ def _unpack_file(archive: Path, part: Path) -> dict[str, int]:
     return unpacker.locked
 
 
-def _local_folder(source: str, target: str, wishes: TransferOptions) -> Path:
+def _local_folder(source: str, target: str, options: TransferOptions) -> Path:
     place = Path(target).expanduser()
     if target.endswith("/") or place.is_dir():
         place /= source.rstrip("/").rpartition("/")[2] or "root"
     if place.exists() and not place.is_dir():
-        raise UsageError(f"'{place}' is a file here, and cannot be replaced by a folder.")
+        raise UsageError(f"'{place}' is a file on this machine and cannot be replaced by a folder.")
     if not place.is_dir():
-        local_place(place.name, str(place), wishes)
+        local_place(place.name, str(place), options)
     return place
 
 
@@ -317,7 +370,7 @@ def _result(source: Path, target: str, entry: Entry, sums: dict[str, str], *, sk
 
 
 @contextlib.asynccontextmanager
-async def _told() -> AsyncIterator[None]:
+async def _explained() -> AsyncIterator[None]:
     try:
         yield
     except TreeError as error:

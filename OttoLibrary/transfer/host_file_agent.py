@@ -1,4 +1,4 @@
-"""The steward: a script on the host that looks after one transfer.
+"""The agent: a script on the host that looks after one transfer.
 
 It finds the place for a file, holds a temporary name beside it, checks what arrived and gives it the right name. Where processes
 run side by side it is a shell that lives as long as the transfer and reads its next step from us: when the connection breaks, or
@@ -87,7 +87,7 @@ class FilePlace:
 
 
 class IdleShells:
-    """Shells of stewards that wait for the next transfer: starting one may cost more than moving a small file."""
+    """Shells of agents that wait for the next transfer: starting one may cost more than moving a small file."""
 
     def __init__(self) -> None:
         self._shells: list[tuple[str, Process]] = []
@@ -112,8 +112,8 @@ class IdleShells:
         self._shells.append((site.user, process))
 
 
-class Steward:
-    """One steward; an async context manager that removes what is unfinished."""
+class HostFileAgent:
+    """One agent; an async context manager that removes what is unfinished."""
 
     def __init__(self, site: Site, shells: IdleShells) -> None:
         self._site, self._shells = site, shells
@@ -124,7 +124,7 @@ class Steward:
         self._said = bytearray()
         self._holds = self._scratch = ""
 
-    async def __aenter__(self) -> Steward:
+    async def __aenter__(self) -> HostFileAgent:
         if self._site.parallel:
             self._process = await self._shells.take(self._site)
         return self
@@ -369,7 +369,7 @@ def _found(path: str, facts: str) -> Found:
 
 def _reason(said: str) -> str:
     """Return what a tool complained about, without its name before and a full stop behind."""
-    line = said.strip().splitlines()[-1] if said.strip() else "it did not say why"
+    line = said.strip().splitlines()[-1] if said.strip() else "no reason was given"
     return re.sub(r"^(\S*sh: |eval: |line \d+: |\d+: )*(mkdir: |mv: |chmod: |touch: |ln: |rm: |cat: )?", "", line).removesuffix(
         "."
     )

@@ -31,7 +31,7 @@ _CHECKED_BYTES_S = 5 << 20
 
 
 @contextlib.asynccontextmanager
-async def begin(host: Host, patience_s: float | None, title: str, text: str, wishes: TransferOptions) -> AsyncIterator[Work]:
+async def begin(host: Host, patience_s: float | None, title: str, text: str, options: TransferOptions) -> AsyncIterator[Work]:
     """Begin a call: choose the protocol, bound the time, and record what became of the files.
 
     Args:
@@ -39,14 +39,14 @@ async def begin(host: Host, patience_s: float | None, title: str, text: str, wis
         patience_s: Seconds that it may stand still, or None for the host's time-out.
         title: What it is, for the log.
         text: Which files.
-        wishes: How.
+        options: How.
     """
     began = time.monotonic()
     work: Work | None = None
-    bound = Deadline(wishes.timeout_s) if wishes.timeout_s is not None else None
+    bound = Deadline(options.timeout_s) if options.timeout_s is not None else None
     try:
         async with asyncio.timeout(bound.remaining_s if bound else None):
-            work = await _begun(host, patience_s, wishes, began)
+            work = await _begun(host, patience_s, options, began)
             yield work
     except TimeoutError as error:
         if bound is None or not bound.expired:
@@ -58,18 +58,18 @@ async def begin(host: Host, patience_s: float | None, title: str, text: str, wis
             host.note_transfer(title, f"{text} ({work.protocol})", began, work.files)
 
 
-async def _begun(host: Host, patience_s: float | None, wishes: TransferOptions, began: float) -> Work:
+async def _begun(host: Host, patience_s: float | None, options: TransferOptions, began: float) -> Work:
     site = await site_of(host, patience_s)
-    name = wishes.via or site.facts.transfer or _best(site, host)
+    name = options.via or site.facts.transfer or _best(site, host)
     work = Work(host, site, name, registry.load("transfer", name), began)
-    _check(wishes, work, host)
+    _check(options, work, host)
     return work
 
 
 async def site_of(host: Host, patience_s: float | None) -> HostSite:
     """Return an open host as a transfer sees it."""
     deadline = await host.deadline(patience_s)
-    facts, connection = await host.link.facts(), await host.link.open(deadline)
+    facts, connection = await host.connection.facts(), await host.connection.open(deadline)
     return HostSite(host, facts, connection, deadline.seconds, parallel=await host.parallel(deadline))
 
 
@@ -84,9 +84,9 @@ class Work:
     began: float
     files: list[FileResult] = field(default_factory=list)
 
-    def verify(self, wishes: TransferOptions) -> str:
+    def verify(self, options: TransferOptions) -> str:
         """Return the kind of checksum: ``cksum``, ``sha256`` or ``no``."""
-        return str(self.transfer.checksum) if wishes.verify == "auto" else wishes.verify
+        return str(self.transfer.checksum) if options.verify == "auto" else options.verify
 
     def result(self) -> TransferResult:
         """Return what was done."""
@@ -171,7 +171,7 @@ class HostSite:
         address = self.facts.address or "127.0.0.1"
         deadline = Deadline(self.facts.connect_timeout)
         if self.host.hop is not None:
-            connection = await self.host.hop.link.open(deadline)
+            connection = await self.host.hop.connection.open(deadline)
         else:
             connection = await registry.load("transport", "local").connect(self.facts, self.host.path, None, deadline)
         async with deadline.timeout():
@@ -236,15 +236,15 @@ def _best(site: HostSite, host: Host) -> str:
     return "sftp" if site.connection.native is not None and host.account is None else "console"
 
 
-def _check(wishes: TransferOptions, work: Work, host: Host) -> None:
+def _check(options: TransferOptions, work: Work, host: Host) -> None:
     for name, value, known in (
-        ("verify", wishes.verify, ("auto", "sha256", "no")),
-        ("links", wishes.links, ("follow", "keep")),
+        ("verify", options.verify, ("auto", "sha256", "no")),
+        ("links", options.links, ("follow", "keep")),
     ):
         if value not in known:
             raise UsageError(f"{name}={value} is not known. Use one of: {', '.join(known)}.")
-    if wishes.resume and not work.transfer.resumes:
-        raise UsageError(f"A cut transfer by {work.protocol} cannot be continued. Use via=sftp or via=nc, or leave resume away.")
+    if options.resume and not work.transfer.resumes:
+        raise UsageError(f"A cut transfer by {work.protocol} cannot be resumed. Use via=sftp or via=nc, or leave out resume.")
     if host.account is not None and work.protocol in {"sftp", "scp", "ftp", "local"}:
         raise UsageError(
             f"{work.protocol} works as the login user, and host '{host.name}' is user '{host.account.user}' now. "

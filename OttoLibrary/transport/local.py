@@ -11,16 +11,17 @@ import signal
 import struct
 import termios
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.transport.receive_buffer import Inbox
+from OttoLibrary.transport import tcp
+from OttoLibrary.transport.channels import ProcessChannel
+from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
 
 _CHUNK = 1 << 18
-_HIGH_WATER = 4 << 20
-_LOW_WATER = 1 << 20
 _GOODBYE_S = 0.5
 # A session leader that opens a terminal gets it as its controlling one: no code of ours runs between fork and exec.
 _ON_TERMINAL = 'exec 0<>"$1" 1>&0 2>&0; exec /bin/sh -c "$2"'
@@ -30,7 +31,7 @@ class Local:
     """The transport ``local``."""
 
     async def connect(self, facts: HostFacts, path: tuple[str, ...], hop: Connection | None, deadline: Deadline) -> Connection:
-        """Return at once: this machine needs no connection."""
+        """Return immediately: this machine needs no connection."""
         return LocalConnection(dict(os.environ))
 
 
@@ -59,12 +60,11 @@ class LocalConnection:
 
     async def open_line(self) -> Channel:
         """Refuse: it starts processes."""
-        raise EndOfStream("it has no lines")
+        raise EndOfStream("it has no terminal lines")
 
     async def dial(self, address: str, port: int) -> Channel:
         """Open a TCP connection from this machine."""
-        reader, writer = await asyncio.open_connection(address, port)
-        return _TcpChannel(reader, writer)
+        return await tcp.dial(address, port)
 
     async def close(self) -> None:
         """Hang up every process that still runs, wait a moment for it to notice, and kill what did not."""
@@ -88,7 +88,8 @@ class LocalProcess(asyncio.SubprocessProtocol):
 
     def __init__(self, gone: Callable[[LocalProcess], None]) -> None:
         self._gone = gone
-        self._output, self._errors = Inbox(), Inbox()
+        self._output = ReceiveBuffer(FlowControl(partial(self._pause, 1), partial(self._resume, 1)))
+        self._errors = ReceiveBuffer(FlowControl(partial(self._pause, 2), partial(self._resume, 2)))
         self._transport: asyncio.SubprocessTransport | None = None
         self._exited = asyncio.Event()
         self._writable = asyncio.Event()
@@ -134,12 +135,12 @@ class LocalProcess(asyncio.SubprocessProtocol):
     @property
     def channel(self) -> Channel:
         """Standard input and output, or the terminal."""
-        return _ProcessChannel(self)
+        return ProcessChannel(self, self._output, "local process")
 
     @property
     def errors(self) -> Channel | None:
         """Standard error; None on a terminal."""
-        return None if self._has_terminal else _ErrorChannel(self)
+        return None if self._has_terminal else ProcessChannel(self, self._errors, "standard error of a local process")
 
     async def end_input(self) -> None:
         """Close standard input."""
@@ -173,14 +174,6 @@ class LocalProcess(asyncio.SubprocessProtocol):
         if self._transport is not None:
             self._transport.close()
 
-    async def read_output(self, limit: int) -> bytes:
-        """Return what it said."""
-        return await self._read(self._output, 1, limit)
-
-    async def read_errors(self, limit: int) -> bytes:
-        """Return what it said on standard error."""
-        return await self._read(self._errors, 2, limit)
-
     async def write(self, data: bytes) -> None:
         """Give it input."""
         if self._master is not None:
@@ -192,31 +185,22 @@ class LocalProcess(asyncio.SubprocessProtocol):
         pipe.write(data)
         await self._writable.wait()
 
-    def resize(self, columns: int, rows: int) -> None:
+    async def resize(self, columns: int, rows: int) -> None:
         """Set the terminal's size."""
         if self._master is not None:
             _set_size(self._master, columns, rows)
-
-    @property
-    def ended(self) -> bool:
-        """True when it will say no more."""
-        return self._output.ended
 
     def pause_writing(self) -> None:
         """Let writers wait: it reads more slowly than we write."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """Let writers go on."""
+        """Let writers continue."""
         self._writable.set()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """Take what came on stdout (1) or stderr (2), as long as somebody reads it."""
-        inbox = self._output if fd == 1 else self._errors
-        inbox.feed(data)
-        pipe = self._pipe(fd)
-        if inbox.size > _HIGH_WATER and pipe is not None and pipe.is_reading():
-            pipe.pause_reading()
+        (self._output if fd == 1 else self._errors).feed(data)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         """Note the end of stdout or stderr."""
@@ -236,11 +220,17 @@ class LocalProcess(asyncio.SubprocessProtocol):
     def _pipe(self, fd: int) -> Any:
         return self._transport.get_pipe_transport(fd) if self._transport else None
 
-    async def _read(self, inbox: Inbox, fd: int, limit: int) -> bytes:
-        data = await inbox.read(limit)
-        if inbox.size < _LOW_WATER and (pipe := self._pipe(fd)) is not None and not pipe.is_closing() and not pipe.is_reading():
+    def _pause(self, fd: int) -> None:
+        if self._master is not None:
+            asyncio.get_running_loop().remove_reader(self._master)
+        elif (pipe := self._pipe(fd)) is not None and pipe.is_reading():
+            pipe.pause_reading()
+
+    def _resume(self, fd: int) -> None:
+        if self._master is not None:
+            asyncio.get_running_loop().add_reader(self._master, self._terminal_ready)
+        elif (pipe := self._pipe(fd)) is not None and not pipe.is_closing() and not pipe.is_reading():
             pipe.resume_reading()
-        return data
 
     def _terminal_ready(self) -> None:
         assert self._master is not None
@@ -279,69 +269,6 @@ class LocalProcess(asyncio.SubprocessProtocol):
         if master is not None:
             asyncio.get_running_loop().remove_reader(master)
             os.close(master)
-
-
-class _ProcessChannel:
-    def __init__(self, process: LocalProcess) -> None:
-        self._process = process
-
-    @property
-    def closed(self) -> bool:
-        return self._process.ended
-
-    async def read(self, limit: int) -> bytes:
-        return await self._process.read_output(limit)
-
-    async def write(self, data: bytes) -> None:
-        await self._process.write(data)
-
-    async def resize(self, columns: int, rows: int) -> None:
-        self._process.resize(columns, rows)
-
-    async def close(self) -> None:
-        await self._process.close()
-
-    def describe(self) -> str:
-        return "local process"
-
-
-class _ErrorChannel(_ProcessChannel):
-    async def read(self, limit: int) -> bytes:
-        return await self._process.read_errors(limit)
-
-
-class _TcpChannel:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-
-    @property
-    def closed(self) -> bool:
-        return self._writer.is_closing()
-
-    async def read(self, limit: int) -> bytes:
-        try:
-            data = await self._reader.read(limit)
-        except OSError as error:
-            raise EndOfStream(str(error)) from error
-        if not data:
-            raise EndOfStream
-        return data
-
-    async def write(self, data: bytes) -> None:
-        try:
-            self._writer.write(data)
-            await self._writer.drain()
-        except OSError as error:
-            raise EndOfStream(str(error)) from error
-
-    async def resize(self, columns: int, rows: int) -> None:
-        return
-
-    async def close(self) -> None:
-        self._writer.close()
-
-    def describe(self) -> str:
-        return "tcp"
 
 
 def _set_size(master: int, columns: int, rows: int) -> None:

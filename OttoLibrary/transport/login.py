@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 from OttoLibrary.contracts.profiles import Profile
 from OttoLibrary.text import Secret, plain_text
 
-# Prompts are looked for in so much of what was said last.
+# Prompts are looked for in so much of the newest output.
 _LOOK_BACK = 4096
 _FIRST_KNOCK_S = 0.1
 
 
 class LoginRefusedError(Exception):
-    """The host did not let us in; carries why, in the words of a sentence."""
+    """The host refused the login; carries why, as part of a sentence."""
 
 
 class Prompts:
@@ -29,7 +29,7 @@ class Prompts:
         self._failed = re.compile(profile.failed_login, re.MULTILINE)
 
     def text(self, said: bytes | bytearray) -> str:
-        """Return the end of what was said, as it looks."""
+        """Return the end of the output, as it looks."""
         return plain_text(bytes(said[-_LOOK_BACK:]).decode(self.profile.encoding, "replace"))
 
     def asks(self, text: str) -> str:
@@ -45,7 +45,7 @@ class Prompts:
         return self._prompt.search(text)
 
     def failure(self, text: str) -> str:
-        """Return the words of a refusal, or nothing."""
+        """Return the message of a refusal, or nothing."""
         found = self._failed.search(text)
         if found is None:
             return ""
@@ -72,15 +72,15 @@ async def log_in(
     *,
     knock_s: float | None = None,
 ) -> bytes:
-    """Answer the prompts until the console waits for a command; return what it said from the login on.
+    """Answer the prompts until the console waits for a command; return what it wrote from the login on.
 
     Args:
-        more: Returns what the console says next.
+        more: Returns what the console writes next.
         write: Types on it.
         prompts: What to look for.
         user: The login.
         password: Its password.
-        knock_s: Press Enter when the console says nothing known for so long; None to wait only.
+        knock_s: Press Enter when the console shows nothing known for so long; None only to wait.
 
     Raises:
         LoginRefusedError: The login was refused, or cannot be answered. EndOfStream: The console ended.
@@ -91,7 +91,7 @@ async def log_in(
     while True:
         text = prompts.text(since)
         if answered and (words := prompts.failure(text)):
-            raise LoginRefusedError(f"it said '{words}'")
+            raise LoginRefusedError(f"it answered '{words}'")
         asked = prompts.asks(text)
         if asked == "command":
             return bytes(said)
@@ -106,7 +106,7 @@ async def log_in(
             answered.add(asked)
             since.clear()
             said.clear()
-        # Nobody has said anything yet: nothing is disturbed by an early Enter.
+        # Nothing has been written yet: an early Enter disturbs nothing.
         pause = knock_s if said or answered or knock_s is None else min(knock_s, _FIRST_KNOCK_S)
         said += (news := await _next(more, write, newline, pause))
         since += news

@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from OttoLibrary.contracts.connections import EndOfStream
 
+_HIGH_WATER = 4 << 20
+_LOW_WATER = 1 << 20
 
-class Inbox:
+
+class FlowControl:
+    """Holds back a sender while too much of what it sent waits to be read; several buffers may share one.
+
+    Args:
+        pause: Stops what feeds the buffers; called once until ``resume``.
+        resume: Lets it feed them again; it may be closed by then.
+    """
+
+    def __init__(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
+        self._pause, self._resume = pause, resume
+        self._waiting = 0
+        self._paused = False
+
+    def arrived(self, count: int) -> None:
+        """Count bytes that wait from now on."""
+        self._waiting += count
+        if self._waiting > _HIGH_WATER and not self._paused:
+            self._paused = True
+            self._pause()
+
+    def was_read(self, count: int) -> None:
+        """Count bytes that wait no longer."""
+        self._waiting -= count
+        if self._waiting < _LOW_WATER and self._paused:
+            self._paused = False
+            self._resume()
+
+
+class ReceiveBuffer:
     """Holds what arrived until it is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, flow: FlowControl | None = None) -> None:
+        self._flow = flow
         self._data = bytearray()
         self._end: EndOfStream | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -20,18 +53,15 @@ class Inbox:
         """True when nothing more will arrive."""
         return self._end is not None
 
-    @property
-    def size(self) -> int:
-        """Bytes that wait to be read."""
-        return len(self._data)
-
     def feed(self, data: bytes) -> None:
         """Add ``data``."""
         self._data += data
+        if self._flow is not None:
+            self._flow.arrived(len(data))
         self._wake()
 
     def end(self, lost: str | None = None) -> None:
-        """Nothing more comes; ``lost`` says why the connection broke, None is a clean end."""
+        """Note that nothing more comes; ``lost`` says why the connection broke, None is a clean end."""
         if self._end is None:
             self._end = EndOfStream(lost)
             self._wake()
@@ -45,9 +75,11 @@ class Inbox:
             await self._waiter
         if len(self._data) <= limit:
             data, self._data = bytes(self._data), bytearray()
-            return data
-        data = bytes(self._data[:limit])
-        del self._data[:limit]
+        else:
+            data = bytes(self._data[:limit])
+            del self._data[:limit]
+        if self._flow is not None:
+            self._flow.was_read(len(data))
         return data
 
     def _wake(self) -> None:

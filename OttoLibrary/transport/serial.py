@@ -21,7 +21,7 @@ from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError
-from OttoLibrary.transport.receive_buffer import Inbox
+from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
 
 _CHUNK = 1 << 16
 _POLL_S = 0.2
@@ -64,7 +64,7 @@ class SerialConnection:
         return self.line.lost
 
     async def open_line(self) -> Channel:
-        """Return the line; it may be had again and again."""
+        """Return the line; every caller gets the same one."""
         return self.line
 
     async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
@@ -73,7 +73,7 @@ class SerialConnection:
 
     async def dial(self, address: str, port: int) -> Channel:
         """Refuse: a serial line carries nothing else."""
-        raise OSError(f"{address}:{port}, because a serial host is no hop")
+        raise OSError(f"{address}:{port}, because a serial host cannot be a hop")
 
     async def close(self) -> None:
         """Close the port."""
@@ -92,7 +92,9 @@ class SerialLine:
     def __init__(self, port: Any, character_delay: float) -> None:
         self.lost: str | None = None
         self._port, self._delay = port, character_delay
-        self._inbox = Inbox()
+        self._received = ReceiveBuffer(FlowControl(self._pause, self._resume))
+        self._wanted = asyncio.Event()
+        self._wanted.set()
         self._threads: ThreadPoolExecutor | None = None
         self._reading: asyncio.Task[None] | None = None
         self._released = False
@@ -106,11 +108,11 @@ class SerialLine:
     @property
     def closed(self) -> bool:
         """True after the end."""
-        return self._inbox.ended
+        return self._received.ended
 
     async def read(self, limit: int) -> bytes:
         """Return what came."""
-        return await self._inbox.read(limit)
+        return await self._received.read(limit)
 
     async def write(self, data: bytes) -> None:
         """Send ``data``, byte by byte when the console is slow."""
@@ -137,17 +139,26 @@ class SerialLine:
             return
         self._released = True
         self._stop_reading()
-        self._inbox.end()
+        self._received.end()
         if self._reading is not None:
             self._reading.cancel()
         if self._threads is not None:
-            # The reading thread looks up a few times a second.
+            # The reading thread checks a few times a second.
             self._threads.shutdown(wait=False)
         await asyncio.to_thread(self._close_port)
 
     def _close_port(self) -> None:
         with contextlib.suppress(OSError, ValueError, termios.error):
             self._port.close()
+
+    def _pause(self) -> None:
+        self._wanted.clear()
+        self._stop_reading()
+
+    def _resume(self) -> None:
+        self._wanted.set()
+        if self._threads is None and not self._received.ended:
+            asyncio.get_running_loop().add_reader(self._port.fileno(), self._ready)
 
     def _stop_reading(self) -> None:
         if self._threads is None:
@@ -163,13 +174,14 @@ class SerialLine:
             self._lose(error.strerror or str(error))
             return
         if data:
-            self._inbox.feed(data)
+            self._received.feed(data)
         else:
             self._lose("the device is gone")
 
     async def _read_on(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            await self._wanted.wait()
             try:
                 data = await loop.run_in_executor(self._threads, self._read_some)
             except (OSError, TypeError, AttributeError) as error:
@@ -177,7 +189,7 @@ class SerialLine:
                 self._lose(str(error))
                 return
             if data:
-                self._inbox.feed(data)
+                self._received.feed(data)
 
     def _read_some(self) -> bytes:
         first: bytes = self._port.read(1)
@@ -197,10 +209,10 @@ class SerialLine:
     def _lose(self, reason: str) -> None:
         self._stop_reading()
         self.lost = self.lost or reason
-        self._inbox.end(reason)
+        self._received.end(reason)
 
     async def _write(self, data: bytes) -> None:
-        if self._inbox.ended:
+        if self._received.ended:
             raise EndOfStream(self.lost)
         try:
             if self._threads is not None:
@@ -310,7 +322,9 @@ def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...]) -> Con
     if number == errno.ENOENT:
         return ConnectError(facts.name, path, f"there is no {device}", "Is the adapter plugged in?")
     if number == errno.EACCES:
-        return ConnectError(facts.name, path, f"{device} may not be opened", "Add your user to the group of the device.")
+        return ConnectError(
+            facts.name, path, f"{device} cannot be opened by this user", "Add the user to the group of the device."
+        )
     if number == errno.ECONNREFUSED:
         return ConnectError(facts.name, path, f"{device} refused the connection", "Does its server run, and is the port right?")
     return ConnectError(facts.name, path, f"{device}: {_last(error)}")

@@ -21,13 +21,13 @@ from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError, UsageError
-from OttoLibrary.transport.receive_buffer import Inbox
+from OttoLibrary.transport import tcp
+from OttoLibrary.transport.channels import ProcessChannel
+from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
 
 # AES-GCM moves about twice what AsyncSSH's first choice, ChaCha20, does per CPU second; both are safe.
 _CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"
 _KEEPALIVES = 3
-_HIGH_WATER = 4 << 20
-_LOW_WATER = 1 << 20
 _SESSION_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 _LEGACY_ADVICE = (
     "An old host may need algorithms that are off by default: set 'kex', 'ciphers', 'mac' or 'host_key_algorithms' "
@@ -89,7 +89,7 @@ class SshConnection:
         options: dict[str, Any] = {"encoding": None}
         if terminal is not None:
             options |= {"term_type": terminal.kind, "term_size": (terminal.columns, terminal.rows)}
-        words: Any = command.encode("utf-8", "surrogateescape")  # a path in it may be no text
+        words: Any = command.encode("utf-8", "surrogateescape")  # a path in it may not be text
         try:
             return await self._open_session(words, terminal is not None, options)
         except asyncssh.ChannelOpenError as error:
@@ -114,7 +114,7 @@ class SshConnection:
 
     async def open_line(self) -> Channel:
         """Refuse: it starts processes."""
-        raise EndOfStream("it has no lines")
+        raise EndOfStream("it has no terminal lines")
 
     async def dial(self, address: str, port: int) -> Channel:
         """Open a byte stream from the host to ``address``."""
@@ -134,9 +134,10 @@ class SshConnection:
     def carry(self) -> asyncssh.SSHClientConnection:
         """Return the connection for use as a tunnel.
 
-        A server leaves Nagle's algorithm on until a session is opened, which costs 40 ms per new channel behind it: so open one.
+        A server leaves Nagle's algorithm on until a session is opened, which costs 40 ms per new channel behind it when the one that
+        acknowledges is the kernel of a hop; ours does it at once. So open one where this connection goes through a hop itself.
         """
-        if self._quick is None:
+        if self._quick is None and not self._trust.direct:
             self._quick = asyncio.create_task(self._open_quick_session())
         return self.client
 
@@ -167,22 +168,22 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
     """A channel's callbacks, turned into a process or a byte stream."""
 
     def __init__(self, has_terminal: bool) -> None:
-        self.output, self.error_output = Inbox(), Inbox()
+        flow = FlowControl(self._pause, self._resume)
+        self._output, self._errors = ReceiveBuffer(flow), ReceiveBuffer(flow)
         self._has_terminal = has_terminal
         self._chan: Any = None
         self._status: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         self._status.add_done_callback(lambda status: status.cancelled() or status.exception())
         self._writable = asyncio.Event()
         self._writable.set()
-        self._paused = False
 
     @property
     def channel(self) -> Channel:
-        return _SshChannel(self, self.output)
+        return ProcessChannel(self, self._output, "ssh channel")
 
     @property
     def errors(self) -> Channel | None:
-        return None if self._has_terminal else _SshChannel(self, self.error_output)
+        return None if self._has_terminal else ProcessChannel(self, self._errors, "standard error of an ssh channel")
 
     async def end_input(self) -> None:
         if not self._chan.is_closing():
@@ -195,31 +196,27 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
         self._chan.close()
         self._finish(None)
 
-    async def read(self, inbox: Inbox, limit: int) -> bytes:
-        data = await inbox.read(limit)
-        if self._paused and self.output.size + self.error_output.size < _LOW_WATER:
-            self._paused = False
-            self._chan.resume_reading()
-        return data
-
     async def write(self, data: bytes) -> None:
         if self._chan.is_closing() or self._status.done():
             raise EndOfStream
         self._chan.write(data)
         await self._writable.wait()
 
-    def resize(self, columns: int, rows: int) -> None:
+    async def resize(self, columns: int, rows: int) -> None:
         if self._has_terminal and not self._chan.is_closing():
             self._chan.change_terminal_size(columns, rows)
+
+    def _pause(self) -> None:
+        self._chan.pause_reading()
+
+    def _resume(self) -> None:
+        self._chan.resume_reading()
 
     def connection_made(self, chan: Any) -> None:
         self._chan = chan
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        (self.error_output if datatype else self.output).feed(data)
-        if not self._paused and self.output.size + self.error_output.size > _HIGH_WATER:
-            self._paused = True
-            self._chan.pause_reading()
+        (self._errors if datatype else self._output).feed(data)
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -228,8 +225,8 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
         self._writable.set()
 
     def eof_received(self) -> bool:
-        self.output.end()
-        self.error_output.end()
+        self._output.end()
+        self._errors.end()
         return True
 
     def exit_status_received(self, status: int) -> None:
@@ -246,35 +243,11 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
             self._status.set_result(status)
 
     def _finish(self, lost: str | None) -> None:
-        self.output.end(lost)
-        self.error_output.end(lost)
+        self._output.end(lost)
+        self._errors.end(lost)
         self._writable.set()
         if not self._status.done():
             self._status.set_exception(EndOfStream(lost or "the session was closed"))
-
-
-class _SshChannel:
-    def __init__(self, session: _Session, inbox: Inbox) -> None:
-        self._session, self._inbox = session, inbox
-
-    @property
-    def closed(self) -> bool:
-        return self._inbox.ended
-
-    async def read(self, limit: int) -> bytes:
-        return await self._session.read(self._inbox, limit)
-
-    async def write(self, data: bytes) -> None:
-        await self._session.write(data)
-
-    async def resize(self, columns: int, rows: int) -> None:
-        self._session.resize(columns, rows)
-
-    async def close(self) -> None:
-        await self._session.close()
-
-    def describe(self) -> str:
-        return "ssh channel"
 
 
 class _Trust(asyncssh.SSHClient):
@@ -284,10 +257,10 @@ class _Trust(asyncssh.SSHClient):
         self.lost: str | None = None
         self.problem = ""
         self._policy = facts.host_key
-        self._direct = len(path) == 1
+        self.direct = len(path) == 1
         # Behind different hops live different hosts with one address, so the way to a host is part of its name.
         name = facts.address if facts.port in {None, 22} else f"[{facts.address}]:{facts.port}"
-        self._name = name if self._direct else f"{name}/via/{'/'.join(path[:-1])}"
+        self._name = name if self.direct else f"{name}/via/{'/'.join(path[:-1])}"
         self._known: list[Any] = []
 
     def known_hosts(self, host: str, addr: str, port: int | None) -> Any:
@@ -296,10 +269,10 @@ class _Trust(asyncssh.SSHClient):
             return [asyncssh.import_public_key(self._policy)], [], [], [], [], [], []
         own: Any = SSHKnownHosts(_read(known_hosts_file())).match(self._name, "", None)
         users = SSHKnownHosts(_read(Path("~/.ssh/known_hosts").expanduser())).match(host, addr, port)
-        if self._direct or not own[0]:
+        if self.direct or not own[0]:
             own = tuple([*mine, *theirs] for mine, theirs in zip(own, users, strict=True))
-        # A key that the user's file has for another machine with this address says nothing about one behind a hop.
-        self._known = list(own[0]) if self._direct or self._policy == "strict" else []
+        # A key that the user's file has for another machine with this address proves nothing about one behind a hop.
+        self._known = list(own[0]) if self.direct or self._policy == "strict" else []
         return own
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
@@ -315,11 +288,24 @@ class _Trust(asyncssh.SSHClient):
         own = SSHKnownHosts(_read(known_hosts_file())).match(self._name, "", None)[0]
         known = [*own, *self._known]
         if not known and self._policy == "strict":
-            return self._refuse_unless(False, f"its host key {offered} is not on file, and the lab says 'strict'")
+            return self._refuse_unless(False, f"its host key {offered} is not in a known_hosts file, and 'host_key' is 'strict'")
         # Another process may note the same key at the same moment.
         on_file = [one.get_fingerprint() for one in known or _remembered(self._name, key)]
-        changed = f"its host key has changed: it shows {offered}, on file is {on_file[0]}"
+        changed = f"its host key has changed: it shows {offered}, known is {on_file[0]}"
         return self._refuse_unless(offered in on_file, changed)
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """Acknowledge what comes at once, so that a server with Nagle's algorithm on does not wait."""
+        own = conn.get_extra_info("socket")
+        if not self.direct or own is None:
+            return
+        received = conn.data_received
+
+        def data_received(data: bytes, datatype: int | None = None) -> None:
+            tcp.acknowledge(own, data)
+            received(data, datatype)
+
+        conn.data_received = data_received  # type: ignore[method-assign]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note why the connection ended."""
@@ -366,13 +352,13 @@ async def _connect(facts: HostFacts, hop: SshConnection | None, trust: _Trust) -
     try:
         return await asyncssh.connect(facts.address, client_factory=lambda: trust, **options)
     except asyncssh.ConnectionLost:
-        # A reset may have overtaken the server's reason, and sshd drops some of many that come at once (MaxStartups).
+        # A reset may have overtaken the server's reason, and sshd drops some of many that come together (MaxStartups).
         trust.lost = None
         return await asyncssh.connect(facts.address, client_factory=lambda: trust, **options)
 
 
 def _options(facts: HostFacts, direct: bool) -> dict[str, Any]:
-    """Say only what the lab says, so that ssh_config decides the rest."""
+    """Set only what the lab sets, so that ssh_config decides the rest."""
     ssh = facts.ssh
     options: dict[str, Any] = {
         "known_hosts": None,
@@ -412,7 +398,7 @@ def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], trust:
             offered = " and ".join(tried) or "the agent and the default keys"
             return LoginError(name, path, f"user '{facts.user or 'of this machine'}' with {offered}")
         case asyncssh.HostKeyNotVerifiable():
-            advice = f"If the host was installed anew, remove its line from {known_hosts_file()}."
+            advice = f"If the host was reinstalled, remove its line from {known_hosts_file()}."
             return HostKeyError(name, path, trust.problem or error.reason, advice if "changed" in trust.problem else "")
         case asyncssh.KeyImportError() | asyncssh.KeyEncryptionError():
             return LoginError(
@@ -423,7 +409,7 @@ def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], trust:
         case asyncssh.KeyExchangeFailed():
             return ConnectError(name, path, f"no common algorithm ({error.reason})", _LEGACY_ADVICE)
         case asyncssh.Error():
-            return ConnectError(name, path, f"{where} broke off the handshake ({error.reason})")
+            return ConnectError(name, path, f"{where} ended the handshake ({error.reason})")
         case socket.gaierror():
             return ConnectError(name, path, f"the address '{facts.address}' is unknown ({error.strerror})")
         case ConnectionRefusedError():
@@ -435,8 +421,8 @@ def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], trust:
 def _hop_refused(error: asyncssh.ChannelOpenError, facts: HostFacts, path: tuple[str, ...], where: str) -> ConnectError:
     hop = path[-2] if len(path) > 1 else "?"
     if error.code == asyncssh.OPEN_CONNECT_FAILED:
-        return ConnectError(facts.name, path, f"hop '{hop}' got no connection to {where} ({error.reason})")
-    return HopError(facts.name, path, hop, f"opens no way to {where}", error.reason)
+        return ConnectError(facts.name, path, f"hop '{hop}' could not connect to {where} ({error.reason})")
+    return HopError(facts.name, path, hop, f"opens no connection to {where}", error.reason)
 
 
 def _forward(text: str) -> tuple[str, int, str, int]:
@@ -447,7 +433,7 @@ def _forward(text: str) -> tuple[str, int, str, int]:
         bind, port, address, target = words
         return bind, int(port), address, int(target)
     except ValueError:
-        raise UsageError(f"'{text}' is no forward. Write it as '[bind_address:]port:address:port'.") from None
+        raise UsageError(f"'{text}' is not a forward. Write it as '[bind_address:]port:address:port'.") from None
 
 
 def _signal_number(name: str) -> int:

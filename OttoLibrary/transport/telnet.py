@@ -63,7 +63,7 @@ class TelnetConnection:
         self._spare = await self._new_line(deadline)
 
     async def open_line(self) -> Channel:
-        """Return a line that waits for a command; what it said since the login is read first."""
+        """Return a line that waits for a command; what it wrote since the login is read first."""
         line, self._spare = self._spare, None
         if line is None or line.ended is not None:
             line = await self._new_line(Deadline(self._facts.connect_timeout))
@@ -75,7 +75,7 @@ class TelnetConnection:
 
     async def dial(self, address: str, port: int) -> Channel:
         """Refuse: Telnet carries nothing else."""
-        raise OSError(f"{address}:{port}, because a Telnet host is no hop")
+        raise OSError(f"{address}:{port}, because a Telnet host cannot be a hop")
 
     async def close(self) -> None:
         """Hang up all lines."""
@@ -122,7 +122,7 @@ class TelnetConnection:
 
     def _translate(self, error: BaseException, said: str, deadline: Deadline) -> ConnectError:
         name, path, where = self._facts.name, self._path, self._where
-        last = f" (it said last: {said!r})" if said else ""
+        last = f" (last output: {said!r})" if said else ""
         match error:
             case LoginRefusedError():
                 return LoginError(name, path, f"user '{self._facts.user or ''}': {error}")
@@ -136,7 +136,7 @@ class TelnetConnection:
                     name, path, f"{where} refused the connection", "Is its Telnet server running, and the port right?"
                 )
             case _ if self._hop is not None:
-                return ConnectError(name, path, f"hop '{path[-2]}' got no connection to {error}")
+                return ConnectError(name, path, f"hop '{path[-2]}' could not connect to {error}")
             case _:
                 return ConnectError(name, path, f"{where}: {getattr(error, 'strerror', None) or error}")
 
@@ -146,10 +146,10 @@ class TelnetLine:
 
     Args:
         way: The byte stream to the server.
-        terminal: What it is told about our terminal.
+        terminal: What is reported about our terminal.
         on_close: Called with the line when it is closed.
         nudges: Answer each small piece with a command that means nothing. A server with Nagle's algorithm on holds back the next
-            piece until this one is acknowledged, and the kernel of a hop does that at once only together with data.
+            piece until this one is acknowledged, and the kernel of a hop does that immediately only together with data.
     """
 
     def __init__(self, way: Channel, terminal: Terminal, on_close: Callable[[TelnetLine], None], *, nudges: bool = False) -> None:
@@ -166,12 +166,12 @@ class TelnetLine:
 
     @property
     def tail(self) -> str:
-        """The last line that it said."""
+        """The last line that it wrote."""
         lines = plain_text(self._said.decode("utf-8", "replace")).split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     async def begin(self) -> None:
-        """Say what we want."""
+        """Send the opening offers."""
         await self._way.write(self._codec.opening())
 
     def give_back(self, data: bytes) -> None:
@@ -204,7 +204,7 @@ class TelnetLine:
         await self._way.write(self._codec.encode(data))
 
     async def resize(self, columns: int, rows: int) -> None:
-        """Tell the size of the window."""
+        """Report the size of the window."""
         await self._way.write(self._codec.resize(columns, rows))
 
     async def close(self) -> None:
@@ -220,7 +220,8 @@ class TelnetLine:
 class Codec:
     """Takes the protocol out of what comes, puts it into what goes, and answers offers; it does no input or output.
 
-    Each side starts without options; an offer that changes nothing is not answered, so that nobody answers for ever.
+    Each side starts without options. An offer that changes nothing is not answered: otherwise the two could answer each other
+    for ever.
 
     Attributes:
         understood: True once the other side has shown that it speaks Telnet too.
@@ -236,11 +237,11 @@ class Codec:
         self._rest = b""
         self._replies = bytearray()
         self._after_return = False
-        # Until it says BINARY, a server writes a carriage return as CR NUL, unless it is one that never heard of it.
+        # Until BINARY is agreed, a server writes a carriage return as CR NUL, unless it does not know that rule.
         self._stuffs = True
 
     def opening(self) -> bytes:
-        """Return what a client says first."""
+        """Return what a client sends first."""
         self._asked_us = {_BINARY, _WINDOW_SIZE, _TERMINAL_TYPE}
         self._asked_them = {_BINARY, _NO_GO_AHEAD}
         offers = [(_WILL, option) for option in sorted(self._asked_us)] + [(_DO, option) for option in sorted(self._asked_them)]
@@ -257,7 +258,7 @@ class Codec:
         return data if _BINARY in self._ours else data.replace(b"\r", b"\r\0")
 
     def resize(self, columns: int, rows: int) -> bytes:
-        """Return what tells the size of the window; nothing when nobody wants to know."""
+        """Return the report of the window's size; nothing when the server did not ask for it."""
         self._terminal = Terminal(self._terminal.kind, columns, rows)
         return self._window() if _WINDOW_SIZE in self._ours else b""
 

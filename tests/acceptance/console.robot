@@ -20,7 +20,7 @@ One Of Several Patterns Matches
 An Expectation That Fails Shows What Was There
     Send To Host    dut1    echo something\n
     ${error}=    Run Keyword And Expect Error    *    Expect From Host    dut1    never    timeout=300 ms
-    Should Start With    ${error}    Host 'dut1' (through gateway) did not say 'never' in 0.3 seconds.
+    Should Start With    ${error}    Host 'dut1' (through gateway) did not show 'never' in 0.3 seconds.
     Should Contain    ${error}    something
 
 Interrupt Ends What Runs
@@ -37,5 +37,5 @@ Questions Are Answered
 
 A Broken Expression Is Told
     Run Keyword And Expect Error
-    ...    STARTS: '(' is no regular expression:
+    ...    STARTS: '(' is not a regular expression:
     ...    Expect From Host    dut1    (

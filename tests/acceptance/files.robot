@@ -85,7 +85,7 @@ Wrong Use Says What To Do
     ...    Put File To Host    dut1    ${HERE}/fw.bin    none/fw.bin
     Host 'dut1' (through gateway) was sent nothing, for '/none' cannot be read here: No such file or directory.
     ...    Put File To Host    dut1    /none    x
-    No file here matches '/none*'.
+    No file on this machine matches '/none*'.
     ...    Put File To Host    dut1    /none*    x
     Host 'dut1' (through gateway) did not give '/none' as '*/none': '/none' does not exist.
     ...    Get File From Host    dut1    /none    ${HERE}/
@@ -95,9 +95,9 @@ Wrong Use Says What To Do
     ...    Put File To Host    dut1    ${HERE}    x
     *'/etc' is a directory; use 'Get Directory From Host'.
     ...    Get File From Host    dut1    /etc    ${HERE}/
-    *'/etc/passwd' is no folder; use 'Get File From Host'.
+    *'/etc/passwd' is not a folder; use 'Get File From Host'.
     ...    Get Directory From Host    dut1    /etc/passwd    ${HERE}/
-    The folder '/none' does not exist here. Make it, or use parents\=yes.
+    The folder '/none' does not exist on this machine. Create it, or use parents\=yes.
     ...    Get File From Host    dut1    /etc/passwd    /none/passwd
 
 Wrong Wishes Say What There Is
@@ -108,11 +108,11 @@ Wrong Wishes Say What There Is
     ...    Put File To Host    local    ${HERE}/fw.bin    ${HERE}/x    via=sftp
     A cut transfer by scp cannot be continued. Use via\=sftp or via\=nc, or leave resume away.
     ...    Put File To Host    dut1    ${HERE}/fw.bin    x    via=scp    resume=yes
-    mode\=9 is no file mode. Write octal digits such as 0644 or 755.
+    mode\=9 is not a file mode. Write octal digits, such as 0644 or 755.
     ...    Put File To Host    dut1    ${HERE}/fw.bin    x    mode=9
     No host named 'dut9'. *
     ...    Put File To Host    dut9    ${HERE}/fw.bin    x
-    *did not take '*fw.bin' as '/dev/null': '/dev/null' is no regular file.
+    *did not take '*fw.bin' as '/dev/null': '/dev/null' is not a regular file.
     ...    Put File To Host    dut1    ${HERE}/fw.bin    /dev/null
 
 A Time Out Ends It And Leaves Nothing

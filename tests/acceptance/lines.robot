@@ -33,7 +33,7 @@ A Telnet Host Has A Console
 
 A Wrong Password Is Told At Once
     Run Keyword And Expect Error
-    ...    Host 'rack-wrong' (through gateway) refused the login: user 'tester': it said 'Login incorrect'.
+    ...    Host 'rack-wrong' (through gateway) refused the login: user 'tester': it answered 'Login incorrect'.
     ...    Open Host    rack-wrong
 
 A Board Boots And Is Used

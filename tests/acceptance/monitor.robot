@@ -43,7 +43,7 @@ Mistakes Are Told At Once
     ...    Metric 'process:' is not written like this. Write 'process:NAME'.
     ...    Start Monitor    dut1    metrics=process:
     Run Keyword And Expect Error
-    ...    No host of the lab is selected by 'tag:nobody'. 'Get Hosts' tells what a selection gives.
+    ...    No host of the lab is selected by 'tag:nobody'. 'Get Hosts' shows what a selection gives.
     ...    Start Monitor    tag:nobody
     Create File    ${OUTPUT DIR}/no recording.db    just text
     Run Keyword And Expect Error
@@ -104,7 +104,7 @@ A Limit Needs A Host That Is Watched
     Run Keyword And Expect Error    No monitor is running. *    Fail If Metric    dut1    cpu    max    >    90
     Start Monitor    dut1    interval=100 ms    metrics=memory    store=none
     Run Keyword And Expect Error
-    ...    No host that is watched is selected by 'dut2'. Watched: dut1.
+    ...    No watched host is selected by 'dut2'. Watched: dut1.
     ...    Fail If Metric    dut2    memory    max    >    90
     Run Keyword And Expect Error
     ...    'hot' is not a value to compare with. Write a number in %, or one with its unit.
@@ -124,7 +124,7 @@ Own Readings Count As Any Other
     ...    No watched host named 'dut2'. Did you mean 'dut1'? Known: dut1.
     ...    Record Metric    dut2    latency_ms    5
     Run Keyword And Expect Error
-    ...    The reading of 'latency_ms' is nan. Only finite numbers are kept.
+    ...    The reading of 'latency_ms' is nan. Only finite numbers can be recorded.
     ...    Record Metric    dut1    latency_ms    nan
     Run Keyword And Expect Error
     ...    A reading needs the name of a series, such as 'latency_ms'.
@@ -172,7 +172,7 @@ Charts Are Logged On Demand
     Log Metrics
     Log Metrics    dut1    last=1 min
     Run Keyword And Expect Error
-    ...    No host that is watched is selected by 'dut2'. Watched: local, dut1.
+    ...    No watched host is selected by 'dut2'. Watched: local, dut1.
     ...    Log Metrics    dut2
 
 A Recording Has Its Place

@@ -23,15 +23,15 @@ What A Test Reserved Ends With It
 
 Who Selects Nobody Is Told So
     Run Keyword And Expect Error
-    ...    No host of the lab is selected by 'tag:nobody'. 'Get Hosts' tells what a selection gives.
+    ...    No host of the lab is selected by 'tag:nobody'. 'Get Hosts' shows what a selection gives.
     ...    Hosts Should Be Reserved    tag:nobody
     Run Keyword And Expect Error
-    ...    No host of the lab is selected by 'tag:nobody'. 'Get Hosts' tells what a selection gives.
+    ...    No host of the lab is selected by 'tag:nobody'. 'Get Hosts' shows what a selection gives.
     ...    Reserve Hosts    tag:nobody
 
 Too Many Are Refused At Once
     Run Keyword And Expect Error
-    ...    9 hosts are wanted, and only 3 hosts would do. Ask for fewer, or select more.
+    ...    9 hosts were requested, but only 3 hosts can be chosen from. Ask for fewer, or select more.
     ...    Reserve Hosts    tag:dut    count=9    wait=1 h
 
 What We Have Nobody Gets Twice

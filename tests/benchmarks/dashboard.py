@@ -17,8 +17,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from OttoLibrary.contracts.metrics import Tick
 from OttoLibrary.dashboard.live_source import LiveSource
-from OttoLibrary.dashboard.page_source import RecordedSource, static_page
+from OttoLibrary.dashboard.recorded_source import RecordedSource
 from OttoLibrary.dashboard.server import Dashboard
+from OttoLibrary.dashboard.static_page import static_page
 from OttoLibrary.monitor.monitor import open_store
 from OttoLibrary.run.session import Session
 from tests.benchmarks.measure import Row
@@ -135,8 +136,8 @@ def _live(sshd: Sshd, key: Path) -> Row:
         lab.write_text(json.dumps({"hosts": {f"h{host}": facts for host in range(_HOSTS)}}))
         session = Session(str(lab))
         try:
-            session.start_monitor(session.lab.names(), (), 1.0, Path(folder) / "metrics.db", "benchmark")
-            while not all(session.on_monitor(lambda monitor: monitor.latest(0)).values()):
+            session.monitor.start(session.lab.loaded.names(), (), 1.0, Path(folder) / "metrics.db", "benchmark")
+            while not all(session.monitor.do(lambda monitor: monitor.latest(0)).values()):
                 time.sleep(0.1)
             alone = _processor_time()
             dashboard = Dashboard(LiveSource(session))

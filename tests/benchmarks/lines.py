@@ -53,7 +53,7 @@ async def _connecting(kind: str, place: Path) -> Row:
         host = _host(transport="telnet", address=server.address, port=server.port, user=USER, password=Secret(PASSWORD))
 
         async def ours() -> None:
-            await host.link.open(Deadline(20))
+            await host.connection.open(Deadline(20))
 
         mine, theirs = [], []
         for _ in range(_ROUNDS):

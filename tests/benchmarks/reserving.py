@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from OttoLibrary.reservation.leases import Leases
 from tests.benchmarks.measure import Row
 
 _PROCESSES, _HOSTS, _LONG_S, _KILLED = 50, 10, 60, 5
+_OURS = (sys.executable, "-m", "OttoLibrary", "pabot")
 _SUITES, _LAB_HOSTS, _HOLD_S, _ROUNDS = 8, 4, 2, 3
 _ROOT = Path(__file__).parents[2]
 _HOLDS = f"""*** Settings ***
@@ -31,6 +33,14 @@ Holds A Host
     Sleep    {_HOLD_S} s
 """
 _IDLES = "*** Test Cases ***\nIdles\n    No Operation\n"
+_SHORT_SUITES = 20
+_SHORT = """*** Settings ***
+Library     OttoLibrary    lab=lab.json
+
+*** Test Cases ***
+Short
+    Run On Host    h0    true
+"""
 
 
 def all_rows() -> list[Row]:
@@ -39,6 +49,7 @@ def all_rows() -> list[Row]:
         alone = asyncio.run(_alone(f"{folder}/alone"))
         waits, meetings, freed = _fight(Path(folder))
         under_pabot = _under_pabot(Path(folder))
+        short = _short_suites(Path(folder))
     share = max(waits) / statistics.median(waits)
     return [
         Row("reserve a host, alone", alone, "", None, 5, absolute=True),
@@ -54,6 +65,7 @@ def all_rows() -> list[Row]:
         Row("the same: longest wait over the median", share, "", None, 3, absolute=True, unit="times"),
         Row("the same: a killed process's hosts free after, at most", freed, "", None, 1000, absolute=True),
         under_pabot,
+        short,
     ]
 
 
@@ -72,8 +84,19 @@ def _under_pabot(folder: Path) -> Row:
     return Row(what, wall * 1000, f"{ideal:g} s, and {_SUITES} that do nothing", (ideal + start) * 1000, 1.15)
 
 
-def _pabot(folder: Path, suites: str) -> float:
-    command = [sys.executable, "-m", "OttoLibrary", "pabot", "--processes", str(_SUITES), "--outputdir", "results", suites]
+def _short_suites(folder: Path) -> Row:
+    """Measure suites of one short test against plain pabot, in turns."""
+    (folder / "short").mkdir()
+    for number in range(_SHORT_SUITES):
+        (folder / "short" / f"suite{number}.robot").write_text(_SHORT)
+    peer = [sys.executable, "-m", "pabot.pabot", "--command", sys.executable, "-m", "robot", "--end-command"]
+    pairs = [(_pabot(folder, "short", processes=2), _pabot(folder, "short", peer, processes=2)) for _ in range(_ROUNDS)]
+    ours, theirs = (statistics.median(times) for times in zip(*pairs, strict=True))
+    return Row(f"pabot, {_SHORT_SUITES} suites of one short test", ours * 1000, "plain pabot", theirs * 1000, 0.45)
+
+
+def _pabot(folder: Path, suites: str, program: Sequence[str] = _OURS, processes: int = _SUITES) -> float:
+    command = [*program, "--processes", str(processes), "--outputdir", "results", suites]
     environment = os.environ | {"PYTHONPATH": str(_ROOT), "OTTO_LEASES": str(folder / "leases")}
     began = time.perf_counter()
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)

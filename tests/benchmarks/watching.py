@@ -17,8 +17,8 @@ from pathlib import Path
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.contracts.metrics import Tick
 from OttoLibrary.host.host import Host
+from OttoLibrary.monitor.feeds import LOOP, script_of
 from OttoLibrary.monitor.monitor import Monitor, make_metrics, open_store
-from OttoLibrary.monitor.watch import LOOP, script_of
 from tests.benchmarks.measure import Otto, Row
 from tests.peers.sshd import Sshd
 
@@ -85,7 +85,7 @@ async def _watch(hosts: Sequence[Host], interval_s: float, seconds: float) -> Co
         monitor.store = open_store(Path(folder) / "metrics.db", "benchmark", {}, interval_s)
         await monitor.start()
         try:
-            while not all("cpu_percent" in monitor.known(host.name) for host in hosts):  # noqa: ASYNC110 - it rings no bell
+            while not all("cpu_percent" in monitor.known(host.name) for host in hosts):  # noqa: ASYNC110 - nothing tells when it is there
                 await asyncio.sleep(0.05)
             began, cpu, missed = time.time(), time.process_time(), monitor.missed
             await asyncio.sleep(seconds)

@@ -52,14 +52,14 @@ class Site:
     there: Path
     here: Path
 
-    def put(self, source: Path, target: str, **wishes: Any) -> Any:
-        return self.session.run(
-            self.session.files(self.name).put([source], target, TransferOptions(**({"via": self.via} | wishes)))
+    def put(self, source: Path, target: str, **options: Any) -> Any:
+        return self.session.engine.call(
+            self.session.files.on(self.name).put([source], target, TransferOptions(**({"via": self.via} | options)))
         )
 
-    def get(self, source: str, target: str, **wishes: Any) -> Any:
-        return self.session.run(
-            self.session.files(self.name).get(source, target, TransferOptions(**({"via": self.via} | wishes)))
+    def get(self, source: str, target: str, **options: Any) -> Any:
+        return self.session.engine.call(
+            self.session.files.on(self.name).get(source, target, TransferOptions(**({"via": self.via} | options)))
         )
 
     def litter(self) -> list[str]:

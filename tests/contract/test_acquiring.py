@@ -21,7 +21,7 @@ from OttoLibrary.contracts.reservations import Acquiring, Demand, Lease, Leasing
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import LeaseLostError, NotFreeError, PluginError, ReservationError
 from OttoLibrary.reservation.leases import Leases
-from OttoLibrary.reservation.reservations import Reserving
+from OttoLibrary.reservation.reservations import RunReservations
 from OttoLibrary.reservation.without_queue import QueuelessLeasing
 from OttoLibrary.testing import AcquiringTests, LeasingTests
 from tests.peers import processes
@@ -175,7 +175,7 @@ def test_what_the_backend_gave_away_is_a_loss(file: Path) -> None:
         SqliteBookings(str(file)).release("alice", ["b"])
         assert SqliteBookings(str(file)).acquire("bob", ["b"], 30, "")
         await leases.renew()
-        assert "'a', 'b' was lost: the reservations 'bookings' say that alice has it no more." in str(lost[0])
+        assert "'a', 'b' was lost: the reservations 'bookings' say that alice no longer has it." in str(lost[0])
         assert not leases.hosts
 
     run(SqliteBookings(str(file)), work)
@@ -188,7 +188,7 @@ def test_a_lease_is_extended(file: Path) -> None:
         (longer,) = await leases.extend(["a"], 7200)
         assert longer.until > lease.until + 7000
         SqliteBookings(str(file)).release("alice", ["a"])
-        with pytest.raises(LeaseLostError, match=r"'a' was lost: the reservations 'bookings' say that alice has it no more\."):
+        with pytest.raises(LeaseLostError, match=r"'a' was lost: the reservations 'bookings' say that alice no longer has it\."):
             await leases.extend([], 7200)
 
     run(SqliteBookings(str(file)), work)
@@ -261,7 +261,7 @@ def test_what_a_method_raises_is_no_answer(method: str) -> None:
         CALLS[method](leasing, lease, ticket)
     assert str(caught.value) == (
         f"The reservations 'bookings' do not answer: {method}() failed with ConnectionRefusedError: nobody is there. "
-        "Nobody knows who has what."
+        "It is unknown who has what."
     )
 
 
@@ -279,7 +279,7 @@ def test_what_a_method_raises_is_no_answer(method: str) -> None:
 def test_an_answer_of_another_kind_is_no_yes(method: str, answer: object, due: str) -> None:
     backend, leasing, lease, ticket = prepared()
     setattr(backend, method, lambda *arguments: answer)
-    with pytest.raises(ReservationError, match=re.escape(f"contract: {method}() returned {answer!r} where {due} is due.")):
+    with pytest.raises(ReservationError, match=re.escape(f"contract: {method}() returned {answer!r} where {due} is expected.")):
         CALLS[method](leasing, lease, ticket)
 
 
@@ -408,7 +408,7 @@ def test_a_backend_that_hangs_holds_up_the_next_question_for_a_bounded_time(monk
     renewing.start()
     try:
         assert asked.wait(30)
-        with pytest.raises(ReservationError, match=r"'bookings' have not answered another question for 0\.2 seconds\."):
+        with pytest.raises(ReservationError, match=r"'bookings' did not answer an earlier question for 0\.2 seconds\."):
             leasing.who_reserved("a")
     finally:
         go_on.set()
@@ -419,7 +419,7 @@ def test_a_backend_that_hangs_holds_up_the_next_question_for_a_bounded_time(monk
 def test_nothing_is_taken_by_force() -> None:
     _, leasing, _, _ = prepared()
     with pytest.raises(
-        ReservationError, match=r"^The reservations 'bookings' take nothing by force: 'a' is free when its holder"
+        ReservationError, match=r"^The reservations 'bookings' cannot be taken by force: 'a' becomes free when its holder"
     ):
         leasing.release_forced("a", "carol", "release day")
 
@@ -448,8 +448,8 @@ def test_half_of_the_contract_is_an_error_that_names_what_is_missing() -> None:
     registry.register_reservation_backend("whole", Bookings)
 
 
-def reserving(name: str, **table: str) -> Reserving:
-    return Reserving(name, lambda: {"backend": name, **table}, Engine())
+def reserving(name: str, **table: str) -> RunReservations:
+    return RunReservations(name, lambda: {"backend": name, **table}, Engine())
 
 
 @pytest.mark.usefixtures("registered")
@@ -473,7 +473,7 @@ def test_a_run_reserves_with_it_and_closes_it() -> None:
 @pytest.mark.usefixtures("registered")
 def test_one_that_cannot_be_made_is_told() -> None:
     registry.register_reservation_backend("mute", Bookings)
-    with pytest.raises(ReservationError, match=r"^The reservations 'mute' cannot be opened: TypeError: .*argument"):
+    with pytest.raises(ReservationError, match=r"^The reservations 'mute' could not be opened: TypeError: .*argument"):
         _ = reserving("mute", path="here").backend
 
 
@@ -548,7 +548,7 @@ def test_a_run_reserves_with_a_third_party_s_backend(tmp_path: Path, file: Path,
     assert messages["Given Back With The Test"].startswith("1 host not reserved by this run: dut2. Who has what: nobody.")
     assert re.match(r"'dut1' did not become free in 1\.?\d* s\. Who has what: 'demo/dut1': bob\.", messages["Not Free"])
     assert messages["Another's"].startswith("Host 'dut1' is reserved by somebody else. Who has what: 'demo/dut1': bob.")
-    assert "The reservation of 'dut3' was lost: the reservations 'bookings' say that alice has it no more." in messages["Lost"]
+    assert "The reservation of 'dut3' was lost: the reservations 'bookings' say that alice no longer has it." in messages["Lost"]
     assert ran.tests["Lost"].elapsed_time.total_seconds() < 20
     assert bookings.list_usernames() == ["bob"]
 

@@ -28,13 +28,13 @@ class Box:
     """A host with plain calls."""
 
     def __init__(self, session: Session, name: str, one_line: bool = False) -> None:
-        self.session, self.host, self.one_line = session, session.host(name), one_line
+        self.session, self.host, self.one_line = session, session.hosts.use(name), one_line
 
     def run(self, command: str, **options: Any) -> CommandResult:
-        return self.session.run(self.host.run(command, **({"expected": ANY, "timeout_s": 20.0} | options)))
+        return self.session.engine.call(self.host.run(command, **({"expected": ANY, "timeout_s": 20.0} | options)))
 
     def call(self, work: Callable[[Host], Any]) -> Any:
-        return self.session.run(work(self.host))
+        return self.session.engine.call(work(self.host))
 
 
 @pytest.fixture(params=WAYS)

@@ -34,7 +34,7 @@ ANY = Expected(())
 
 
 def run(session: Session, command: str, name: str = "box", **options: Any) -> Any:
-    return session.run(session.host(name).run(command, **({"timeout_s": 15.0} | options)))
+    return session.engine.call(session.hosts.use(name).run(command, **({"timeout_s": 15.0} | options)))
 
 
 def host_of(sshd: Any, keys: Any, **more: Any) -> dict[str, Any]:
@@ -116,12 +116,12 @@ def test_hosts_behind_a_hop_share_its_connection(open_lab: Any, network: Any, tm
     session = open_lab(network.write_lab(tmp_path / "lab.json"))
 
     async def both() -> None:
-        await asyncio.gather(session.host("dut1").run("true"), session.host("dut2").run("true"))
+        await asyncio.gather(session.hosts.use("dut1").run("true"), session.hosts.use("dut2").run("true"))
 
-    session.host("dut1"), session.host("dut2")
-    session.run(both())
-    assert session.host("dut1").hop is session.host("dut2").hop
-    assert session.host("dut1").hop.hop is session.host("hop1")
+    session.hosts.use("dut1"), session.hosts.use("dut2")
+    session.engine.call(both())
+    assert session.hosts.use("dut1").hop is session.hosts.use("dut2").hop
+    assert session.hosts.use("dut1").hop.hop is session.hosts.use("hop1")
 
 
 def test_a_hop_that_fails_is_named(open_lab: Any, sshd: Any, keys: Any) -> None:
@@ -144,13 +144,13 @@ def test_a_hop_whose_login_fails_is_named(open_lab: Any, sshd: Any, keys: Any) -
 def test_a_hop_that_forbids_forwarding_is_named(open_lab: Any, make_sshd: Any, sshd: Any, keys: Any) -> None:
     strict = make_sshd(options={"AllowTcpForwarding": "no"})
     session = open_lab(strict=host_of(strict, keys), box=host_of(sshd, keys, hop="strict"))
-    with pytest.raises(HopError, match="because hop 'strict' opens no way to"):
+    with pytest.raises(HopError, match="because hop 'strict' opens no connection to"):
         run(session, "true")
 
 
 def test_a_refused_port_behind_a_hop_is_a_connect_error(open_lab: Any, sshd: Any, keys: Any) -> None:
     session = open_lab(hop=host_of(sshd, keys), box={"address": "127.0.0.1", "port": processes.free_port(), "hop": "hop"})
-    with pytest.raises(ConnectError, match="hop 'hop' got no connection to") as caught:
+    with pytest.raises(ConnectError, match="hop 'hop' could not connect to") as caught:
         run(session, "true")
     assert not isinstance(caught.value, HopError)
 
@@ -158,7 +158,7 @@ def test_a_refused_port_behind_a_hop_is_a_connect_error(open_lab: Any, sshd: Any
 def test_a_hop_can_be_chosen_per_call(open_lab: Any, sshd: Any, keys: Any) -> None:
     session = open_lab(hop=host_of(sshd, keys), box=host_of(sshd, keys))
     assert run(session, "echo direct").stdout == "direct\n"
-    assert session.reroute("box", "hop").path == ("hop", "box")
+    assert session.hosts.reroute("box", "hop").path == ("hop", "box")
     assert run(session, "echo hopped").stdout == "hopped\n"
 
 
@@ -176,7 +176,7 @@ def test_a_killed_server_is_one_error_and_the_next_call_reconnects(open_lab: Any
     killer.join()
     assert time.monotonic() - began < 3
     assert run(session, "echo again").stdout == "again\n"
-    records = session.take_records()
+    records = session.journal.take_records()
     assert any("this is a new one" in note for record in records for note in record.notes)
 
 
@@ -185,7 +185,7 @@ def test_a_connection_lost_while_idle_is_replaced_without_an_error(open_lab: Any
     session = open_lab(box=host_of(sshd, keys, port=way.port))
     run(session, "true")
     way.cut()
-    processes.wait_until(lambda: not session.host("box").link.is_open, "the loss is noticed", 3)
+    processes.wait_until(lambda: not session.hosts.use("box").connection.is_open, "the loss is noticed", 3)
     assert run(session, "echo again").stdout == "again\n"
 
 
@@ -207,7 +207,7 @@ def test_a_lost_hop_is_replaced(open_lab: Any, network: Any, tmp_path: Path) -> 
     session = open_lab(network.write_lab(tmp_path / "lab.json"))
     run(session, "true", "dut1")
     network["hop1"].sshd.drop_sessions()
-    processes.wait_until(lambda: not session.host("dut1").link.is_open, "the loss is noticed", 3)
+    processes.wait_until(lambda: not session.hosts.use("dut1").connection.is_open, "the loss is noticed", 3)
     assert run(session, "echo again", "dut1").stdout == "again\n"
 
 
@@ -228,10 +228,10 @@ def test_a_new_key_is_accepted_once_and_a_changed_one_refused(open_lab: Any, fau
     server = faulty_ssh("host_key")
     host = {"address": server.address, "port": server.port, "user": server.user, "password": server.password}
     open_and_close = open_lab(box=host)
-    open_and_close.run(open_and_close.host("box").run_once("hello"))
+    open_and_close.engine.call(open_and_close.hosts.use("box").run_once("hello"))
     assert server.host_key.split()[1] in (own_home / ".otto" / "known_hosts").read_text()
     before = server.fingerprint
-    open_and_close.close_hosts()
+    open_and_close.hosts.close()
     server.restart()
     with pytest.raises(HostKeyError, match="its host key has changed: it shows") as caught:
         run(open_and_close, "true")
@@ -243,14 +243,14 @@ def test_many_who_meet_a_new_host_at_once_note_its_key_once(open_lab: Any, sshd:
     session = open_lab(**{f"box{number}": host_of(sshd, keys) for number in range(6)})
 
     async def meet() -> list[Any]:
-        return await asyncio.gather(*(session.host(name).run_once("echo in") for name in session.lab.names()))
+        return await asyncio.gather(*(session.hosts.use(name).run_once("echo in") for name in session.lab.loaded.names()))
 
-    assert [result.stdout for result in session.run(meet())] == ["in\n"] * 6
+    assert [result.stdout for result in session.engine.call(meet())] == ["in\n"] * 6
     assert len((own_home / ".otto" / "known_hosts").read_text().splitlines()) == 1
 
 
 def test_strict_takes_no_unknown_key(open_lab: Any, sshd: Any, keys: Any) -> None:
-    with pytest.raises(HostKeyError, match="is not on file, and the lab says 'strict'"):
+    with pytest.raises(HostKeyError, match="is not in a known_hosts file, and 'host_key' is 'strict'"):
         run(open_lab(box=host_of(sshd, keys, host_key="strict")), "true")
 
 
@@ -315,7 +315,7 @@ def test_old_algorithms_are_switched_on_per_host(open_lab: Any, faulty_ssh: Any)
         "mac": "+hmac-sha1",
     }
     session = open_lab(box=host | {"ssh": old})
-    assert session.run(session.host("box").run_once("hello", expected=ANY)).host == "box"
+    assert session.engine.call(session.hosts.use("box").run_once("hello", expected=ANY)).host == "box"
 
 
 def test_a_password_of_a_real_account(open_lab: Any, accounts: Any, make_sshd: Any, sshd: Any) -> None:
@@ -345,26 +345,30 @@ def test_another_user_runs_everything_and_time_outs_still_end_it(open_lab: Any, 
     # pgrep sees what another worker's test runs on this machine: each has a length of its own.
     sleep = "sleep 43" if method == "sudo" else "sleep 44"
     run(session, "cd /usr")
-    host = session.host("box")
-    session.run(host.switch_user(Account(accounts.peer.login, method, Secret(password)), session.run(host.deadline(15))))
+    host = session.hosts.use("box")
+    session.engine.call(
+        host.switch_user(Account(accounts.peer.login, method, Secret(password)), session.engine.call(host.deadline(15)))
+    )
     assert run(session, "whoami; pwd").stdout == f"{accounts.peer.login}\n/usr\n"
-    assert session.run(host.run_once("whoami")).stdout == f"{accounts.peer.login}\n"
+    assert session.engine.call(host.run_once("whoami")).stdout == f"{accounts.peer.login}\n"
     with pytest.raises(WaitTimeoutError):
         run(session, f"{sleep} & {sleep}", timeout_s=0.4)
     assert run(session, f"pwd; pgrep -x -f '{sleep}' || echo gone").stdout == "/usr\ngone\n"
-    session.run(host.send("whoami\n"))
-    session.run(host.expect([f"{accounts.peer.login}\r\n"], timeout_s=10))
-    session.run(host.switch_user(None, session.run(host.deadline(15))))
+    session.engine.call(host.send("whoami\n"))
+    session.engine.call(host.expect([f"{accounts.peer.login}\r\n"], timeout_s=10))
+    session.engine.call(host.switch_user(None, session.engine.call(host.deadline(15))))
     assert run(session, "whoami").stdout == f"{accounts.test.login}\n"
 
 
 @pytest.mark.parametrize("method", ["sudo", "su"])
 def test_a_refused_switch_changes_nothing(open_lab: Any, accounts: Any, sshd: Any, method: str) -> None:
     session = _user_lab(open_lab, accounts, sshd)
-    host = session.host("box")
+    host = session.hosts.use("box")
     run(session, "cd /usr; KEPT=yes")
     with pytest.raises(LoginError, match="switching to user"):
-        session.run(host.switch_user(Account(accounts.peer.login, method, Secret("wrong")), session.run(host.deadline(20))))
+        session.engine.call(
+            host.switch_user(Account(accounts.peer.login, method, Secret("wrong")), session.engine.call(host.deadline(20)))
+        )
     assert run(session, "whoami; pwd; echo $KEPT").stdout == f"{accounts.test.login}\n/usr\nyes\n"
 
 
@@ -381,13 +385,13 @@ def test_a_reboot_is_proved_by_the_boot_id(open_lab: Any, make_sshd: Any, keys: 
     }
     sshd = make_sshd(**where)
     session = open_lab(box=host_of(sshd, keys))
-    host = session.host("box")
+    host = session.hosts.use("box")
 
     def rebooted(new_id: str) -> float:
         with ThreadPoolExecutor(1) as pool:
             gone = tmp_path / f"going down for {new_id.strip()}"
-            deadline = session.run(host.deadline(20))
-            away = pool.submit(session.run, reboot(host, f"touch '{gone}'", deadline))
+            deadline = session.engine.call(host.deadline(20))
+            away = pool.submit(session.engine.call, reboot(host, f"touch '{gone}'", deadline))
             processes.wait_until(gone.exists, "The reboot command")
             sshd.kill()
             gone.unlink()
@@ -428,7 +432,7 @@ def test_forwards_are_opened_with_the_connection(open_lab: Any, sshd: Any, keys:
     run(session, "true")
     with socket.create_connection(("127.0.0.1", port), timeout=5) as way:
         assert way.recv(7) == b"SSH-2.0"
-    session.close_hosts()
+    session.hosts.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
 

@@ -32,15 +32,15 @@ def place(request: pytest.FixtureRequest, open_lab: Any, tmp_path: Path) -> Iter
 
 def name_evidence(session: Session, host: str, *evidence: Any) -> None:
     """Write what to fetch into the lab of a session, which is not read yet."""
-    path = Path(session.references)
+    path = Path(session.lab.references)
     lab = json.loads(path.read_text())
     lab["hosts"][host]["evidence"] = evidence
     path.write_text(json.dumps(lab))
 
 
 def fetch(session: Session, folder: Path, *names: str, size_bytes: int = 1000, timeout_s: float = 20.0) -> list[Piece]:
-    hosts = [session.host(name) for name in names]
-    return session.run(collect(hosts, folder, Bounds(size_bytes, timeout_s), session.masker.mask))
+    hosts = [session.hosts.use(name) for name in names]
+    return session.engine.call(collect(hosts, folder, Bounds(size_bytes, timeout_s), session.masker.mask))
 
 
 def test_files_patterns_and_outputs_are_kept_and_what_is_not_says_why(place: Site, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_command_that_hangs_costs_its_bound_and_nothing_else(open_lab: Any, tm
     pieces = fetch(session, tmp_path / "kept", "here", timeout_s=2)
     assert time.monotonic() - began < 8
     assert sorted(piece.path.read_text() for piece in pieces if piece.path) == [f"{number}\n" for number in range(5)]
-    assert [piece for piece in pieces if piece.path is None] == [Piece("here", mark, note="not here after 2 seconds")]
+    assert [piece for piece in pieces if piece.path is None] == [Piece("here", mark, note="did not arrive within 2 seconds")]
     processes.wait_until(lambda: not processes.running(mark), "the command ends")
 
 
@@ -129,14 +129,14 @@ def test_a_host_that_is_half_dead_costs_its_bound_and_holds_up_no_other(
     session = open_lab(
         stalled=stalled, refused=refused, silent=stalled, well={"address": sshd.address, "port": sshd.port} | login
     )
-    session.run(session.host("stalled").run("true"))
+    session.engine.call(session.hosts.use("stalled").run("true"))
     way.stall()
     began = time.monotonic()
     pieces = {
         piece.host: piece for piece in fetch(session, tmp_path / "kept", "stalled", "silent", "refused", "well", timeout_s=3)
     }
     assert time.monotonic() - began < 10
-    assert pieces["stalled"].note == pieces["silent"].note == "no answer in 3 seconds"
+    assert pieces["stalled"].note == pieces["silent"].note == "no answer within 3 seconds"
     assert "refused the connection" in pieces["refused"].note
     assert pieces["well"].path is not None
     assert pieces["well"].path.read_text() == "alive\n"
@@ -170,7 +170,7 @@ def test_the_table_escapes_what_came_from_a_host() -> None:
 def test_mistakes_in_the_lab_say_where_they_are(open_lab: Any, evidence: Any, mistake: str) -> None:
     session = open_lab(here={"transport": "local", "evidence": evidence})
     with pytest.raises(LabError) as caught:
-        session.lab.names()
+        session.lab.loaded.names()
     assert mistake in str(caught.value)
 
 
@@ -181,5 +181,5 @@ def test_defaults_name_evidence_for_every_host(tmp_path: Path) -> None:
     }
     (tmp_path / "lab.json").write_text(json.dumps(lab))
     session = Session(str(tmp_path / "lab.json"))
-    assert [source.file for source in session.facts("a").evidence] == ["/var/log/messages"]
-    assert [source.command for source in session.facts("b").evidence] == ["dmesg"]
+    assert [source.file for source in session.lab.facts("a").evidence] == ["/var/log/messages"]
+    assert [source.command for source in session.lab.facts("b").evidence] == ["dmesg"]

@@ -23,16 +23,16 @@ class Tree:
 
     def __init__(self, site: Site) -> None:
         self.site, self.there, self.here = site, site.there, site.here
-        self._folders = site.session.folders(site.name)
+        self._folders = site.session.files.folders_on(site.name)
 
-    def put(self, source: Path, target: str, **wishes: Any) -> Any:
-        return self.site.session.run(
-            self._folders.put(source, target, TransferOptions(**({"via": self.site.via, "links": "keep"} | wishes)))
+    def put(self, source: Path, target: str, **options: Any) -> Any:
+        return self.site.session.engine.call(
+            self._folders.put(source, target, TransferOptions(**({"via": self.site.via, "links": "keep"} | options)))
         )
 
-    def get(self, source: str, target: str, **wishes: Any) -> Any:
-        return self.site.session.run(
-            self._folders.get(source, target, TransferOptions(**({"via": self.site.via, "links": "keep"} | wishes)))
+    def get(self, source: str, target: str, **options: Any) -> Any:
+        return self.site.session.engine.call(
+            self._folders.get(source, target, TransferOptions(**({"via": self.site.via, "links": "keep"} | options)))
         )
 
 
@@ -120,7 +120,7 @@ def test_links_are_followed(tree: Tree) -> None:
         tree.put(source, f"{tree.there}/circle", links="follow")
     (source / "circle").unlink()
     (source / "circle").symlink_to("nowhere")
-    with pytest.raises(TransferError, match="it is a link to nowhere, which links=keep takes as it is"):
+    with pytest.raises(TransferError, match="it is a broken link; links=keep copies it as it is"):
         tree.put(source, f"{tree.there}/circle", links="follow")
     assert not (tree.there / "circle").exists()
 
@@ -154,21 +154,21 @@ def test_a_locked_folder_is_filled_and_locked(tree: Tree) -> None:
 def test_wrong_sources_and_targets(tree: Tree) -> None:
     write(tree.here / "file", b"")
     write(tree.there / "file", b"")
-    with pytest.raises(TransferError, match="does not exist here"):
+    with pytest.raises(TransferError, match="does not exist on this machine"):
         tree.put(tree.here / "none", f"{tree.there}/")
-    with pytest.raises(TransferError, match="is no folder here; use 'Put File To Host'"):
+    with pytest.raises(TransferError, match="is not a folder on this machine; use 'Put File To Host'"):
         tree.put(tree.here / "file", f"{tree.there}/")
     with pytest.raises(TransferError, match="does not exist"):
         tree.get(f"{tree.there}/none", f"{tree.here}/")
-    with pytest.raises(TransferError, match="is no folder; use 'Get File From Host'"):
+    with pytest.raises(TransferError, match="is not a folder; use 'Get File From Host'"):
         tree.get(f"{tree.there}/file", f"{tree.here}/")
     (tree.here / "src").mkdir()
-    with pytest.raises(TransferError, match="is there and no folder"):
+    with pytest.raises(TransferError, match="exists and is not a folder"):
         tree.put(tree.here / "src", f"{tree.there}/file")
     with pytest.raises(UsageError, match="is a file here"):
         tree.get(str(tree.there), f"{tree.here}/file")
     os.mkfifo(tree.here / "src" / "pipe")
-    with pytest.raises(TransferError, match="is neither file, folder nor link"):
+    with pytest.raises(TransferError, match="is not a file, folder or link"):
         tree.put(tree.here / "src", f"{tree.there}/new")
     assert not (tree.there / "new").exists()
     assert not tree.site.litter()

@@ -17,11 +17,10 @@ import pytest
 
 from OttoLibrary.contracts.connections import Channel, EndOfStream
 from OttoLibrary.contracts.facts import FtpOptions, HostFacts
-from OttoLibrary.contracts.transfers import Job
+from OttoLibrary.contracts.transfers import Job, TransferOptions
 from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
 from OttoLibrary.run.session import Session
 from OttoLibrary.text import Secret
-from OttoLibrary.transfer.files import Wishes
 from OttoLibrary.transfer.protocols.ftp import Ftp
 from OttoLibrary.transport import tcp
 from tests.peers import processes
@@ -43,16 +42,18 @@ class Box:
     there: Path
     here: Path
 
-    def put(self, data: bytes, target: str = "a.bin", **wishes: Any) -> Any:
+    def put(self, data: bytes, target: str = "a.bin", **options: Any) -> Any:
         source = self.here / "source.bin"
         source.write_bytes(data)
-        files = self.session.files(self.name)
-        return self.session.run(files.put([source], f"{self.there}/{target}", Wishes(**({"via": "ftp"} | wishes))))
+        files = self.session.files.on(self.name)
+        return self.session.engine.call(
+            files.put([source], f"{self.there}/{target}", TransferOptions(**({"via": "ftp"} | options)))
+        )
 
-    def get(self, source: str = "a.bin", **wishes: Any) -> bytes:
-        files = self.session.files(self.name)
+    def get(self, source: str = "a.bin", **options: Any) -> bytes:
+        files = self.session.files.on(self.name)
         place = str(self.here / "got.bin")
-        got = self.session.run(files.get(f"{self.there}/{source}", place, Wishes(**({"via": "ftp"} | wishes))))
+        got = self.session.engine.call(files.get(f"{self.there}/{source}", place, TransferOptions(**({"via": "ftp"} | options))))
         return Path(got.target).read_bytes()
 
     def litter(self) -> list[str]:
@@ -107,7 +108,7 @@ def bare(open_lab: Any, tmp_path: Path) -> Callable[[dict[str, Any]], None]:
     def put(ftp: dict[str, Any]) -> None:
         (tmp_path / "a.bin").write_bytes(b"data")
         session = open_lab(box={"transport": "local", "ftp": ftp})
-        session.run(session.files("box").put([tmp_path / "a.bin"], f"{tmp_path}/b.bin", Wishes(via="ftp")))
+        session.engine.call(session.files.on("box").put([tmp_path / "a.bin"], f"{tmp_path}/b.bin", TransferOptions(via="ftp")))
 
     return put
 
@@ -198,14 +199,14 @@ def test_many_at_once(box: Callable[..., Box]) -> None:
     sources = [host.here / f"{number}.bin" for number in range(8)]
     for source in sources:
         source.write_bytes(content(100_000 + int(source.stem)))
-    files = host.session.files(host.name)
+    files = host.session.files.on(host.name)
 
     async def put_all() -> None:
         async with asyncio.TaskGroup() as group:
             for source in sources:
-                group.create_task(files.put([source], f"{host.there}/", Wishes(via="ftp")))
+                group.create_task(files.put([source], f"{host.there}/", TransferOptions(via="ftp")))
 
-    host.session.run(put_all())
+    host.session.engine.call(put_all())
     for source in sources:
         assert (host.there / source.name).read_bytes() == source.read_bytes()
 
@@ -245,7 +246,7 @@ def test_a_wrong_password(box: Callable[..., Box]) -> None:
     ) as caught:
         host.put(b"data")
     assert "wrong" not in str(caught.value)
-    assert "wrong" in host.session.lab.secrets("box")
+    assert "wrong" in host.session.lab.loaded.secrets("box")
     assert not host.litter()
 
 
@@ -264,7 +265,7 @@ def test_a_server_without_tls(box: Callable[..., Box]) -> None:
     with pytest.raises(UsageError, match=r"its FTP server offers no TLS \(5\d\d .*AUTH"):
         host.put(b"data")
     host = box("pyftpdlib", ftp_tls="implicit")
-    with pytest.raises(UsageError, match="its FTP server does not speak TLS with us"):
+    with pytest.raises(UsageError, match="its FTP server does not agree on TLS"):
         host.put(b"data")
 
 
@@ -306,13 +307,13 @@ def test_a_server_that_is_killed(box: Callable[..., Box], kind: str, direction: 
         file.truncate(8 << 30)
     source.chmod(0o644)
     grows = host.there if direction == "put" else host.here
-    files, wishes = host.session.files("box"), Wishes(via="ftp", verify="no")
-    put, get = files.put([source], f"{host.there}/a.bin", wishes), files.get(str(source), f"{host.here}/a.bin", wishes)
+    files, options = host.session.files.on("box"), TransferOptions(via="ftp", verify="no")
+    put, get = files.put([source], f"{host.there}/a.bin", options), files.get(str(source), f"{host.here}/a.bin", options)
     moving, other = (put, get) if direction == "put" else (get, put)
     other.close()
     end = host.server.drop_sessions if kind == "vsftpd" else host.server.crash
     with _when_it_grows(grows, end), pytest.raises(HostError, match=r"connection|session|closed|426|early"):
-        host.session.run(moving)
+        host.session.engine.call(moving)
     assert ((host.there if direction == "put" else host.here) / "a.bin").read_bytes() == b"old"
     assert not host.litter()
 
@@ -411,8 +412,8 @@ def test_time_over(box: Callable[..., Box]) -> None:
         file.truncate(4 << 30)
     began = time.monotonic()
     with pytest.raises(WaitTimeoutError, match=r"in 0\.3 seconds"):
-        host.session.run(
-            host.session.files("box").put([big], f"{host.there}/a.bin", Wishes(via="ftp", verify="no", timeout_s=0.3))
+        host.session.engine.call(
+            host.session.files.on("box").put([big], f"{host.there}/a.bin", TransferOptions(via="ftp", verify="no", timeout_s=0.3))
         )
     assert time.monotonic() - began < 2
     assert (host.there / "a.bin").read_bytes() == b"old"

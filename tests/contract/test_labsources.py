@@ -193,8 +193,8 @@ def test_hosts_of_a_configuration_are_reached_through_its_jumps(open_lab: Any, s
     common = f"  HostName {sshd.address}\n  Port {sshd.port}\n  IdentityFile {keys.identity_file}\n"
     Path("ssh_config").write_text(f"Host gw\n{common}Host box\n  ProxyJump gw\n{common}")
     session = open_lab(Path("ssh_config:./ssh_config"))
-    assert session.host("box").path == ("gw", "box")
-    assert session.run(session.host("box").run("echo here")).stdout == "here\n"
+    assert session.hosts.use("box").path == ("gw", "box")
+    assert session.engine.call(session.hosts.use("box").run("echo here")).stdout == "here\n"
 
 
 def test_a_proxy_command_is_left_to_the_connection(folder: Path, open_lab: Any, sshd: Any, keys: Any) -> None:
@@ -214,7 +214,7 @@ def test_a_proxy_command_is_left_to_the_connection(folder: Path, open_lab: Any, 
         f"  ProxyCommand {sys.executable} {carry} %h %p\n"
     )
     session = open_lab(Path("ssh_config:./ssh_config"))
-    assert session.run(session.host("box").run("echo here")).stdout == "here\n"
+    assert session.engine.call(session.hosts.use("box").run("echo here")).stdout == "here\n"
     assert (folder / "carried").read_text() == f"{sshd.address} {sshd.port}"
 
 
@@ -222,7 +222,7 @@ def test_a_pattern_that_fits_the_address_leads_no_other_way(folder: Path, open_l
     common = f"  HostName {sshd.address}\n  Port {sshd.port}\n  IdentityFile {keys.identity_file}\n"
     Path("ssh_config").write_text(f"Host * !gw\n  ProxyJump nowhere.invalid\n  User wrong\nHost gw\n{common}")
     session = open_lab(Path("ssh_config:./ssh_config"))
-    assert session.run(session.host("gw").run("echo here")).stdout == "here\n"
+    assert session.engine.call(session.hosts.use("gw").run("echo here")).stdout == "here\n"
 
 
 # -- command

@@ -189,13 +189,13 @@ class Watched:
     def __init__(self, session: Session, hosts: Sequence[str], metrics: Sequence[str]) -> None:
         self.session, self.hosts = session, hosts
         self.began = time.time()
-        session.start_monitor(hosts, metrics, _INTERVAL_S, None, "truth")
+        session.monitor.start(hosts, metrics, _INTERVAL_S, None, "truth")
 
     def seen(self, host: str, name: str, since: float = 0.0, until: float | None = None) -> Seen:
         async def ask(monitor: Any) -> Any:
             return await monitor.readings(host, name, since, until)
 
-        times, values = self.session.ask_monitor(ask)
+        times, values = self.session.monitor.ask(ask)
         return Seen(host, name, times, values)
 
     def each(self, name: str, since: float = 0.0, until: float | None = None) -> list[Seen]:
@@ -226,7 +226,7 @@ class Watched:
         async def ask(monitor: Any) -> list[Event]:
             return [event for event in monitor.events(0.0) if event.kind in {"error", "gap"}]
 
-        return self.session.ask_monitor(ask)
+        return self.session.monitor.ask(ask)
 
 
 Watch = Callable[..., Watched]
@@ -595,7 +595,7 @@ def test_a_machine_without_sensors_has_no_series_and_no_error(four_ways: Watch) 
         pytest.skip("This machine has sensors.")
     watched = four_ways("temperature", "load")
     watched.wait_for("load_1min", 3)
-    assert not any("temperature" in name for host in WAYS for name in watched.session.ask_monitor(known_of(host)))
+    assert not any("temperature" in name for host in WAYS for name in watched.session.monitor.ask(known_of(host)))
     assert watched.events() == []
 
 
@@ -614,7 +614,7 @@ def test_sensors_are_what_others_see(keys: Any, open_lab: Any, tmp_path: Path) -
     with Sshd(keys, launcher=elsewhere({Path("/sys/class"): tmp_path / "sys" / "class"})) as server:
         watched = Watched(open_lab(warm=host_of(server, keys)), ["warm"], ["temperature"])
         watched.wait_for("temperature_celsius")
-        names = watched.session.ask_monitor(known_of("warm"))
+        names = watched.session.monitor.ask(known_of("warm"))
         seen = {name: watched.seen("warm", name).values[-1] for name in names if name.startswith("temperature")}
     with Exporter(sysfs=str(tmp_path / "sys")) as exporter:
         page = exporter.read()
@@ -680,7 +680,7 @@ def test_a_gauge_of_snmp_is_what_psutil_sees(make_snmpd: Any, open_lab: Any, by_
         near(row, 1024 * last, late)
         near(row, 1024 * (last - first), late - early, 10 * MIB)
         assert abs(late - early) > 50 * MIB
-    assert not any("snmp_per_s" in series for series in watched.session.ask_monitor(known_of("switch")))
+    assert not any("snmp_per_s" in series for series in watched.session.monitor.ask(known_of("switch")))
 
 
 @pytest.mark.parametrize(("kind", "size"), [("counter", 1 << 32), ("counter64", 1 << 62)])

@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from OttoLibrary.transfers import nc
 
 from OttoLibrary.contracts.connections import Channel
-from OttoLibrary.contracts.transfers import Job
+from OttoLibrary.contracts.transfers import Job, TransferOptions
 from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
 from OttoLibrary.run.session import Session
-from OttoLibrary.transfer.files import Wishes
+from OttoLibrary.transfer.protocols import nc
 from OttoLibrary.transfer.transfer import site_of
 from tests.peers import processes
 from tests.peers.disk import small_disk
@@ -46,27 +45,28 @@ class Box:
     there: Path
     here: Path
 
-    def put(self, data: bytes, name: str = "a.bin", **wishes: Any) -> Any:
+    def put(self, data: bytes, name: str = "a.bin", **options: Any) -> Any:
         source = self.here / "source.bin"
         source.write_bytes(data)
-        return self.put_file(source, name, **wishes)
+        return self.put_file(source, name, **options)
 
-    def put_file(self, source: Path, name: str = "a.bin", **wishes: Any) -> Any:
-        files = self.session.files(self.name)
-        return self.session.run(files.put([source], f"{self.there}/{name}", Wishes(**({"via": "nc"} | wishes))))
+    def put_file(self, source: Path, name: str = "a.bin", **options: Any) -> Any:
+        files = self.session.files.on(self.name)
+        return self.session.engine.call(files.put([source], f"{self.there}/{name}", TransferOptions(**({"via": "nc"} | options))))
 
-    def get(self, name: str = "a.bin", **wishes: Any) -> bytes:
-        files = self.session.files(self.name)
-        got = self.session.run(files.get(f"{self.there}/{name}", f"{self.here}/a.bin", Wishes(**({"via": "nc"} | wishes))))
+    def get(self, name: str = "a.bin", **options: Any) -> bytes:
+        files = self.session.files.on(self.name)
+        options = TransferOptions(**({"via": "nc"} | options))
+        got = self.session.engine.call(files.get(f"{self.there}/{name}", f"{self.here}/a.bin", options))
         return Path(got.target).read_bytes()
 
     def do(self, work: Callable[[Any], Any]) -> Any:
         """Run ``work(site)``."""
 
         async def run() -> Any:
-            return await work(await site_of(self.session.files(self.name).host, None))
+            return await work(await site_of(self.session.files.on(self.name).host, None))
 
-        return self.session.run(run())
+        return self.session.engine.call(run())
 
     def programs(self) -> list[int]:
         """Return the processes of nc that run on the host, of whatever kind."""
@@ -188,14 +188,14 @@ def test_many_at_once(box: Callable[..., Box]) -> None:
     sources = [host.here / f"{number}.bin" for number in range(5)]
     for source in sources:
         source.write_bytes(content(100_000 + int(source.stem)))
-    files = host.session.files(host.name)
+    files = host.session.files.on(host.name)
 
     async def put_all() -> None:
         async with asyncio.TaskGroup() as group:
             for source in sources:
-                group.create_task(files.put([source], f"{host.there}/", Wishes(via="nc")))
+                group.create_task(files.put([source], f"{host.there}/", TransferOptions(via="nc")))
 
-    host.session.run(put_all())
+    host.session.engine.call(put_all())
     for source in sources:
         assert (host.there / source.name).read_bytes() == source.read_bytes()
 

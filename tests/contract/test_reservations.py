@@ -43,7 +43,7 @@ if "CLOCK" in os.environ:
 from OttoLibrary.contracts.reservations import Demand
 from OttoLibrary.reservation.leases import Leases
 from OttoLibrary import registry
-from OttoLibrary.reservations import redis as quick
+from OttoLibrary.reservation.backends import redis as quick
 quick._LIFE_S, quick._BEAT_S, quick._LOOK_S = 1.0, 0.2, 0.2
 kind, where, names, count, wait_s, lease_s, priority = sys.argv[1:8]
 async def main():
@@ -185,7 +185,7 @@ def test_hosts_that_share_a_resource_are_never_had_together(shared: Shared) -> N
 
 def test_more_than_there_are_is_an_error_at_once(shared: Shared) -> None:
     async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
-        with pytest.raises(ReservationError, match=r"^3 hosts are wanted, and only 2 hosts would do\."):
+        with pytest.raises(ReservationError, match=r"^3 hosts were requested, but only 2 hosts can be chosen from\."):
             await leases.reserve(demand("a", "b", count=3), 60)
 
     run(shared, work)
@@ -427,7 +427,7 @@ def test_a_state_that_cannot_be_read_is_no_yes(tmp_path: Path) -> None:
     (tmp_path / "leases" / "state.json").write_text("{half")
 
     async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
-        with pytest.raises(ReservationError, match="nobody knows who has what"):
+        with pytest.raises(ReservationError, match="so it is unknown who has what"):
             await leases.reserve(demand("a"), 0)
         (tmp_path / "leases" / "state.json").unlink()
 
@@ -469,7 +469,7 @@ def test_reservations_of_a_file(tmp_path: Path) -> None:
         with pytest.raises(ReservationError, match=sentence):
             backend.who_reserved("b")
     path.unlink()
-    with pytest.raises(ReservationError, match="nobody knows who has what"):
+    with pytest.raises(ReservationError, match="so it is unknown who has what"):
         backend.who_reserved("b")
     assert load("reservation", "none").who_reserved("b") == []
 
@@ -479,7 +479,7 @@ def test_a_server_that_does_not_answer_is_no_yes(tmp_path: Path) -> None:
         backend = load("reservation", "redis", server.url)
         assert backend.who_reserved("a") == []
         server.stop()
-        with pytest.raises(ReservationError, match=r"cannot be used .* nobody knows who has what"):
+        with pytest.raises(ReservationError, match=r"cannot be used .* so it is unknown who has what"):
             backend.who_reserved("a")
     with pytest.raises(ReservationError, match="Name it in OTTO_REDIS"):
         load("reservation", "redis")
@@ -495,7 +495,7 @@ def test_no_run_of_pabot_is_no_yes(pabotlib: PabotLib, monkeypatch: pytest.Monke
     assert backend.who_reserved("a") == []
     pabotlib.stop()
     for question in (lambda: backend.who_reserved("a"), lambda: backend.attempt(backend.join(demand("a")))):
-        with pytest.raises(ReservationError, match=r"does not answer \(.*\); nobody knows who has what\."):
+        with pytest.raises(ReservationError, match=r"does not answer \(.*\); so it is unknown who has what\."):
             question()
 
 

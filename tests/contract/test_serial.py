@@ -26,15 +26,15 @@ ANY = Expected(())
 
 
 def run(session: Session, command: str, name: str = "box", **options: Any) -> Any:
-    return session.run(session.host(name).run(command, **({"timeout_s": 15.0} | options)))
+    return session.engine.call(session.hosts.use(name).run(command, **({"timeout_s": 15.0} | options)))
 
 
 def expect(session: Session, *patterns: str, name: str = "box", timeout_s: float = 10) -> Any:
-    return session.run(session.host(name).expect(patterns, timeout_s=timeout_s))
+    return session.engine.call(session.hosts.use(name).expect(patterns, timeout_s=timeout_s))
 
 
 def send(session: Session, text: str, name: str = "box") -> None:
-    session.run(session.host(name).send(text, timeout_s=10))
+    session.engine.call(session.hosts.use(name).send(text, timeout_s=10))
 
 
 def host_of(console: Any, **more: Any) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def test_a_real_login_is_made_when_it_is_asked_for(open_lab: Any, serial_console
 def test_a_wrong_password_is_a_login_error(open_lab: Any, serial_console: Any) -> None:
     console = serial_console(consoles.boot, {"OTTO_PASSWORD": "right", "OTTO_LOADER": "no"}, on_open=True)
     session = open_lab(box=host_of(console, user="root", password="wrong"))
-    with pytest.raises(LoginError, match=r"^Host 'box' refused the login: user 'root': it said 'Login incorrect'\."):
+    with pytest.raises(LoginError, match=r"^Host 'box' refused the login: user 'root': it answered 'Login incorrect'\."):
         run(session, "true")
 
 
@@ -97,7 +97,7 @@ def test_a_boot_log_is_read_and_the_boot_loader_used(open_lab: Any, serial_conso
     assert "bootdelay=2\n" in run(session, "printenv", "loader", expected=ANY).stdout
     send(session, "boot\n", "loader")
     assert "Machine model: Otto" in expect(session, "box login: ", name="loader").before
-    session.run(session.host("loader").close())
+    session.engine.call(session.hosts.use("loader").close())
     assert run(session, "uname").stdout == "Linux\n"
 
 
@@ -105,7 +105,7 @@ def test_a_prompt_takes_neither_lines_nor_folders(open_lab: Any, serial_console:
     session = open_lab(box=host_of(serial_console(consoles.shell), profile="raw"))
     for options, why in (({"command": "a\nb"}, "one line at a time"), ({"command": "a", "cwd": "/"}, "has no folders")):
         with pytest.raises(UsageError, match=f"^Host 'box' cannot run 'a.*': a prompt .*{why}|{why}"):
-            session.run(session.host("box").run(**options, expected=ANY, timeout_s=5))
+            session.engine.call(session.hosts.use("box").run(**options, expected=ANY, timeout_s=5))
 
 
 def test_a_lab_s_own_profile_counts(open_lab: Any, serial_console: Any, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_shell_without_stty_is_typed_on(open_lab: Any, serial_console: Any, tm
     session = open_lab(box=host_of(serial_console(shell)))
     result = run(session, "echo typed; (exit 3)", expected=ANY)
     assert (result.stdout, result.rc) == ("typed\n", 3)
-    assert any("no stty" in note for record in session.take_records() for note in record.notes)
+    assert any("no stty" in note for record in session.journal.take_records() for note in record.notes)
 
 
 # -- ports
@@ -169,7 +169,7 @@ def test_nobody_else_gets_a_port_of_ours(open_lab: Any, serial_console: Any) -> 
     run(session, "true")
     with pytest.raises(ConnectError, match=r"is in use by process \d+ \(.*python"):
         run(other, "true")
-    session.run(session.host("box").close())
+    session.engine.call(session.hosts.use("box").close())
     assert run(other, "echo mine").stdout == "mine\n"
 
 
@@ -195,26 +195,26 @@ def test_a_host_that_reacts_to_nothing_is_told_with_what_it_said(open_lab: Any, 
 
 def test_extra_shells_say_what_to_use_instead(open_lab: Any, serial_console: Any) -> None:
     session = open_lab(box=host_of(serial_console(consoles.shell)))
-    host = session.host("box")
+    host = session.hosts.use("box")
     for work in (host.open_shell("other", Deadline(5)), host.start("true"), host.run_once("true")):
         with pytest.raises(UsageError, match=r"has one line only, its serial console .* Use 'Run On Host'"):
-            session.run(work)
+            session.engine.call(work)
     assert run(session, "echo fine").stdout == "fine\n"
 
 
 def test_being_up_is_asked_for_on_the_line(open_lab: Any, serial_console: Any) -> None:
     console = serial_console(consoles.boot, {"OTTO_PASSWORD": "pw"}, on_open=True)
     session = open_lab(box=host_of(console, user="root", password="pw"), loader=host_of(console, profile="uboot"))
-    session.run(wait_until_up(session.host("box"), Deadline(15)))
-    session.run(session.host("box").probe(5))
+    session.engine.call(wait_until_up(session.hosts.use("box"), Deadline(15)))
+    session.engine.call(session.hosts.use("box").probe(5))
     with pytest.raises(UsageError, match=r"cannot be rebooted over its one line\. Send it the command with 'Send To Host'"):
-        session.run(reboot(session.host("box"), "reboot", Deadline(5)))
-    session.run(session.host("box").read(0.1))
+        session.engine.call(reboot(session.hosts.use("box"), "reboot", Deadline(5)))
+    session.engine.call(session.hosts.use("box").read(0.1))
     send(session, "exit\n")
     expect(session, "stop autoboot")
     send(session, " ")
-    session.run(session.host("box").close())
-    session.run(session.host("loader").probe(5))
+    session.engine.call(session.hosts.use("box").close())
+    session.engine.call(session.hosts.use("loader").probe(5))
 
 
 def test_characters_are_typed_slowly_when_wanted(open_lab: Any, serial_console: Any) -> None:
@@ -227,7 +227,7 @@ def test_characters_are_typed_slowly_when_wanted(open_lab: Any, serial_console: 
 def test_settings_of_the_port_reach_it(open_lab: Any, serial_console: Any) -> None:
     console = serial_console(consoles.shell)
     session = open_lab(box=host_of(console, serial={"baudrate": 9600, "bytesize": 8, "stopbits": 2, "flow_control": "xonxoff"}))
-    session.run(session.host("box").link.open(Deadline(5)))
+    session.engine.call(session.hosts.use("box").connection.open(Deadline(5)))
     said = subprocess.run(["stty", "-a", "-F", console.device], capture_output=True, text=True, check=False).stdout
     # TIOCEXCL keeps others out, but not root.
     if said:
@@ -286,7 +286,7 @@ def test_a_spied_port_works(open_lab: Any, serial_console: Any, tmp_path: Path) 
     console, log = serial_console(consoles.shell), tmp_path / "spy.txt"
     session = open_lab(box=host_of(console, port=f"spy://{console.device}?file={log}"))
     assert run(session, "echo spied").stdout == "spied\n"
-    session.close_hosts()
+    session.hosts.close()
     assert "spied" in log.read_text()
 
 
@@ -314,11 +314,11 @@ def test_all_that_was_said_is_on_file_with_time_stamps_and_without_secrets(
 ) -> None:
     console = serial_console(consoles.boot, {"OTTO_PASSWORD": "hush-hush", "OTTO_LOADER": "no"}, on_open=True)
     session = open_lab(box=host_of(console, user="root", password="hush-hush"))
-    session.output_folder = tmp_path
-    session.run(session.host("box").link.open(Deadline(5)))
+    session.suite.begin(None, tmp_path)
+    session.engine.call(session.hosts.use("box").connection.open(Deadline(5)))
     expect(session, "Starting dropbear")
     run(session, "echo the word is hush-hush")
-    session.close_hosts()
+    session.hosts.close()
     text = (tmp_path / "otto" / "console-box.log").read_text()
     stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
     assert all(re.match(rf"{stamp} ", line) for line in text.rstrip("\n").split("\n"))

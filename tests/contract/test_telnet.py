@@ -27,7 +27,7 @@ LOGIN = {"user": USER, "password": PASSWORD}
 
 
 def run(session: Session, command: str, name: str = "box", **options: Any) -> Any:
-    return session.run(session.host(name).run(command, **({"timeout_s": 15.0} | options)))
+    return session.engine.call(session.hosts.use(name).run(command, **({"timeout_s": 15.0} | options)))
 
 
 def host_of(server: Any, **more: Any) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def test_a_real_account_logs_in_and_a_wrong_password_is_refused(open_lab: Any, t
     session = open_lab(box=host_of(server, **login), wrong=host_of(server, **login | {"password": "no good"}))
     assert run(session, "whoami").stdout == f"{accounts.test.login}\n"
     with pytest.raises(
-        LoginError, match=f"^Host 'wrong' refused the login: user '{accounts.test.login}': it said 'Login incorrect'"
+        LoginError, match=f"^Host 'wrong' refused the login: user '{accounts.test.login}': it answered 'Login incorrect'"
     ) as caught:
         run(session, "true", "wrong")
     assert "no good" not in str(caught.value)
@@ -62,7 +62,7 @@ def test_a_real_account_logs_in_and_a_wrong_password_is_refused(open_lab: Any, t
 def test_a_refusal_is_told_as_soon_as_it_is_said(open_lab: Any, telnetd: Any, kind: str, tmp_path: Path) -> None:
     server = telnetd(kind, login=login_program(tmp_path, "sh -i", refusal_s=0.5))
     began = time.monotonic()
-    with pytest.raises(LoginError, match="it said 'Login incorrect'"):
+    with pytest.raises(LoginError, match="it answered 'Login incorrect'"):
         run(open_lab(box=host_of(server, password="x")), "true")
     assert 0.5 <= time.monotonic() - began < 1.5
 
@@ -73,7 +73,7 @@ def test_a_connection_closed_at_login_is_told_with_what_was_said(open_lab: Any, 
     program.write_text("#!/bin/sh\necho 'Too many users.'\nsleep 0.5\n")
     program.chmod(0o755)
     server = telnetd(kind, login=program)
-    with pytest.raises(ConnectError, match=r"closed the connection during the login \(it said last: 'Too many users\.'\)"):
+    with pytest.raises(ConnectError, match=r"closed the connection during the login \(last output: 'Too many users\.'\)"):
         run(open_lab(box=host_of(server)), "true")
 
 
@@ -126,16 +126,16 @@ def test_a_network_device_is_a_prompt(open_lab: Any, telnetd: Any, kind: str, tm
     session = open_lab(box=switch, wrong=switch | {"password": "no"})
     assert run(session, "show clock", expected=ANY).stdout == "*12:00:00.123 UTC Mon Mar 1 2027\n"
     assert run(session, "show length", expected=ANY).stdout == "all\n"
-    once = session.run(session.host("box").run_once("show clock", expected=ANY, timeout_s=10))
+    once = session.engine.call(session.hosts.use("box").run_once("show clock", expected=ANY, timeout_s=10))
     assert (once.stdout[:3], once.rc) == ("*12", -1)
-    for work in (session.host("box").run, session.host("box").run_once):
+    for work in (session.hosts.use("box").run, session.hosts.use("box").run_once):
         with pytest.raises(UsageError, match=r"^Host 'box' \(profile 'cisco-ios'\) has no exit status; pass expected_rc=any\.$"):
-            session.run(work("show clock", timeout_s=10))
+            session.engine.call(work("show clock", timeout_s=10))
         with pytest.raises(UsageError, match=r"^Host 'box' cannot run 'a\nb': a prompt takes one line at a time"):
-            session.run(work("a\nb", expected=ANY, timeout_s=10))
+            session.engine.call(work("a\nb", expected=ANY, timeout_s=10))
     with pytest.raises(UsageError, match=r"\(profile 'cisco-ios'\) has no POSIX shell, which moving files needs\."):
-        session.run(session.host("box").answer_of("true", Deadline(10)))
-    with pytest.raises(LoginError, match="it said '% Login invalid'"):
+        session.engine.call(session.hosts.use("box").answer_of("true", Deadline(10)))
+    with pytest.raises(LoginError, match="it answered '% Login invalid'"):
         run(session, "show clock", "wrong", expected=ANY)
 
 
@@ -161,20 +161,20 @@ def test_a_server_without_a_prompt_ends_with_the_time_out_and_what_it_said(
     open_lab: Any, telnetd: Any, kind: str, tmp_path: Path
 ) -> None:
     server = telnetd(kind, login=login_program(tmp_path, "sleep 30"))
-    with pytest.raises(ConnectError, match=r"no prompt from .* in 0\.7 seconds \(it said last: 'Welcome\.'\)"):
+    with pytest.raises(ConnectError, match=r"no prompt from .* in 0\.7 seconds \(last output: 'Welcome\.'\)"):
         run(open_lab(box=host_of(server, connect_timeout="700 ms")), "true")
 
 
 def test_a_hop_that_gets_no_connection_is_named(open_lab: Any, sshd: Any, keys: Any) -> None:
     hop = {"address": sshd.address, "port": sshd.port, "user": sshd.user, "identity_file": str(keys.identity_file)}
     box = {"transport": "telnet", "address": "127.0.0.1", "port": processes.free_port(), "hop": "hop", **LOGIN}
-    with pytest.raises(ConnectError, match="hop 'hop' got no connection to 127"):
+    with pytest.raises(ConnectError, match="hop 'hop' could not connect to 127"):
         run(open_lab(hop=hop, box=box), "true")
 
 
 def test_a_telnet_host_is_no_hop(open_lab: Any, server: Any) -> None:
     session = open_lab(gate=host_of(server), box=host_of(server, hop="gate"))
-    with pytest.raises(ConnectError, match="because a Telnet host is no hop"):
+    with pytest.raises(ConnectError, match="because a Telnet host cannot be a hop"):
         run(session, "true")
 
 
@@ -192,21 +192,21 @@ def test_a_killed_server_is_one_error_and_the_next_call_reconnects(open_lab: Any
     killer.join()
     assert time.monotonic() - began < 3
     assert run(session, "echo again").stdout == "again\n"
-    assert any("this is a new one" in note for record in session.take_records() for note in record.notes)
+    assert any("this is a new one" in note for record in session.journal.take_records() for note in record.notes)
 
 
 def test_a_connection_lost_while_idle_is_replaced_without_an_error(open_lab: Any, server: Any, proxy: Any) -> None:
     way = proxy(server.address, server.port)
     session = open_lab(box=host_of(way))
-    session.run(session.host("box").link.open(Deadline(10)))
+    session.engine.call(session.hosts.use("box").connection.open(Deadline(10)))
     way.cut()
-    processes.wait_until(lambda: not session.host("box").link.is_open, "the loss is noticed", 3)
+    processes.wait_until(lambda: not session.hosts.use("box").connection.is_open, "the loss is noticed", 3)
     assert run(session, "echo again").stdout == "again\n"
 
 
 def test_a_dead_peer_is_noticed_by_keepalive(open_lab: Any, server: Any) -> None:
     session = open_lab(box=host_of(server, keepalive="7 s"))
-    session.run(session.host("box").link.open(Deadline(10)))
+    session.engine.call(session.hosts.use("box").connection.open(Deadline(10)))
     found = [
         line.split()
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
@@ -236,19 +236,19 @@ def test_a_time_out_on_a_silent_connection_is_bounded(open_lab: Any, server: Any
 
 def test_extra_shells_and_background_commands_have_logins_of_their_own(open_lab: Any, server: Any) -> None:
     session = open_lab(box=host_of(server))
-    host = session.host("box")
+    host = session.hosts.use("box")
     run(session, "cd /usr")
-    session.run(host.open_shell("other", Deadline(10)))
+    session.engine.call(host.open_shell("other", Deadline(10)))
     assert run(session, "pwd; echo $$", shell="other").stdout != run(session, "pwd; echo $$").stdout
-    running = session.run(host.start("echo begun; echo bad >&2; sleep 0.3; echo done; exit 4", timeout_s=10))
+    running = session.engine.call(host.start("echo begun; echo bad >&2; sleep 0.3; echo done; exit 4", timeout_s=10))
     assert run(session, "pwd").stdout == "/usr\n"
-    result = session.run(running.wait(Deadline(10), ANY))
+    result = session.engine.call(running.wait(Deadline(10), ANY))
     assert (result.stdout, result.stderr, result.rc) == ("begun\ndone\n", "bad\n", 4)
 
 
 def test_an_extra_shell_outlives_the_end_of_another(open_lab: Any, server: Any) -> None:
     session = open_lab(box=host_of(server))
-    session.run(session.host("box").open_shell("other", Deadline(10)))
+    session.engine.call(session.hosts.use("box").open_shell("other", Deadline(10)))
     run(session, "KEPT=yes", shell="other")
     assert run(session, "exit 3", expected=ANY).shell_ended
     time.sleep(0.5)
@@ -259,16 +259,16 @@ def test_an_extra_shell_outlives_the_end_of_another(open_lab: Any, server: Any) 
 def test_a_stopped_background_command_is_gone_with_all_it_started(open_lab: Any, server: Any) -> None:
     session = open_lab(box=host_of(server))
     mark = f"MARK={time.time_ns()}"
-    running = session.run(session.host("box").start(f"export {mark}; echo on; sleep 50 & sleep 50", timeout_s=10))
+    running = session.engine.call(session.hosts.use("box").start(f"export {mark}; echo on; sleep 50 & sleep 50", timeout_s=10))
     processes.wait_until(lambda: len(processes.marked(mark)) >= 2 and running.said()[0] == "on\n", "it runs", 5)
-    assert session.run(running.stop())[0] == "on\n"
+    assert session.engine.call(running.stop())[0] == "on\n"
     processes.wait_until(lambda: not processes.marked(mark), "all processes are gone", 5)
 
 
 def test_a_user_cannot_be_switched(open_lab: Any, server: Any) -> None:
     session = open_lab(box=host_of(server))
     with pytest.raises(UsageError, match="cannot switch its user, because it is reached over a line"):
-        session.run(session.host("box").switch_user(None, Deadline(10)))
+        session.engine.call(session.hosts.use("box").switch_user(None, Deadline(10)))
 
 
 def test_nothing_is_left_behind_on_the_host(open_lab: Any, server: Any, tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_a_reboot_is_proved_by_the_boot_id(open_lab: Any, telnetd: Any, tmp_path
     mount = f"mount --bind {boot_id} /proc/sys/kernel/random/boot_id && exec sh -i"
     server = telnetd("inetutils", login=login_program(tmp_path, f"unshare -m sh -c '{mount}'"))
     session = open_lab(box=host_of(server))
-    host = session.host("box")
+    host = session.hosts.use("box")
 
     def crash() -> None:
         boot_id.write_text("second\n")
@@ -297,16 +297,16 @@ def test_a_reboot_is_proved_by_the_boot_id(open_lab: Any, telnetd: Any, tmp_path
 
     crasher = threading.Timer(0.6, crash)
     crasher.start()
-    assert session.run(reboot(host, "true", Deadline(20))) > 0.3
+    assert session.engine.call(reboot(host, "true", Deadline(20))) > 0.3
     crasher.join()
 
 
 def test_being_up_is_asked_for_by_a_login(open_lab: Any, server: Any) -> None:
     session = open_lab(box=host_of(server))
-    session.run(wait_until_up(session.host("box"), Deadline(10)))
+    session.engine.call(wait_until_up(session.hosts.use("box"), Deadline(10)))
     server.stop()
     with pytest.raises(HostError):
-        session.run(session.host("box").probe(0.5))
+        session.engine.call(session.hosts.use("box").probe(0.5))
 
 
 # -- for transfers
@@ -318,7 +318,7 @@ def test_base64_goes_both_ways_at_speed_and_exactly(
 ) -> None:
     hop = {"address": sshd.address, "port": sshd.port, "user": sshd.user, "identity_file": str(keys.identity_file)}
     session = open_lab(hop=hop, box=host_of(server, **({"hop": "hop"} if way == "hop" else {})))
-    host, data, file = session.host("box"), random.Random(1).randbytes(6 << 20), tmp_path / "file"
+    host, data, file = session.hosts.use("box"), random.Random(1).randbytes(6 << 20), tmp_path / "file"
     text = base64.encodebytes(data)
 
     async def put() -> int:
@@ -341,16 +341,16 @@ def test_base64_goes_both_ways_at_speed_and_exactly(
         finally:
             await process.close()
 
-    assert session.run(put()) == 0
+    assert session.engine.call(put()) == 0
     assert hashlib.sha256(file.read_bytes()).digest() == hashlib.sha256(data).digest()
-    assert session.run(get()) == data
-    assert not session.run(host.parallel(Deadline(5)))
-    assert session.run(host.answer_of("pwd; exit 7", Deadline(5))).rc == 7
+    assert session.engine.call(get()) == data
+    assert not session.engine.call(host.parallel(Deadline(5)))
+    assert session.engine.call(host.answer_of("pwd; exit 7", Deadline(5))).rc == 7
 
 
 def test_a_closed_process_gives_the_line_back(open_lab: Any, server: Any) -> None:
     session = open_lab(box=host_of(server))
-    host = session.host("box")
+    host = session.hosts.use("box")
     run(session, "KEPT=yes")
 
     async def begin_and_close() -> None:
@@ -358,5 +358,5 @@ def test_a_closed_process_gives_the_line_back(open_lab: Any, server: Any) -> Non
         await process.channel.write(b"data")
         await process.close()
 
-    session.run(begin_and_close())
+    session.engine.call(begin_and_close())
     assert run(session, "echo $KEPT").stdout == "yes\n"

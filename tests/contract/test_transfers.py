@@ -88,10 +88,10 @@ def test_a_target_is_a_folder_or_a_name(site: Site) -> None:
 def test_a_missing_folder_is_an_error_or_is_made(site: Site) -> None:
     source = write(site.here / "a.bin", b"data")
     for target in (f"{site.there}/new/b.bin", f"{site.there}/new/"):
-        with pytest.raises(TransferError, match=f"the folder '{site.there}/new' does not exist; make it, or use parents=yes"):
+        with pytest.raises(TransferError, match=f"the folder '{site.there}/new' does not exist; create it, or use parents=yes"):
             site.put(source, target)
     assert site.put(source, f"{site.there}/new/deep/", parents=True).target == f"{site.there}/new/deep/a.bin"
-    with pytest.raises(UsageError, match=r"new2' does not exist here\. Make it, or use parents=yes"):
+    with pytest.raises(UsageError, match=r"new2' does not exist on this machine\. Create it, or use parents=yes"):
         site.get(f"{site.there}/new/deep/a.bin", f"{site.here}/new2/x")
     site.get(f"{site.there}/new/deep/a.bin", f"{site.here}/new2/x", parents=True)
     assert (site.here / "new2" / "x").read_bytes() == b"data"
@@ -164,14 +164,14 @@ def test_a_file_without_a_size_is_read(site: Site) -> None:
 
 def test_many_at_once_do_not_meet(site: Site) -> None:
     sources = [write(site.here / f"{number}.bin", content(100_000, number)) for number in range(5)]
-    files = site.session.files(site.name)
+    files = site.session.files.on(site.name)
 
     async def put_all() -> None:
         async with asyncio.TaskGroup() as group:
             for source in sources:
                 group.create_task(files.put([source], f"{site.there}/", TransferOptions(via=site.via)))
 
-    site.session.run(put_all())
+    site.session.engine.call(put_all())
     for number in range(5):
         assert (site.there / f"{number}.bin").read_bytes() == content(100_000, number)
 
@@ -199,9 +199,9 @@ def test_a_folder_is_no_file(site: Site) -> None:
 
 
 def test_a_device_is_not_replaced(site: Site) -> None:
-    with pytest.raises(TransferError, match="'/dev/null' is no regular file"):
+    with pytest.raises(TransferError, match="'/dev/null' is not a regular file"):
         site.put(write(site.here / "a.bin", b"data"), "/dev/null")
-    with pytest.raises(TransferError, match="'/dev/zero' is no regular file"):
+    with pytest.raises(TransferError, match="'/dev/zero' is not a regular file"):
         site.get("/dev/zero", f"{site.here}/")
 
 

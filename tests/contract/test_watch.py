@@ -34,11 +34,11 @@ def ssh(sshd: Any, keys: Any, **more: Any) -> dict[str, Any]:
 def watch(
     session: Session, *metrics: str, hosts: tuple[str, ...] = ("box",), store: Path | None = None, interval_s: float = 0.1
 ) -> None:
-    session.start_monitor(hosts, metrics, interval_s, store, "test")
+    session.monitor.start(hosts, metrics, interval_s, store, "test")
 
 
 def readings(session: Session, series: str, host: str = "box", since: float = 0.0) -> list[float]:
-    return list(session.ask_monitor(lambda monitor: monitor.readings(host, series, since))[1])
+    return list(session.monitor.ask(lambda monitor: monitor.readings(host, series, since))[1])
 
 
 def events(session: Session, kind: str = "") -> list[Event]:
@@ -46,7 +46,7 @@ def events(session: Session, kind: str = "") -> list[Event]:
         found: list[Event] = monitor.events(0)
         return found
 
-    return [event for event in session.ask_monitor(asked) if event.kind == kind or not kind]
+    return [event for event in session.monitor.ask(asked) if event.kind == kind or not kind]
 
 
 def until(true: Callable[[], object], what: str = "what was expected") -> None:
@@ -59,7 +59,7 @@ def started(words: str, pid: int) -> set[int]:
 
 
 def run(session: Session, command: str, name: str = "box") -> Any:
-    return session.run(session.host(name).run(command, timeout_s=15.0))
+    return session.engine.call(session.hosts.use(name).run(command, timeout_s=15.0))
 
 
 # -- ways
@@ -80,7 +80,7 @@ def test_readings_carry_the_clock_of_the_host(sshd: Any, keys: Any, open_lab: An
     watch(session, "load", store=tmp_path / "m.db")
     until(lambda: len(readings(session, "load_1min")) >= 3)
     assert abs(readings(session, "clock_offset_s")[-1]) < 0.5
-    session.end_monitor()
+    session.monitor.end()
     ticks = [tick for tick in Recording(tmp_path / "m.db").ticks() if "load_1min" in tick.values]
     boot = {round(tick.at - tick.uptime_s, 1) for tick in ticks}
     assert max(boot) - min(boot) < 0.5
@@ -119,13 +119,13 @@ def test_a_serial_host_is_read_between_commands_and_never_before_the_first(open_
     assert not readings(session, "memory_used_percent")
     run(session, "true")
     until(lambda: readings(session, "memory_used_percent"))
-    session.run(session.host("box").send("echo typ", timeout_s=5))
+    session.engine.call(session.hosts.use("box").send("echo typ", timeout_s=5))
     count = len(readings(session, "memory_used_percent"))
     time.sleep(0.8)
     # Somebody is typing: nothing of ours may come between.
     assert len(readings(session, "memory_used_percent")) == count
-    session.run(session.host("box").send("ed\n", timeout_s=5))
-    assert session.run(session.host("box").expect(["^typed"], timeout_s=5)).text == "typed"
+    session.engine.call(session.hosts.use("box").send("ed\n", timeout_s=5))
+    assert session.engine.call(session.hosts.use("box").expect(["^typed"], timeout_s=5)).text == "typed"
     run(session, "true")
     until(lambda: len(readings(session, "memory_used_percent")) > count)
     assert not events(session, "gap")
@@ -157,7 +157,7 @@ def test_a_host_that_stalls_is_a_gap_and_comes_back(proxy: Any, sshd: Any, keys:
     until(lambda: len(readings(session, "load_1min")) > count, "coming back")
     (gap,) = events(session, "gap")
     assert gap.host == "box"
-    assert gap.text.startswith("It does not answer: ")
+    assert gap.text.startswith("The host does not answer: ")
     assert gap.until is not None
 
 
@@ -187,7 +187,7 @@ def test_a_wrong_password_is_not_tried_twice(faulty_ssh: Any, open_lab: Any) -> 
     session = open_lab(box={"address": server.address, "port": server.port, "user": server.user, "password": server.password})
     watch(session, "load")
     until(lambda: events(session, "error"))
-    assert "It is no longer watched: Host 'box' refused the login" in events(session, "error")[0].text
+    assert "The host is no longer watched: Host 'box' refused the login" in events(session, "error")[0].text
     attempts = server.connections
     time.sleep(1)
     assert server.connections == attempts
@@ -198,14 +198,14 @@ def test_closing_leaves_no_process(sshd: Any, keys: Any, open_lab: Any) -> None:
     watch(session)
     until(lambda: readings(session, "load_1min") and started("sleep 4711", sshd.pid))
     first = started("otto_wanted", sshd.pid) | started("sleep 4711", sshd.pid)
-    session.end_monitor()
+    session.monitor.end()
     until(lambda: not any(processes.alive(pid) for pid in first), "the end of what it started")
 
 
 def test_a_command_that_hangs_keeps_nothing_else_waiting(
     sshd: Any, keys: Any, open_lab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("OttoLibrary.monitor.watch._COMMAND_PATIENCE_S", 1.5)
+    monkeypatch.setattr("OttoLibrary.monitor.watch._COMMAND_ANSWER_S", 1.5)
     session = open_lab(box=ssh(sshd, keys, metrics={"stuck": {"command": "sleep 1000"}, "fine": {"command": "echo 1"}}))
     watch(session, "load", "stuck", "fine")
     until(lambda: events(session, "gap"), "the gap of what hangs")
@@ -228,7 +228,7 @@ def test_own_metrics_of_the_lab(sshd: Any, keys: Any, open_lab: Any, tmp_path: P
     watch(session, "queue", "plain")
     until(lambda: readings(session, "queue_depth") and readings(session, "plain"))
     assert readings(session, "queue_age_s")[-1] == 1.5
-    assert session.ask_monitor(lambda monitor: monitor.statistic("box", "queue", "last", 0))[0] == 3
+    assert session.monitor.ask(lambda monitor: monitor.statistic("box", "queue", "last", 0))[0] == 3
     queue.write_text("broken\n")
     until(lambda: events(session, "error"))
     time.sleep(0.5)
@@ -262,7 +262,7 @@ def test_a_file_is_followed_over_its_rotation(sshd: Any, keys: Any, open_lab: An
     log.rename(tmp_path / "app.log.1")
     log.write_text("")
     until(lambda: said(34))
-    session.end_monitor()
+    session.monitor.end()
     until(lambda: not processes.running(f"tail -n 0 -F {log}"), "the end of what follows")
 
 
@@ -286,7 +286,7 @@ def test_what_is_no_longer_remembered_is_read_from_the_recording(
     session = open_lab(box={"transport": "local"})
     watch(session, "load", "memory", store=tmp_path / "m.db")
     until(lambda: len(readings(session, "load_1min")) >= 12)
-    rows = session.ask_monitor(lambda monitor: monitor.statistics(0))
+    rows = session.monitor.ask(lambda monitor: monitor.statistics(0))
     assert {row.series for row in rows} == {"load_1min", "memory_used_percent"}
     assert all(row.count >= 12 for row in rows)
 
@@ -303,11 +303,11 @@ def test_wrong_names_say_what_there_is(sshd: Any, keys: Any, open_lab: Any) -> N
     with pytest.raises(UsageError, match="A monitor is running already"):
         watch(session, "load")
     with pytest.raises(UnknownNameError, match=r"No watched host named 'bax'\. Did you mean 'box'\?"):
-        session.ask_monitor(lambda monitor: monitor.statistic("bax", "load", "last", 0))
+        session.monitor.ask(lambda monitor: monitor.statistic("bax", "load", "last", 0))
     with pytest.raises(UnknownNameError, match=r"No metric or series named 'lood'\. Did you mean 'load'\?"):
-        session.ask_monitor(lambda monitor: monitor.statistic("box", "lood", "last", 0))
+        session.monitor.ask(lambda monitor: monitor.statistic("box", "lood", "last", 0))
     with pytest.raises(LimitError, match=r"Metric 'load_9min' of host 'box' has no reading of 'load_9min' in this time\."):
-        session.ask_monitor(lambda monitor: monitor.statistic("box", "load_9min", "last", 0, wait_s=0.2))
+        session.monitor.ask(lambda monitor: monitor.statistic("box", "load_9min", "last", 0, wait_s=0.2))
 
 
 def test_a_limit_without_a_reading_is_broken(sshd: Any, keys: Any, open_lab: Any) -> None:
@@ -317,6 +317,6 @@ def test_a_limit_without_a_reading_is_broken(sshd: Any, keys: Any, open_lab: Any
     async def limit(monitor: Any) -> None:
         monitor.limit("gone", "load", "max", ">", "100")
 
-    session.ask_monitor(limit)
-    (broken,) = session.ask_monitor(lambda monitor: monitor.take_limits(wait_s=0.5))
-    assert "has no reading of 'load_1min' in this time. It does not answer: " in str(broken)
+    session.monitor.ask(limit)
+    (broken,) = session.monitor.ask(lambda monitor: monitor.take_limits(wait_s=0.5))
+    assert "has no reading of 'load_1min' in this time. The host does not answer: " in str(broken)

@@ -26,7 +26,8 @@ import pytest
 from OttoLibrary.contracts.metrics import Event, Tick
 from OttoLibrary.dashboard.chunks import unpack
 from OttoLibrary.dashboard.live_source import LiveSource
-from OttoLibrary.dashboard.page_source import RecordedSource, Source, Window, write
+from OttoLibrary.dashboard.page_source import Source, Window, write
+from OttoLibrary.dashboard.recorded_source import RecordedSource
 from OttoLibrary.dashboard.server import Dashboard
 from OttoLibrary.errors import PluginError, UsageError
 from OttoLibrary.monitor.recording import Recording
@@ -156,9 +157,9 @@ def recording(tmp_path: Path) -> Path:
 def watched(open_lab: Any, tmp_path: Path) -> Iterator[Session]:
     """A session that watches this machine."""
     session: Session = open_lab(box={"transport": "local", "tags": ["dut"]})
-    session.start_monitor(["box"], ["load"], 0.1, tmp_path / "live.db", "test")
+    session.monitor.start(["box"], ["load"], 0.1, tmp_path / "live.db", "test")
     yield session
-    session.end_monitor()
+    session.monitor.end()
 
 
 def port_of(dashboard: Dashboard) -> int:
@@ -427,11 +428,11 @@ def test_the_page_and_chunk_of_a_running_monitor(serve: Any, watched: Session) -
 
 
 def test_tests_while_hosts_are_watched(serve: Any, watched: Session) -> None:
-    watched.tell_test("Suite.One", 1000.0, None, "RUNNING")
+    watched.tests.tell("Suite.One", 1000.0, None, "RUNNING")
     browser = Browser(serve(LiveSource(watched)))
     stream = Stream(browser)
-    watched.tell_test("Suite.One", 1000.0, 1002.5, "PASS")
-    watched.tell_test("Suite.Two <b>", 1003.0, None, "RUNNING")
+    watched.tests.tell("Suite.One", 1000.0, 1002.5, "PASS")
+    watched.tests.tell("Suite.Two <b>", 1003.0, None, "RUNNING")
     one = {"name": "Suite.One", "began": 1000.0, "ended": 1002.5, "status": "PASS", "link": ""}
     two = {"name": "Suite.Two <b>", "began": 1003.0, "ended": None, "status": "RUNNING", "link": ""}
     assert browser.get("api/page").json()["tests"] == [one, two]
@@ -449,7 +450,7 @@ def test_what_is_no_longer_remembered_comes_from_the_recording(
 
 def test_a_monitor_without_a_recording_is_shown_too(serve: Any, open_lab: Any) -> None:
     session = open_lab(box={"transport": "local"})
-    session.start_monitor(["box"], ["load"], 0.1, None, "")
+    session.monitor.start(["box"], ["load"], 0.1, None, "")
     browser = Browser(serve(LiveSource(session)))
     wait_until(lambda: browser.get("api/export.csv").text.count("load_1min") > 3, "readings")
     assert len(unpack(browser.get("api/data", host="box").content)[1]) > 3
@@ -470,7 +471,7 @@ def test_events_while_hosts_are_watched(serve: Any, watched: Session, tmp_path: 
     kept = browser.send("POST", "api/events", json={"at": time.time(), "text": "kept"}).json()["id"]
     assert browser.send("DELETE", f"api/events/{number}").status_code == 204
     wait_until(lambda: stream.of("gone") == [{"id": number}], "the news")
-    watched.end_monitor()
+    watched.monitor.end()
     events = Recording(tmp_path / "live.db").numbered_events()
     assert (events[kept].text, number in events) == ("kept", False)
 
@@ -479,7 +480,7 @@ def test_a_span_that_a_test_has_open_is_left_alone(serve: Any, watched: Session)
     async def begin(monitor: Any) -> None:
         monitor.begin_span("upgrade")
 
-    watched.ask_monitor(begin)
+    watched.monitor.ask(begin)
     browser = Browser(serve(LiveSource(watched)))
     number = next(event["id"] for event in browser.get("api/page").json()["events"] if event["text"] == "upgrade")
     answer = browser.send("DELETE", f"api/events/{number}")
@@ -558,7 +559,7 @@ def test_stop_does_not_wait_for_a_client_that_does_not_read(serve: Any, quick: N
 def test_it_ends_with_the_monitor(serve: Any, watched: Session) -> None:
     dashboard = serve(LiveSource(watched))
     stream = Stream(Browser(dashboard))
-    watched.end_monitor()
+    watched.monitor.end()
     assert stream.over.wait(5)
     assert stream.found[-1] == ("end", {})
     wait_until(lambda: not threads() and not is_open(port_of(dashboard)), "the dashboard's end")
@@ -647,7 +648,7 @@ def test_the_command_writes_one_file_of_a_run_without_the_extra(recording: Path,
     [
         (["dashboard", "nothing.db"], "There is no recording 'nothing.db'."),
         (["dashboard", "."], "There is no recording 'otto/metrics.db' in the folder '.' or below it."),
-        (["monitor", "lab", "--port", "80"], "--port, --bind and --tls are about the page: add --web."),
+        (["monitor", "lab", "--port", "80"], "--port, --bind and --tls are for the page: add --web."),
     ],
 )
 def test_a_wrong_command_is_told(tmp_path: Path, arguments: list[str], said: str) -> None:

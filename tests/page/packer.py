@@ -11,10 +11,10 @@ import struct
 import zlib
 from array import array
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-DASHBOARD = Path(__file__).parents[2] / "OttoLibrary" / "dashboard" / "web"
+from OttoLibrary.dashboard.static_page import filled_page
+
 BEGAN = 1_795_271_913.0
 
 
@@ -82,19 +82,8 @@ def _described(host: Host) -> list[dict[str, str]]:
 
 
 def document(data: str = "", nonce: str = "cGFnZQ") -> str:
-    """Return the page with its parts filled in, as OttoLibrary does it."""
-    parts = {
-        "/*OTTO-UPLOT-CSS*/": "vendor/uPlot.min.css",
-        "/*OTTO-UPLOT*/": "vendor/uPlot.iife.min.js",
-        "/*OTTO-CSS*/": "page.css",
-        "/*OTTO-JS*/": "page.js",
-        **{f"/*OTTO-JS:{name}.js*/": f"{name}.js" for name in ("text", "data", "charts", "views")},
-    }
-    text = (DASHBOARD / "page.html").read_text(encoding="utf-8").replace("OTTO-NONCE", nonce)
-    for place, name in parts.items():
-        assert place in text, place
-        text = text.replace(place, (DASHBOARD / name).read_text(encoding="utf-8"))
-    return text.replace("<!--OTTO-DATA-->", data)
+    """Return the page with these data."""
+    return filled_page(nonce, data)
 
 
 def static(lab: Lab) -> str:
@@ -200,7 +189,7 @@ def lab(hosts: int = 12, rows: int = 1800, interval_s: float = 2.0) -> Lab:
                 "at": times[first],
                 "until": times[after],
                 "kind": "gap",
-                "text": "It does not answer: timed out",
+                "text": "The host does not answer: timed out",
                 "host": made[3].name,
             }
         )

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from OttoLibrary.report.scales import value_scale
+from OttoLibrary.units import SERIES_ENDINGS, unit_of
 from tests.page import packer
 from tests.page.packer import BEGAN, Host, Lab
 from tests.page.server import KEY, PageServer
@@ -948,3 +950,19 @@ def axe(page: Page) -> list[tuple[str, str]]:
         if fault["impact"] in {"serious", "critical"}
         for node in fault["nodes"]
     ]
+
+
+def test_scales_and_units_are_those_of_the_log(show: Callable[..., Page], bench_file: str) -> None:
+    page = show(bench_file)
+    spans = [
+        (0.0, high)
+        for high in (0.0, 1e-12, 0.003, 0.31, 1, 2.9, 3, 59, 60, 61, 99.9, 100, 101, 1023, 1024, 5e5, 3 * 2.0**40, 9e15)
+    ]
+    spans += [(-5.0, 5.0), (-2048.0, 100.0), (-1e-3, 0.0)]
+    asked = [(low, high, unit) for low, high in spans for unit in ("%", "B", "B/s", "ms", "")]
+    drawn = page.evaluate("(asked) => asked.map(([low, high, unit]) => valueScale(low, high, unit))", asked)
+    for words, axis in zip(asked, drawn, strict=True):
+        scale = value_scale(*words)
+        assert [axis["low"], axis["high"], axis["step"]] == pytest.approx([scale.low, scale.high, scale.step]), words
+    series = [f"x{ending}{label}" for ending in (*SERIES_ENDINGS, "_count", "_1min") for label in ("", "[a_percent]")]
+    assert page.evaluate("(names) => names.map(unitOf)", series) == [unit_of(name) for name in series]

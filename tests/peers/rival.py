@@ -14,10 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from OttoLibrary.reservations import redis
-
 from OttoLibrary import registry
 from OttoLibrary.contracts.reservations import Demand
+from OttoLibrary.reservation.backends import redis
 from OttoLibrary.reservation.leases import Leases
 
 # A rival that was killed is missed within a second, so that the others have time left to fight.

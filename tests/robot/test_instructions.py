@@ -261,7 +261,7 @@ def test_no_secret_of_options_or_arguments_is_in_the_log(tmp_path: Path) -> None
     assert code == 1, said
     found = outcomes(folder)
     assert found["Log In"].passed, found["Log In"].message
-    sentence = "my_sut.SecretOptions: token: variable ${TOKEN} has a value that is no Secret."
+    sentence = "my_sut.SecretOptions: token: variable ${TOKEN} has a value that is not a Secret."
     assert found["No Secret"].message.startswith(sentence)
     for name in ("output.xml", "log.html"):
         text = (folder / "results" / name).read_text()

@@ -60,7 +60,7 @@ def test_another_s_host_is_refused_and_the_rest_goes_on(site: Site) -> None:
     found, _ = site.robot()
     assert found == {
         "One": "Host 'dut1' is reserved by somebody else. Who has what: 'demo/dut1': bob. Wait for it with 'Reserve Hosts'; "
-        "'--variable OTTO_SKIP_RESERVATION_CHECK:yes' goes on without asking.",
+        "'--variable OTTO_SKIP_RESERVATION_CHECK:yes' uses it anyway.",
         "Two": "PASS",
         "Reserved": "PASS",
     }
@@ -70,7 +70,7 @@ def test_going_on_all_the_same_is_loud(site: Site) -> None:
     site.booked(_BOB, _ALICE)
     found, said = site.robot("--variable", "OTTO_SKIP_RESERVATION_CHECK:yes")
     assert found == {"One": "PASS", "Two": "PASS", "Reserved": "PASS"}
-    assert "[ WARN ] Host 'dut1' is reserved by somebody else, and OTTO_SKIP_RESERVATION_CHECK goes on all the same." in said
+    assert "[ WARN ] Host 'dut1' is reserved by somebody else, but OTTO_SKIP_RESERVATION_CHECK allows its use." in said
 
 
 def test_what_two_have_is_for_both(site: Site) -> None:
@@ -84,7 +84,7 @@ def test_a_backend_that_does_not_answer_is_no_yes(site: Site) -> None:
     site.booked()
     (site.folder / "who.json").unlink()
     found, _ = site.robot()
-    assert all("nobody knows who has what" in message for message in found.values())
+    assert all("so it is unknown who has what" in message for message in found.values())
 
 
 def test_a_process_of_another_user_is_somebody_else(site: Site) -> None:

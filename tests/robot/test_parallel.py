@@ -22,11 +22,13 @@ from robot.api import ExecutionResult
 
 from OttoLibrary.parallel.lost_results import fail_tests
 from OttoLibrary.parallel.pabot import with_our_ways
+from OttoLibrary.parallel.warm_process import STUB
 from OttoLibrary.reservation.backends.file import FileReservations
 from tests.peers import processes
 
 ROOT = Path(__file__).parents[2]
 _TOO_LONG_S = 120
+_PABOT = "OttoLibrary.parallel.pabot"
 _KILLED = "The process that ran this suite was ended by signal 9 (KILL)."
 # Notes who has which host, and lets it stay until it may go.
 _DIARY = """
@@ -148,8 +150,8 @@ def place(tmp_path: Path) -> Iterator[Place]:
     assert not list((tmp_path / "temporary").iterdir())
 
 
-@pytest.fixture
-def pabot(place: Place) -> Started:
+@pytest.fixture(params=[(), ("--no-warm",)], ids=["warm", "cold"])
+def pabot(place: Place, request: pytest.FixtureRequest) -> Started:
     """Start it in a folder of its own: ``with pabot("--processes", "2", "suites") as process``."""
 
     @contextlib.contextmanager
@@ -163,7 +165,7 @@ def pabot(place: Place) -> Started:
             "OTTO_LEASES": str(place.folder / "leases"),
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "OttoLibrary", "pabot", "--outputdir", results, *arguments],
+            [sys.executable, "-m", "OttoLibrary", "pabot", *request.param, "--outputdir", results, *arguments],
             cwd=place.folder,
             env=environment | variables,
             stdin=subprocess.DEVNULL,
@@ -470,7 +472,7 @@ def test_a_second_signal_ends_all_at_once(place: Place, pabot: Started) -> None:
         process.send_signal(signal.SIGINT)
         processes.wait_until(lambda: place.notes("tears"), "a teardown that runs", 30)
         process.send_signal(signal.SIGINT)
-        assert "ended at once" in said_by(process, 253)
+        assert "ended immediately" in said_by(process, 253)
     assert not place.notes("torn")
     assert not place.leases.holdings()
 
@@ -479,7 +481,7 @@ def test_nothing_outlives_the_wrapper(place: Place, pabot: Started) -> None:
     place.write_holders("one", "two")
     with pabot("--processes", "2", "suites") as process:
         holders = place.holders(2)
-        (runner,) = [child for child in processes.children(process.pid) if child != holders[0].attendant]
+        (runner,) = [child for child in processes.children(process.pid) if _PABOT in psutil.Process(child).cmdline()]
         # Not even when nobody is left to tell.
         processes.tell([runner], signal.SIGSTOP)
         processes.tell([process.pid, runner], signal.SIGKILL)
@@ -582,6 +584,8 @@ def test_arguments_are_pabot_s() -> None:
     assert with_our_ways(["--pabotlibport", "9", "a"]) == [*robot, "--pabotlibport", "9", "a"]
     own = ["--command", "my", "robot", "--end-command", "--no-pabotlib", "a"]
     assert with_our_ways(own) == ["--command", *ours, *own[1:]]
+    stub = ["--command", sys.executable, "-I", "-S", str(STUB), sys.executable, "-m", "robot", "--end-command"]
+    assert with_our_ways(["a"], warm=True) == ["--pabotlibport", "0", *stub, "a"]
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 from OttoLibrary.contracts.connections import EndOfStream, ExitStatus
-from OttoLibrary.transport.receive_buffer import Inbox
+from OttoLibrary.transport.receive_buffer import ReceiveBuffer
 
 
 class FakeChannel:
     """A channel fed by the test; ``on_write`` sees what is written."""
 
     def __init__(self, on_write: Callable[[bytes], None] = lambda data: None) -> None:
-        self.inbox = Inbox()
+        self.inbox = ReceiveBuffer()
         self.written = b""
         self._on_write = on_write
 
@@ -58,7 +60,7 @@ class FakeShell:
         while True:
             if self._exit is not None:
                 return self._exit
-            await Inbox().read(1)
+            await ReceiveBuffer().read(1)
 
     async def close(self) -> None:
         await self.channel.close()
@@ -84,3 +86,87 @@ class FakeShell:
     def _say(self, channel: FakeChannel, data: bytes) -> None:
         for start in range(0, len(data), self.pieces):
             channel.inbox.feed(data[start : start + self.pieces])
+
+
+class FakeProcess:
+    """A process that ends when the test says so; its output is fed by the test."""
+
+    def __init__(self) -> None:
+        self.channel, self.errors = FakeChannel(), FakeChannel()
+        self.closed = 0
+        self.input_ended = False
+        self._exit: asyncio.Future[ExitStatus] | None = None
+        self._status: ExitStatus | None = None
+
+    def exit(self, rc: int) -> None:
+        """End with a status, and with both streams."""
+        self._status = ExitStatus(rc)
+        self.channel.inbox.end()
+        self.errors.inbox.end()
+        if self._exit is not None and not self._exit.done():
+            self._exit.set_result(self._status)
+
+    async def end_input(self) -> None:
+        self.input_ended = True
+
+    async def wait(self) -> ExitStatus:
+        if self._status is not None:
+            return self._status
+        if self._exit is None:
+            self._exit = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(self._exit)
+
+    async def close(self) -> None:
+        self.closed += 1
+        await self.channel.close()
+        await self.errors.close()
+
+
+class FakeConnection:
+    """A connection whose processes are made by the test; each tells a process id as a real one does.
+
+    Attributes:
+        commands: What was started, in order.
+    """
+
+    native: object = None
+    line_limit = 0
+    logs_in = True
+
+    def __init__(self, made: Callable[[str], Any]) -> None:
+        self.lost: str | None = None
+        self.commands: list[str] = []
+        self._made = made
+
+    async def execute(self, command: str, terminal: object = None) -> Any:
+        self.commands.append(command)
+        process = self._made(command)
+        nonce = re.search(r"echo @(\w+):\$\$", command)
+        if nonce is not None:
+            process.errors.inbox.feed(b"@%b\n" % nonce[1].encode())
+            process.channel.inbox.feed(b"@%b:4711\n" % nonce[1].encode())
+        return process
+
+    async def open_line(self) -> Any:
+        raise EndOfStream("it has no terminal lines")
+
+    async def dial(self, address: str, port: int) -> Any:
+        raise OSError(f"{address}:{port}")
+
+    async def close(self) -> None:
+        self.lost = "closed"
+
+    def describe(self) -> str:
+        return "fake"
+
+
+class FakeTransport:
+    """The transport ``fake``: gives the connections of ``ready``, in order, or raises what stands there."""
+
+    ready: ClassVar[list[Any]] = []
+
+    async def connect(self, facts: object, path: object, hop: object, deadline: object) -> Any:
+        connection = self.ready.pop(0)
+        if isinstance(connection, BaseException):
+            raise connection
+        return connection

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from OttoLibrary.text import MASK, Masker, Secret, decode, incremental_decoder, plural, reveal
+from OttoLibrary.text import MASK, Masker, Secret, decode, incremental_decoder, plural, printable, reveal
 
 HARD = "p'a\"s <s>&\\ö$1"
 
@@ -83,3 +83,21 @@ def test_pieces_decode_as_the_whole(pieces: list[bytes]) -> None:
 
 def test_plural() -> None:
     assert [plural(count, "host") for count in (0, 1, 2)] == ["0 hosts", "1 host", "2 hosts"]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("two\n\tlines", "two\n\tlines"),
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+        ("\x1b]52;c;cGF3bmVk\x1b\\", "\\x1b]52;c;cGF3bmVk\\x1b\\"),
+        ("\x1b[2J\x9b2J", "\\x1b[2J\\x9b2J"),
+        ("good\rbad\x08\x7f", "good\\x0dbad\\x08\\x7f"),
+        ("abc\u202edef", "abc\\u202edef"),
+        ("caf\udcff", "caf\\xff"),
+        ("Grüße 日本", "Grüße 日本"),
+    ],
+)
+def test_no_terminal_obeys_printable_text(said: str, shown: str) -> None:
+    assert printable(said) == shown

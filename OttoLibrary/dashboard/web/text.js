@@ -1,24 +1,10 @@
 "use strict";
 
-// Elements, words and numbers. What hosts and users say only ever becomes a text node or the value of an attribute.
+// Elements, words and numbers. Text from hosts and users only ever becomes a text node or the value of an attribute.
 
 const SVG = "http://www.w3.org/2000/svg";
-// How the name of a series ends, and what its numbers are; the first that fits counts. The same as in units.py.
-const ENDINGS = [
-  ["_percent", "%"],
-  ["_bytes_per_s", "B/s"],
-  ["_bytes", "B"],
-  ["_packets_per_s", "packets/s"],
-  ["_per_s", "/s"],
-  ["_celsius", "°C"],
-  ["_ms", "ms"],
-  ["_s", "s"],
-];
-const BYTE_UNITS = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
-const TIME_STEPS_S = [
-  0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400,
-  172800, 604800,
-];
+// Units by the endings of series' names, and the numbers that scales are made of: written by static_page.py from units.py and scales.py.
+const NUMBERS = JSON.parse(document.getElementById("otto-numbers").textContent);
 const NO_VALUE = "–";
 
 function element(tag, attributes = {}, ...children) {
@@ -60,12 +46,12 @@ function labelOf(series) {
 
 function unitOf(series) {
   const metric = metricOf(series);
-  return ENDINGS.find(([ending]) => metric.endsWith(ending))?.[1] ?? "";
+  return NUMBERS.endings.find(([ending]) => metric.endsWith(ending))?.[1] ?? "";
 }
 
 function titleOf(series) {
   const metric = metricOf(series);
-  const ending = ENDINGS.find(([known]) => metric.endsWith(known) && metric.length > known.length)?.[0] ?? "";
+  const ending = NUMBERS.endings.find(([known]) => metric.endsWith(known) && metric.length > known.length)?.[0] ?? "";
   const title = metric.slice(0, metric.length - ending.length).replaceAll("_", " ");
   const label = labelOf(series);
   return label ? `${title} · ${label}` : title;
@@ -109,21 +95,20 @@ function bytesText(value, unit) {
   const power = powerOf1024(Math.abs(value));
   const number = value / 1024 ** power;
   const digits = power === 0 || Math.abs(number) >= 100 ? 0 : 1;
-  return `${number.toFixed(digits)} ${BYTE_UNITS[power]}${unit}`;
+  return `${number.toFixed(digits)} ${NUMBERS.prefixes[power]}${unit}`;
 }
 
 function powerOf1024(size) {
-  if (size < 1024) return 0;
-  return Math.min(Math.floor(Math.log(size) / Math.log(1024)), BYTE_UNITS.length - 1);
+  return Math.max(0, NUMBERS.prefixes.findLastIndex((_, power) => size >= 1024 ** power));
 }
 
-// An axis from its lowest to its highest tick: zero, or what is below it, to at least `high`. The same as in scales.py.
+// An axis from its lowest to its highest tick: zero, or what is below it, to at least `high`. By the rules of scales.py.
 function valueScale(low, high, unit) {
   low = Math.min(0, low);
   high = Math.max(0, high);
   if (unit === "%" && low === 0) {
-    if (high > 60 && high <= 100) return { low: 0, high: 100, step: 50, unit };
-    high = Math.max(high, 5);
+    if (high > NUMBERS.near_all_percent && high <= 100) return { low: 0, high: 100, step: 50, unit };
+    high = Math.max(high, NUMBERS.least_percent);
   }
   const factor = isBytes(unit) ? 1024 ** powerOf1024(Math.max(high, -low)) : 1;
   const step = high > low ? niceStep((high - low) / factor / 3) * factor : 1;
@@ -140,14 +125,14 @@ function scaleTicks(scale) {
 function tickText(value, scale) {
   if (!isBytes(scale.unit)) return scale.unit === "%" ? `${numberText(value)} %` : numberText(value);
   const power = powerOf1024(Math.max(scale.high, -scale.low));
-  return value === 0 ? "0" : `${numberText(value / 1024 ** power)} ${BYTE_UNITS[power]}${scale.unit}`;
+  return value === 0 ? "0" : `${numberText(value / 1024 ** power)} ${NUMBERS.prefixes[power]}${scale.unit}`;
 }
 
 // The first of 1, 2, 5, 10, 20 and so on that is not less.
 function niceStep(least) {
-  if (!(least > 1e-9)) return 1e-9;
+  if (!(least >= NUMBERS.least_step)) return NUMBERS.least_step;
   const power = 10 ** Math.floor(Math.log10(least));
-  return [1, 2, 5, 10, 20].map((factor) => factor * power).find((step) => step >= least * 0.999999);
+  return NUMBERS.nice.map((factor) => factor * power).find((step) => step >= least);
 }
 
 // --- times
@@ -192,7 +177,8 @@ function fieldTime(time_s) {
 // Times that people like, in their own time zone, as many as there is room for.
 function timeTicks(from, to, width) {
   const most = Math.max(2, Math.floor(width / 90));
-  const step = TIME_STEPS_S.find((size) => (to - from) / size <= most) ?? (to - from) / most;
+  const days = (to - from) / NUMBERS.day_s;
+  const step = NUMBERS.time_steps_s.find((size) => (to - from) / size <= most) ?? niceStep(Math.max(1, days / most)) * NUMBERS.day_s;
   const zone_s = new Date(from * 1000).getTimezoneOffset() * 60;
   const ticks = [];
   for (let at = Math.ceil((from - zone_s) / step) * step + zone_s; at <= to; at += step) ticks.push(at);

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from OttoLibrary.contracts.metrics import BuiltInsMetric, LocalMetric
+
 _FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 _SHOWN = {
     "cpu_user_percent": ("user", "nice"),
@@ -13,32 +15,30 @@ _SHOWN = {
 }
 
 
-class Cpu:
+class Cpu(BuiltInsMetric, LocalMetric):
     """The metric ``cpu``: the share of time that all processors together, and each alone, were busy since the last reading."""
 
     main = "cpu_percent"
-    interval_s = 0.0
-    forks = False
 
     def __init__(self) -> None:
         self._before: dict[str, dict[str, float]] = {}
 
     def script(self) -> str:
-        """Say the lines of the processors, which come first."""
+        """Print the lines of the processors, which come first."""
         return """[ -n "$cpu_lines" ] || { cpu_lines=1; while read -r cpu_line; do case $cpu_line in
 cpu[0-9]*) cpu_lines=$((cpu_lines + 1));; intr*) break;; esac; done </proc/stat; }
 take /proc/stat "$cpu_lines"
 """
 
-    def values(self, said: str, uptime_s: float) -> dict[str, float]:
+    def values(self, printed: str, uptime_s: float) -> dict[str, float]:
         """Return shares in percent."""
-        rows = [line.split() for line in said.splitlines() if line.startswith("cpu")]
+        rows = [line.split() for line in printed.splitlines() if line.startswith("cpu")]
         if not rows:
-            raise ValueError("/proc/stat has no line of a processor")
+            raise ValueError("/proc/stat has no line for a processor")
         return self._shares({row[0][3:]: [float(word) for word in row[1:9]] for row in rows})
 
     def here(self, uptime_s: float) -> dict[str, float]:
-        """Return the same of this machine."""
+        """Return the same for this machine."""
         import psutil
 
         every = {"": psutil.cpu_times(), **{str(index): times for index, times in enumerate(psutil.cpu_times(percpu=True))}}

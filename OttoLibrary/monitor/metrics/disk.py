@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from OttoLibrary.contracts.metrics import CommandMetric, LocalMetric
 from OttoLibrary.text import printable
 
 _KIB = 1024
 _ROOT = "/"
-# In memory, made up by the kernel, or images that are always full; / is shown even then.
+# In memory, made up by the kernel, or images that are always full; / is shown even if it is one of these.
 _PSEUDO = {
     "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "cramfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
     "erofs", "fusectl", "hugetlbfs", "iso9660", "mqueue", "nsfs", "proc", "pstore", "ramfs", "romfs", "rootfs", "rpc_pipefs",
@@ -28,29 +29,28 @@ class _Mount:
     free_bytes: int
 
 
-class Disk:
+class Disk(CommandMetric, LocalMetric):
     """The metric ``disk``: the fullest file system, and each by the folder where it is mounted."""
 
     main = "disk_used_percent"
     interval_s = 30.0
-    forks = True
 
     def script(self) -> str:
-        """Say what df says, ``/`` in any case, and what kinds of file systems they are."""
-        # df ends badly when one mount cannot be read, and says the others. An old busybox has no -P.
-        return """disk_said=$(df -P -k 2>/dev/null </dev/null)
-[ -n "$disk_said" ] || disk_said=$(df -k 2>/dev/null </dev/null)
-case $disk_said in *" /
-"*|*" /") ;; *) disk_said="$disk_said
+        """Print what df prints, ``/`` in any case, and the types of the file systems."""
+        # df fails when one mount cannot be read, but still prints the others. An old busybox has no -P.
+        return """disk_table=$(df -P -k 2>/dev/null </dev/null)
+[ -n "$disk_table" ] || disk_table=$(df -k 2>/dev/null </dev/null)
+case $disk_table in *" /
+"*|*" /") ;; *) disk_table="$disk_table
 $(df -P -k / 2>/dev/null </dev/null)";; esac
-say "$disk_said"
+say "$disk_table"
 say "/proc/mounts"
 take /proc/mounts
 """
 
-    def values(self, said: str, uptime_s: float) -> dict[str, float]:
+    def values(self, printed: str, uptime_s: float) -> dict[str, float]:
         """Return sizes in bytes and shares in percent."""
-        table, _, mounted = said.partition("\n/proc/mounts\n")
+        table, _, mounted = printed.partition("\n/proc/mounts\n")
         kinds: dict[str, str] = {}
         for line in mounted.splitlines():
             row = line.split(" ")
@@ -62,7 +62,7 @@ take /proc/mounts
         return _readings(mounts)
 
     def here(self, uptime_s: float) -> dict[str, float]:
-        """Return the same of this machine."""
+        """Return the same for this machine."""
         import psutil
 
         mounts: list[_Mount] = []
@@ -81,7 +81,7 @@ def _rows(table: str) -> list[_Mount]:
     mounts: list[_Mount] = []
     begun = ""
     for line in table.splitlines():
-        # Without -P a long name of a device stands in a line of its own.
+        # Without -P a long device name is on a line of its own.
         row = _ROW.fullmatch(f"{begun} {line}".strip())
         begun = "" if row or not line.strip() else line
         if row:
@@ -96,7 +96,7 @@ def _is_pseudo(mount: _Mount, kinds: dict[str, str]) -> bool:
 
 def _readings(mounts: list[_Mount]) -> dict[str, float]:
     shown: dict[tuple[str, int], _Mount] = {}
-    # The same file system may be mounted often, by containers above all: the shortest path stands for it.
+    # The same file system may be mounted many times, above all by containers: the shortest path stands for it.
     for mount in sorted(mounts, key=lambda mount: len(mount.path)):
         if mount.used_bytes + mount.free_bytes > 0:
             shown.setdefault((mount.device, mount.total_bytes), mount)

@@ -1,7 +1,8 @@
-"""What goes over the network interfaces: ``/proc/net/dev``, proc_pid_net(5)."""
+"""Traffic of the network interfaces: ``/proc/net/dev``, proc_pid_net(5)."""
 
 from __future__ import annotations
 
+from OttoLibrary.contracts.metrics import BuiltInsMetric, LocalMetric
 from OttoLibrary.monitor.counter_rates import Rates
 
 _COLUMNS = 12
@@ -10,34 +11,32 @@ _RECEIVED = "network_received_bytes_per_s"
 _SENT = "network_sent_bytes_per_s"
 
 
-class Network:
-    """The metric ``network``: bytes, packets, errors and drops a second of each interface, and the bytes of all but ``lo``."""
+class Network(BuiltInsMetric, LocalMetric):
+    """The metric ``network``: bytes, packets, errors and drops per second of each interface, and the bytes of all but ``lo``."""
 
     main = "network_bytes_per_s"
-    interval_s = 0.0
-    forks = False
 
     def __init__(self) -> None:
         self._rates = Rates()
 
     def script(self) -> str:
-        """Say the whole table."""
+        """Print the whole table."""
         return "take /proc/net/dev\n"
 
-    def values(self, said: str, uptime_s: float) -> dict[str, float]:
+    def values(self, printed: str, uptime_s: float) -> dict[str, float]:
         """Return rates."""
         counters: dict[str, dict[str, int]] = {}
-        for line in said.splitlines():
+        for line in printed.splitlines():
             # Old kernels write eth0:123, without a space.
             name, colon, numbers = line.rpartition(":")
             if colon:
                 counters[name.strip()] = _counters(numbers.split(), line)
         if not counters:
-            raise ValueError("/proc/net/dev has no line of an interface")
+            raise ValueError("/proc/net/dev has no line for an interface")
         return self._per_second(counters, uptime_s)
 
     def here(self, uptime_s: float) -> dict[str, float]:
-        """Return the same of this machine."""
+        """Return the same for this machine."""
         import psutil
 
         counters = {
@@ -64,7 +63,7 @@ class Network:
         outside = [name for name in counters if name != _LOOPBACK]
         for series in (_RECEIVED, _SENT):
             known = [rates[label] for name in outside if (label := f"{series}[{name}]") in rates]
-            # Nothing but lo is no traffic, once the others would have been known too.
+            # A host that has only lo has no traffic; it is known from the second reading on, as that of others is.
             if known or (rates and not outside):
                 rates[series] = sum(known)
         if _RECEIVED in rates and _SENT in rates:
@@ -84,4 +83,4 @@ def _counters(row: list[str], line: str) -> dict[str, int]:
             "network_drops_per_s": count[3] + count[11],
         }
     except (ValueError, IndexError) as error:
-        raise ValueError(f"/proc/net/dev has a line that is none of an interface: {line.strip()!r}") from error
+        raise ValueError(f"/proc/net/dev has a line that does not describe an interface: {line.strip()!r}") from error

@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from OttoLibrary.contracts.metrics import BuiltInsMetric, LocalMetric
 from OttoLibrary.errors import UsageError
 
 if TYPE_CHECKING:
     import psutil
 
-# The kernel keeps so much of a name, and counts time in hundredths of a second for everyone (but on Alpha).
+# The kernel keeps this much of a name, and shows times in hundredths of a second (except on Alpha).
 _NAME_BYTES = 15
 _TICKS_PER_S = 100
-# Looking at all processes costs much more than at those that are known, so it is done only every so many readings.
+# Looking at all processes costs much more than looking at the known ones, so it is done once in this many readings.
 _SEARCH_EVERY = 5
 # Of what follows the name in /proc/PID/stat. Its own number of pages in memory is not exact, that of statm is.
 _STATE, _USER, _SYSTEM, _THREADS, _START, _SIZE_BYTES = 0, 11, 12, 17, 19, 20
@@ -71,14 +72,11 @@ class _Reading:
     open_files: int | None
 
 
-class ProcessUsage:
+class ProcessUsage(BuiltInsMetric, LocalMetric):
     """The metric ``process:NAME``: what all processes of that name use together; 100 % is one core.
 
     A NAME with a slash or a blank is looked for in the command lines instead. A new process is found within five readings.
     """
-
-    interval_s = 0.0
-    forks = False
 
     def __init__(self, name: str) -> None:
         if not name.strip() or "\0" in name:
@@ -86,7 +84,7 @@ class ProcessUsage:
         self._name = name
         self.main = f"process_cpu_percent[{name}]"
         self._words = name.split() if "/" in name or len(name.split()) > 1 else []
-        # Between the words were blanks or NUL bytes, which the shell has dropped.
+        # There were blanks or NUL bytes between the words; the shell dropped the latter.
         self._line = re.compile(r"\s*".join(map(re.escape, self._words)))
         self._chosen: set[int] = set()
         self._before: dict[tuple[int, float], float] = {}
@@ -95,7 +93,7 @@ class ProcessUsage:
         self._left = 0
 
     def script(self) -> str:
-        """Say of each of its processes how many files it has open, and the line of numbers; search them now and then."""
+        """Print for each process how many files it has open, and its line of numbers; search for new ones now and then."""
         # In pieces, so that the command line of a shell that was given this script does not contain what it looks for.
         pieces = [f"{shlex.quote(word[0])}''{shlex.quote(word[1:])}" for word in self._words]
         parts = {
@@ -108,11 +106,11 @@ class ProcessUsage:
         text = text.replace("@", f"process_{zlib.crc32(self._name.encode()):08x}")
         return text.replace("%pattern%", f"*{'*'.join(pieces)}*" if pieces else _comm_pattern(self._name))
 
-    def values(self, said: str, uptime_s: float) -> dict[str, float]:
+    def values(self, printed: str, uptime_s: float) -> dict[str, float]:
         """Return what they use together."""
         readings: list[_Reading] = []
         uses = ""
-        for line in said.splitlines():
+        for line in printed.splitlines():
             word, _, rest = line.partition(" ")
             if word == "search":
                 self._chosen.clear()
@@ -125,7 +123,7 @@ class ProcessUsage:
         return self._together(readings, uptime_s)
 
     def here(self, uptime_s: float) -> dict[str, float]:
-        """Return the same of this machine."""
+        """Return the same for this machine."""
         import psutil
 
         self._left -= 1
@@ -147,7 +145,7 @@ class ProcessUsage:
     def _process(self, line: str, uses: list[str]) -> list[_Reading]:
         found = _STAT.fullmatch(line)
         if found is None:
-            raise ValueError(f"/proc/PID/stat is not one of a process: {line!r}")
+            raise ValueError(f"/proc/PID/stat does not describe a process: {line!r}")
         row = found["rest"].split()
         if int(found["pid"]) not in self._chosen or row[_STATE] in "ZXx":
             return []
@@ -164,7 +162,7 @@ class ProcessUsage:
 
     def _together(self, readings: Sequence[_Reading], uptime_s: float) -> dict[str, float]:
         name, values = self._name, {f"process_count[{self._name}]": float(len(readings))}
-        # Only of a process that was there before is known what it has used since.
+        # What a process used since the last reading is known only of one that was there before.
         grown = [max(0.0, reading.cpu_s - self._before[reading.key]) for reading in readings if reading.key in self._before]
         elapsed_s = uptime_s - self._before_s
         self._before, self._before_s = {reading.key: reading.cpu_s for reading in readings}, uptime_s
@@ -181,25 +179,25 @@ class ProcessUsage:
 
 
 def _comm(name: str) -> str:
-    """Return what the kernel keeps of a name, to the last whole character."""
+    """Return what the kernel keeps of a name, without a character that was cut through."""
     return name.encode("utf-8", "surrogateescape")[:_NAME_BYTES].decode("utf-8", "ignore")
 
 
 def _comm_pattern(name: str) -> str:
     kept = _comm(name)
-    # What is left of a character that was cut through may follow.
+    # A part of a character that was cut through may follow.
     return shlex.quote(kept) + ("*" if len(kept.encode()) < _NAME_BYTES and kept != name else "")
 
 
 def _pid(text: str) -> int:
     number = text.partition(" ")[0]
     if not number.isdecimal():
-        raise ValueError(f"What should be the number of a process is {number!r}")
+        raise ValueError(f"A process id is expected, not {number!r}")
     return int(number)
 
 
 def _rss_bytes(size_bytes: int, size_pages: str, resident_pages: str) -> int:
-    """Return bytes in memory. How long a page is, is known from the whole size, which is told both ways."""
+    """Return bytes in memory. The size of a page follows from the whole size, which is given in bytes and in pages."""
     if not (size_pages.isdecimal() and resident_pages.isdecimal() and int(size_pages)):
         return 0
     # It may have grown between the two, but a page is always a power of two.

@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from OttoLibrary.contracts.metrics import BuiltInsMetric, LocalMetric
+
 # Of /proc/loadavg: averages, threads that run / all threads, the last process.
 _THREADS = re.compile(r"[\d.]+ [\d.]+ [\d.]+ (\d+)/(\d+) ")
 
 
-class Processes:
-    """The metric ``processes``: all processes; how many threads there are, run, and wait for a disk or the like."""
+class Processes(BuiltInsMetric, LocalMetric):
+    """The metric ``processes``: how many processes and threads there are, and how many run or are blocked."""
 
     main = "processes_count"
-    interval_s = 0.0
-    forks = False
 
     def script(self) -> str:
-        """Say the number of processes, the averages, and how many are blocked."""
-        # bash reads a line of a file in /proc by having it made anew, so there it reads all at once; others cannot.
+        """Print the number of processes, the averages, and how many are blocked."""
+        # bash would have the kernel generate the whole file again for each line, so it reads all in one go; others cannot.
         return """processes_number() { processes_count=$#; }
 processes_number /proc/[0-9]*
 say "$processes_count"
@@ -32,12 +32,12 @@ say "${processes_stat%%
 *}"
 """
 
-    def values(self, said: str, uptime_s: float) -> dict[str, float]:
-        """Return numbers of processes and threads."""
-        count, threads, blocked = [*said.splitlines(), "", "", ""][:3]
+    def values(self, printed: str, uptime_s: float) -> dict[str, float]:
+        """Return how many processes and threads there are."""
+        count, threads, blocked = [*printed.splitlines(), "", "", ""][:3]
         found = _THREADS.match(threads)
         if not count.isdecimal() or found is None:
-            raise ValueError(f"/proc does not say how many processes and threads there are: {said.strip()!r}")
+            raise ValueError(f"/proc does not say how many processes and threads there are: {printed.strip()!r}")
         readings: dict[str, float] = {self.main: int(count)}
         readings["processes_running_count"], readings["threads_count"] = int(found[1]), int(found[2])
         if blocked.isdecimal():
@@ -45,7 +45,7 @@ say "${processes_stat%%
         return readings
 
     def here(self, uptime_s: float) -> dict[str, float]:
-        """Return the same of this machine; psutil would have to look at each process for what the kernel knows."""
+        """Return the same for this machine; psutil would look at each process for what the kernel counts already."""
         import psutil
 
         try:

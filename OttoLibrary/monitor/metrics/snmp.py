@@ -1,4 +1,4 @@
-"""Readings of a host's SNMP agent, by pysnmp: RFC 3416, 2578."""
+"""Readings of a host's SNMP agent, by pysnmp: RFC 3416, RFC 2578."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from OttoLibrary.contracts.facts import HostFacts, SnmpOptions
+from OttoLibrary.contracts.metrics import NetworkMetric
 from OttoLibrary.errors import UsageError
 from OttoLibrary.monitor.counter_rates import Rates
 
@@ -15,14 +16,12 @@ _COUNTER32 = 1 << 32
 _RETRIES = 1
 
 
-class Snmp:
+class Snmp(NetworkMetric):
     """The metric ``snmp:OID``: a number, and how fast it grows when it is a counter.
 
     Args:
-        oid: In numbers, such as ``1.3.6.1.2.1.2.2.1.10.1``.
+        oid: The object identifier in numbers, such as ``1.3.6.1.2.1.2.2.1.10.1``.
     """
-
-    interval_s = 0.0
 
     def __init__(self, oid: str) -> None:
         if not _OID.fullmatch(oid):
@@ -35,7 +34,7 @@ class Snmp:
         self._agent_uptime = 0
 
     async def ask(self, facts: HostFacts, uptime_s: float) -> dict[str, float]:
-        """Return what the agent says."""
+        """Return what the agent answers."""
         if facts.hop is not None:
             raise ValueError(f"Host '{facts.name}' is behind '{facts.hop}': SNMP goes over UDP, which no hop carries")
         value, uptime = await self._asked(facts.address, facts.snmp)
@@ -48,7 +47,7 @@ class Snmp:
         return readings
 
     def _rate(self, count: int, uptime: Any, uptime_s: float, size: int) -> float | None:
-        # Only the agent's own uptime tells a counter that began anew from one that was full. It is full itself after 497 days.
+        # Only the agent's own uptime tells a counter that was reset from one that wrapped. It wraps itself after 497 days.
         up = int(uptime) if type(uptime).__name__ == "TimeTicks" else 0
         restarted, self._agent_uptime = up < self._agent_uptime, up
         if restarted:

@@ -1,9 +1,10 @@
-"""How many TCP connections there are, and how well they do: ``/proc/net/snmp``, RFC 1213."""
+"""TCP connections and retransmissions: ``/proc/net/snmp``, RFC 1213."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from OttoLibrary.contracts.metrics import BuiltInsMetric, LocalMetric
 from OttoLibrary.monitor.counter_rates import Rates
 
 _FILE = "/proc/net/snmp"
@@ -11,25 +12,23 @@ _FILE = "/proc/net/snmp"
 _LINES = 8
 
 
-class Tcp:
+class Tcp(BuiltInsMetric, LocalMetric):
     """The metric ``tcp``, of IPv4 and IPv6 together."""
 
     main = "tcp_established_count"
-    interval_s = 0.0
-    forks = False
 
     def __init__(self) -> None:
         self._rates = Rates()
 
     def script(self) -> str:
-        """Say the first lines."""
+        """Print the first lines."""
         return f"take {_FILE} {_LINES}\n"
 
-    def values(self, said: str, uptime_s: float) -> dict[str, float]:
-        """Return how many are open, and how many segments were sent again."""
-        rows = [line.split()[1:] for line in said.splitlines() if line.startswith("Tcp:")]
+    def values(self, printed: str, uptime_s: float) -> dict[str, float]:
+        """Return how many connections are open, and how many segments per second were retransmitted."""
+        rows = [line.split()[1:] for line in printed.splitlines() if line.startswith("Tcp:")]
         if len(rows) != 2:
-            raise ValueError(f"{_FILE} cannot be read or says nothing of TCP")
+            raise ValueError(f"{_FILE} cannot be read or has no lines for TCP")
         try:
             counts = {name: int(number) for name, number in zip(*rows, strict=False)}
             readings: dict[str, float] = {self.main: counts["CurrEstab"]}
@@ -39,7 +38,7 @@ class Tcp:
         return readings if rate is None else {**readings, "tcp_retransmits_per_s": rate}
 
     def here(self, uptime_s: float) -> dict[str, float]:
-        """Return the same of this machine; psutil would look at every connection and knows no retransmits."""
+        """Return the same for this machine; psutil would look at every connection and has no retransmits."""
         try:
             return self.values(Path(_FILE).read_text(), uptime_s)
         except OSError as error:

@@ -1,26 +1,27 @@
-"""How warm it is: ``/sys/class/thermal`` and ``/sys/class/hwmon``, sysfs-api and hwmon of the Linux kernel's documentation."""
+"""Temperatures: ``/sys/class/thermal`` and ``/sys/class/hwmon``, sysfs-api and hwmon in the Linux kernel's documentation."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-# What a sensor says that is not there: absolute zero, and below.
+from OttoLibrary.contracts.metrics import BuiltInsMetric, LocalMetric
+
+# Absolute zero, or below, is what a sensor reports that is not connected.
 _NO_SENSOR = -273_000
 
 
-class Temperature:
-    """The metric ``temperature``: the hottest, and each sensor by the type of its zone, or its chip's name and its own.
+class Temperature(BuiltInsMetric, LocalMetric):
+    """The metric ``temperature``: the highest, and each sensor's by the type of its zone or the names of its chip and its own.
 
-    A host without sensors has no series. Some sensors take their time to answer, so they are asked every 5 seconds.
+    A host without sensors has no series. Some sensors are slow to answer, so they are read every 5 seconds.
     """
 
     main = "temperature_celsius"
     interval_s = 5.0
-    forks = False
 
     def script(self) -> str:
-        """Say for each sensor which it is, its number and its name."""
+        """Print the path, the value and the name of each sensor."""
         return """for temperature_file in /sys/class/thermal/thermal_zone*/temp /sys/class/hwmon/hwmon*/temp*_input; do
 [ -r "$temperature_file" ] || continue
 temperature_now= temperature_name= temperature_label=
@@ -33,28 +34,28 @@ say "${temperature_file#/sys/class/} $temperature_now $temperature_name $tempera
 done 2>/dev/null
 """
 
-    def values(self, said: str, uptime_s: float) -> dict[str, float]:
+    def values(self, printed: str, uptime_s: float) -> dict[str, float]:
         """Return degrees Celsius."""
         sensors: list[tuple[str, str, float]] = []
-        for line in said.splitlines():
+        for line in printed.splitlines():
             where, number, name = [*line.split(" ", 2), "", ""][:3]
             if not re.fullmatch(r"-?\d+", number):
-                raise ValueError(f"A temperature sensor says something that is no number: {line!r}")
+                raise ValueError(f"A temperature sensor gives no number: {line!r}")
             if int(number) > _NO_SENSOR:
                 sensors.append((where, name.strip() or where, int(number) / 1000))
         return _labelled(sensors)
 
     def here(self, uptime_s: float) -> dict[str, float]:
-        """Return the same of this machine; psutil leaves out the zones where there are other sensors."""
+        """Return the same for this machine; psutil leaves out zones when there are other sensors."""
         files = [*Path("/sys/class/thermal").glob("thermal_zone*/temp"), *Path("/sys/class/hwmon").glob("hwmon*/temp*_input")]
-        return self.values("\n".join(line for file in files if (line := _said_of(file))), uptime_s)
+        return self.values("\n".join(line for file in files if (line := _line_of(file))), uptime_s)
 
 
 def _labelled(sensors: list[tuple[str, str, float]]) -> dict[str, float]:
     zones = {name.replace("-", "_") for where, name, _ in sensors if where.startswith("thermal/")}
     readings: dict[str, float] = {}
     for where, name, degrees in sorted(sensors, key=lambda sensor: _natural(sensor[0])):
-        # The kernel shows a zone as a chip of hwmon once more, with - as _.
+        # The kernel shows a zone once more as a chip of hwmon, with _ for -.
         if where.startswith("hwmon/") and name.replace("-", "_") in zones:
             continue
         label, count = name, 1
@@ -70,7 +71,7 @@ def _natural(where: str) -> tuple[bool, list[int]]:
     return where.startswith("hwmon/"), [int(number) for number in re.findall(r"\d+", where)]
 
 
-def _said_of(file: Path) -> str:
+def _line_of(file: Path) -> str:
     number = _text(file)
     if not number:
         return ""

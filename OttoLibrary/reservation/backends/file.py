@@ -151,8 +151,8 @@ class FileReservations(Ledger):
         waiting.join(_PATIENCE_S)
         if waiting.is_alive():
             raise ReservationError(
-                f"The leases in '{self._folder}' were locked for {_PATIENCE_S:g} seconds: a process stands still in the middle "
-                f"of a change. 'fuser {self._folder / 'mutex'}' tells which; let it go on, or end it."
+                f"The leases in '{self._folder}' were locked for {_PATIENCE_S:g} seconds: a process is stopped in the middle "
+                f"of a change. 'fuser {self._folder / 'mutex'}' shows which; let it continue, or end it."
             )
         return None
 
@@ -164,7 +164,7 @@ class FileReservations(Ledger):
             return empty
         except (OSError, ValueError) as error:
             raise ReservationError(
-                f"'{self._folder / 'state.json'}' cannot be read ({error}); nobody knows who has what."
+                f"'{self._folder / 'state.json'}' cannot be read ({error}); so it is unknown who has what."
             ) from error
         return state if state["boot"] == empty["boot"] else empty | {"last": state["last"], "forced": state["forced"]}
 

@@ -45,10 +45,10 @@ class JsonReservations(Ledger):
             content = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ReservationError(
-                f"The reservations in '{self._path}' cannot be read ({error}); nobody knows who has what."
+                f"The reservations in '{self._path}' cannot be read ({error}); so it is unknown who has what."
             ) from error
         if not isinstance(content, dict) or content.get("version") != 1 or not isinstance(content.get("reservations"), list):
-            raise ReservationError(f"'{self._path}' is no file of reservations of version 1.")
+            raise ReservationError(f"'{self._path}' is not a file of reservations of version 1.")
         entries: list[Any] = content["reservations"]
         return entries
 

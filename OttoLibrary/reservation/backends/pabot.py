@@ -51,7 +51,7 @@ class PabotReservations(Ledger):
         self._where = where or os.environ.get("PABOTLIBURI", "")
         if not self._where:
             raise ReservationError(
-                "The reservations 'pabot' are those of one run of pabot, and this is none. Run 'python -m OttoLibrary pabot', "
+                "The reservations 'pabot' belong to one run of pabot, and this is not one. Run 'python -m OttoLibrary pabot', "
                 "or set OTTO_RESERVATION_BACKEND to 'file'."
             )
         self._wanted: dict[str, Demand] = {}
@@ -241,7 +241,7 @@ class PabotReservations(Ledger):
                 answer: Any = server.run_keyword(keyword, list(arguments), {})
         except (OSError, xmlrpc.client.Error, http.client.HTTPException, ExpatError) as error:
             raise ReservationError(
-                f"PabotLib at '{self._where}' does not answer ({error}); nobody knows who has what. Pabot starts it with the "
+                f"PabotLib at '{self._where}' does not answer ({error}); so it is unknown who has what. Pabot starts it with the "
                 "run, unless '--no-pabotlib' says otherwise."
             ) from error
         if answer["status"] != "PASS":

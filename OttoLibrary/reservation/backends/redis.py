@@ -125,7 +125,7 @@ class RedisReservations(Ledger):
                         return self._tried(pipe, work)
                     except redis.WatchError:
                         continue
-        raise ReservationError("The reservations in Redis are changed by others all the time; this change found no gap.")
+        raise ReservationError("The reservations in Redis are being changed by others constantly; this change could not be made.")
 
     def _tried(self, pipe: Any, work: Callable[[State, float], T]) -> T:
         pipe.watch(_STATE)
@@ -178,4 +178,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (redis.RedisError, OSError, ValueError) as error:
-        raise ReservationError(f"The reservations in Redis cannot be used ({error}); nobody knows who has what.") from error
+        raise ReservationError(f"The reservations in Redis cannot be used ({error}); so it is unknown who has what.") from error

@@ -73,7 +73,7 @@ async def _session(site: Site) -> AsyncIterator[_Client]:
     except aioftp.StatusCodeError as error:
         raise OSError(_said(error)) from error
     except (ValueError, IndexError) as error:
-        raise OSError(f"its FTP server gives an answer that is not understood ({error})") from error
+        raise OSError(f"its FTP server sent a reply that cannot be understood ({error})") from error
     except ConnectionError as error:
         raise EndOfStream(client.lost or f"its FTP server ended the session ({error})") from error
     finally:
@@ -108,7 +108,7 @@ class _Client(aioftp.Client):
                 await self._arrive()
                 await self.login(_wire(user), _wire(password.value if password else ""))
         except TimeoutError as error:
-            raise OSError(f"its FTP server did not let us in in {facts.connect_timeout:g} seconds") from error
+            raise OSError(f"its FTP server did not complete the login in {facts.connect_timeout:g} seconds") from error
         except ssl.SSLError as error:
             raise _untrusted(error) from error
         except aioftp.StatusCodeError as error:
@@ -152,7 +152,7 @@ class _Client(aioftp.Client):
         except ssl.SSLError:
             raise
         except aioftp.StatusCodeError as error:
-            raise OSError(f"its FTP server takes nobody ({_said(error)})") from error
+            raise OSError(f"its FTP server rejects connections ({_said(error)})") from error
         except OSError as error:
             raise UsageError(f"it has no FTP server at port {port} ({str(error) or 'it hangs up'})") from error
         try:
@@ -294,7 +294,7 @@ def _untrusted(error: ssl.SSLError) -> Exception:
     if isinstance(error, ssl.SSLCertVerificationError):
         advice = "set 'certificate' in its 'ftp' object to its SHA256: fingerprint"
         return UsageError(f"the certificate of its FTP server is not trusted ({error.verify_message}); {advice}")
-    return UsageError(f"its FTP server does not speak TLS with us ({error.reason or error})")
+    return UsageError(f"its FTP server does not agree on TLS ({error.reason or error})")
 
 
 def _invitation(address: str, port: int) -> str:

@@ -164,7 +164,7 @@ def wrong_tags() -> None:
         (wrong_generator, "yields. A keyword returns once: collect the values and return them."),
         (wrong_async_generator, "yields. A keyword returns once: collect the values and return them."),
         (wrong_positional_only, "has the positional-only parameter 'host'. Remove the '/', so that it can be named."),
-        (wrong_embedded, "has a variable in its name, which would be an embedded argument. Name its arguments instead."),
+        (wrong_embedded, "has a variable in its name, which would be an embedded argument. Give it arguments instead."),
         (wrong_tags, "The tags of instruction 'deploy' are the text 'deploy'. Write a list: tags=['deploy']."),
     ],
 )
@@ -237,9 +237,9 @@ def wrong_options() -> None:
     [
         (wrong_hosts, "must await 'hosts'. Make it 'async def', or annotate 'hosts' with 'OttoLibrary'."),
         (wrong_library, "cannot await the keywords of 'otto'. Annotate it with 'Hosts' of OttoLibrary."),
-        (wrong_star, "takes many of 'hosts', and there is one. Remove the star."),
-        (wrong_optional, "always gets 'hosts' from the library. Annotate it with the class alone."),
-        (wrong_annotation, "has an annotation that cannot be understood: name 'Nowhere' is not defined."),
+        (wrong_star, "takes several 'hosts', but there is only one. Remove the star."),
+        (wrong_optional, "always gets 'hosts' from the library. Annotate it with only the class."),
+        (wrong_annotation, "has an annotation that cannot be resolved: name 'Nowhere' is not defined."),
         (wrong_options, "inner: is a dataclass itself (Options), and options are not nested."),
     ],
 )

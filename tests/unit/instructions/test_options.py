@@ -131,13 +131,15 @@ def test_a_secret_must_be_one_and_never_shows() -> None:
     assert '--variable "TOKEN: Secret:..."' in lines[0]
     assert lines[1] == "  rounds: there is no variable ${ROUNDS}, and no default. Expected int."
     assert "hush" not in str(caught.value)
-    with pytest.raises(UsageError, match="no Secret") as caught:
+    with pytest.raises(UsageError, match="not a Secret") as caught:
         read_options(All, {"token": ["hush-hush"]})
     assert "hush" not in str(caught.value)
 
 
 def test_a_long_value_is_not_shown() -> None:
-    with pytest.raises(UsageError, match=r"All: rounds: variable \$\{ROUNDS\} has a value of 5000 characters that is no int\."):
+    with pytest.raises(
+        UsageError, match=r"All: rounds: variable \$\{ROUNDS\} has a value of 5000 characters that is not of type int\."
+    ):
         read_options(All, {"rounds": "x" * 5000})
 
 
@@ -150,7 +152,7 @@ def test_what_the_class_itself_refuses_is_told() -> None:
             if self.rounds < 1:
                 raise ValueError("rounds must be 1 or more")
 
-    with pytest.raises(UsageError, match="Picky refused its values: rounds must be 1 or more"):
+    with pytest.raises(UsageError, match="Picky rejected its values: rounds must be 1 or more"):
         read_options(Picky, {"rounds": "0"})
 
 
@@ -173,7 +175,7 @@ def test_an_annotation_that_means_nothing_is_told() -> None:
     class Lost:
         thing: Nowhere  # type: ignore[name-defined]  # noqa: F821
 
-    with pytest.raises(UsageError, match=r"Lost has an annotation that cannot be understood: name 'Nowhere' is not defined\."):
+    with pytest.raises(UsageError, match=r"Lost has an annotation that cannot be resolved: name 'Nowhere' is not defined\."):
         read_options(Lost, {})
 
 
@@ -217,14 +219,14 @@ def test_a_class_is_found_by_its_name(modules: Path) -> None:
 @pytest.mark.parametrize(
     ("reference", "sentence"),
     [
-        ("Options", "'Options' names no options class. Name it with its module, such as 'my_sut.RepoOptions'."),
-        ("", "'' names no options class."),
+        ("Options", "'Options' does not name an options class. Name it with its module, such as 'my_sut.RepoOptions'."),
+        ("", "'' does not name an options class."),
         (
             "sut_b.Option",
             "No options class in module 'sut_b' named 'Option'. Did you mean 'Options'? Known: Options.",
         ),
-        ("sut_b.Plain", "'sut_b.Plain' is no dataclass. Write '@dataclass' above it."),
-        ("sut_b.made", "'sut_b.made' is no dataclass."),
+        ("sut_b.Plain", "'sut_b.Plain' is not a dataclass. Write '@dataclass' above it."),
+        ("sut_b.made", "'sut_b.made' is not a dataclass."),
         ("sut_c.Options", "There is no module 'sut_c' for options. Give its folder with '--pythonpath', or in 'libs'"),
         ("sut_b.inner.Options", "There is no module 'sut_b.inner' for options."),
         ("sut_needs.Options", "Module 'sut_needs' cannot be imported: No module named 'sut_nowhere'."),

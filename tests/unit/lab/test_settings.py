@@ -9,6 +9,7 @@ import pytest
 
 from OttoLibrary.errors import NotFreeError, PluginError, SettingsError
 from OttoLibrary.lab import settings
+from OttoLibrary.run.run_monitor import monitor_option
 from OttoLibrary.run.session import Session
 
 HEAD = 'name = "sut"\nversion = "1.2.3"\n'
@@ -156,11 +157,11 @@ def test_a_session_takes_lab_and_watching_from_them(tmp_path: Path, monkeypatch:
     monkeypatch.delenv("OTTO_LAB", raising=False)
     write(tmp_path, HEAD + '[lab]\ndefault = ["demo"]\n[monitor]\ninterval = "3 s"\nmetrics = ["cpu", "load"]\n')
     session = Session()
-    assert session.lab.name == "demo"
-    assert session.watching("interval", None, 1.0) == 3.0
-    assert session.watching("interval", 5.0, 1.0) == 5.0
-    assert session.watching("metrics", "", "") == "cpu,load"
-    assert session.watching("hosts", "", "*") == "*"
+    assert session.lab.loaded.name == "demo"
+    assert monitor_option(session.suite, "interval", None, 1.0) == 3.0
+    assert monitor_option(session.suite, "interval", 5.0, 1.0) == 5.0
+    assert monitor_option(session.suite, "metrics", "", "") == "cpu,load"
+    assert monitor_option(session.suite, "hosts", "", "*") == "*"
     session.close()
 
 
@@ -171,8 +172,8 @@ def test_a_session_takes_reservations_from_them(tmp_path: Path, monkeypatch: pyt
     session = Session("demo")
     assert session.reservations.backend.backend_name() == "json"
     with pytest.raises(NotFreeError):
-        session.host("dut1")
-    session.host("dut2")
+        session.hosts.use("dut1")
+    session.hosts.use("dut2")
     session.close()
     assert Session("demo", "none").reservations.backend.backend_name() == "none"
     monkeypatch.setenv("OTTO_RESERVATION_BACKEND", "none")

@@ -57,7 +57,7 @@ def test_failures_are_told_once_for_each_reason() -> None:
         "Iteration 9: reason 9",
         "Iteration 10: reason 10",
         "Iteration 11: reason 11",
-        "9 more failed otherwise.",
+        "9 more failed for other reasons.",
     ]
 
 
@@ -98,17 +98,20 @@ def test_options_say_how_often_and_how_long() -> None:
         (["threshold=95"], "OttoLibrary.Repeat needs to know how often or how long: 'iterations=10', 'duration=1 h', or both."),
         (["iteration=3"], "No option of OttoLibrary.Repeat named 'iteration'. Did you mean 'iterations'? "),
         (["10"], "No option of OttoLibrary.Repeat named '10'. "),
-        (["iterations=0"], "OttoLibrary.Repeat got 'iterations=0', which is no number from 1 on."),
-        (["iterations=2.5"], "OttoLibrary.Repeat got 'iterations=2.5', which is no number from 1 on."),
+        (["iterations=0"], "OttoLibrary.Repeat got 'iterations=0', which is not a whole number from 1 on."),
+        (["iterations=2.5"], "OttoLibrary.Repeat got 'iterations=2.5', which is not a whole number from 1 on."),
         (["iterations=2", "iterations=3"], "OttoLibrary.Repeat has the option 'iterations' twice."),
         (["duration=soon"], "OttoLibrary.Repeat got 'duration=soon': 'soon' is not a duration. "),
-        (["duration=0"], "OttoLibrary.Repeat got 'duration=0', which is no time at all."),
+        (["duration=0"], "OttoLibrary.Repeat got 'duration=0', which is not longer than 0 seconds."),
         (
             ["iterations=2", "threshold=101"],
-            "OttoLibrary.Repeat got 'threshold=101', which is no percentage above 0 and up to 100.",
+            "OttoLibrary.Repeat got 'threshold=101', which is not a percentage above 0 and up to 100.",
         ),
-        (["iterations=2", "threshold=0"], "OttoLibrary.Repeat got 'threshold=0', which is no percentage above 0 and up to 100."),
-        (["iterations=2", "threshold=most"], "OttoLibrary.Repeat got 'threshold=most', which is no percentage above 0"),
+        (
+            ["iterations=2", "threshold=0"],
+            "OttoLibrary.Repeat got 'threshold=0', which is not a percentage above 0 and up to 100.",
+        ),
+        (["iterations=2", "threshold=most"], "OttoLibrary.Repeat got 'threshold=most', which is not a percentage above 0"),
     ],
 )
 def test_mistakes_in_options_are_one_sentence(options: list[str], sentence: str) -> None:

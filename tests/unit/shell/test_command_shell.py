@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.shell.command_shell import CommandOutcome, CommandShell, exit_status
 from OttoLibrary.shell.launch import Launched
-from OttoLibrary.shell.stream import Bell, Stream
 from tests.unit.fakes import FakeShell
 
 _NOISE = st.binary(max_size=200) | st.lists(
@@ -20,8 +19,7 @@ _NOISE = st.binary(max_size=200) | st.lists(
 
 
 async def _run(fake: FakeShell, command: str = "true", timeout_s: float = 5) -> CommandOutcome:
-    bell = Bell()
-    launched = Launched(fake, Stream(fake.channel, bell), Stream(fake.errors, bell), bell, "abc123", pid=1)  # type: ignore[arg-type]
+    launched = Launched.listening(fake, "abc123", pid=1)  # type: ignore[arg-type]
 
     async def stop(tag: str, jobs: list[int]) -> str:
         return "/"

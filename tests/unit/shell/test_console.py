@@ -10,7 +10,7 @@ import pytest
 from OttoLibrary.contracts.connections import EndOfStream
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.shell.console import Console
-from OttoLibrary.shell.stream import Bell, Stream
+from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from tests.unit.fakes import FakeChannel
 
 
@@ -19,8 +19,8 @@ def _patterns(*texts: str) -> list[re.Pattern[str]]:
 
 
 async def _console() -> tuple[FakeChannel, Console]:
-    channel, bell = FakeChannel(), Bell()
-    return channel, Console(channel, Stream(channel, bell), bell)
+    channel, notifier = FakeChannel(), Notifier()
+    return channel, Console(channel, PendingOutput(channel, notifier), notifier)
 
 
 async def _with(*pieces: bytes) -> tuple[FakeChannel, Console]:

@@ -1,4 +1,4 @@
-"""Everything that channels say, gathered by one reading task each, for waiters that look at it as it grows."""
+"""What channels deliver, gathered by one reading task each, for waiters that look at it as it grows."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from OttoLibrary.contracts.connections import Channel, EndOfStream
 _CHUNK = 1 << 18
 
 
-class Bell:
+class Notifier:
     """Wakes all who wait for news."""
 
     def __init__(self) -> None:
         self._waiters: list[asyncio.Future[None]] = []
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake everybody."""
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
@@ -29,18 +29,18 @@ class Bell:
         await waiter
 
 
-class Stream:
-    """What one channel has said and nobody has taken yet.
+class PendingOutput:
+    """What one channel has delivered and nobody has taken yet.
 
     Attributes:
         data: The bytes.
-        ended: The end of the stream, or None while it goes on.
+        ended: The end of the stream, or None while it lasts.
     """
 
-    def __init__(self, channel: Channel | None, bell: Bell) -> None:
+    def __init__(self, channel: Channel | None, notifier: Notifier) -> None:
         self.data = bytearray()
         self.ended: EndOfStream | None = None
-        self._bell = bell
+        self._notifier = notifier
         self._scanned: dict[bytes, int] = {}
         self._task = asyncio.create_task(self._pump(channel)) if channel else None
         if channel is None:
@@ -70,11 +70,11 @@ class Stream:
         try:
             while True:
                 self.data += await channel.read(_CHUNK)
-                self._bell.ring()
+                self._notifier.notify()
         except EndOfStream as end:
             self.ended = end
         except asyncio.CancelledError:
             self.ended = EndOfStream("reading was stopped")
             raise
         finally:
-            self._bell.ring()
+            self._notifier.notify()

@@ -1,4 +1,4 @@
-"""Readings of one's own: a command, and what its output means."""
+"""Metrics that a lab or a plug-in defines: a command and what its output means, or a file to follow."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ import shlex
 from collections.abc import Callable, Mapping
 
 from OttoLibrary.contracts.facts import OwnMetric
+from OttoLibrary.contracts.metrics import CommandMetric, FollowedMetric
 from OttoLibrary.errors import UsageError
 
-# A number, or numbers by series; text that is a number will do.
+# A number, or numbers by series; each may be text.
 Parsed = Mapping[str, float | str] | float | str
 Parse = Callable[[str], Parsed]
 
 
-class Command:
+class Command(CommandMetric):
     """A metric that runs a command.
 
     Args:
         name: The metric's name; the names of its series begin with it.
         command: Shell text.
         parse: Returns numbers by series, or one number, from the command's output.
-        interval_s: It is run at most so often; 0 for every tick.
+        interval_s: It is run at most this often; 0 for every tick.
 
     Attributes:
         main: The series called ``name`` if there is one, otherwise the first that was read.
     """
-
-    forks = True
 
     def __init__(self, name: str, command: str, parse: Parse, interval_s: float = 0) -> None:
         self.main = name
@@ -36,19 +35,19 @@ class Command:
         self._main_known = False
 
     def script(self) -> str:
-        """Say the command's output and its exit status."""
+        """Print the command's output and its exit status."""
         # eval, so that a mistake in the command ends only its own shell.
-        return f"""own_said=$(unset IFS; eval {shlex.quote(self._command)} </dev/null 2>&1)
+        return f"""own_output=$(unset IFS; eval {shlex.quote(self._command)} </dev/null 2>&1)
 own_status=$?
-say "$own_said"
+say "$own_output"
 say "$own_status"
 """
 
-    def values(self, said: str, uptime_s: float) -> dict[str, float]:
-        """Return the readings; their names get the metric's in front where it is missing."""
-        output, _, status = said.removesuffix("\n").rpartition("\n")
+    def values(self, printed: str, uptime_s: float) -> dict[str, float]:
+        """Return the readings; the metric's name is put before the names that do not begin with it."""
+        output, _, status = printed.removesuffix("\n").rpartition("\n")
         if not status.isdecimal():
-            raise ValueError(f"The command of '{self._name}' did not say how it ended: {_first_line(said)}")
+            raise ValueError(f"The command of '{self._name}' gave no exit status: {_first_line(printed)}")
         if status != "0":
             raise ValueError(f"The command of '{self._name}' ended with exit status {status}: {_first_line(output)}")
         readings = self._numbers(output)
@@ -71,12 +70,12 @@ say "$own_status"
         return key if key.startswith(self._name) else f"{self._name}_{key}"
 
 
-class Follow:
-    """A metric that follows a file of the host, such as a log, from its present end on; also over its rotation.
+class Follow(FollowedMetric):
+    """A metric that follows a file of the host, such as a log, from its present end on, also when it is rotated.
 
     Args:
         name: The metric's name.
-        file: The file.
+        file: Its path.
         pattern: As for ``pattern_parser``; lines that it does not match are no readings. Empty for none.
         event: Regular expression for lines that are events. Empty for none.
     """
@@ -89,7 +88,7 @@ class Follow:
         self._event = re.compile(event) if event else None
 
     def script(self) -> str:
-        """Return the command that says new lines."""
+        """Return the command that prints new lines."""
         return f"tail -n 0 -F {shlex.quote(self._file) if self._file[:1] != '-' else shlex.quote(f'./{self._file}')} 2>/dev/null"
 
     def take(self, line: str) -> tuple[dict[str, float], str]:
@@ -109,12 +108,12 @@ def from_lab(name: str, facts: OwnMetric) -> Command | Follow:
 
 
 def pattern_parser(name: str, pattern: str) -> Parse:
-    """Return what makes readings of text by a regular expression.
+    """Return a function that makes readings of text by a regular expression.
 
     Args:
         name: The metric's name.
-        pattern: Each of its named groups is a series ``NAME_GROUP``. Every match counts; the group ``label`` is no number but
-            what the series of its match have in brackets.
+        pattern: Each of its named groups is a series ``NAME_GROUP``. Every match counts; the group ``label`` is not a
+            number but what the series of its match have in brackets.
 
     Raises:
         UsageError: The pattern is no regular expression, or has no group for a number.
@@ -124,7 +123,7 @@ def pattern_parser(name: str, pattern: str) -> Parse:
     except re.error as error:
         raise UsageError(f"The pattern {pattern!r} of metric '{name}' is no regular expression: {error}.") from error
     if not set(expression.groupindex) - {"label"}:
-        raise UsageError(f"The pattern {pattern!r} of metric '{name}' has no named group. Name the number: (?P<name>\\d+).")
+        raise UsageError(f"The pattern {pattern!r} of metric '{name}' has no named group. Name the number's: (?P<name>\\d+).")
 
     def parse(output: str) -> dict[str, float]:
         readings: dict[str, float] = {}

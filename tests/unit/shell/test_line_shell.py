@@ -1,4 +1,4 @@
-"""A shell and a prompt on a line: any output in any pieces, echo, logins."""
+"""A shell on a line: any output in any pieces comes back exactly."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from OttoLibrary.contracts.connections import EndOfStream
-from OttoLibrary.contracts.profiles import Profile, cisco_ios, linux, uboot, zephyr
+from OttoLibrary.contracts.profiles import linux
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.shell.command_shell import CommandOutcome, exit_status
 from OttoLibrary.shell.line import Line
 from OttoLibrary.shell.line_shell import LineProcess, LineShell, NoTerminalControlError
-from OttoLibrary.shell.prompt_shell import PromptShell, without_echo
-from OttoLibrary.text import Secret
-from OttoLibrary.transport.login import LoginRefusedError, Prompts, log_in
+from OttoLibrary.transport.login import Prompts
 from tests.unit.fakes import FakeChannel
 
 TTY = b"500:5:bf:8a3b:3:1c:7f:15:4:0:1:0"
@@ -199,139 +197,3 @@ async def _all(channel: Any, limit: int) -> bytes:
             said += await channel.read(limit)
         except EndOfStream:
             return said
-
-
-# -- prompts
-
-
-def _prompt_run(
-    profile: Profile, answers: dict[str, str], command: str, pieces: int = 1 << 20, status: str = ""
-) -> CommandOutcome:
-    """Run a command against a device that echoes, and says the answer to each command and a prompt."""
-
-    async def go() -> CommandOutcome:
-        typed = ""
-
-        def written(data: bytes) -> None:
-            nonlocal typed
-            typed += data.decode()
-            while profile.newline in typed:
-                line, _, typed = typed.partition(profile.newline)
-                said = f"{line}\r\n{answers[line]}".encode()
-                for start in range(0, len(said), pieces):
-                    channel.inbox.feed(said[start : start + pieces])
-
-        channel = FakeChannel(written)
-        shell = PromptShell(Line(channel, Prompts(profile)), status)
-        await shell.begin("")
-        return await shell.run(command, Deadline(5))
-
-    return asyncio.run(go())
-
-
-@pytest.mark.parametrize("pieces", [1, 7, 1 << 20])
-def test_a_prompt_s_output_comes_without_echo_and_prompt(pieces: int) -> None:
-    outcome = _prompt_run(uboot(), {"printenv": "a=1\r\nb==> 2\r\n=> "}, "printenv", pieces)
-    assert (outcome.stdout, outcome.status) == (b"a=1\nb==> 2\n", exit_status(-1))
-
-
-def test_colours_of_a_prompt_do_not_hide_it() -> None:
-    outcome = _prompt_run(zephyr(), {"version": "Zephyr 3.6\r\n\x1b[1;32muart:~$ \x1b[m"}, "version")
-    assert outcome.stdout == b"Zephyr 3.6\n"
-
-
-def test_a_pager_is_switched_off_first_and_a_status_asked_for() -> None:
-    off = {"terminal length 0": "sw1#", "terminal width 0": "sw1#"}
-    assert _prompt_run(cisco_ios(), off | {"show clock": "12:00\r\nsw1#"}, "show clock").stdout == b"12:00\n"
-    answers = {"false": "=> ", "echo $?": "1\r\n=> "}
-    assert _prompt_run(uboot(), answers, "false", status="echo $?").status == exit_status(1)
-
-
-@pytest.mark.parametrize(
-    ("text", "rest"),
-    [
-        ("cmd arg\nout\n", "out\n"),
-        ("cmd \r\narg\nout\n", "out\n"),
-        ("cmd  \rarg\n", ""),
-        ("other\nout\n", "other\nout\n"),
-        ("cmd a", "cmd a"),
-    ],
-)
-def test_an_echo_is_taken_off_also_when_wrapped(text: str, rest: str) -> None:
-    assert without_echo(text, "cmd arg") == rest
-
-
-# -- logins
-
-
-def _login(
-    script: list[tuple[str, bytes]], pieces: int = 1, *, user: str | None = "root", password: str | None = "pw", **options: Any
-) -> tuple[bytes, list[bytes]]:
-    """Log in at a console that says the first text, and each further one after an answer."""
-    typed: list[bytes] = []
-
-    async def go() -> bytes:
-        said = [text[at : at + pieces] for text in [script[0][1]] for at in range(0, len(text), pieces)]
-        left = script[1:]
-
-        async def more() -> bytes:
-            if not said:
-                await asyncio.sleep(1)
-                raise EndOfStream
-            return said.pop(0)
-
-        async def write(data: bytes) -> None:
-            typed.append(data)
-            if left:
-                assert left[0][0].encode() == data
-                text = left.pop(0)[1]
-                said.extend(text[at : at + pieces] for at in range(0, len(text), pieces))
-
-        return await log_in(more, write, Prompts(linux()), user, Secret(password) if password else None, **options)
-
-    return asyncio.run(go()), typed
-
-
-_ASKED = [("", b"Debian GNU/Linux 12\r\n\r\nbox login: "), ("root\n", b"root\r\nPassword: ")]
-
-
-@pytest.mark.parametrize("pieces", [1, 5, 1000])
-def test_a_login_takes_name_and_password_once(pieces: int) -> None:
-    motd = b"\r\nLast login: Mon Jan 8 on tty1\r\nLinux box 6.1\r\n\x1b[01;32mroot@box\x1b[m:~# "
-    said, typed = _login([*_ASKED, ("pw\n", motd)], pieces)
-    assert typed == [b"root\n", b"pw\n"]
-    assert b"root@box\x1b[m:~#" in said
-
-
-@pytest.mark.parametrize("pieces", [1, 1000])
-@pytest.mark.parametrize(
-    ("answer", "why"),
-    [
-        (b"\r\nLogin incorrect\r\nbox login: ", "it said 'Login incorrect'"),
-        (b"\r\nbox login: ", "it asks for the login again"),
-        (b"\r\nPassword: ", "it asks for the password again"),
-        (b"\r\nAccess denied.\r\n", r"it said 'Access denied"),
-    ],
-)
-def test_a_refusal_is_noticed_at_once(answer: bytes, why: str, pieces: int) -> None:
-    with pytest.raises(LoginRefusedError, match=why):
-        _login([*_ASKED, ("pw\n", answer)], pieces)
-
-
-def test_a_login_without_an_answer_is_told() -> None:
-    with pytest.raises(LoginRefusedError, match="the lab has no 'user'"):
-        _login(_ASKED, user=None)
-    with pytest.raises(LoginRefusedError, match="the lab has no 'password'"):
-        _login(_ASKED, password=None)
-
-
-def test_a_silent_console_is_woken() -> None:
-    said, typed = _login([("", b""), ("\n", b"\r\n~ # ")], 1000, knock_s=0.05)
-    assert (said, typed) == (b"\r\n~ # ", [b"\n"])
-
-
-def test_a_half_finished_login_is_started_anew() -> None:
-    _, typed = _login(
-        [("", b"Password: "), ("\n", b"\r\nbox login: "), ("root\n", b"Password: "), ("pw\n", b"\r\n# ")], knock_s=1
-    )
-    assert typed == [b"\n", b"root\n", b"pw\n"]

@@ -1,0 +1,302 @@
+"""A host that starts processes side by side: each shell, console and background command is a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from OttoLibrary.contracts.connections import SUCCESS, Connection, EndOfStream, Process, Terminal
+from OttoLibrary.deadline import Deadline
+from OttoLibrary.errors import HostError, LoginError, WaitTimeoutError, subject
+from OttoLibrary.host.background import BackgroundCommand
+from OttoLibrary.host.host_connection import HostConnection
+from OttoLibrary.host.records import HostRecords
+from OttoLibrary.host.turns import Turn
+from OttoLibrary.shell import command_shell as shells
+from OttoLibrary.shell import console as consoles
+from OttoLibrary.shell import launch
+from OttoLibrary.shell.command_shell import CommandOutcome, CommandShell
+from OttoLibrary.shell.console import Console
+from OttoLibrary.shell.launch import Account, Launched, UserChangeRefusedError
+from OttoLibrary.text import decode
+
+_STATE = """pwd
+(unset OTTO_COMMAND TERM SHLVL PWD OLDPWD SUDO_COMMAND; [ -z "$BASH_VERSION" ] || set -o posix; export -p) 2>/dev/null"""
+
+
+@dataclass
+class NamedShell:
+    """A command shell and a console under one name, each opened on first use; one caller at a time for each.
+
+    Attributes:
+        cwd: Where the next command shell begins, when the one before it was ended by force.
+    """
+
+    turn: Turn
+    console_turn: Turn
+    command: CommandShell | None = None
+    console: Console | None = None
+    launched: Launched | None = field(default=None, repr=False)
+    cwd: str | None = None
+
+    async def close(self) -> None:
+        """Close what is open; it may open again."""
+        command, self.command = self.command, None
+        if command is not None:
+            await command.close()
+        await self.close_console()
+
+    async def close_console(self) -> None:
+        """Close the console; it may open again."""
+        console, launched = self.console, self.launched
+        self.console = self.launched = None
+        if console is not None:
+            await console.close()
+        if launched is not None:
+            await launched.close()
+
+
+class ProcessRunner:
+    """Runs what a host is asked to run as processes side by side; ``host.runner.Runner``."""
+
+    parallel = True
+
+    def __init__(self, records: HostRecords, connection: HostConnection) -> None:
+        self.account: Account | None = None
+        self._records, self._connection = records, connection
+        self._shells: dict[str, NamedShell] = {}
+
+    async def connected(self, connection: Connection) -> None:
+        """Do nothing: processes start when they are needed."""
+
+    async def close(self) -> None:
+        """Close all shells."""
+        for named in list(self._shells.values()):
+            await named.close()
+
+    async def close_shell(self, name: str) -> None:
+        """Close one shell."""
+        named = self._shells.pop(name, None) if name else self._named("")
+        if named is not None:
+            await named.close()
+
+    # -- commands
+
+    @contextlib.asynccontextmanager
+    async def shell(self, name: str, deadline: Deadline) -> AsyncIterator[CommandShell]:
+        """Give a command shell."""
+        named = self._named(name)
+        async with named.turn.hold(deadline):
+            yield await self._living(named, deadline)
+
+    @contextlib.asynccontextmanager
+    async def one_shot(self, deadline: Deadline) -> AsyncIterator[_OneShot]:
+        """Give what runs a command as a process of its own."""
+        yield _OneShot(self._start)
+
+    async def start(self, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
+        """Start a process that ends with us, however we end."""
+        return await self._start(command, cwd, deadline, lifeline=True)
+
+    async def start_on_terminal(self, name: str, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
+        """Start a process on a terminal of its own, with folder and environment of a shell."""
+        private = await self._state_of(self._named(name), deadline, cwd)
+        launched = await self._launch(command, deadline, "did not start the command", Terminal(), private)
+        return await self._background(command, launched, deadline)
+
+    async def _start(self, command: str, cwd: str | None, deadline: Deadline, *, lifeline: bool = False) -> BackgroundCommand:
+        facts = await self._connection.facts()
+        directory = cwd or facts.cwd
+        script = f"cd -- {shlex.quote(directory)} || exit 1\n{command}" if directory else command
+        if lifeline:
+            script = f"{launch.LIFELINE}\n{script}"
+        private = launch.prelude(facts.environment, None)
+        async with self._records.bounded(deadline, "did not start the command"):
+            launched = await self._launched(script, deadline, private=private)
+            if not lifeline:
+                await launched.process.end_input()
+        return await self._background(command, launched, deadline)
+
+    async def _background(self, command: str, launched: Launched, deadline: Deadline) -> BackgroundCommand:
+        return BackgroundCommand(self._records, command, launched, await self._connection.open(deadline), self.account)
+
+    # -- for transfers and watching
+
+    async def execute(self, script: str, deadline: Deadline) -> Process:
+        """Start a process."""
+        connection, account = await self._connection.open(deadline), self.account
+        launched = await self._launch_at_home(script, deadline)
+        return await launched.hand_over(lambda pid: launch.stop(connection, pid, account=account))
+
+    async def answer_of(self, script: str, deadline: Deadline) -> CommandOutcome:
+        """Run a process to its end."""
+        background = await self._background(script, await self._launch_at_home(script, deadline), deadline)
+        return await background.finish(deadline)
+
+    @contextlib.asynccontextmanager
+    async def own_line(self, deadline: Deadline, what: str) -> AsyncIterator[Callable[[str], Awaitable[bytes]]]:
+        """Give what starts a process for each text."""
+
+        async def run(script: str) -> bytes:
+            return (await self.answer_of(script, Deadline(deadline.seconds))).stdout
+
+        yield run
+
+    async def between_commands(self, script: str, deadline: Deadline) -> bytes | None:
+        """Run a process: it disturbs nobody."""
+        return (await self.answer_of(script, deadline)).stdout
+
+    async def _launch_at_home(self, script: str, deadline: Deadline) -> Launched:
+        facts = await self._connection.facts()
+        folder = f"cd -- {shlex.quote(facts.cwd)} || exit 1\n" if facts.cwd else ""
+        private = launch.prelude(facts.environment, None)
+        return await self._launch(folder + script, deadline, "did not start a process", private=private)
+
+    # -- console
+
+    @contextlib.asynccontextmanager
+    async def console(self, name: str, deadline: Deadline) -> AsyncIterator[Console]:
+        """Give the console, a new one when there is none or all that the last one wrote was read."""
+        named = self._named(name)
+        async with named.console_turn.hold(deadline):
+            await self._connection.open(deadline)
+            if named.console is None or (named.console.ended and not named.console.text):
+                await self._open_console(named, deadline)
+            assert named.console is not None
+            yield named.console
+
+    async def drop_console(self, name: str) -> None:
+        """Close a console that has ended."""
+        await self._named(name).close_console()
+
+    async def _open_console(self, named: NamedShell, deadline: Deadline) -> None:
+        await named.close_console()
+        private = await self._state_of(named, deadline, None)
+        launched = await self._launch(consoles.SCRIPT, deadline, "did not open its console", Terminal(), private)
+        named.launched = launched
+        named.console = Console(launched.process.channel, launched.output, launched.notifier)
+        await named.console.settle()
+
+    # -- users, and being up
+
+    async def switch_user(self, account: Account | None, deadline: Deadline) -> None:
+        """Be another user from now on, in the folder of the main shell; raise LoginError and stay who we were when refused."""
+        named = self._named("")
+        async with named.turn.hold(deadline):
+            fresh = NamedShell(named.turn, named.console_turn, cwd=await self._directory(named, deadline))
+            before, self.account = self.account, account
+            try:
+                await self._living(fresh, deadline)
+            except BaseException:
+                self.account = before
+                raise
+            await self.close()
+            named.command = fresh.command
+
+    async def probe(self, deadline: Deadline) -> None:
+        """Run ``true`` as a process of its own."""
+        began = time.monotonic()
+        async with self.one_shot(deadline) as shell:
+            with self._records.attempt("Run once", "true", began, shell.partial):
+                outcome = await shell.run("true", deadline)
+        self._records.conclude("Run once", "true", began, outcome, SUCCESS, deadline)
+
+    # -- shells
+
+    def _named(self, name: str) -> NamedShell:
+        if name not in self._shells:
+            self._shells[name] = NamedShell(Turn(self._records), Turn(self._records))
+        return self._shells[name]
+
+    async def _living(self, named: NamedShell, deadline: Deadline) -> CommandShell:
+        """Return the command shell, a new one when there is none that lives."""
+        await self._connection.open(deadline)
+        if named.command is not None and not named.command.ended:
+            return named.command
+        if named.command is not None:
+            named.cwd = named.cwd or named.command.cwd
+            await named.command.close()
+            named.command = None
+        named.command, named.cwd = await self._begun(named.cwd, deadline), None
+        return named.command
+
+    async def _begun(self, former_cwd: str | None, deadline: Deadline) -> CommandShell:
+        facts = await self._connection.facts()
+        try:
+            async with self._records.bounded(deadline, "did not start a shell"):
+                launched = await self._launched(shells.SCRIPT, deadline)
+                shell = CommandShell(launched, await self._stopper(launched, deadline))
+                await shell.begin(launch.prelude(facts.environment, facts.cwd, former_cwd))
+                return shell
+        except shells.PreludeFailedError as error:
+            host, path = self._records.host, self._records.path
+            sentence = f"{subject(host, path)} rejected the lab's 'cwd' or 'environment': {error}."
+            raise HostError(sentence, host=host) from error
+
+    async def _stopper(self, launched: Launched, deadline: Deadline) -> Callable[[str, list[int]], Awaitable[str]]:
+        connection, account = await self._connection.open(deadline), self.account
+
+        async def stop(tag: str, jobs: list[int]) -> str:
+            if launched.pid is None:
+                return ""
+            return await launch.stop(connection, launched.pid, account=account, spare=(tag, jobs))
+
+        return stop
+
+    async def _launch(
+        self, script: str, deadline: Deadline, what: str, terminal: Terminal | None = None, private: str = ""
+    ) -> Launched:
+        async with self._records.bounded(deadline, what):
+            return await self._launched(script, deadline, terminal, private)
+
+    async def _launched(self, script: str, deadline: Deadline, terminal: Terminal | None = None, private: str = "") -> Launched:
+        connection = await self._connection.open(deadline)
+        try:
+            return await launch.start(connection, script, terminal=terminal, account=self.account, private=private)
+        except UserChangeRefusedError as error:
+            user = self.account.user if self.account else "?"
+            raise LoginError(self._records.host, self._records.path, f"switching to user '{user}' failed: {error}") from error
+        except EndOfStream as error:
+            raise self._records.loss(error) from error
+
+    async def _state_of(self, named: NamedShell, deadline: Deadline, cwd: str | None) -> str:
+        """Return shell text that gives another shell the folder and the exported variables of a command shell."""
+        async with named.turn.hold(deadline):
+            shell = await self._living(named, deadline)
+            try:
+                outcome = await shell.run(_STATE, deadline)
+            except EndOfStream as error:
+                raise self._records.loss(error) from error
+        if outcome.status is None:
+            what = "did not report its environment"
+            raise WaitTimeoutError(self._records.host, self._records.path, what, deadline.seconds)
+        directory, _, exports = decode(outcome.stdout).partition("\n")
+        return f"{exports}export TERM=dumb\ncd -- {shlex.quote(cwd or directory)}\n"
+
+    async def _directory(self, named: NamedShell, deadline: Deadline) -> str | None:
+        if named.command is None or named.command.ended:
+            return None
+        outcome = await named.command.run("pwd", deadline)
+        return decode(outcome.stdout).rstrip("\n") or None
+
+
+class _OneShot:
+    """Runs a command as a process of its own; ``host.runner.Shell``."""
+
+    has_status = True
+
+    def __init__(self, start: Callable[[str, str | None, Deadline], Awaitable[BackgroundCommand]]) -> None:
+        self._start = start
+        self._background: BackgroundCommand | None = None
+
+    async def run(self, command: str, deadline: Deadline, cwd: str | None = None) -> CommandOutcome:
+        """Run one command."""
+        self._background = await self._start(command, cwd, deadline)
+        return await self._background.finish(deadline)
+
+    def partial(self) -> tuple[bytes, bytes]:
+        """Return what it has written so far."""
+        return self._background.partial() if self._background is not None else (b"", b"")

@@ -1,0 +1,40 @@
+"""What a run has to say and has not said yet."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from OttoLibrary.contracts.connections import Record
+
+T = TypeVar("T")
+
+
+class Journal:
+    """Collects what hosts did, and what the reader must know, until somebody publishes it."""
+
+    def __init__(self) -> None:
+        self._records: list[Record] = []
+        self._warnings: list[str] = []
+
+    def add(self, record: Record) -> None:
+        """Note what a host did; may be called in any thread."""
+        self._records.append(record)
+
+    def warn(self, *sentences: str) -> None:
+        """Note what the reader must know."""
+        self._warnings += sentences
+
+    def take_records(self) -> list[Record]:
+        """Return what hosts did since the last call."""
+        return _taken(self._records)
+
+    def take_warnings(self) -> list[str]:
+        """Return what the reader must know since the last call."""
+        return _taken(self._warnings)
+
+
+def _taken(notes: list[T]) -> list[T]:
+    # What another thread adds meanwhile stays for the next call.
+    taken = notes[:]
+    del notes[: len(taken)]
+    return taken

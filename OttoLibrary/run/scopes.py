@@ -1,0 +1,97 @@
+"""The scopes of a run, one inside the other: what is set in one ends with it, and so does what was started in it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from OttoLibrary.engine import Engine
+from OttoLibrary.errors import OttoError, UsageError
+
+T = TypeVar("T")
+CleanUp = Callable[[], Awaitable[None]]
+_CLEAN_UP_S = 20.0
+
+
+class Scopes:
+    """The run, its suites and its test: time-outs, options and clean-ups belong to the innermost.
+
+    Args:
+        engine: Where clean-ups run.
+        warn: Told when a clean-up failed.
+    """
+
+    def __init__(self, engine: Engine, warn: Callable[[str], None]) -> None:
+        self._engine, self._warn = engine, warn
+        self._scopes = [_Scope("global")]
+
+    @property
+    def test_began(self) -> float | None:
+        """When the present test, or the present run of a repeated test, began, in seconds since 1970; None outside of a test."""
+        return next((scope.began for scope in reversed(self._scopes) if scope.kind == "test"), None)
+
+    def begin(self, kind: str) -> None:
+        """Enter a ``suite`` or a ``test``."""
+        self._scopes.append(_Scope(kind))
+
+    def end(self) -> None:
+        """Leave the present scope: its settings end, its clean-ups run, newest first, all of them."""
+        if len(self._scopes) > 1:
+            self._clean_up(self._scopes.pop())
+
+    def close(self) -> None:
+        """Leave all scopes, the run too. Idempotent."""
+        while self._scopes:
+            self._clean_up(self._scopes.pop())
+        self._scopes = [_Scope("global")]
+
+    def on_end(self, clean_up: CleanUp) -> None:
+        """Run ``clean_up`` when the present scope ends."""
+        self._scopes[-1].clean_ups.append(clean_up)
+
+    def set_timeout(self, host: str, seconds: float, kind: str) -> float | None:
+        """Set the time-out of a host for the innermost scope of a kind; return the one that counted before."""
+        before = self.timeout(host)
+        for scope in reversed(self._scopes):
+            if scope.kind == kind:
+                scope.timeouts[host] = seconds
+                return before
+        raise UsageError(f"There is no {kind} scope here. Use one of: {', '.join(scope.kind for scope in self._scopes)}.")
+
+    def timeout(self, host: str) -> float | None:
+        """Return the time-out that was set for a host, the innermost scope first, or None."""
+        for scope in reversed(self._scopes):
+            if host in scope.timeouts:
+                return scope.timeouts[host]
+        return None
+
+    def keep_options(self, options: object) -> None:
+        """Let instructions take these options until the present scope ends."""
+        self._scopes[-1].options.append(options)
+
+    def options(self, kind: type[T]) -> T | None:
+        """Return the options of a class that were kept last, the innermost scope first, or None."""
+        kept = (options for scope in reversed(self._scopes) for options in reversed(scope.options))
+        return next((options for options in kept if isinstance(options, kind)), None)
+
+    def _clean_up(self, scope: _Scope) -> None:
+        for clean_up in reversed(scope.clean_ups):
+            try:
+                self._engine.call(_bounded(clean_up()))
+            except (OttoError, TimeoutError) as error:
+                self._warn(f"A clean-up failed: {error}")
+
+
+class _Scope:
+    def __init__(self, kind: str) -> None:
+        self.kind, self.began = kind, time.time()
+        self.timeouts: dict[str, float] = {}
+        self.clean_ups: list[CleanUp] = []
+        self.options: list[object] = []
+
+
+async def _bounded(work: Awaitable[None]) -> None:
+    async with asyncio.timeout(_CLEAN_UP_S):
+        await work
