@@ -97,7 +97,7 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
     [
         ('name = "x\n', r"bad TOML: .*line 1"),
         (HEAD + 'name = "again"\n', "bad TOML"),
-        (HEAD + '[reservations]\nurl = "${env:URL}"\n', "a reference cannot stand here"),
+        (HEAD + '[reservations]\nurl = "${env:URL}"\n', "a reference is not allowed here"),
         (HEAD + "lab = 3\n", "a number is not an object @ lab"),
     ],
 )
