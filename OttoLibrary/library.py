@@ -19,13 +19,13 @@ from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.keywords.options import OptionsKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
 from OttoLibrary.lab.settings import import_init
+from OttoLibrary.masking import Masker
 from OttoLibrary.run.listener import LibraryListener
 from OttoLibrary.run.progress import ConsoleProgress
 from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import suite_folder, variable
 from OttoLibrary.run.verdict import in_teardown
-from OttoLibrary.text import Masker
 from OttoLibrary.version import VERSION
 
 

@@ -1,6 +1,6 @@
-"""The server of the dashboard: one page, its data, and a stream of what is new, for whoever has the key.
+"""The server of the dashboard: one page, its data, and a stream of news, for everyone who has the key.
 
-``docs/decisions/0009-dashboard.md`` says what is asked and answered. Starlette and uvicorn are imported on first use.
+``docs/decisions/0009-dashboard.md`` describes requests and answers. Starlette and uvicorn are imported on first use.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Dashboard:
     """Serves a source to browsers, in a thread of its own, from ``start`` to ``stop`` or to the end of the source.
 
     Args:
-        source: Where the page has its data from.
+        source: Where the page gets its data.
         address: What it binds; on 127.0.0.1 only this machine gets there.
         port: The port, or 0 for a free one.
         certificate: A PEM file with a certificate for TLS, or None for plain HTTP.
@@ -107,7 +107,7 @@ class Dashboard:
         Raises:
             UsageError: It cannot bind, or the certificate cannot be used.
         """
-        # Read now, so that the first browser does not wait for it.
+        # Read now, so that the first browser need not wait for it.
         served_page("")
         listening = self._bind()
         try:
@@ -125,7 +125,7 @@ class Dashboard:
 
     @property
     def url(self) -> str:
-        """The address of the page, with the key that opens it. Whoever has it sees and marks all."""
+        """The address of the page, with the key that opens it. Everyone who has it can see everything and add events."""
         scheme = "https" if self._certificate else "http"
         host = socket.gethostname() if self._is_open_to_all else self._address
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._port}/?key={self._key}"
@@ -138,7 +138,7 @@ class Dashboard:
             thread.join(_STOP_S)
 
     def _leave(self) -> None:
-        """Begin to stop, without waiting for it."""
+        """Begin to stop, without waiting."""
         loop, server = self._loop, self._server
         if loop is None or server is None:
             return
@@ -208,8 +208,8 @@ class Dashboard:
             config.load()
         except (OSError, ssl.SSLError) as error:
             raise UsageError(
-                f"The certificate '{self._certificate}' cannot be used: {error}. It is a PEM file with the certificate and its "
-                "private key, one behind the other."
+                f"The certificate '{self._certificate}' cannot be used: {error}. It must be a PEM file with the certificate and "
+                "its private key, one after the other."
             ) from error
         return uvicorn.Server(config)
 
@@ -229,14 +229,14 @@ class Dashboard:
         finally:
             pulse.cancel()
             for connection in list(self._server.server_state.connections):
-                # Who has not read by now never will.
+                # A client that has not read by now never will.
                 if connection.transport is not None:
                     connection.transport.abort()
 
     # -- the stream
 
     async def _pulse(self) -> None:
-        """Hand out news once a second, made into text once for all clients."""
+        """Send news once a second, encoded once for all clients."""
         while not self._server or not self._server.started:  # noqa: ASYNC110 - uvicorn does not say when
             await asyncio.sleep(0.01)
         self._ready.set()
@@ -248,7 +248,7 @@ class Dashboard:
             if self._clients:
                 self._publish([_message(kind, data) for kind, data in news])
             if quiet_s >= _ALIVE_S:
-                # So that connections that nobody has any more are noticed.
+                # So that dead connections are noticed.
                 self._publish([b": alive\n\n"])
                 quiet_s = 0.0
 
@@ -271,15 +271,15 @@ class Dashboard:
         finally:
             self._clients.discard(client)
 
-    # -- the door
+    # -- access
 
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Let in who has the key and asks for this server, and nobody else."""
+        """Let in only requests that have the key and ask for this server."""
         from starlette.responses import PlainTextResponse
 
         refusal = self._refusal(scope)
         app: Any = PlainTextResponse(refusal, 403) if refusal else self._app
-        await app(scope, receive, _careful(send))
+        await app(scope, receive, _with_headers(send))
 
     def _refusal(self, scope: Message) -> str:
         headers = dict(scope["headers"])
@@ -292,14 +292,14 @@ class Dashboard:
         return ""
 
     def _is_own(self, given: str) -> bool:
-        """Return False for a name that somebody else may have made point to this machine."""
+        """Return False for a name that somebody else may point at this machine (DNS rebinding)."""
         name = given.rpartition(":")[0] if not given.endswith("]") and ":" in given else given
         name = name.strip("[]").lower()
         if name in self._names:
             return True
         return self._is_open_to_all and _is_literal(name)
 
-    # -- the rooms
+    # -- routes
 
     def _make_app(self) -> Starlette:
         from starlette.applications import Starlette
@@ -307,7 +307,7 @@ class Dashboard:
         from starlette.routing import Route
 
         routes = [
-            Route("/", self._get_page_itself),
+            Route("/", self._get_html),
             Route("/log.html", self._get_log),
             Route("/api/page", self._get_page),
             Route("/api/data", self._get_data),
@@ -319,7 +319,7 @@ class Dashboard:
         handlers: Mapping[Any, Any] = {OttoError: _refused, HTTPException: _not_found, Exception: _broken}
         return Starlette(routes=routes, exception_handlers=handlers)
 
-    def _get_page_itself(self, request: Request) -> Response:
+    def _get_html(self, request: Request) -> Response:
         from starlette.responses import HTMLResponse
 
         nonce = secrets.token_urlsafe(16)
@@ -387,7 +387,7 @@ class Dashboard:
 
 
 class _Client:
-    """Messages that wait for one client; one that is too slow loses them all and is told to ask for everything again."""
+    """Messages that wait for one client; a client that is too slow loses them all and is told to load everything again."""
 
     def __init__(self) -> None:
         self._waiting: deque[bytes | None] = deque()
@@ -413,7 +413,7 @@ class _Client:
 
 
 class _Streamed:
-    """An answer in pieces; what makes them is closed with it, also when the client leaves in the middle."""
+    """An answer in pieces; its generator is closed with it, also when the client disconnects in the middle."""
 
     def __init__(self, pieces: AsyncGenerator[bytes, None], **options: Any) -> None:
         from starlette.responses import StreamingResponse
@@ -429,10 +429,10 @@ class _Streamed:
 
 
 class _Export:
-    """An export on its way through a pipe: it may be larger than memory, and a client may be slow or leave.
+    """An export through a pipe: it may be larger than memory, and a client may be slow or disconnect.
 
     Raises:
-        OttoError: It cannot be made; known when the first of it is there.
+        OttoError: It cannot be made; raised before the first block.
     """
 
     def __init__(self, source: Source, form: str, window: Window) -> None:
@@ -443,7 +443,7 @@ class _Export:
         self._first = self._read()
 
     async def blocks(self) -> AsyncGenerator[bytes, None]:
-        """Yield all of it; one that fails on its way ends with an error, so that nobody takes it for whole."""
+        """Yield all of it; an export that fails on the way ends with an error, so that it is never taken for complete."""
         from starlette.concurrency import run_in_threadpool
 
         with self._file:
@@ -467,7 +467,7 @@ class _Export:
                 except Exception as error:  # noqa: BLE001 - raised where it is read
                     self._failure = error
         except BrokenPipeError:
-            # The client has left.
+            # The client has disconnected.
             return
 
 
@@ -485,7 +485,7 @@ def _json(data: Any, status: int = 200) -> Response:
 async def _body(request: Request) -> dict[str, Any]:
     from starlette.exceptions import HTTPException
 
-    # A page of somebody else can send other types without asking first.
+    # A page of another site can send other types without asking the browser's permission first.
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise HTTPException(415, "An event is sent as application/json.")
     data = bytearray()
@@ -510,7 +510,7 @@ def _moment(given: str | None, default: float) -> float:
     except ValueError:
         moment = math.nan
     if math.isnan(moment):
-        raise ValueFormatError(f"{given!r} is no time. Write seconds since 1970.")
+        raise ValueFormatError(f"{given!r} is not a time. Write seconds since 1970.")
     return moment
 
 
@@ -522,8 +522,8 @@ def _is_literal(name: str) -> bool:
     return True
 
 
-def _careful(send: Send) -> Send:
-    """Return what sends an answer with the headers that all have."""
+def _with_headers(send: Send) -> Send:
+    """Return a sender that adds the headers that every answer has."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -545,7 +545,7 @@ _HEADERS = (
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """Say in one sentence why not."""
+    """Answer with the reason in one sentence."""
     from starlette.responses import PlainTextResponse
 
     statuses = {UnknownNameError: 404, ValueFormatError: 400, NotOpenError: 410}
@@ -555,7 +555,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _not_found(request: Request, error: Any) -> Response:
     from starlette.responses import PlainTextResponse
 
-    said = "There is no such thing here." if error.status_code == 404 else error.detail
+    said = "There is no such page here." if error.status_code == 404 else error.detail
     return PlainTextResponse(said, error.status_code, headers=error.headers)
 
 

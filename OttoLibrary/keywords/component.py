@@ -14,7 +14,7 @@ from robot.utils import DotDict  # type: ignore[import-untyped]
 
 from OttoLibrary.contracts.connections import Expected
 from OttoLibrary.errors import OttoError
-from OttoLibrary.fanout import each, whole
+from OttoLibrary.run.fanout import each, whole
 from OttoLibrary.run.session import Session
 from OttoLibrary.text import Secret
 

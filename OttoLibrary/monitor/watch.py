@@ -141,7 +141,7 @@ class Watch:
         self._offset: tuple[float, float] | None = None
 
     async def follow(self) -> None:
-        """Ask at every beat; a host that does not answer is tried again, ever less often."""
+        """Ask at every beat; a host that does not answer is tried again, less and less often."""
         try:
             facts = await self.host.connection.facts()
         except OttoError as error:

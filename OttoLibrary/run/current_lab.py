@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.errors import UsageError
+from OttoLibrary.masking import Masker
 from OttoLibrary.run.running_suite import RunningSuite
-from OttoLibrary.text import Masker
 
 if TYPE_CHECKING:
     from OttoLibrary.lab.lab import Lab

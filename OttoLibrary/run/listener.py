@@ -15,11 +15,11 @@ from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-unty
 from robot.utils import escape  # type: ignore[import-untyped]
 
 from OttoLibrary.errors import OttoError
+from OttoLibrary.masking import Masker
 from OttoLibrary.run import verdict
 from OttoLibrary.run.repeat import Iteration, is_repeated, retry
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import folder_of
-from OttoLibrary.text import Masker
 
 
 class LibraryListener:

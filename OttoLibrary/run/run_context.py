@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from OttoLibrary.contracts.transfers import Progress
-from OttoLibrary.text import Masker
+from OttoLibrary.masking import Masker
 
 
 def environment_variable(name: str) -> str:

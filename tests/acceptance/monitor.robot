@@ -47,7 +47,7 @@ Mistakes Are Told At Once
     ...    Start Monitor    tag:nobody
     Create File    ${OUTPUT DIR}/no recording.db    just text
     Run Keyword And Expect Error
-    ...    '${OUTPUT DIR}/no recording.db' is no recording of OttoLibrary.
+    ...    '${OUTPUT DIR}/no recording.db' is not a recording of OttoLibrary.
     ...    Start Monitor    dut1    store=no recording.db
     # None of them has left a monitor behind.
     Start Monitor    dut1    interval=100 ms    metrics=load    store=none
@@ -90,7 +90,7 @@ No Reading Is Told With Those There Are
     Start Monitor    dut1    interval=100 ms    metrics=cpu    store=none
     Get Metric    dut1    cpu
     Run Keyword And Expect Error
-    ...    STARTS: Metric 'cpu[999]' of host 'dut1' has no reading of 'cpu_percent[999]' in this time. Series with readings:
+    ...    STARTS: Metric 'cpu[999]' of host 'dut1' has no reading of 'cpu_percent[999]' in this period. Series with readings:
     ...    Get Metric    dut1    cpu[999]    timeout=200 ms
 
 A Limit That Is Kept Fails Nothing

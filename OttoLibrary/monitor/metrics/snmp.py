@@ -89,4 +89,4 @@ def _number(value: Any, oid: str) -> float:
         # Some agents write numbers as text.
         return float(str(value))
     except ValueError as error:
-        raise ValueError(f"{oid} is no number but {value.prettyPrint()!r}") from error
+        raise ValueError(f"{oid} is not a number but {value.prettyPrint()!r}") from error

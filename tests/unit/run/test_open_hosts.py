@@ -12,10 +12,10 @@ from OttoLibrary.engine import Engine
 from OttoLibrary.errors import NotFreeError, UnknownNameError
 from OttoLibrary.lab.host_entry import HostEntry
 from OttoLibrary.lab.settings import Settings
+from OttoLibrary.masking import Masker
 from OttoLibrary.run.current_lab import CurrentLab
 from OttoLibrary.run.open_hosts import HostNotes, OpenHosts
 from OttoLibrary.run.running_suite import RunningSuite
-from OttoLibrary.text import Masker
 
 LAB = """{"hosts": {
     "gate": {"address": "192.0.2.1"},
