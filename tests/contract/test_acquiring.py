@@ -560,5 +560,5 @@ def test_a_run_reserves_with_a_third_party_s_backend(tmp_path: Path, file: Path,
     assert re.search(r"^dut1 +demo/dut1 +bob", ottolibrary("reservations", "demo").stdout, re.MULTILINE)
     forced = ottolibrary("release", "demo", "dut1", "--force", "--reason", "release day")
     assert forced.returncode != 0
-    assert "The reservations 'bookings' take nothing by force" in forced.stderr
+    assert "The reservations 'bookings' cannot be taken by force" in forced.stderr
     assert bookings.list_usernames() == ["bob"]
