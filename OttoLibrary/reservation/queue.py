@@ -1,11 +1,11 @@
-"""Leases and the queue for them, as plain data that a backend keeps wherever it can: pure, with the time as an argument.
+"""Leases and the queue for them, as plain data for a backend to keep: pure functions, with the time as an argument.
 
 The state is what JSON can hold::
 
     {"last": 7, "leases": {RESOURCE: {...}}, "queue": [{...}], "forced": [{...}]}
 
 ``last`` grows with every ticket and lease, so a lease with a higher token is a later one. ``end`` is by the clock of the backend,
-and ``owner`` one process of those that share it.
+and ``owner`` is one of the processes that share it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FORCED_KEPT = 100
 
 
 class Ledger(ABC):
-    """The questions of ``contracts.reservations.Reservations`` that a list of who has what answers."""
+    """Answers the questions of ``contracts.reservations.Reservations`` from a list of who has what."""
 
     @abstractmethod
     def holdings(self) -> list[Holding]:
@@ -40,7 +40,7 @@ class Ledger(ABC):
         return list(dict.fromkeys(holding.user for holding in self.holdings() if holding.resource == resource))
 
     def list_usernames(self) -> list[str]:
-        """Return all who have something."""
+        """Return all users who have something."""
         return sorted({holding.user for holding in self.holdings()})
 
 
@@ -54,8 +54,8 @@ def owners(state: State) -> set[str]:
     return {entry["owner"] for entry in (*state["leases"].values(), *state["queue"])}
 
 
-def bury(state: State, dead: Collection[str], now: float) -> None:
-    """Remove what the dead had and wanted, and leases that were not renewed in time."""
+def remove_dead(state: State, dead: Collection[str], now: float) -> None:
+    """Remove what dead processes had and wanted, and leases that were not renewed in time."""
     leases = state["leases"].items()
     state["leases"] = {name: entry for name, entry in leases if entry["owner"] not in dead and entry["end"] > now}
     state["queue"] = [entry for entry in state["queue"] if entry["owner"] not in dead]
@@ -81,7 +81,7 @@ def join(state: State, demand: Demand, owner: str) -> str:
 
 
 def attempt(state: State, ticket: str, now: float) -> Lease | None:
-    """Take all that a place in the queue wants, or nothing; raise ReservationError when the place is gone."""
+    """Take all that a place in the queue wants, or nothing; raise ReservationError when the place in the queue is lost."""
     wanted = next((entry for entry in state["queue"] if entry["ticket"] == ticket), None)
     if wanted is None:
         raise ReservationError("This process lost its place in the queue for hosts, because it did not check it for too long.")
@@ -98,7 +98,7 @@ def attempt(state: State, ticket: str, now: float) -> Lease | None:
 
 
 def leave(state: State, ticket: str) -> None:
-    """Leave the queue, and give back what an attempt got that nobody waited for any more."""
+    """Leave the queue, and release what an attempt got that nobody waits for any more."""
     state["queue"] = [entry for entry in state["queue"] if entry["ticket"] != ticket]
     state["leases"] = {name: entry for name, entry in state["leases"].items() if entry["ticket"] != ticket}
 
@@ -114,13 +114,13 @@ def renew(state: State, lease: Lease, owner: str, now: float) -> Lease:
 
 
 def release(state: State, lease: Lease, owner: str) -> None:
-    """Give a lease back."""
+    """Release a lease."""
     leases = state["leases"].items()
     state["leases"] = {name: entry for name, entry in leases if (entry["token"], entry["owner"]) != (lease.token, owner)}
 
 
 def release_forced(state: State, resource: str, user: str, reason: str, now: float) -> list[Holding]:
-    """Take a resource from whoever has it, and note who did and why."""
+    """Take a resource from its holder, and note who did so and why."""
     entry = state["leases"].pop(resource, None)
     if entry is None:
         return []
@@ -135,14 +135,14 @@ def holdings(state: State, now: float) -> list[Holding]:
 
 
 def _chosen(wanted: Mapping[str, Any], state: State) -> list[str] | None:
-    """Return the hosts that a place in the queue gets now, or None: whoever came before goes first where both want the same."""
+    """Return the hosts that an entry in the queue gets now, or None: an earlier entry goes first where both want the same."""
     rank = (-wanted["priority"], int(wanted["ticket"]))
     before = [entry for entry in state["queue"] if (-entry["priority"], int(entry["ticket"])) < rank]
-    spoken_for = {resource for entry in before for resources in entry["candidates"].values() for resource in resources}
+    wanted_before = {resource for entry in before for resources in entry["candidates"].values() for resource in resources}
     free: list[str] = []
     taken: set[str] = set()
     for name, resources in wanted["candidates"].items():
-        if not taken.union(state["leases"], spoken_for).intersection(resources):
+        if not taken.union(state["leases"], wanted_before).intersection(resources):
             free.append(name)
             taken.update(resources)
         if len(free) == wanted["count"]:

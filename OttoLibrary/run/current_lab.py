@@ -45,7 +45,7 @@ class CurrentLab:
 
     def read(self, references: str) -> Lab:
         """Return other labs, without making them the current one; raise LabError."""
-        from OttoLibrary.lab.lab import load_lab
+        from OttoLibrary.lab.loading import load_lab
         from OttoLibrary.lab.settings import import_init
 
         # Init modules may bring the source of a lab.

@@ -15,7 +15,7 @@ from OttoLibrary.run.current_lab import CurrentLab
 if TYPE_CHECKING:
     from OttoLibrary.host.host import Host
     from OttoLibrary.host.transcript import Transcript
-    from OttoLibrary.lab.lab import HostEntry
+    from OttoLibrary.lab.host_entry import HostEntry
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Folders of this machine: what is in them, as one stream, and from a stream.
+"""Folders of this machine: listed, packed into one stream, and unpacked from one.
 
-The stream is a tar archive in GNU's form, which every tar reads: of the formats that know long names, busybox reads no other.
+The stream is a tar archive in GNU format, which every tar reads: it is the only format with long names that busybox reads.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class TreeError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing in a folder.
+    """One file, folder or link in a folder.
 
     Attributes:
         name: Its path in the folder, parts joined by ``/``; ``.`` is the folder itself.
         kind: ``folder``, ``file`` or ``link``.
-        points_to: What a link says.
+        points_to: The target of a link.
     """
 
     name: str
@@ -68,13 +68,13 @@ def packed(folder: Path, entries: list[Entry]) -> Iterator[bytes]:
 
 
 class Unpacker:
-    """Unpacks an archive that comes in pieces; ``run`` works in a thread of its own while others ``feed`` it.
+    """Unpacks an archive that arrives in pieces; ``run`` works in its own thread while others ``feed`` it.
 
     Args:
         folder: Where it goes; nothing is written elsewhere, whatever the archive says.
 
     Attributes:
-        locked: Modes by name of folders that their owner may not change: to be set when all is in its place.
+        locked: Modes by name of folders that their owner may not change, to be set when everything is in place.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -86,7 +86,7 @@ class Unpacker:
         self._given_up = self._ended = False
 
     def feed(self, data: bytes) -> None:
-        """Take a piece; an empty one is the end. Waits while the disk is slower."""
+        """Take a piece; an empty one is the end. Blocks while the disk is slower."""
         while not self._given_up:
             try:
                 return self._pieces.put(data, timeout=0.1)
@@ -95,7 +95,7 @@ class Unpacker:
         return None
 
     def give_up(self) -> None:
-        """Unpack no more."""
+        """Stop unpacking."""
         self._given_up = True
 
     def run(self, source: BinaryIO | None = None) -> None:
@@ -123,7 +123,7 @@ class Unpacker:
         return data[:size]
 
     def _unpack(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        """Make one thing; it belongs to whoever unpacks it."""
+        """Create one member; it belongs to the user who unpacks it."""
         name = self._inside(member.name)
         path = self._folder / name
         if member.isdir():
@@ -142,7 +142,7 @@ class Unpacker:
             raise TreeError(f"'{name}' is not a file, folder or link")
 
     def _inside(self, name: str) -> str:
-        """Return a name in the folder; raise TreeError when it leads out of it, or through a link of the archive."""
+        """Return a name in the folder; raise TreeError when it leads outside, or through a link of the archive."""
         parts = [part for part in name.split("/") if part not in {"", "."}]
         above = {"/".join(parts[:depth]) for depth in range(1, len(parts))}
         if name.startswith("/") or ".." in parts or above & self._links:
@@ -161,7 +161,7 @@ class Unpacker:
 
 
 def merge(source: Path, target: Path) -> None:
-    """Move all that is in ``source`` into ``target``, file by file; what ``target`` has besides stays."""
+    """Move all that is in ``source`` into ``target``, file by file; other files in ``target`` stay."""
     if not target.exists():
         source.replace(target)
         return
@@ -202,7 +202,7 @@ def _header(entry: Entry) -> bytes:
     info.type = {"folder": tarfile.DIRTYPE, "file": tarfile.REGTYPE, "link": tarfile.SYMTYPE}[entry.kind]
     info.linkname = entry.points_to
     if entry.kind == "folder":
-        info.mode |= 0o700  # so that it can be filled by whoever unpacks it
+        info.mode |= 0o700  # so that the user who unpacks it can fill it
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 

@@ -1,7 +1,7 @@
 """Files to and from a host: the promises that hold for every protocol.
 
-A protocol (``protocols/``) moves bytes; here is all the rest: which one serves, where a file goes, its temporary name, its
-checksum, mode and time, and what is left when something fails, which is nothing.
+A protocol (``protocols/``) moves bytes; everything else is here: which protocol is used, where a file goes, its temporary
+name, its checksum, mode and time, and that nothing is left behind when something fails.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Files:
 
     Args:
         host: The host; an attribute too.
-        progress: Told how far each file is, now and then; an attribute too.
-        patience_s: Returns how many seconds a transfer may stand still, or None for the host's time-out.
+        progress: Called now and then with how far each file is; an attribute too.
+        patience_s: Returns how many seconds a transfer may make no progress, or None for the host's time-out.
 
     Attributes:
-        shells: Those of its agents.
+        shells: Idle shells for its agents.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Files:
         if len(sources) > 1:
             target = f"{target.rstrip('/')}/"
             if twice := _twice(list(map(str, sources))):
-                raise UsageError(f"{twice} would have the same name in '{target}'. Put them one by one, each with a name.")
+                raise UsageError(f"{twice} would have the same name in '{target}'. Put them one by one, each with its own name.")
         async with self.begin("Put", f"{_names(sources)} → {target}", options) as work:
             for source in sources:
                 work.files.append(await self.put_one(work, source, target, options))
@@ -97,19 +97,21 @@ class Files:
             if len(paths) > 1:
                 target = f"{target.rstrip('/')}/"
                 if twice := _twice(paths):
-                    raise UsageError(f"{twice} would have the same name in '{target}'. Get them one by one, each with a name.")
+                    raise UsageError(
+                        f"{twice} would have the same name in '{target}'. Get them one by one, each with its own name."
+                    )
             for path in paths:
                 work.files.append(await self.get_one(work, path, local_place(path, target, options), options))
         return work.result()
 
     async def copy(self, source: str, to: Files, target: str, options: TransferOptions = PLAIN) -> TransferResult:
-        """Copy files of this host to another one, by way of this machine; each of the two ways may take all of the time.
+        """Copy files of this host to another one, by way of this machine; each of the two steps may take the whole time-out.
 
         Args:
             source: A path, or a pattern.
             to: The files of the other host.
             target: A folder there, or the new name of a single file.
-            options: How, on both ways.
+            options: How, for both steps.
 
         Raises:
             TransferError: One did not arrive whole; then its target is as it was.
@@ -121,7 +123,9 @@ class Files:
                 paths = await self._expanded(work, source)
                 here = [Path(folder, str(number), path.rstrip("/").rpartition("/")[2]) for number, path in enumerate(paths)]
                 if twice := _twice(paths):
-                    raise UsageError(f"{twice} would have the same name in '{target}'. Copy them one by one, each with a name.")
+                    raise UsageError(
+                        f"{twice} would have the same name in '{target}'. Copy them one by one, each with its own name."
+                    )
                 for path, file in zip(paths, here, strict=True):
                     file.parent.mkdir(exist_ok=True)
                     got = await self.get_one(work, path, file, options, what=f"did not give '{path}'")
@@ -170,11 +174,11 @@ class Files:
         try:
             return data.decode(codec)
         except UnicodeError as error:
-            cause = f"it is no {encoding} text ({error})"
+            cause = f"it is not {encoding} text ({error})"
             raise TransferError(self.host.name, self.host.path, f"did not give '{path}' as text", cause) from error
 
     async def write(self, path: str, text: str, encoding: str, mode: int) -> None:
-        """Write text into a file, in place of what was there."""
+        """Write text into a file, replacing its content."""
         options = TransferOptions(mode=mode)
         try:
             data = text.encode(_codec(encoding))
@@ -200,7 +204,7 @@ class Files:
 
     @contextlib.asynccontextmanager
     async def _single(self, what: str) -> AsyncIterator[HostFileAgent]:
-        """Give a agent for steps without bytes."""
+        """Give an agent for steps that move no bytes."""
         site = await site_of(self.host, self._patience_s())
         moved = Moved(lambda news: None, "", 0)
         async with guarded(self.host, what, moved, site.patience_s), HostFileAgent(site, self.shells) as agent:
@@ -243,7 +247,7 @@ class Files:
                 try:
                     await work.put(Job(source, place.temporary, facts.st_size, start, moved.add))
                 except ConnectionError:
-                    raise  # there is nobody to ask for room
+                    raise  # the host cannot be asked for its free space
                 except OSError as error:
                     raise OSError(told(error) + await agent.room(place.temporary)) from error
                 moved.stir(facts.st_size)
@@ -282,7 +286,7 @@ class Files:
             try:
                 start = _begin_part(part, found.size, options.resume and work.transfer.resumes)
                 moved.begin(start)
-                # The host makes its checksum while the bytes are on their way.
+                # The host makes its checksum while the bytes are being moved.
                 if tool:
                     await agent.begin_checksum(found.path, tool, found.size)
                 await work.get(Job(part, found.path, found.size, start, moved.add))
@@ -333,7 +337,7 @@ def _local_facts(source: Path, work: Work) -> os.stat_result:
         cause = "it is a directory; use 'Put Directory To Host'" if stat.S_ISDIR(facts.st_mode) else "it is not a regular file"
     except OSError as error:
         cause = error.strerror or str(error)
-    what = f"was sent nothing, for '{source}' cannot be read here"
+    what = f"was sent nothing, because '{source}' cannot be read on this machine"
     raise TransferError(work.host.name, work.host.path, what, cause)
 
 
@@ -352,7 +356,7 @@ def local_place(source: str, target: str, options: TransferOptions) -> Path:
 
 
 def _temporary_name(name: str, size: int, mtime: int, options: TransferOptions) -> str:
-    """Return a name that no one else has; one to be resumed is the same for the same state of the same file."""
+    """Return a unique name; for ``resume`` it is the same each time for the same state of the same file."""
     identity = hashlib.sha256(f"{name}\0{size}\0{mtime}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return f".otto-{identity if options.resume else secrets.token_hex(6)}.part"
 

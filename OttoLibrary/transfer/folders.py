@@ -1,4 +1,4 @@
-"""Folders to and from a host: many files as one stream, each of them verified and put in its place whole."""
+"""Folders to and from a host: many files as one stream, each verified and each replaced as a whole."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from OttoLibrary.transfer.transfer import Moved, Work, check_paths
 
 KEEP_LINKS = TransferOptions(links="keep")
 _CHUNK = 1 << 18
-# These have a way of their own for bytes; the others go where a process of the host's can take the stream.
-_OWN_WAY = ("ftp", "nc")
+# These protocols move bytes by themselves; with the others, a process on the host takes the stream.
+_MOVE_BYTES_THEMSELVES = ("ftp", "nc")
 _STREAM = "tar"
-# Of all that tar says, the lines with a reason of the system.
-_TELLING = re.compile("(?i)no space|denied|not permitted|read-only|quota|too long|i/o error")
+# Of tar's messages, those with a reason from the system.
+_REASON = re.compile("(?i)no space|denied|not permitted|read-only|quota|too long|i/o error")
 
 
 class Folders:
@@ -47,8 +47,8 @@ class Folders:
 
         Args:
             source: The folder.
-            target: An existing folder (or one that ends with ``/``) in which it keeps its name, or the new name. What
-                else is in the host's folder stays.
+            target: An existing folder (or one that ends with ``/``) in which it keeps its name, or the new name. Other
+                files in the host's folder stay.
             options: How.
 
         Raises:
@@ -90,7 +90,7 @@ class _SentFolder:
     Attributes:
         files: The files of the host.
         work: The call that it is part of.
-        agent: Our hand on the host.
+        agent: Works for us on the host.
         moved: Counts its bytes.
         source: The folder.
         entries: All that is in it.
@@ -142,7 +142,7 @@ class _SentFolder:
             _compare(here, there, place.tool)
 
     def _locked(self) -> dict[str, int]:
-        """Return the modes of the folders that their owner may not change: they get them when all is in place."""
+        """Return the modes of the folders that their owner may not change: set when everything is in place."""
         return {entry.name: entry.mode for entry in self.entries if entry.kind == "folder" and entry.mode & 0o700 != 0o700}
 
     async def _stream(self, place: FolderPlace, entries: list[Entry]) -> None:
@@ -184,12 +184,12 @@ class _FetchedFolder:
     Attributes:
         files: The files of the host.
         work: The call that it is part of.
-        agent: Our hand on the host.
+        agent: Works for us on the host.
         moved: Counts its bytes.
         place: Where it is.
         options: How.
         same: Names of files that are here already.
-        locked: Modes by name of folders that their owner may not change: they get them when all is in place.
+        locked: Modes by name of folders that their owner may not change: set when everything is in place.
     """
 
     files: Files
@@ -302,7 +302,7 @@ def _file_names(entries: list[Entry]) -> list[str]:
 
 def _streams(work: Work) -> bool:
     """Return True when the folder goes as one stream between a tar there and ours."""
-    return work.site.parallel and work.protocol not in _OWN_WAY
+    return work.site.parallel and work.protocol not in _MOVE_BYTES_THEMSELVES
 
 
 async def _unpack_from(process: Process, part: Path, moved: Moved) -> dict[str, int]:
@@ -325,18 +325,18 @@ async def _unpack_from(process: Process, part: Path, moved: Moved) -> dict[str, 
 
 
 async def _succeeded(process: Process) -> None:
-    """Wait for its end; raise OSError with its last words when it failed."""
+    """Wait until it ends; raise OSError with its error message when it failed."""
     status = await process.wait()
     errors = bytearray()
     with contextlib.suppress(EndOfStream):
         while process.errors is not None:
             errors += await process.errors.read(_CHUNK)
-    # GNU tar ends with 1 when a file changed under it; the checksums tell whether that matters.
+    # GNU tar ends with 1 when a file changed under it; the checksums show whether that matters.
     if status.rc == 0 or (status.rc == 1 and b"file changed as we read it" in errors):
         return
     lines = [line for line in decode(bytes(errors)).strip().splitlines() if "exit" not in line.lower()]
-    telling = [line for line in lines if _TELLING.search(line)] or lines
-    raise OSError(telling[0].removeprefix("tar: ") if telling else f"tar there ended with {status.rc}")
+    reasons = [line for line in lines if _REASON.search(line)] or lines
+    raise OSError(reasons[0].removeprefix("tar: ") if reasons else f"tar on the host ended with exit status {status.rc}")
 
 
 def _unpack_file(archive: Path, part: Path) -> dict[str, int]:

@@ -1,7 +1,7 @@
-"""The agent: a script on the host that looks after one transfer.
+"""The agent: a script on the host that works for one transfer.
 
-It finds the place for a file, holds a temporary name beside it, checks what arrived and gives it the right name. Where processes
-run side by side it is a shell that lives as long as the transfer and reads its next step from us: when the connection breaks, or
+It finds where a file goes, creates a temporary name beside it, checks what arrived and renames it. Where processes
+run side by side it is a shell that lives as long as the transfer and reads its steps from us: when the connection breaks, or
 this process dies, its input ends and its exit trap removes what is unfinished. On a host with one line each step is a command.
 """
 
@@ -18,6 +18,7 @@ from types import TracebackType
 
 from OttoLibrary.contracts.connections import EndOfStream, Process
 from OttoLibrary.contracts.transfers import Site
+from OttoLibrary.masking import mask
 from OttoLibrary.text import decode
 from OttoLibrary.transfer import agent_scripts
 from OttoLibrary.transfer.checksums import is_plain, parsed, tools
@@ -54,10 +55,10 @@ class FolderPlace:
 
     Attributes:
         path: Its absolute path.
-        temporary: The folder that takes what comes.
-        exists: True when it is there already.
+        temporary: The folder that receives the content.
+        exists: True when it already exists.
         has_tar: True when the host can make and unpack archives.
-        tool: What checksums are made with; empty when nobody asked.
+        tool: The checksum tool; empty when none was asked for.
     """
 
     path: str
@@ -73,10 +74,10 @@ class FilePlace:
 
     Attributes:
         path: Its absolute path.
-        temporary: The name that takes the bytes, in the same folder.
-        present: How many bytes are there from an earlier try.
+        temporary: The name that receives the bytes, in the same folder.
+        present: How many bytes an earlier try left there.
         old: The file that it replaces, if there is one.
-        tool: What checksums are made with; empty when nobody asked.
+        tool: The checksum tool; empty when none was asked for.
     """
 
     path: str
@@ -87,7 +88,7 @@ class FilePlace:
 
 
 class IdleShells:
-    """Shells of agents that wait for the next transfer: starting one may cost more than moving a small file."""
+    """Shells kept for the next transfer: starting one may cost more than moving a small file."""
 
     def __init__(self) -> None:
         self._shells: list[tuple[str, Process]] = []
@@ -113,7 +114,7 @@ class IdleShells:
 
 
 class HostFileAgent:
-    """One agent; an async context manager that removes what is unfinished."""
+    """The agent of one transfer; an async context manager that removes what is unfinished."""
 
     def __init__(self, site: Site, shells: IdleShells) -> None:
         self._site, self._shells = site, shells
@@ -146,7 +147,7 @@ class HostFileAgent:
     def _may_hold(self, failed: bool) -> bool:
         if self._process is not None:
             return bool(self._holds) and not self._asked
-        # On a line no exit trap tidies up after a step that was cut, and it may not have said yet what it made.
+        # On a line no exit trap cleans up after a step that was cut, and it may not have reported yet what it made.
         return bool(self._holds) or (failed and bool(self._scratch))
 
     # -- writing a file
@@ -163,7 +164,7 @@ class HostFileAgent:
             size: How many bytes it will take.
             parents: Make missing folders.
             with_tools: Checksum tools, best first.
-            resume: Go on with what is under the temporary name; it then stays when the transfer fails.
+            resume: Continue with what is under the temporary name; it then stays when the transfer fails.
         """
         words = {"T": target, "N": name, "W": temporary, "P": _yes(parents), "TOOLS": with_tools, "R": _yes(resume), "SIZE": size}
         reply = await self._step(agent_scripts.PLACE, **words)
@@ -193,12 +194,12 @@ class HostFileAgent:
         return [note for key in ("mode", "time") if (note := reply.get(key, "").strip())]
 
     async def link(self, place: FilePlace, points_to: str) -> None:
-        """Make a symbolic link of the place."""
+        """Create a symbolic link there."""
         await self._step(agent_scripts.LINK, Z=place.temporary, T=place.path, L=points_to)
         self._holds = ""
 
     async def room(self, path: str) -> str:
-        """Return why a file of ours may not have fitted beside ``path``, or nothing."""
+        """Return why a file may not have fitted beside ``path``, or nothing."""
         with contextlib.suppress(RefusedError, EndOfStream, ValueError):
             free = int((await self._step(agent_scripts.ROOM, Z=path))["free"])
             if free < 64:
@@ -214,11 +215,11 @@ class HostFileAgent:
         return _found(reply["path"], reply["facts"]), reply.get("tool", "")
 
     async def points_to(self, path: str) -> str:
-        """Return what a symbolic link says; nothing when it is none."""
+        """Return the target of a symbolic link; nothing when it is not one."""
         return (await self._step(agent_scripts.POINTS_TO, T=path))["link"]
 
     async def begin_checksum(self, path: str, tool: str, size: int) -> None:
-        """Begin to make the checksum of the first ``size`` bytes of a file; ``checksum`` brings it."""
+        """Begin to make the checksum of the first ``size`` bytes of a file; ``checksum`` returns it."""
         await self._begin(agent_scripts.SUM, T=path, TOOL=tool, SIZE=size)
 
     async def checksum(self) -> str:
@@ -226,7 +227,7 @@ class HostFileAgent:
         return (await self._answer())["sum"]
 
     async def expand(self, pattern: str, *, folders: bool = True) -> list[str]:
-        """Return the paths that a pattern matches, ``folders`` too; a path that exists as it is stands for itself."""
+        """Return the paths that a pattern matches, ``folders`` too; a path that exists literally is returned as it is."""
         exact = _quoted(pattern)
         reply = await self._step(
             f"if [ -e {exact} ]; then set -- {exact}; D=yes; else set -- {glob(pattern)}; fi\n{agent_scripts.EXPAND}",
@@ -261,7 +262,7 @@ class HostFileAgent:
         return _found(reply["path"], reply["facts"])
 
     async def checksums(self, folder: str, names: Sequence[str], tool: str, *, follow: bool) -> dict[str, str]:
-        """Return the checksums of the files in a folder, by name; of those with odd names one by one."""
+        """Return the checksums of the files in a folder, by name; those with unusual names one by one."""
         reply = await self._step(agent_scripts.SUMS, T=folder, TOOL=tool, FOLLOW="-L" if follow else "")
         found = parsed(reply["sums"])
         for name in names:
@@ -279,7 +280,7 @@ class HostFileAgent:
 
         Args:
             place: Where.
-            later_modes: Modes for folders that could not have them while they were filled.
+            later_modes: Modes for folders that could not be filled with them.
         """
         modes = "".join(f'chmod {mode:o} "$T"/{shlex.quote(name)}\n' for name, mode in later_modes.items())
         await self._step(agent_scripts.KEEP_FOLDER + modes, Z=place.temporary, T=place.path)
@@ -328,7 +329,7 @@ class HostFileAgent:
         self._asked = True
         self._script = f"K=@{self._nonce}\n{variables}step() {{\n{body}\n}}\nstep\nsay .\n"
         if self._process is not None:
-            # One word, so that the shell has read all of a step before the step itself could read from the same input.
+            # One word, so that the shell has read all of a step before the step itself can read from the same input.
             line = f"eval {shlex.quote(self._script)} </dev/null\n"
             await self._process.channel.write(line.encode("utf-8", "surrogateescape"))
 
@@ -338,7 +339,7 @@ class HostFileAgent:
             self._said += (await self._site.run(f"{agent_scripts.PLAIN}{agent_scripts.WORDS}{self._script}")).stdout
         while (at := self._said.find(end)) < 0:
             if self._process is None:
-                raise EndOfStream(f"the shell did not finish its step: {decode(bytes(self._said))[-200:].strip()}")
+                raise EndOfStream(f"the shell did not finish a step: {mask(decode(bytes(self._said)))[-200:].strip()}")
             self._said += await self._process.channel.read(_CHUNK)
         said = self._said[:at].decode("utf-8", "surrogateescape")
         del self._said[: at + len(end)]
@@ -353,7 +354,7 @@ class HostFileAgent:
 async def _dismiss(process: Process) -> None:
     """End its input, so that its exit trap removes what is unfinished; a step that takes too long is stopped.
 
-    Closing it alone would not do: a shell that waits for input runs no trap, and is killed in the end.
+    Closing it would not be enough: a shell that waits for input runs no trap, and is killed in the end.
     """
     with contextlib.suppress(EndOfStream, OSError, TimeoutError):
         async with asyncio.timeout(_DISMISS_S):
@@ -368,7 +369,7 @@ def _found(path: str, facts: str) -> Found:
 
 
 def _reason(said: str) -> str:
-    """Return what a tool complained about, without its name before and a full stop behind."""
+    """Return a tool's error message, without its name in front and the full stop at the end."""
     line = said.strip().splitlines()[-1] if said.strip() else "no reason was given"
     return re.sub(r"^(\S*sh: |eval: |line \d+: |\d+: )*(mkdir: |mv: |chmod: |touch: |ln: |rm: |cat: )?", "", line).removesuffix(
         "."

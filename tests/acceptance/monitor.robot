@@ -77,7 +77,7 @@ A Statistic Is Asked And Checked
     ...    too much memory
     ...    Get Metric    dut1    memory    max    <    0 %    message=too much memory
     Run Keyword And Expect Error
-    ...    '5 MiB' is no value to compare with. Write a number, which counts in %, or one with its unit.
+    ...    '5 MiB' is not a value to compare with. Write a number in %, or one with its unit.
     ...    Get Metric    dut1    memory    max    <    5 MiB
     Run Keyword And Expect Error
     ...    No watched host named 'dut2'. Did you mean 'dut1'? Known: dut1.
@@ -107,7 +107,7 @@ A Limit Needs A Host That Is Watched
     ...    No watched host is selected by 'dut2'. Watched: dut1.
     ...    Fail If Metric    dut2    memory    max    >    90
     Run Keyword And Expect Error
-    ...    'hot' is no value to compare with. Write a number, which counts in %, or one with its unit.
+    ...    'hot' is not a value to compare with. Write a number in %, or one with its unit.
     ...    Fail If Metric    dut1    memory    max    >    hot
 
 Own Readings Count As Any Other

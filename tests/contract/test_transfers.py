@@ -319,5 +319,5 @@ def test_a_cut_transfer_is_continued(
 def test_what_cannot_be_continued_says_so(sshd: Any, open_lab: Any, keys: Any, tmp_path: Path) -> None:
     host = {"address": sshd.address, "port": sshd.port, "user": sshd.user, "identity_file": str(keys.identity_file)}
     site = Site(open_lab(box=host), "box", "scp", tmp_path, tmp_path)
-    with pytest.raises(UsageError, match="A cut transfer by scp cannot be continued"):
+    with pytest.raises(UsageError, match="A cut transfer by scp cannot be resumed"):
         site.put(write(tmp_path / "a.bin", b""), f"{tmp_path}/b.bin", resume=True)

@@ -2,12 +2,12 @@
 
 Everything is in one folder, ``OTTO_LEASES`` or ``/tmp/otto-leases``::
 
-    mutex        locked (flock) while somebody reads and writes the state
+    mutex        locked (flock) while a process reads and writes the state
     state.json   the leases by resource, the queue, and who took what by force
     alive-ID     locked by a process as long as it lives, however it ends
 
-A lease ends when it is released, when its process is gone, or when it was not renewed in time. Time is the machine's clock since
-its start, which nobody sets; after a restart of the machine nothing is reserved.
+A lease ends when it is released, when its process is gone, or when it was not renewed in time. Time is the time since boot,
+a clock that cannot be set; after a reboot nothing is reserved.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from OttoLibrary.reservation.queue import Ledger, State
 
 _FOLDER = "/tmp/otto-leases"  # noqa: S108 - shared by all users of the machine on purpose
 _PACE_S = 0.05
-# A change takes a millisecond; whoever keeps the others out for so long was stopped in it.
+# A change takes a millisecond; a process that holds the lock for so long was stopped in the middle.
 _PATIENCE_S = 10.0
-# Who died says nothing: the dead are looked for so often.
+# A process that died does not report it: how often dead processes are looked for.
 _LOOK_S = 0.5
 
 
@@ -55,7 +55,7 @@ class FileReservations(Ledger):
         return "file"
 
     def holdings(self) -> list[Holding]:
-        """Return who has what; asking makes no folder."""
+        """Return who has what; does not create the folder."""
         if self._stamp() == ():
             return []
         with self._state() as state:
@@ -63,7 +63,7 @@ class FileReservations(Ledger):
 
     def join(self, demand: Demand) -> str:
         """Queue up."""
-        self._live()
+        self._become_alive()
         with self._state() as state:
             return queue.join(state, demand, self._id)
 
@@ -77,13 +77,13 @@ class FileReservations(Ledger):
         return lease
 
     def wait(self, ticket: str, seconds: float) -> None:
-        """Return when somebody wrote the state, or it is time to look for the dead."""
+        """Return when the state was written, or it is time to look for dead processes."""
         end = time.monotonic() + min(seconds, _LOOK_S)
         while time.monotonic() < end and self._stamp() == self._seen.get(ticket):
             time.sleep(_PACE_S)
 
     def leave(self, ticket: str) -> None:
-        """Leave the queue, and give back what the ticket came to."""
+        """Leave the queue, and release what the ticket got."""
         self._seen.pop(ticket, None)
         with self._state() as state:
             queue.leave(state, ticket)
@@ -94,21 +94,21 @@ class FileReservations(Ledger):
             return queue.renew(state, lease, self._id, since_boot_s())
 
     def release(self, lease: Lease) -> None:
-        """Give everything back."""
+        """Release everything."""
         with self._state() as state:
             queue.release(state, lease, self._id)
 
     def release_forced(self, resource: str, user: str, reason: str) -> list[Holding]:
-        """Take a resource from whoever has it."""
+        """Take a resource from its holder."""
         with self._state() as state:
             return queue.release_forced(state, resource, user, reason, since_boot_s())
 
     def close(self) -> None:
-        """Give back all that this process has here."""
+        """Release all that this process has."""
         if self._alive is None:
             return
         with self._state() as state:
-            queue.bury(state, {self._id}, since_boot_s())
+            queue.remove_dead(state, {self._id}, since_boot_s())
         with self._turn:
             self._alive_file(self._id).unlink(missing_ok=True)
             os.close(self._alive)
@@ -118,11 +118,11 @@ class FileReservations(Ledger):
 
     @contextlib.contextmanager
     def _state(self) -> Iterator[State]:
-        """Give the state without what has ended, locked; what was changed in it is written afterwards, and nothing else."""
+        """Give the state, locked and without what has ended; it is written afterwards when it was changed."""
         with self._turn, self._mutex():
             state = self._read()
             before = json.dumps(state)
-            self._bury(state)
+            self._remove_dead(state)
             yield state
             if json.dumps(state) != before:
                 self._write(state)
@@ -145,7 +145,7 @@ class FileReservations(Ledger):
     def _lock(self, file: int) -> None:
         with contextlib.suppress(BlockingIOError):
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The kernel's queue is fair, and waits for ever: a thread stands in it. What it gets too late goes with the closed file.
+        # The kernel's queue is fair but has no time-out, so a thread waits in it. A lock that comes too late ends with the file.
         waiting = threading.Thread(target=fcntl.flock, args=(file, fcntl.LOCK_EX), daemon=True)
         waiting.start()
         waiting.join(_PATIENCE_S)
@@ -180,9 +180,9 @@ class FileReservations(Ledger):
         except OSError as error:
             raise ReservationError(f"The leases in '{self._folder}' cannot be written: {error.strerror}.") from error
 
-    def _bury(self, state: State) -> None:
-        dead = {owner for owner in queue.owners(state) if owner != self._id and not self._lives(owner)}
-        queue.bury(state, dead, since_boot_s())
+    def _remove_dead(self, state: State) -> None:
+        dead = {owner for owner in queue.owners(state) if owner != self._id and not self._is_alive(owner)}
+        queue.remove_dead(state, dead, since_boot_s())
         for owner in dead:
             self._alive_file(owner).unlink(missing_ok=True)
 
@@ -197,14 +197,14 @@ class FileReservations(Ledger):
 
     # -- being alive
 
-    def _live(self) -> None:
+    def _become_alive(self) -> None:
         with self._turn, self._mutex():
             if self._alive is None:
                 self._id = secrets.token_hex(8)
                 self._alive = _open(self._alive_file(self._id))
                 fcntl.flock(self._alive, fcntl.LOCK_EX)
 
-    def _lives(self, owner: str) -> bool:
+    def _is_alive(self, owner: str) -> bool:
         try:
             file = os.open(self._alive_file(owner), os.O_RDONLY | os.O_NOFOLLOW)
         except OSError:

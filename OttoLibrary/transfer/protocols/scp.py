@@ -26,18 +26,18 @@ class Scp:
         """Send the file."""
         client = _client(site)
         with tempfile.TemporaryDirectory(prefix="otto-scp-") as folder:
-            # The protocol tells the name too, and has no way to write a newline or a backslash in it.
+            # The protocol sends the name too, and cannot express a newline or a backslash in it.
             plain = Path(folder, "file")
             plain.symlink_to(job.local.absolute())
             await _copy(site, bytes(plain), (client, _quoted(job.remote)), job)
 
     async def get(self, site: Site, job: Job) -> None:
         """Fetch the file."""
-        # The same on the host, where the shell can open the file, and scp sees a name without surprises. Some servers serve scp
-        # without a shell, so that is for such names only.
+        # On the host, the shell can open the file instead, so that scp sees a plain name. Some servers serve scp without a
+        # shell, so this is for such names only.
         odd = b"/dev/fd/3 3<" if set(job.remote) & set("\n\\") else b""
         await _copy(site, (_client(site), odd + _quoted(job.remote)), bytes(job.local), job)
-        # A file that has grown since it was looked at comes as it is now.
+        # A file that has grown since it was examined arrives with its present length.
         if job.local.stat().st_size > job.size:
             os.truncate(job.local, job.size)
 

@@ -16,8 +16,8 @@ from OttoLibrary.errors import UsageError
 
 # OpenSSH's sftp-server ends on requests of 256 KiB and more.
 _BLOCK = 255 << 10
-# Blocks on their way at once: 4 MiB are enough for a gigabit at 30 ms.
-_LANES = 16
+# Blocks in flight at the same time: 4 MiB are enough for a gigabit at 30 ms.
+_IN_FLIGHT = 16
 _GONE = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.DisconnectError)
 _clients: WeakKeyDictionary[asyncssh.SSHClientConnection, asyncio.Future[asyncssh.SFTPClient]] = WeakKeyDictionary()
 
@@ -37,7 +37,7 @@ class Sftp:
                 async def move(at: int, count: int) -> None:
                     await target.write(os.pread(source, count, at), at)
 
-                await _in_lanes(job, move)
+                await _side_by_side(job, move)
         finally:
             os.close(source)
 
@@ -55,7 +55,7 @@ class Sftp:
                         os.pwrite(target, data, at)
                         at, count = at + len(data), count - len(data)
 
-                await _in_lanes(job, move)
+                await _side_by_side(job, move)
         finally:
             os.close(target)
 
@@ -65,7 +65,7 @@ async def _opened(site: Site, name: str, mode: str) -> asyncssh.SFTPClientFile:
     try:
         return await client.open(os.fsencode(name), mode, block_size=0)
     except _GONE:
-        # The session of an earlier transfer may have ended since, as when the server was killed for its last write.
+        # The session of an earlier transfer may have ended since, for example when the server was killed.
         if site.connection.lost:
             raise
         _forget(site)
@@ -83,7 +83,7 @@ async def _client(site: Site) -> asyncssh.SFTPClient:
         raise UsageError("sftp needs an SSH host")
     starting = _clients.get(connection)
     if starting is None or (starting.done() and (starting.cancelled() or starting.exception())):
-        # Shared and never cancelled: a session that opens after everybody has left would stay open unseen.
+        # Shared and never cancelled: a session that opens after all callers have left would stay open unnoticed.
         starting = _clients[connection] = asyncio.ensure_future(connection.start_sftp_client())
     try:
         return await asyncio.shield(starting)
@@ -95,7 +95,7 @@ async def _client(site: Site) -> asyncssh.SFTPClient:
 
 @asynccontextmanager
 async def _foreign(site: Site) -> AsyncIterator[None]:
-    """Translate AsyncSSH's errors; a session that is gone is opened anew by the next transfer."""
+    """Translate AsyncSSH's errors; the next transfer opens a new session when this one is gone."""
     try:
         yield
     except asyncssh.Error as error:
@@ -105,7 +105,7 @@ async def _foreign(site: Site) -> AsyncIterator[None]:
         raise EndOfStream(site.connection.lost or f"the SFTP session ended ({error.reason})") from error
 
 
-async def _in_lanes(job: Job, move: Callable[[int, int], Awaitable[None]]) -> None:
+async def _side_by_side(job: Job, move: Callable[[int, int], Awaitable[None]]) -> None:
     blocks = iter(range(job.start, job.size, _BLOCK))
 
     async def lane() -> None:
@@ -116,7 +116,7 @@ async def _in_lanes(job: Job, move: Callable[[int, int], Awaitable[None]]) -> No
 
     try:
         async with asyncio.TaskGroup() as lanes:
-            for _ in range(_LANES):
+            for _ in range(_IN_FLIGHT):
                 lanes.create_task(lane())
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None

@@ -10,7 +10,7 @@ import pytest
 from OttoLibrary.contracts.connections import Record
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import NotFreeError, UnknownNameError
-from OttoLibrary.lab.lab import HostEntry
+from OttoLibrary.lab.host_entry import HostEntry
 from OttoLibrary.lab.settings import Settings
 from OttoLibrary.masking import Masker
 from OttoLibrary.run.current_lab import CurrentLab

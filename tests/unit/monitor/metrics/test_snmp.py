@@ -12,7 +12,7 @@ import pytest
 
 from OttoLibrary.contracts.facts import HostFacts, SnmpOptions
 from OttoLibrary.errors import LabError, UsageError
-from OttoLibrary.lab.lab import load_lab
+from OttoLibrary.lab.loading import load_lab
 from OttoLibrary.monitor.metrics.snmp import Snmp
 from OttoLibrary.text import Secret
 
