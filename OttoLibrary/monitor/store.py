@@ -372,7 +372,7 @@ class Store:
     def _first_free(self, table: str) -> int:
         with translated(self.path):
             (number,) = self._database.execute(f"SELECT coalesce(max(id), 0) + 1 FROM {table}").fetchone()  # noqa: S608
-        return int(number)
+            return int(number)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
