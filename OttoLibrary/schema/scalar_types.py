@@ -51,7 +51,7 @@ def _expression(value: object, position: SourcePosition) -> str:
     try:
         re.compile(pattern)
     except re.error as error:
-        position.wrong(f"{shown(pattern)} is no regular expression: {error}")
+        position.wrong(f"{shown(pattern)} is not a regular expression: {error}")
     return pattern
 
 

@@ -114,7 +114,7 @@ def test_profiles_are_those_of_a_host_s_own_lab(write: Write) -> None:
 @pytest.mark.parametrize(
     ("profiles_", "problem"),
     [
-        ({"own": {"prompt": "(", "base": "raw"}}, "'(' is no regular expression: missing ), unterminated"),
+        ({"own": {"prompt": "(", "base": "raw"}}, "'(' is not a regular expression: missing ), unterminated"),
         ({"own": {"bse": "raw"}}, "unknown key 'bse' @ profiles.own (did you mean 'base'?)"),
         ({"own": {"base": "ubot"}}, "(did you mean 'uboot'?)"),
         (
