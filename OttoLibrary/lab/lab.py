@@ -18,6 +18,8 @@ from OttoLibrary.schema.field_types import JsonObject
 from OttoLibrary.schema.source_position import references_in
 from OttoLibrary.text import reveal
 
+MOST_HOPS = 16
+
 
 @dataclass(frozen=True, eq=False)
 class Lab:
@@ -116,7 +118,8 @@ class Lab:
 
 def hops_to(hosts: Mapping[str, HostEntry], name: str) -> tuple[str, ...]:
     """Return the hosts on the way to ``name``, itself last; a circle ends where it closes."""
-    way = [name]
-    while (hop := hosts[way[0]].hop) and hop in hosts and hop not in way:
-        way.insert(0, hop)
-    return tuple(way)
+    way = {name: None}
+    while (hop := hosts[name].hop) and hop in hosts and hop not in way:
+        way[hop] = None
+        name = hop
+    return tuple(reversed(way))
