@@ -33,6 +33,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from OttoLibrary.masking import mask
 from OttoLibrary.text import plural, printable
 
 _TAIL_LINES = 10
@@ -58,9 +59,12 @@ class Result(Protocol):
 
 
 class OttoError(Exception):
-    """Base of all errors; the log shows only the sentence, not the class name."""
+    """Base of all errors; the log shows only the sentence, not the class name. It shows no secret and steers no terminal."""
 
     ROBOT_SUPPRESS_NAME = True
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(mask(message)))
 
 
 class UsageError(OttoError):
@@ -127,7 +131,7 @@ class HostError(OttoError):
 
     def __init__(self, message: str, *, host: str = "", path: Sequence[str] = (), last_output: str = "") -> None:
         self.host, self.path, self.last_output = host, tuple(path) or (host,), last_output
-        super().__init__(printable(message))
+        super().__init__(message)
 
 
 class ConnectError(HostError):
@@ -314,10 +318,10 @@ def _join(*sentences: str) -> str:
 
 def shorten(command: str) -> str:
     """Return the first line of a command, cut when it is long."""
-    first, _, rest = command.strip().partition("\n")
+    first, _, rest = mask(command).strip().partition("\n")
     return f"{first[:77]}..." if rest or len(first) > 80 else first
 
 
 def _tail(label: str, output: str) -> str:
-    lines = output.rstrip().splitlines()[-_TAIL_LINES:]
+    lines = mask(output).rstrip().splitlines()[-_TAIL_LINES:]
     return f"\n{label}:\n" + "\n".join(lines) if lines else ""

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 from OttoLibrary.contracts.connections import CommandResult, Record
 from OttoLibrary.contracts.transfers import TransferResult
 from OttoLibrary.errors import CommandError
+from OttoLibrary.masking import mask
 from OttoLibrary.text import plural
 from OttoLibrary.units import duration_text, size_text
 
@@ -198,10 +199,10 @@ def _notes(notes: Sequence[str]) -> str:
 def _output(label: str, text: str, record: Record, attachments: Attachments) -> str:
     if not text.strip():
         return ""
-    shown = escape(plain(text).rstrip("\n"))
-    link = ""
+    whole = plain(text).rstrip("\n")
+    shown, link = escape(whole), ""
     if len(text) > _LONG:
-        start, end = escape(plain(text[:_SHOWN])), escape(plain(text[-_SHOWN:]).rstrip("\n"))
+        start, end = escape(whole[:_SHOWN]), escape(whole[-_SHOWN:])
         shown = f"{start}\n<i>… {size_text(len(text) - 2 * _SHOWN)} cut here …</i>\n{end}"
         address = attachments.keep(f"{record.host}-{label or 'stdout'}", text)
         link = f'<a href="{escape(address)}">whole {label or "output"}, {size_text(len(text))}</a>' if address else ""
@@ -210,8 +211,8 @@ def _output(label: str, text: str, record: Record, attachments: Attachments) -> 
 
 
 def plain(text: str) -> str:
-    r"""Return text without terminal escapes; other control characters show as ``\xNN``, since XML cannot hold them."""
-    text = re.sub(r"\r+(\n|$)", r"\1", _ESCAPES.sub("", text))
+    r"""Return text without secrets and terminal escapes; control characters show as ``\xNN``, since XML cannot hold them."""
+    text = re.sub(r"\r+(\n|$)", r"\1", _ESCAPES.sub("", mask(text)))
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\ud800-\udfff]", lambda found: f"\\x{ord(found[0]):02x}", text)
 
 

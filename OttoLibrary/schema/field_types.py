@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from OttoLibrary.masking import mask
 from OttoLibrary.schema.source_position import SourcePosition, has_references
 
 _REFERENCE_SCHEMA = {"type": "string", "pattern": r"\$\{[A-Za-z_][\w-]*:[^}]*\}"}
@@ -48,11 +49,18 @@ class Scalar:
     def read(self, value: object, position: SourcePosition) -> Any:
         """Return the converted value."""
         if not isinstance(value, str) or not has_references(value):
-            return self._convert(value, position, "the value" if self.secret else shown(value))
+            return self._convert(value, position, self._shown(value))
         if self.literal:
             return position.wrong("a reference is not allowed here, because the value is needed before references are resolved")
         resolved = position.resolve(value)
         return None if resolved is None else self._convert(self.from_text(resolved), position, f"the value of {value!r}")
+
+    def _shown(self, value: object) -> str:
+        """Return how a message calls a wrong value; one of the wrong type may be a secret in the wrong place."""
+        if self.secret:
+            return "the value"
+        is_text_wanted = self.json_schema.get("type") == "string"
+        return kind_of(value) if is_text_wanted and not isinstance(value, str) else shown(value)
 
     def _convert(self, value: object, position: SourcePosition, shown: str) -> Any:
         try:
@@ -76,7 +84,7 @@ class ListOf:
     def read(self, value: object, position: SourcePosition) -> Any:
         """Return a tuple."""
         if not isinstance(value, list):
-            return position.wrong(f"{shown(value)} is not a list")
+            return position.wrong(f"{kind_of(value)} is not a list")
         return tuple(self.item.read(entry, position.at(index)) for index, entry in enumerate(value))
 
     def schema(self) -> dict[str, Any]:
@@ -110,7 +118,7 @@ class MapOf:
     def read(self, value: object, position: SourcePosition) -> Any:
         """Return a dictionary."""
         if not isinstance(value, Mapping):
-            return position.wrong(f"{shown(value)} is not an object")
+            return position.wrong(f"{kind_of(value)} is not an object")
         return {self.key.read(name, position): self._entry(entry, position.at(name)) for name, entry in value.items()}
 
     def _entry(self, entry: object, position: SourcePosition) -> Any:
@@ -129,7 +137,7 @@ class AnyObject:
 
     def read(self, value: object, position: SourcePosition) -> Any:
         """Return a copy with its references resolved."""
-        return _walk(value, position) if isinstance(value, Mapping) else position.wrong(f"{shown(value)} is not an object")
+        return _walk(value, position) if isinstance(value, Mapping) else position.wrong(f"{kind_of(value)} is not an object")
 
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema."""
@@ -202,7 +210,7 @@ class ObjectOf:
     def read(self, value: object, position: SourcePosition) -> Any:
         """Return a dictionary of the converted values."""
         if not isinstance(value, Mapping):
-            return position.wrong(f"{shown(value)} is not an object")
+            return position.wrong(f"{kind_of(value)} is not an object")
         for key in (key for key in value if key not in self.fields):
             position.wrong(f"unknown key {key!r}", key, self.fields)
         for key in self.required:
@@ -228,8 +236,8 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
 
 
-def shown(value: object) -> str:
-    """Return a value as a message shows it: short."""
+def kind_of(value: object) -> str:
+    """Return what a value is, without its content."""
     match value:
         case None:
             return "null"
@@ -239,7 +247,14 @@ def shown(value: object) -> str:
             return "an object"
         case list():
             return "a list"
-    text = repr(value)
+    return "text" if isinstance(value, str) else "a number"
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: short, and without secrets."""
+    if value is None or isinstance(value, bool | Mapping | list):
+        return kind_of(value)
+    text = repr(mask(value) if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN_LIMIT else f"{text[:_SHOWN_LIMIT]}..."
 
 

@@ -18,6 +18,7 @@ from types import TracebackType
 
 from OttoLibrary.contracts.connections import EndOfStream, Process
 from OttoLibrary.contracts.transfers import Site
+from OttoLibrary.masking import mask
 from OttoLibrary.text import decode
 from OttoLibrary.transfer import agent_scripts
 from OttoLibrary.transfer.checksums import is_plain, parsed, tools
@@ -338,7 +339,7 @@ class HostFileAgent:
             self._said += (await self._site.run(f"{agent_scripts.PLAIN}{agent_scripts.WORDS}{self._script}")).stdout
         while (at := self._said.find(end)) < 0:
             if self._process is None:
-                raise EndOfStream(f"the shell did not finish a step: {decode(bytes(self._said))[-200:].strip()}")
+                raise EndOfStream(f"the shell did not finish a step: {mask(decode(bytes(self._said)))[-200:].strip()}")
             self._said += await self._process.channel.read(_CHUNK)
         said = self._said[:at].decode("utf-8", "surrogateescape")
         del self._said[: at + len(end)]

@@ -47,8 +47,8 @@ def test_no_lab_at_all_is_an_error(references: str) -> None:
         ({"port": True}, "true is not a port from 1 to 65535 @ hosts.dut1.port"),
         ({"password": 12}, "the value is not text @ hosts.dut1.password"),
         ({"timeout": "soon"}, "'soon' is not a duration such as 10, '500ms' or '1 min 30 s' @ hosts.dut1.timeout"),
-        ({"tags": "dut"}, "'dut' is not a list @ hosts.dut1.tags"),
-        ({"tags": ["a", 1]}, "1 is not text with something in it @ hosts.dut1.tags[1]"),
+        ({"tags": "dut"}, "text is not a list @ hosts.dut1.tags"),
+        ({"tags": ["a", 1]}, "a number is not text with something in it @ hosts.dut1.tags[1]"),
         ({"ssh": {"cipher": "x"}}, "unknown key 'cipher' @ hosts.dut1.ssh (did you mean 'ciphers'?)"),
         ({"ssh": {"forwards": ["80"]}}, "'80' is not [bind_address:]port:address:port @ hosts.dut1.ssh.forwards[0]"),
         ({"ftp": {"pasword": "x"}}, "unknown key 'pasword' @ hosts.dut1.ftp (did you mean 'password'?)"),
@@ -71,7 +71,7 @@ def test_no_lab_at_all_is_an_error(references: str) -> None:
         ({"user": "${evn:U}"}, "unknown reference kind 'evn' @ hosts.dut1.user (did you mean 'env'?)"),
         ({"metadata": {"a": ["${nope:U}"]}}, "unknown reference kind 'nope' @ hosts.dut1.metadata.a[0]"),
         ({"environment": {"A-B": "1"}}, "'A-B' is not the name of a variable @ hosts.dut1.environment"),
-        ({"environment": {"A": 1}}, "1 is not text @ hosts.dut1.environment.A"),
+        ({"environment": {"A": 1}}, "a number is not text @ hosts.dut1.environment.A"),
         (
             {"host_key": "strikt"},
             (

@@ -48,8 +48,8 @@ def test_every_mistake_is_noted_where_it_stands() -> None:
         "unknown key 'nmae' @ top level (did you mean 'name'?)",
         "'name' is missing @ top level",
         "exactly one of 'run' and 'expect' is needed @ steps[0]",
-        "5 is not text @ steps[0].run",
-        "'no' is not an object @ steps[1]",
+        "a number is not text @ steps[0].run",
+        "text is not an object @ steps[1]",
         "exactly one of 'run' and 'expect' is needed @ steps[2]",
         "'soon' is not a duration such as 10, '500ms' or '1 min 30 s' @ steps[2].every",
     ]
@@ -60,7 +60,7 @@ def test_every_mistake_is_noted_where_it_stands() -> None:
     [
         (PLAN, [], "a list is not an object"),
         (ListOf(TEXT), {"a": 1}, "an object is not a list"),
-        (MapOf(TEXT, TEXT), 1, "1 is not an object"),
+        (MapOf(TEXT, TEXT), 1, "a number is not an object"),
         (AnyObject(), True, "true is not an object"),
         (COUNT, None, "null is not a number from 1 on"),
         (SWITCH, "x" * 100, f"{'x' * 100!r}"[:60] + "... is not true or false"),
@@ -88,7 +88,7 @@ def test_a_literal_value_is_no_reference() -> None:
 
 def test_names_are_a_list_or_text() -> None:
     assert read(NameList(), ["a", "b"])[0] == read(NameList(), "a,b")[0] == "a,b"
-    assert read(NameList(), ["a", 1]) == (None, ["1 is not text @ [1]"])
+    assert read(NameList(), ["a", 1]) == (None, ["a number is not text @ [1]"])
 
 
 def test_text_may_stand_for_an_object() -> None:
