@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from OttoLibrary import registry
 from OttoLibrary.contracts.facts import OwnMetric
 from OttoLibrary.contracts.metrics import Event, Metric, Tick
+from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import LimitError, OttoError, PluginError, UnknownNameError, UsageError
 from OttoLibrary.host.host import Host
 from OttoLibrary.monitor import export, own_metrics
@@ -507,14 +508,15 @@ class Monitor:
         """End all limits and return those that were broken, and those without a reading: no reading is no proof.
 
         Args:
-            wait_s: How long to wait for a first reading, in seconds; two intervals by default.
+            wait_s: How long to wait for first readings, of all limits together, in seconds; two intervals by default.
         """
-        patience_s = 2 * self.interval_s + _LATE_S if wait_s is None else wait_s
+        deadline = Deadline(2 * self.interval_s + _LATE_S if wait_s is None else wait_s)
         limits, self._limits = self._limits, []
         broken = []
         for limit in limits:
             try:
-                value, at, unit = await self.statistic(limit.host, limit.metric, limit.statistic, limit.since, None, patience_s)
+                stated = limit.host, limit.metric, limit.statistic, limit.since
+                value, at, unit = await self.statistic(*stated, wait_s=deadline.remaining_s)
             except LimitError as error:
                 broken.append(error)
                 continue
