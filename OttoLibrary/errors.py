@@ -17,14 +17,14 @@
     │   ├─ ConnectionLostError
     │   ├─ WaitTimeoutError       (also TimeoutError)
     │   ├─ CommandError           unexpected exit status; carries the CommandResult
-    │   └─ TransferError          a file did not arrive whole; carries sent_bytes, expected_bytes, verified
-    ├─ ReservationError           hosts cannot be had
-    │   ├─ NotFreeError           somebody else has them; carries the holders
-    │   └─ LeaseLostError         they were ours
+    │   └─ TransferError          a file did not arrive complete; carries sent_bytes, expected_bytes, verified
+    ├─ ReservationError           hosts could not be reserved
+    │   ├─ NotFreeError           somebody else has reserved them; carries the holders
+    │   └─ LeaseLostError         a reservation of ours ended early
     ├─ LimitError                 a measured value broke its limit (also AssertionError)
-    └─ CheckError                 what a suite checked did not hold (also AssertionError)
+    └─ CheckError                 a check of a suite failed (also AssertionError)
 
-A constructor takes data and builds the sentence. The first line says it all; details follow.
+A constructor takes data and builds the sentence. The first line is complete by itself; details follow.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from OttoLibrary.masking import mask
 from OttoLibrary.text import plural, printable
 
 _TAIL_LINES = 10
@@ -58,9 +59,12 @@ class Result(Protocol):
 
 
 class OttoError(Exception):
-    """Base of all errors; the log shows only the sentence, not the class name."""
+    """Base of all errors; the log shows only the sentence, not the class name. It shows no secret and steers no terminal."""
 
     ROBOT_SUPPRESS_NAME = True
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(mask(message)))
 
 
 class UsageError(OttoError):
@@ -68,7 +72,7 @@ class UsageError(OttoError):
 
 
 class UnknownNameError(UsageError, LookupError):
-    """A name that nothing has; the message suggests the nearest one and lists the known ones.
+    """Nothing has this name; the message suggests the nearest one and lists the known ones.
 
     Args:
         kind: What was looked for, such as ``host``.
@@ -109,11 +113,11 @@ class PluginError(UsageError):
 
 
 class ValueFormatError(UsageError):
-    """A value in a form that is not understood."""
+    """A value is not in a known format."""
 
 
 class NotOpenError(UsageError):
-    """Something is used that was never opened, or is closed already."""
+    """Something is used that was never opened, or has been closed."""
 
 
 class HostError(OttoError):
@@ -122,12 +126,12 @@ class HostError(OttoError):
     Attributes:
         host: The name of the host.
         path: The hosts on the way to it, the first hop first and the host itself last.
-        last_output: What the host said last, as far as known.
+        last_output: The last output of the host, as far as known.
     """
 
     def __init__(self, message: str, *, host: str = "", path: Sequence[str] = (), last_output: str = "") -> None:
         self.host, self.path, self.last_output = host, tuple(path) or (host,), last_output
-        super().__init__(printable(message))
+        super().__init__(message)
 
 
 class ConnectError(HostError):
@@ -155,7 +159,7 @@ class LoginError(ConnectError):
 
 
 class HostKeyError(ConnectError):
-    """The host did not prove that it is the host we know."""
+    """The host did not prove its identity."""
 
     what = "was not trusted"
 
@@ -216,12 +220,12 @@ class CommandError(HostError):
 
 
 class TransferError(HostError):
-    """A file did not arrive, or not as it was.
+    """A file did not arrive, or arrived changed.
 
     Attributes:
         sent_bytes: How many bytes were moved.
         expected_bytes: How many the file has, or None when that is not known.
-        verified: True when the bytes were right, and something after them failed.
+        verified: True when the content was right, and a later step failed.
 
     Args:
         what: What did not happen, such as ``did not take 'a.bin' as '/tmp/a.bin'``.
@@ -246,11 +250,11 @@ class TransferError(HostError):
 
 
 class ReservationError(OttoError):
-    """Hosts cannot be had: a backend does not answer, or refuses."""
+    """Hosts could not be reserved: a backend does not answer, or refuses."""
 
 
 class NotFreeError(ReservationError):
-    """Somebody else has what is wanted.
+    """Somebody else has reserved what is wanted.
 
     Attributes:
         holders: Who has what, in words.
@@ -258,20 +262,20 @@ class NotFreeError(ReservationError):
 
     def __init__(self, what: str, holders: Sequence[str], advice: str = "") -> None:
         self.holders = tuple(holders)
-        listed = "; ".join(holders) or "nobody, but others wait for it too"
+        listed = "; ".join(holders) or "nobody, but others are waiting for it too"
         super().__init__(_join(f"{what}. Who has what: {listed}.", advice))
 
 
 class LeaseLostError(ReservationError):
-    """Hosts that were ours are so no more."""
+    """A reservation of ours ended before we released it."""
 
     def __init__(self, hosts: Sequence[str], cause: str) -> None:
         names = ", ".join(f"'{name}'" for name in hosts)
-        super().__init__(f"The reservation of {names} was lost: {cause}. What runs on it may meet others; stop it.")
+        super().__init__(f"The reservation of {names} was lost: {cause}. Others may use them now; stop what you run there.")
 
 
 class LimitError(OttoError, AssertionError):
-    """A measured value broke its limit, or there is none that could have kept it.
+    """A measured value broke its limit, or there was no reading to compare.
 
     Attributes:
         host: Name of the host.
@@ -284,7 +288,7 @@ class LimitError(OttoError, AssertionError):
 
 
 class CheckError(OttoError, AssertionError):
-    """Checks that did not hold, all of them in one message.
+    """Checks that failed, all of them in one message.
 
     Attributes:
         failed: Each in one line.
@@ -314,10 +318,10 @@ def _join(*sentences: str) -> str:
 
 def shorten(command: str) -> str:
     """Return the first line of a command, cut when it is long."""
-    first, _, rest = command.strip().partition("\n")
+    first, _, rest = mask(command).strip().partition("\n")
     return f"{first[:77]}..." if rest or len(first) > 80 else first
 
 
 def _tail(label: str, output: str) -> str:
-    lines = output.rstrip().splitlines()[-_TAIL_LINES:]
+    lines = mask(output).rstrip().splitlines()[-_TAIL_LINES:]
     return f"\n{label}:\n" + "\n".join(lines) if lines else ""

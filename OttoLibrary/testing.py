@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from OttoLibrary.contracts.labs import LabRepository
 from OttoLibrary.contracts.reservations import Acquiring, Demand, Holding, Lease, Leasing, Reservations
 from OttoLibrary.errors import LabError, LeaseLostError
-from OttoLibrary.lab.lab import check_lab
+from OttoLibrary.lab.loading import check_lab
 
 _LEASE_S = 60.0
 _SHORT_LEASE_S = 0.5

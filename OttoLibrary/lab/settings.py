@@ -18,7 +18,7 @@ from typing import Any
 
 from OttoLibrary.errors import PluginError, SettingsError
 from OttoLibrary.lab.fields import HOST
-from OttoLibrary.schema.field_types import Field, Free, Group, JsonObject, ListOf, Names, One
+from OttoLibrary.schema.field_types import AnyObject, Field, JsonObject, ListOf, NameList, ObjectOf, Scalar
 from OttoLibrary.schema.scalar_types import DURATION, LABEL
 from OttoLibrary.schema.source_position import SourcePosition, shown_path
 
@@ -26,12 +26,12 @@ FILE = Path(".otto", "settings.toml")
 _SUT_FOLDER = "${sutDir}"
 
 
-def _folder(value: object, place: SourcePosition) -> Path:
+def _folder(value: object, position: SourcePosition) -> Path:
     if not isinstance(value, str) or not value.strip():
         raise ValueError
-    folder = Path(os.path.normpath(place.folder / Path(value).expanduser()))
+    folder = Path(os.path.normpath(position.folder / Path(value).expanduser()))
     if not folder.is_dir():
-        place.wrong(f"there is no folder '{folder}'")
+        position.wrong(f"there is no folder '{folder}'")
     return folder
 
 
@@ -47,30 +47,30 @@ def _module(value: object, _: SourcePosition) -> str:
     return value
 
 
-_FOLDER = One("a folder", _folder, {"type": "string"}, plain=True)
-_VERSION = One("a version such as '1.2.3'", _version, {"type": "string"}, plain=True)
-_MODULE = One("the name of a Python module, such as 'my_sut.init'", _module, {"type": "string"}, plain=True)
+_FOLDER = Scalar("a folder", _folder, {"type": "string"}, literal=True)
+_VERSION = Scalar("a version such as '1.2.3'", _version, {"type": "string"}, literal=True)
+_MODULE = Scalar("the name of a Python module, such as 'my_sut.init'", _module, {"type": "string"}, literal=True)
 
-_LAB = Group({
+_LAB = ObjectOf({
     "backend": Field(LABEL, "Where labs come from: json (default), ssh_config, command or one of a plug-in."),
-    "default": Field(Names(), "The lab that counts when none is given."),
-    "preferences": Field(Free(), "Handed to the backend as they are."),
+    "default": Field(NameList(), "The lab to use when none is given."),
+    "preferences": Field(AnyObject(), "Passed to the backend unchanged."),
 })  # fmt: skip
 
-_RESERVATIONS = Group({
+_RESERVATIONS = ObjectOf({
     "backend": Field(LABEL, "Who decides: file (default), redis, json, pabot, none or one of a plug-in."),
     "url": Field(LABEL, "Where the backend is, such as redis://host:6379/0."),
     "path": Field(LABEL, "The file or folder of the backend."),
 })  # fmt: skip
 
-_MONITOR = Group({
+_MONITOR = ObjectOf({
     "interval": Field(DURATION, "Time between two readings."),
-    "metrics": Field(Names(), "What to read."),
+    "metrics": Field(NameList(), "What to read."),
     "hosts": Field(LABEL, "Which hosts the listener watches, a selection."),
     "store": Field(LABEL, "The recording, below the output folder; none for none."),
 })  # fmt: skip
 
-_SETTINGS = Group({
+_SETTINGS = ObjectOf({
     "name": Field(LABEL, "Name of the software under test."),
     "version": Field(_VERSION, "Its version."),
     "labs": Field(ListOf(_FOLDER), "Folders with lab files."),
@@ -79,7 +79,7 @@ _SETTINGS = Group({
     "init": Field(ListOf(_MODULE), "Modules to import with the library."),
     "lab": Field(_LAB, "Labs."),
     "reservations": Field(_RESERVATIONS, "Reservations."),
-    "monitor": Field(_MONITOR, "Watching hosts."),
+    "monitor": Field(_MONITOR, "How hosts are monitored."),
     "defaults": Field(HOST, "Fields for every host of every lab, beneath the lab's own defaults."),
 }, required=("name", "version"))  # fmt: skip
 
@@ -115,17 +115,17 @@ class Repository:
     defaults: JsonObject = field(default_factory=dict)
 
     @property
-    def place(self) -> SourcePosition:
+    def position(self) -> SourcePosition:
         """The top of its file."""
         return _top(self.file, [])
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What all settings files say together: lists follow each other, of a table the first one counts.
+    """What all settings files say together: their lists are joined, and of each table the nearest one counts.
 
     Attributes:
-        repositories: What each says, the nearest first.
+        repositories: What each of them says, the nearest first.
     """
 
     repositories: tuple[Repository, ...] = ()
@@ -162,7 +162,7 @@ class Settings:
 
     @property
     def monitor(self) -> JsonObject:
-        """How hosts are watched."""
+        """How hosts are monitored."""
         return self._first("monitor")
 
     @property
@@ -176,7 +176,7 @@ class Settings:
 
 
 def read(start: Path | None = None) -> Settings:
-    """Return the settings that count for a suite.
+    """Return the settings for a suite.
 
     Args:
         start: The folder of the suite; by default the current folder. The nearest file from there upwards counts, then the one in
@@ -222,23 +222,23 @@ def _named(problems: list[str]) -> Iterable[Path]:
 
 
 def _read(file: Path, problems: list[str]) -> Repository | None:
-    place, before = _top(file, problems), len(problems)
-    written = _with_folder(_parse(file, place), str(file.parents[1]))
+    position, before = _top(file, problems), len(problems)
+    written = _with_folder(_parse(file, position), str(file.parents[1]))
     if len(problems) > before:
         return None
-    values = {key: value for key, value in _SETTINGS.read(written, place).items() if value is not None}
+    values = {key: value for key, value in _SETTINGS.read(written, position).items() if value is not None}
     return Repository(file, **values | {"defaults": written.get("defaults", {})}) if len(problems) == before else None
 
 
-def _parse(file: Path, place: SourcePosition) -> Any:
+def _parse(file: Path, position: SourcePosition) -> Any:
     import tomllib
 
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        return place.wrong(f"cannot be read: {error.strerror}")
+        return position.wrong(f"cannot be read: {error.strerror}")
     except ValueError as error:
-        return place.wrong(f"bad TOML: {error}")
+        return position.wrong(f"bad TOML: {error}")
 
 
 def _with_folder(value: Any, folder: str) -> Any:

@@ -11,7 +11,7 @@ from OttoLibrary import registry
 from OttoLibrary.contracts.reservations import Demand, Holding, Leasing, Reservations
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import LeaseLostError, NotFreeError, OttoError, ReservationError, UsageError
-from OttoLibrary.lab.lab import HostEntry
+from OttoLibrary.lab.host_entry import HostEntry
 from OttoLibrary.reservation.leases import Leases, holding_text, holdings_of
 from OttoLibrary.reservation.without_queue import QueuelessLeasing
 from OttoLibrary.schema.field_types import JsonObject

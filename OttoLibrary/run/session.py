@@ -21,7 +21,7 @@ from OttoLibrary.run.scopes import Scopes
 # The library is imported in every process of a run, but not every one opens a host: what is heavy comes with the first use.
 if TYPE_CHECKING:
     from OttoLibrary.host.transcript import Transcript
-    from OttoLibrary.lab.lab import HostEntry
+    from OttoLibrary.lab.host_entry import HostEntry
     from OttoLibrary.reservation.reservations import RunReservations
 
 

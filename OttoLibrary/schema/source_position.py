@@ -1,4 +1,4 @@
-"""Places: where something stands in what a lab says, and where the mistakes about it go."""
+"""Where something stands in a checked file, and the references ``${kind:argument}`` in its text."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*):([^}]*)\}")
 
 @dataclass(frozen=True)
 class SourcePosition:
-    """Where something stands in a lab, and where the mistakes about it go.
+    """Where something stands in checked data, and where the mistakes about it go.
 
     Attributes:
-        source: How messages call the whole lab: the path of its file, or a lab source and the name there.
+        source: What messages call the whole: the path of its file, or what gave the data and the name there.
         folder: Where relative paths in it start.
         problems: Takes the mistakes.
         path: The JSON path, such as ``hosts.dut1.port``.
@@ -38,7 +38,7 @@ class SourcePosition:
         return cls(shown_path(file), file.absolute().parent, [] if problems is None else problems)
 
     def at(self, key: str | int) -> SourcePosition:
-        """Return the place of an entry of the object or list that stands here."""
+        """Return the position of an entry of the object or list that stands here."""
         if isinstance(key, int):
             return replace(self, path=f"{self.path}[{key}]")
         step = key if re.fullmatch(r"[\w-]+", key) else f"[{key!r}]"
@@ -82,7 +82,7 @@ def expanded(path: str) -> Path:
 
 
 def is_path(text: str) -> bool:
-    """Return True when a reference to a lab is a path, not a name."""
+    """Return True when what names a file, such as a lab, is a path, not a plain name."""
     return text.endswith(".json") or "/" in text or text in {".", ".."}
 
 

@@ -20,6 +20,7 @@ from types import TracebackType
 
 from OttoLibrary.contracts.connections import EndOfStream, Process
 from OttoLibrary.contracts.transfers import Site
+from OttoLibrary.masking import mask
 from OttoLibrary.text import decode
 from OttoLibrary.transfer import agent_scripts
 from OttoLibrary.transfer.checksums import is_plain, parsed, tools
@@ -405,7 +406,7 @@ class HostFileAgent:
         searched = 0
         while (at := self._said.find(end, searched)) < 0:
             if self._process is None:
-                raise EndOfStream(f"the shell did not finish a step: {decode(bytes(self._said))[-200:].strip()}")
+                raise EndOfStream(f"the shell did not finish a step: {mask(decode(bytes(self._said)))[-200:].strip()}")
             if len(self._said) > _MOST_REPLY:
                 raise RefusedError(f"the host's reply is longer than {size_text(_MOST_REPLY)}")
             searched = max(0, len(self._said) - len(end))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 from OttoLibrary.contracts.connections import Channel, EndOfStream
@@ -39,6 +40,17 @@ def _watch(own: socket.socket, keepalive_s: float) -> None:
     own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * keepalive_s * (_UNANSWERED + 1)))
 
 
+def acknowledge(own: socket.socket, data: bytes) -> None:
+    """Acknowledge a small piece of data at once.
+
+    A server with Nagle's algorithm on waits for that before it sends the next, and the kernel likes to hold it back 40 ms. The
+    option does not last, so this is for each piece; a large one is acknowledged anyway.
+    """
+    if len(data) < _SEGMENT and hasattr(socket, "TCP_QUICKACK"):
+        with contextlib.suppress(OSError):  # closed meanwhile
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
 class TcpChannel:
     """The channel of a TCP connection."""
 
@@ -55,9 +67,8 @@ class TcpChannel:
         """Return what came."""
         try:
             data = await self._reader.read(limit)
-            if len(data) < _SEGMENT and not self._writer.is_closing():
-                # A server with Nagle's algorithm on waits for our acknowledgement, which the kernel likes to hold back 40 ms.
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            if not self._writer.is_closing():
+                acknowledge(self._socket, data)
         except OSError as error:
             raise EndOfStream(str(error)) from error
         if not data:

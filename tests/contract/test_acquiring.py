@@ -441,7 +441,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_half_of_the_contract_is_an_error_that_names_what_is_missing() -> None:
     with pytest.raises(
         PluginError,
-        match=r"^Reservation 'half' \(.*\.Half\) does not keep the contract: it lacks renew, release\(\)\. "
+        match=r"^Reservation 'half' \(.*\.Half\) does not fulfil its contract: it lacks renew, release\(\)\. "
         r"A backend that reserves has all of acquire, renew, release\.$",
     ):
         registry.register_reservation_backend("half", Half)

@@ -228,10 +228,10 @@ def test_a_new_key_is_accepted_once_and_a_changed_one_refused(open_lab: Any, fau
     server = faulty_ssh("host_key")
     host = {"address": server.address, "port": server.port, "user": server.user, "password": server.password}
     open_and_close = open_lab(box=host)
-    open_and_close.run(open_and_close.host("box").run_once("hello"))
+    open_and_close.engine.call(open_and_close.hosts.use("box").run_once("hello"))
     assert server.host_key.split()[1] in (own_home / ".otto" / "known_hosts").read_text()
     before = server.fingerprint
-    open_and_close.close_hosts()
+    open_and_close.hosts.close()
     server.restart()
     with pytest.raises(HostKeyError, match="its host key has changed: it shows") as caught:
         run(open_and_close, "true")
@@ -391,7 +391,7 @@ def test_a_reboot_is_proved_by_the_boot_id(open_lab: Any, make_sshd: Any, keys: 
         with ThreadPoolExecutor(1) as pool:
             gone = tmp_path / f"going down for {new_id.strip()}"
             deadline = session.engine.call(host.deadline(20))
-            away = pool.submit(session.run, reboot(host, f"touch '{gone}'", deadline))
+            away = pool.submit(session.engine.call, reboot(host, f"touch '{gone}'", deadline))
             processes.wait_until(gone.exists, "The reboot command")
             sshd.kill()
             gone.unlink()

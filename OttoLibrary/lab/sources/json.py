@@ -31,10 +31,10 @@ class JsonLabs:
     def load_lab(self, name: str, preferences: Mapping[str, Any] | None = None) -> object:
         """Return what the file holds, all of otto's."""
         file = self.file_of(name)
-        place = SourcePosition.in_file(file)
-        content = _read(file, place)
-        if place.problems:
-            raise LabError(place.problems)
+        position = SourcePosition.in_file(file)
+        content = _read(file, position)
+        if position.problems:
+            raise LabError(position.problems)
         return content
 
     def list_labs(self) -> list[str]:
@@ -96,9 +96,9 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _read(file: Path, place: SourcePosition) -> Any:
+def _read(file: Path, position: SourcePosition) -> Any:
     try:
         text = file.read_bytes()
     except OSError as error:
-        return place.wrong(f"cannot be read: {error.strerror}")
-    return plain_data.parse(text, place)
+        return position.wrong(f"cannot be read: {error.strerror}")
+    return plain_data.parse(text, position)
