@@ -24,6 +24,7 @@ from urllib.parse import parse_qs
 
 from OttoLibrary.dashboard.page_source import EXPORTS, Source, Window
 from OttoLibrary.dashboard.static_page import served_page
+from OttoLibrary.engine import BackOff, Failure, supervise
 from OttoLibrary.errors import NotOpenError, OttoError, PluginError, UnknownNameError, UsageError, ValueFormatError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from OttoLibrary.dashboard.connections import Connections, Visitor
+
 Message: TypeAlias = MutableMapping[str, Any]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -39,15 +42,19 @@ _PULSE_S = 1.0
 _ALIVE_S = 15.0
 _START_S = 10.0
 _STOP_S = 5.0
-_MOST_CONNECTIONS = 200
+# Pulses, and bytes, that wait for one client.
 _MOST_WAITING = 8
+_MOST_WAITING_BYTES = 8 << 20
+_BACKLOG = 32
 # What the kernel keeps for a client that does not read.
 _SEND_BUFFER_BYTES = 256 * 1024
 _MOST_BODY_BYTES = 64 * 1024
+_BODY_S = 10.0
 _BLOCK_BYTES = 256 * 1024
 _TYPES = {"json": "application/json", "csv": "text/csv", "prom": "text/plain"}
 # The log of a run is other people's page: what it says and runs has no part in ours.
 _LOG_POLICY = "sandbox allow-scripts allow-popups allow-downloads"
+_TOO_MANY = "Too many pages of this dashboard are open. Close some of them."
 
 
 def check_installed() -> None:
@@ -98,6 +105,7 @@ class Dashboard:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
+        self._connections: Connections
 
     # -- life
 
@@ -160,7 +168,7 @@ class Dashboard:
             # Inherited by each connection: a slow client waits for little that is old.
             made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
             made.bind(place)
-            made.listen(128)
+            made.listen(_BACKLOG)
         except OSError as error:
             made.close()
             raise UsageError(
@@ -198,7 +206,6 @@ class Dashboard:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=_MOST_CONNECTIONS,
             timeout_graceful_shutdown=1,
             ssl_certfile=str(self._certificate) if self._certificate else None,
             ssl_keyfile=str(self._private_key) if self._private_key else None,
@@ -221,13 +228,21 @@ class Dashboard:
             self._ready.set()
 
     async def _serve(self, listening: socket.socket) -> None:
+        from OttoLibrary.dashboard.connections import Connections
+
         assert self._server is not None
         self._loop = asyncio.get_running_loop()
-        pulse = asyncio.create_task(self._pulse())
+        self._connections = Connections(self._server, listening, self._answer)
+        tasks = [
+            asyncio.create_task(supervise(work, _report, BackOff(first_s=_PULSE_S)))
+            for work in (self._pulse, self._connections.accept)
+        ]
         try:
-            await self._server.serve(sockets=[listening])
+            # Connections are accepted here, not by uvicorn, which would take any number of them.
+            await self._server.serve(sockets=[])
         finally:
-            pulse.cancel()
+            for task in tasks:
+                task.cancel()
             for connection in list(self._server.server_state.connections):
                 # A client that has not read by now never will.
                 if connection.transport is not None:
@@ -246,16 +261,16 @@ class Dashboard:
             news = self._source.news()
             quiet_s = 0.0 if news else quiet_s + _PULSE_S
             if self._clients:
-                self._publish([_message(kind, data) for kind, data in news])
+                self._publish(b"".join(_message(kind, data) for kind, data in news))
             if quiet_s >= _ALIVE_S:
                 # So that dead connections are noticed.
-                self._publish([b": alive\n\n"])
+                self._publish(b": alive\n\n")
                 quiet_s = 0.0
 
-    def _publish(self, messages: list[bytes]) -> None:
+    def _publish(self, messages: bytes) -> None:
         for client in self._clients:
-            for message in messages:
-                client.offer(message)
+            if messages:
+                client.offer(messages)
 
     def _end_streams(self) -> None:
         for client in self._clients:
@@ -273,12 +288,15 @@ class Dashboard:
 
     # -- access
 
-    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def _answer(self, visitor: Visitor, scope: Message, receive: Receive, send: Send) -> None:
         """Let in only requests that have the key and ask for this server."""
         from starlette.responses import PlainTextResponse
 
-        refusal = self._refusal(scope)
-        app: Any = PlainTextResponse(refusal, 403) if refusal else self._app
+        app: Any = self._app
+        if refusal := self._refusal(scope):
+            app = PlainTextResponse(refusal, 403, headers={"connection": "close"})
+        elif not self._connections.admit(visitor):
+            app = PlainTextResponse(_TOO_MANY, 503, headers={"connection": "close"})
         await app(scope, receive, _with_headers(send))
 
     def _refusal(self, scope: Message) -> str:
@@ -393,11 +411,13 @@ class _Client:
         self._waiting: deque[bytes | None] = deque()
         self._some = asyncio.Event()
 
-    def offer(self, message: bytes) -> None:
-        if len(self._waiting) >= _MOST_WAITING:
+    def offer(self, messages: bytes) -> None:
+        """Add the messages of one pulse, however many they are."""
+        waiting_bytes = sum(len(waiting or b"") for waiting in self._waiting)
+        if len(self._waiting) >= _MOST_WAITING or (waiting_bytes and waiting_bytes + len(messages) > _MOST_WAITING_BYTES):
             self._waiting.clear()
             self._waiting.append(_message("resync", {}))
-        self._waiting.append(message)
+        self._waiting.append(messages)
         self._some.set()
 
     def end(self) -> None:
@@ -405,7 +425,7 @@ class _Client:
         self._some.set()
 
     async def next(self) -> bytes | None:
-        """Return the next message as soon as there is one, or None at the end."""
+        """Return the next messages as soon as there are some, or None at the end."""
         while not self._waiting:
             self._some.clear()
             await self._some.wait()
@@ -471,6 +491,11 @@ class _Export:
             return
 
 
+def _report(failure: Failure) -> None:
+    # The run goes on; nobody but the log of the process can be told.
+    asyncio.get_running_loop().call_exception_handler({"message": f"The dashboard failed: {failure}", "exception": failure.error})
+
+
 def _message(kind: str, data: Any) -> bytes:
     # JSON without line breaks is one line of an event.
     return f"event: {kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
@@ -489,10 +514,14 @@ async def _body(request: Request) -> dict[str, Any]:
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise HTTPException(415, "An event is sent as application/json.")
     data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > _MOST_BODY_BYTES:
-            raise HTTPException(413, "This is too long for an event.")
+    try:
+        async with asyncio.timeout(_BODY_S):
+            async for part in request.stream():
+                data += part
+                if len(data) > _MOST_BODY_BYTES:
+                    raise HTTPException(413, "This is too long for an event.")
+    except TimeoutError as error:
+        raise HTTPException(408, "The event did not arrive in time.", {"connection": "close"}) from error
     try:
         facts = json.loads(data)
     except ValueError as error:

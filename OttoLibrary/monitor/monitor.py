@@ -9,7 +9,7 @@ import math
 import platform
 import time
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from OttoLibrary import registry
 from OttoLibrary.contracts.facts import OwnMetric
 from OttoLibrary.contracts.metrics import Event, Metric, Tick
+from OttoLibrary.engine import BackOff, Failure, supervise
 from OttoLibrary.errors import LimitError, OttoError, PluginError, UnknownNameError, UsageError
 from OttoLibrary.host.host import Host
 from OttoLibrary.monitor import export, own_metrics
@@ -157,9 +158,15 @@ class Monitor:
         for name, host in self.hosts.items():
             watch = Watch(host, self._metrics[name], clock, self)
             self._watches.append(watch)
-            self._tasks.append(asyncio.create_task(watch.follow()))
+            self._begin(watch.follow, f"Watching host '{name}'")
         if self.store is not None:
-            self._tasks.append(asyncio.create_task(self._keep()))
+            self._begin(self._keep, "Recording")
+
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
+        def failed(failure: Failure) -> None:
+            self.mark(Event(time.time(), f"{what} failed: {failure}", "error"))
+
+        self._tasks.append(asyncio.create_task(supervise(work, failed, BackOff())))
 
     async def stop(self) -> None:
         """End all that it started on hosts, and write what is left; idempotent."""
@@ -248,7 +255,8 @@ class Monitor:
             del self._events[next(iter(self._events))]
         self._tell(number, event)
         if event.kind in {"error", "gap"}:
-            self._warn(f"Monitor, host '{event.host}': {event.text}")
+            subject = f"Monitor, host '{event.host}'" if event.host else "Monitor"
+            self._warn(f"{subject}: {event.text}")
         return number
 
     def end(self, number: int, until: float) -> None:
@@ -511,16 +519,16 @@ class Monitor:
         """
         patience_s = 2 * self.interval_s + _LATE_S if wait_s is None else wait_s
         limits, self._limits = self._limits, []
-        broken = []
-        for limit in limits:
-            try:
-                value, at, unit = await self.statistic(limit.host, limit.metric, limit.statistic, limit.since, None, patience_s)
-            except LimitError as error:
-                broken.append(error)
-                continue
-            if limit.is_broken(value):
-                broken.append(limit.error(value, at, unit))
-        return broken
+        # Together: many without a reading take no longer than one.
+        judged = await asyncio.gather(*(self._judged(limit, patience_s) for limit in limits))
+        return [error for error in judged if error is not None]
+
+    async def _judged(self, limit: Limit, wait_s: float) -> LimitError | None:
+        try:
+            value, at, unit = await self.statistic(limit.host, limit.metric, limit.statistic, limit.since, None, wait_s)
+        except LimitError as error:
+            return error
+        return limit.error(value, at, unit) if limit.is_broken(value) else None
 
     def _check_limits(self, host: str) -> None:
         for limit in [limit for limit in self._limits if limit.at_once and limit.host == host]:

@@ -89,3 +89,20 @@ def test_a_script_has_a_part_for_each_metric_and_no_nonce_is_left_out() -> None:
     text = script_of([Word(), Word()], "n0nce")
     assert "part0() {\nsay word\n}\npart1() {\nsay word\n}\n" in text
     assert "@NONCE@" not in text
+
+
+@pytest.mark.parametrize("uptime", ["nan", "inf", "-inf", "-1e300", "1e300", "-1"])
+def test_an_uptime_that_no_host_has_is_no_answer(uptime: str) -> None:
+    with pytest.raises(ValueError, match="it claims to have been up for"):
+        feed()._frame(f"{uptime} 9.0\n\n", 100.0, 0.5)
+
+
+@pytest.mark.parametrize("clock", ["9" * 400, "9" * 5000 + ".5", "²", "-1700", "1e300", "nan"])
+def test_a_clock_that_no_host_has_is_no_clock(clock: str) -> None:
+    assert feed()._frame(f"12.5 9.0\n{clock}\n", 100.0, 0.5).wall is None
+
+
+@pytest.mark.parametrize("number", ["-1", "2", "9" * 5000, "x", ""])
+def test_a_part_that_nobody_asked_for_is_ignored(number: str) -> None:
+    made = feed()
+    assert made._frame(answer(made, f"12.5 9.0\n\n=@ {number}\nabc\n"), 100.0, 0.5).parts == {}
