@@ -69,6 +69,11 @@ class Masker:
                     self._cores |= base64_cores(value)
                     self._patterns = None
 
+    @property
+    def is_empty(self) -> bool:
+        """True as long as no secret is known."""
+        return not self._known
+
     def mask(self, text: str) -> str:
         """Return ``text`` with every known secret replaced by ``<secret>``."""
         return self._compiled().mask(text) if self._known and text else text

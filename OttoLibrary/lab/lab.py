@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from OttoLibrary import registry
 from OttoLibrary.contracts.facts import HostFacts, SnmpOptions
 from OttoLibrary.contracts.labs import Reference
-from OttoLibrary.errors import LabError, UnknownNameError
+from OttoLibrary.errors import LabError, OttoError, UnknownNameError
 from OttoLibrary.lab import fields
 from OttoLibrary.lab.host_entry import HostEntry
 from OttoLibrary.lab.selection import select
 from OttoLibrary.schema.field_types import JsonObject
-from OttoLibrary.schema.source_position import references_in
+from OttoLibrary.schema.source_position import has_references, references_in
 from OttoLibrary.text import reveal
+
+MOST_HOPS = 16
+# What people have to read in a log. References in any other key of a host may bring secrets.
+_NO_SECRETS = {
+    *("address", "transport", "port", "user", "identity_file", "hop", "host_key", "profile", "transfer", "tags", "resources"),
+    *("cwd", "timeout", "connect_timeout", "keepalive", "serial"),
+}
+# References that cost nothing and ask nobody.
+_AT_HAND = {"env", "file"}
 
 
 @dataclass(frozen=True, eq=False)
 class Lab:
-    """Scalar or several labs, checked and merged.
+    """One or several labs, checked and merged.
 
     Attributes:
         name: Their names, joined with commas.
@@ -87,16 +97,28 @@ class Lab:
             return self._facts[name]
 
     def secrets(self, name: str) -> list[str]:
-        """Return the secrets of a host: its passwords, and the values of references in its environment and metadata."""
+        """Return the secrets of a host: its passwords, and the values of references in every key that may hold a secret."""
         facts = self.facts(name)
-        written = self.entry(name).written()
-        parts = [written.get("environment"), written.get("metadata")]
         with self._turn:
-            referenced = [self._resolve(*reference) for part in parts for reference in references_in(part)]
+            referenced = [self._resolve(*reference) for reference in _secret_references(self.entry(name).written())]
         # The usual community is a word of everyday text and no secret.
         community = facts.snmp.community if facts.snmp.community != SnmpOptions().community else None
         hidden = [facts.password, facts.passphrase, facts.ftp.password, community, *facts.accounts.values()]
         return list(dict.fromkeys([reveal(secret) for secret in hidden if secret is not None] + referenced))
+
+    def secrets_at_hand(self) -> list[str]:
+        """Return the secrets of all hosts that can be known without starting or asking anything, used or not."""
+        found: dict[str, None] = {}
+        with self._turn:
+            for entry in self.hosts.values():
+                written = entry.written()
+                found |= dict.fromkeys(_literal_secrets(written))
+                for kind, argument in _secret_references(written):
+                    if kind in _AT_HAND:
+                        # One without a value is a mistake only where its host is used.
+                        with contextlib.suppress(LookupError, OttoError):
+                            found[self._resolve(kind, argument)] = None
+        return list(found)
 
     def close(self) -> None:
         """Close what the references opened; a later use resolves them again."""
@@ -114,9 +136,25 @@ class Lab:
         return self._resolved[kind, argument]
 
 
+def _secret_references(written: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in written.items():
+        if key not in _NO_SECRETS:
+            yield from references_in(value)
+
+
+def _literal_secrets(written: Mapping[str, Any]) -> Iterator[str]:
+    """Yield passwords that are written into the lab itself."""
+    accounts, ftp, snmp = (written.get(key) or {} for key in ("accounts", "ftp", "snmp"))
+    community = snmp.get("community")
+    values = [written.get("password"), written.get("passphrase"), ftp.get("password"), *accounts.values()]
+    values += [] if community == reveal(SnmpOptions().community) else [community]
+    yield from (value for value in values if isinstance(value, str) and not has_references(value))
+
+
 def hops_to(hosts: Mapping[str, HostEntry], name: str) -> tuple[str, ...]:
     """Return the hosts on the way to ``name``, itself last; a circle ends where it closes."""
-    way = [name]
-    while (hop := hosts[way[0]].hop) and hop in hosts and hop not in way:
-        way.insert(0, hop)
-    return tuple(way)
+    way = {name: None}
+    while (hop := hosts[name].hop) and hop in hosts and hop not in way:
+        way[hop] = None
+        name = hop
+    return tuple(reversed(way))

@@ -41,6 +41,7 @@ class CurrentLab:
                     "OTTO_LAB, with 'default' in the table [lab] of the settings, or with 'Load Lab'."
                 )
             self._lab = self.read(self.references)
+            self._masker.add(*self._lab.secrets_at_hand())
         return self._lab
 
     def read(self, references: str) -> Lab:
@@ -56,6 +57,7 @@ class CurrentLab:
         """Make a lab that was read the current one."""
         self.close()
         self.references, self._lab = references, lab
+        self._masker.add(*lab.secrets_at_hand())
 
     def select(self, selection: str) -> list[str]:
         """Return the hosts that a selection gives; raise UsageError when it gives none."""
@@ -67,8 +69,7 @@ class CurrentLab:
     def facts(self, name: str) -> HostFacts:
         """Return the facts of a host; its secrets are masked from now on."""
         facts = self.loaded.facts(name)
-        for secret in self.loaded.secrets(name):
-            self._masker.add(secret)
+        self._masker.add(*self.loaded.secrets(name))
         return facts
 
     def close(self) -> None:
