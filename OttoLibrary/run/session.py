@@ -130,4 +130,4 @@ class Session:
         from OttoLibrary.host.transcript import Transcript
 
         folder = self.suite.output_folder
-        return Transcript(folder / "otto", host, self.masker.mask) if folder else None
+        return Transcript(folder / "otto", host, self.masker.mask, self._warn) if folder else None
