@@ -22,12 +22,11 @@ def load(folder: Path, content: Any) -> list[str]:
     file.write_text(content if isinstance(content, str) else json.dumps(content))
     before = time.process_time()
     try:
-        return load_lab(str(file)).names()
+        found = load_lab(str(file)).names()
     except LabError as error:
-        assert len(str(error)) < 20_000
-        return list(error.problems)
-    finally:
-        assert time.process_time() - before < LONG_S
+        found = list(error.problems)
+    assert time.process_time() - before < LONG_S
+    return found
 
 
 def test_four_thousand_hosts_behind_one_hop_load_quickly(tmp_path: Path) -> None:
