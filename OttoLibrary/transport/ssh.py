@@ -134,8 +134,8 @@ class SshConnection:
     def carry(self) -> asyncssh.SSHClientConnection:
         """Return the connection for use as a tunnel.
 
-        A server leaves Nagle's algorithm on until a session is opened, which costs 40 ms per new channel behind it when the one that
-        acknowledges is the kernel of a hop; ours does it at once. So open one where this connection goes through a hop itself.
+        A server leaves Nagle's algorithm on until a session is opened. That costs 40 ms per new channel behind it when the
+        kernel of a hop acknowledges; ours does so at once. So open one where this connection goes through a hop itself.
         """
         if self._quick is None and not self._trust.direct:
             self._quick = asyncio.create_task(self._open_quick_session())
