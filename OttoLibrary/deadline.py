@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 def since_boot_s() -> float:
-    """Return the machine's clock since its start, in seconds: nobody sets it, and it goes on while the machine sleeps."""
+    """Return the seconds since the machine booted: a clock that cannot be set and keeps running while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -16,7 +16,7 @@ class Deadline:
     """``seconds`` from now.
 
     Attributes:
-        seconds: The whole span, for messages.
+        seconds: The whole time span, for messages.
     """
 
     __slots__ = ("_clock", "_end", "seconds")

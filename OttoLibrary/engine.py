@@ -1,4 +1,4 @@
-"""The one event loop of the library, in one daemon thread.
+"""The one event loop of the library, in one daemon thread, and work in its background that never ends unseen.
 
 A keyword waits here on a ``Future`` in Robot's main thread, so that Robot's time-out, an exception raised by a signal in that
 thread, never lands inside protocol code: it ends the wait, the task is cancelled, and the loop keeps running.
@@ -10,7 +10,9 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
-from collections.abc import Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -154,3 +156,93 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
         task.cancel()
     loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
     loop.run_until_complete(loop.shutdown_asyncgens())
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Work in the background that ended with an exception that nobody foresaw.
+
+    Attributes:
+        error: The exception.
+        pause_s: In how many seconds the work begins again; None when it does not.
+    """
+
+    error: BaseException
+    pause_s: float | None
+
+    def __str__(self) -> str:
+        # What it is waiting for may be cancelled by others, such as a connection that is closed while it is opened.
+        cancelled = isinstance(self.error, asyncio.CancelledError)
+        cause = "what it waited for was cancelled" if cancelled else f"{type(self.error).__name__}: {self.error}"
+        return cause if self.pause_s is None else f"{cause}. It begins again in {self.pause_s:g} s"
+
+
+class BackOff:
+    """Pauses that double from one failure to the next; after work that lasted longer than the longest pause they start over.
+
+    Args:
+        first_s: The first pause.
+        longest_s: The longest.
+    """
+
+    def __init__(self, first_s: float = 1.0, longest_s: float = 30.0) -> None:
+        self._first_s, self._longest_s = first_s, longest_s
+        self._next_s = first_s
+
+    def pause_s(self, lasted_s: float = 0.0) -> float:
+        """Return the next pause, after work that lasted so many seconds."""
+        pause_s = self._first_s if lasted_s > self._longest_s else self._next_s
+        self._next_s = min(self._longest_s, 2 * pause_s)
+        return pause_s
+
+    def start_over(self) -> None:
+        """Begin with the first pause again."""
+        self._next_s = self._first_s
+
+
+async def supervise(
+    work: Callable[[], Awaitable[None]],
+    report: Callable[[Failure], None],
+    back_off: BackOff | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Do ``work`` until it returns or this task is cancelled; after any other end report that and begin again.
+
+    It is to be awaited in a task of its own: a cancel that is not of this task is a failure of the work. Whoever makes the task
+    keeps it, and cancels it.
+
+    Args:
+        work: Begins the work; called once for each time.
+        report: Called with each failure: makes an event and a warning of it. It must not wait.
+        back_off: The pauses between a failure and the next begin; None for work that cannot begin again, such as a relay.
+        sleep: Waits for so many seconds.
+    """
+    while True:
+        began = time.monotonic()
+        try:
+            await work()
+            return
+        except asyncio.CancelledError as cancelled:
+            if _is_cancelled():
+                raise
+            error: BaseException = cancelled
+        except Exception as unforeseen:  # noqa: BLE001 - whatever it is, it is reported
+            error = unforeseen
+        pause_s = back_off.pause_s(time.monotonic() - began) if back_off is not None else None
+        _reported(report, Failure(error, pause_s))
+        if pause_s is None:
+            return
+        await sleep(pause_s)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _reported(report: Callable[[Failure], None], failure: Failure) -> None:
+    try:
+        report(failure)
+    except Exception as error:  # noqa: BLE001 - the work goes on, and this is seen on standard error
+        context = {"message": f"A failure could not be reported ({failure})", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)

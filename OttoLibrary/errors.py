@@ -17,14 +17,15 @@
     │   ├─ ConnectionLostError
     │   ├─ WaitTimeoutError       (also TimeoutError)
     │   ├─ CommandError           unexpected exit status; carries the CommandResult
-    │   └─ TransferError          a file did not arrive whole; carries sent_bytes, expected_bytes, verified
-    ├─ ReservationError           hosts cannot be had
-    │   ├─ NotFreeError           somebody else has them; carries the holders
-    │   └─ LeaseLostError         they were ours
+    │   └─ TransferError          a file did not arrive complete; carries sent_bytes, expected_bytes, verified
+    ├─ ReservationError           hosts could not be reserved
+    │   ├─ NotFreeError           somebody else has reserved them; carries the holders
+    │   └─ LeaseLostError         a reservation of ours ended early
     ├─ LimitError                 a measured value broke its limit (also AssertionError)
-    └─ CheckError                 what a suite checked did not hold (also AssertionError)
+    └─ CheckError                 a check of a suite failed (also AssertionError)
 
-A constructor takes data and builds the sentence. The first line says it all; details follow.
+A constructor takes data and builds the sentence. The first line is complete by itself; details follow.
+A message shows no secret, does not control a terminal, and is cut when it is very long; the data of an error are not.
 """
 
 from __future__ import annotations
@@ -33,9 +34,16 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from OttoLibrary.masking import mask
 from OttoLibrary.text import plural, printable
 
 _TAIL_LINES = 10
+_LONGEST_LINE = 1000
+# Of long output so much is masked and searched for its last lines; a secret that this cuts is never in what is shown.
+_TAIL_WINDOW = 1 << 16
+_LONGEST = 10_000
+_MOST_PROBLEMS = 50
+_MOST_NAMES = 30
 
 
 class Result(Protocol):
@@ -58,9 +66,12 @@ class Result(Protocol):
 
 
 class OttoError(Exception):
-    """Base of all errors; the log shows only the sentence, not the class name."""
+    """Base of all errors; the log shows only the sentence, not the class name. It shows no secret and steers no terminal."""
 
     ROBOT_SUPPRESS_NAME = True
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_bounded(printable(mask(message))))
 
 
 class UsageError(OttoError):
@@ -68,7 +79,7 @@ class UsageError(OttoError):
 
 
 class UnknownNameError(UsageError, LookupError):
-    """A name that nothing has; the message suggests the nearest one and lists the known ones.
+    """Nothing has this name; the message suggests the nearest one and lists the known ones.
 
     Args:
         kind: What was looked for, such as ``host``.
@@ -79,7 +90,8 @@ class UnknownNameError(UsageError, LookupError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
         self.kind, self.name, self.known = kind, name, sorted(known)
-        listed = ", ".join(self.known) or "none"
+        more = f", and {len(self.known) - _MOST_NAMES} more" if len(self.known) > _MOST_NAMES else ""
+        listed = ", ".join(self.known[:_MOST_NAMES]) + more or "none"
         super().__init__(_join(f"No {kind} named '{name}'.{did_you_mean(name, self.known)} Known: {listed}.", advice))
 
 
@@ -94,8 +106,9 @@ class LabError(UsageError):
         if count == 1:
             super().__init__(self.problems[0])
         else:
-            listed = "\n".join(f"  {problem}" for problem in self.problems)
-            super().__init__(f"{self._subject} {count} mistakes:\n{listed}")
+            listed = "\n".join(f"  {problem}" for problem in self.problems[:_MOST_PROBLEMS])
+            which = "" if count <= _MOST_PROBLEMS else f", the first {_MOST_PROBLEMS} are"
+            super().__init__(f"{self._subject} {count} mistakes{which}:\n{listed}")
 
 
 class SettingsError(LabError):
@@ -109,11 +122,11 @@ class PluginError(UsageError):
 
 
 class ValueFormatError(UsageError):
-    """A value in a form that is not understood."""
+    """A value is not in a known format."""
 
 
 class NotOpenError(UsageError):
-    """Something is used that was never opened, or is closed already."""
+    """Something is used that was never opened, or has been closed."""
 
 
 class HostError(OttoError):
@@ -122,12 +135,12 @@ class HostError(OttoError):
     Attributes:
         host: The name of the host.
         path: The hosts on the way to it, the first hop first and the host itself last.
-        last_output: What the host said last, as far as known.
+        last_output: The last output of the host, as far as known.
     """
 
     def __init__(self, message: str, *, host: str = "", path: Sequence[str] = (), last_output: str = "") -> None:
         self.host, self.path, self.last_output = host, tuple(path) or (host,), last_output
-        super().__init__(printable(message))
+        super().__init__(message)
 
 
 class ConnectError(HostError):
@@ -155,7 +168,7 @@ class LoginError(ConnectError):
 
 
 class HostKeyError(ConnectError):
-    """The host did not prove that it is the host we know."""
+    """The host did not prove its identity."""
 
     what = "was not trusted"
 
@@ -216,12 +229,12 @@ class CommandError(HostError):
 
 
 class TransferError(HostError):
-    """A file did not arrive, or not as it was.
+    """A file did not arrive, or arrived changed.
 
     Attributes:
         sent_bytes: How many bytes were moved.
         expected_bytes: How many the file has, or None when that is not known.
-        verified: True when the bytes were right, and something after them failed.
+        verified: True when the content was right, and a later step failed.
 
     Args:
         what: What did not happen, such as ``did not take 'a.bin' as '/tmp/a.bin'``.
@@ -246,11 +259,11 @@ class TransferError(HostError):
 
 
 class ReservationError(OttoError):
-    """Hosts cannot be had: a backend does not answer, or refuses."""
+    """Hosts could not be reserved: a backend does not answer, or refuses."""
 
 
 class NotFreeError(ReservationError):
-    """Somebody else has what is wanted.
+    """Somebody else has reserved what is wanted.
 
     Attributes:
         holders: Who has what, in words.
@@ -258,20 +271,20 @@ class NotFreeError(ReservationError):
 
     def __init__(self, what: str, holders: Sequence[str], advice: str = "") -> None:
         self.holders = tuple(holders)
-        listed = "; ".join(holders) or "nobody, but others wait for it too"
+        listed = "; ".join(holders) or "nobody, but others are waiting for it too"
         super().__init__(_join(f"{what}. Who has what: {listed}.", advice))
 
 
 class LeaseLostError(ReservationError):
-    """Hosts that were ours are so no more."""
+    """A reservation of ours ended before we released it."""
 
     def __init__(self, hosts: Sequence[str], cause: str) -> None:
         names = ", ".join(f"'{name}'" for name in hosts)
-        super().__init__(f"The reservation of {names} was lost: {cause}. What runs on it may meet others; stop it.")
+        super().__init__(f"The reservation of {names} was lost: {cause}. Others may use them now; stop what you run there.")
 
 
 class LimitError(OttoError, AssertionError):
-    """A measured value broke its limit, or there is none that could have kept it.
+    """A measured value broke its limit, or there was no reading to compare.
 
     Attributes:
         host: Name of the host.
@@ -284,7 +297,7 @@ class LimitError(OttoError, AssertionError):
 
 
 class CheckError(OttoError, AssertionError):
-    """Checks that did not hold, all of them in one message.
+    """Checks that failed, all of them in one message.
 
     Attributes:
         failed: Each in one line.
@@ -314,10 +327,18 @@ def _join(*sentences: str) -> str:
 
 def shorten(command: str) -> str:
     """Return the first line of a command, cut when it is long."""
-    first, _, rest = command.strip().partition("\n")
+    first, _, rest = mask(command).strip().partition("\n")
     return f"{first[:77]}..." if rest or len(first) > 80 else first
 
 
 def _tail(label: str, output: str) -> str:
-    lines = output.rstrip().splitlines()[-_TAIL_LINES:]
-    return f"\n{label}:\n" + "\n".join(lines) if lines else ""
+    lines = mask(output.rstrip()[-_TAIL_WINDOW:]).splitlines()[-_TAIL_LINES:]
+    shown = (line if len(line) <= _LONGEST_LINE else f"...{line[-_LONGEST_LINE:]}" for line in lines)
+    return f"\n{label}:\n" + "\n".join(shown) if lines else ""
+
+
+def _bounded(message: str) -> str:
+    """Return a message with its middle left out when it is too long to read."""
+    half = _LONGEST // 2
+    left_out = len(message) - 2 * half
+    return message if left_out <= 0 else f"{message[:half]}\n... {left_out} characters left out ...\n{message[-half:]}"

@@ -19,13 +19,13 @@ from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.keywords.options import OptionsKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
 from OttoLibrary.lab.settings import import_init
+from OttoLibrary.masking import mask
 from OttoLibrary.run.listener import LibraryListener
 from OttoLibrary.run.progress import ConsoleProgress
 from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import suite_folder, variable
 from OttoLibrary.run.verdict import in_teardown
-from OttoLibrary.text import Masker
 from OttoLibrary.version import VERSION
 
 
@@ -79,12 +79,10 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             reservations: Who decides about reservations: `file`, `redis`, `json`, `pabot`, `none` or one of a plug-in. The
                 environment variable `OTTO_RESERVATION_BACKEND` counts when nothing is given, then the settings.
         """
-        masker = Masker()
         context = RunContext(
-            masker=masker,
             variable=variable,
             may_interrupt=lambda: not in_teardown(),
-            tell=lambda sentence: logger.console(masker.mask(sentence)),
+            tell=lambda sentence: logger.console(mask(sentence)),
             progress=ConsoleProgress(),
             suite_folder=suite_folder(),
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -76,7 +77,7 @@ _METHODS = {
     "reservation": ("get_reserved_resources", "who_reserved", "backend_name"),
     "reference": ("resolve", "close"),
 }
-# What a reservation backend has all of, or nothing: ``Acquiring``. One with a queue is a ``Leasing``.
+# A reservation backend has all of these (``Acquiring``) or none. One with a queue of its own is a ``Leasing``.
 _ACQUIRING = ("acquire", "renew", "release")
 _SPOKEN = {"labsource": "lab source"}
 _EXTRAS = {"ftp": "ftp", "keyring": "keyring", "redis": "redis", "serial": "serial", "snmp": "snmp"}
@@ -104,13 +105,13 @@ def register_reference(name: str, factory: Any) -> None:
 
 
 def register_metric(name: str, command: str, parse: Callable[[str], Any], interval_s: float = 0.0) -> None:
-    """Make the metric ``name`` mean what a command on the host says.
+    """Make the metric ``name`` mean the output of a command on the host.
 
     Args:
         name: The metric's name; the names of its series begin with it.
         command: Shell text, run on the host at every tick.
         parse: Returns one number, or numbers by series, from the command's output; raises ValueError.
-        interval_s: Run it at most so often, in seconds.
+        interval_s: Run it at most this often, in seconds.
     """
 
     def metric() -> Any:
@@ -134,11 +135,11 @@ def register_reservation_backend(name: str, factory: Any) -> None:
 
 
 def register(kind: str, name: str, factory: Any) -> None:
-    """Claim ``name``; raise PluginError when it is taken or the contract is not met."""
+    """Claim ``name``; raise PluginError when it is taken or the contract is not fulfilled."""
     owner = f"{getattr(factory, '__module__', '?')}.{getattr(factory, '__qualname__', factory)}"
     taken = _owners(kind).get(name)
     if taken is not None and taken != owner:
-        raise PluginError(f"{_title(kind)} '{name}' is claimed by {owner}, but {taken} owns it already. Rename one.")
+        raise PluginError(f"{_title(kind)} '{name}' is claimed by {owner}, but {taken} already owns it. Rename one.")
     _check(kind, name, factory, owner)
     _registered.setdefault(kind, {})[name] = (factory, owner)
 
@@ -163,19 +164,19 @@ def load(kind: str, name: str, *arguments: Any) -> Any:
 def _check(kind: str, name: str, factory: Any, owner: str) -> None:
     missing = [method for method in _METHODS[kind] if not callable(getattr(factory, method, None))]
     if missing:
-        raise PluginError(f"{_title(kind)} '{name}' ({owner}) does not keep the contract: it lacks {', '.join(missing)}().")
+        raise PluginError(f"{_title(kind)} '{name}' ({owner}) does not fulfil its contract: it lacks {', '.join(missing)}().")
     if kind == "reservation":
         _check_acquiring(name, factory, owner)
 
 
 def _check_acquiring(name: str, factory: Any, owner: str) -> None:
-    """Check that a backend without a queue has all it takes to reserve, or nothing of it."""
+    """Check that a backend without a queue has all methods for reserving, or none."""
     if callable(getattr(factory, "attempt", None)):
         return
     missing = [method for method in _ACQUIRING if not callable(getattr(factory, method, None))]
     if missing and len(missing) < len(_ACQUIRING):
         raise PluginError(
-            f"{_title('reservation')} '{name}' ({owner}) does not keep the contract: it lacks {', '.join(missing)}(). "
+            f"{_title('reservation')} '{name}' ({owner}) does not fulfil its contract: it lacks {', '.join(missing)}(). "
             f"A backend that reserves has all of {', '.join(_ACQUIRING)}."
         )
 
@@ -190,8 +191,14 @@ def _owners(kind: str) -> dict[str, str]:
     return {**_entry_points(kind), **registered, **built_in}
 
 
-def _entry_points(kind: str) -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group=f"otto.{kind}s")}
+def _entry_points(kind: str) -> Mapping[str, str]:
+    return _group(f"otto.{kind}s", tuple(sys.path))
+
+
+@lru_cache(maxsize=32)
+def _group(name: str, _path: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the entry points of a group. To find them, the metadata of all packages on the search path are read."""
+    return {point.name: point.value for point in entry_points(group=name)}
 
 
 def _import(kind: str, name: str, target: str) -> Any:

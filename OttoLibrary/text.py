@@ -1,17 +1,11 @@
-"""Text from bytes, secrets and their masking, and small wording helpers."""
+"""Text from bytes and from foreign hands, values that never show, and the wording of lists and numbers."""
 
 from __future__ import annotations
 
-import base64
 import codecs
-import json
 import re
-import shlex
-import urllib.parse
-from html import escape
 
 MASK = "<secret>"
-_WORD_LIMIT = 4
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # Newline and tab are none; carriage return is one, since it lets a line overwrite itself.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -45,42 +39,6 @@ class Secret:
 def reveal(text: str | Secret) -> str:
     """Return the real text of a plain or secret value."""
     return text.value if isinstance(text, Secret) else text
-
-
-class Masker:
-    """Knows the secrets of a run and hides them in any text.
-
-    A secret is hidden as it is and as it looks quoted for a shell, a URL, HTML, JSON or in Base64. One shorter than four
-    characters is hidden only where it stands as a whole word, or ordinary text would become unreadable.
-    """
-
-    def __init__(self) -> None:
-        self._known: set[str] = set()
-        self._forms: re.Pattern[str] | None = None
-
-    def add(self, secret: str | Secret) -> None:
-        """Hide ``secret`` from now on; empty text is ignored."""
-        value = reveal(secret)
-        if not value.strip() or value in self._known:
-            return
-        self._known.add(value)
-        forms = sorted({form for known in self._known for form in _forms(known)}, key=len, reverse=True)
-        self._forms = re.compile("|".join(_pattern(form) for form in forms))
-
-    def mask(self, text: str) -> str:
-        """Return ``text`` with every known secret replaced by ``<secret>``."""
-        return self._forms.sub(MASK, text) if self._forms else text
-
-
-def _forms(value: str) -> set[str]:
-    lines = {line for line in value.splitlines() if len(line) >= _WORD_LIMIT}
-    encoded = base64.b64encode(value.encode("utf-8", "surrogateescape")).decode()
-    quoted = {shlex.quote(value), urllib.parse.quote(value, safe="", errors="replace"), escape(value)}
-    return {value, json.dumps(value)[1:-1], repr(value)[1:-1], *quoted, *lines, *({encoded} if len(value) >= _WORD_LIMIT else ())}
-
-
-def _pattern(form: str) -> str:
-    return re.escape(form) if len(form) >= _WORD_LIMIT else rf"(?<!\w){re.escape(form)}(?!\w)"
 
 
 def decode(data: bytes) -> str:

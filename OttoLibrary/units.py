@@ -1,4 +1,4 @@
-"""Durations and sizes: from what people write to numbers, and back."""
+"""Durations, sizes and other quantities: from what people write to numbers, and back."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def seconds(value: object) -> float:
         value: A number of seconds, or text such as ``500ms``, ``10 s`` or ``1 min 30 s``.
 
     Raises:
-        ValueFormatError: It is no duration, a negative one, or one that no clock can wait for.
+        ValueFormatError: It is not a duration, is negative, or is too long to wait for.
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LONGEST_S:
         return float(value)
     total = _parse(value.lower()) if isinstance(value, str) else None
     if total is None or total > _LONGEST_S:
         forms = "seconds as a number, or text such as '500ms', '10 s' or '1 min 30 s'"
-        raise ValueFormatError(f"{value!r} is no duration. Write {forms}.")
+        raise ValueFormatError(f"{value!r} is not a duration. Write {forms}.")
     return total
 
 
@@ -105,15 +105,15 @@ def quantity(value: object, unit: str) -> float:
     """Return a number, or text with a unit as a number in ``unit``: ``80 %``, ``50 MiB``, ``1.5 GB/s``, ``200 ms``.
 
     Raises:
-        ValueFormatError: It is no number, or its unit does not fit.
+        ValueFormatError: It is not a number, or its unit does not fit.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     found = _QUANTITY.fullmatch(str(value).strip())
     factor = _factor(found[2].strip(), unit) if found else None
     if found is None or factor is None:
-        forms = f"a number, which counts in {unit}, or one with its unit" if unit else "a number"
-        raise ValueFormatError(f"{value!r} is no value to compare with. Write {forms}.")
+        forms = f"a number in {unit}, or one with its unit" if unit else "a number"
+        raise ValueFormatError(f"{value!r} is not a value to compare with. Write {forms}.")
     return float(found[1]) * factor
 
 

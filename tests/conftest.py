@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from OttoLibrary import masking
 from tests.peers.accounts import Accounts
 from tests.peers.consoles import SerialConsole
 from tests.peers.keys import Keys, make_keys
@@ -29,6 +30,12 @@ def own_leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OTTO_LEASES", str(tmp_path_factory.mktemp("leases")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no secret of another test be hidden in the texts of this one."""
+    monkeypatch.setattr(masking, "_process", masking.Masker())
 
 
 @pytest.fixture(scope="session")

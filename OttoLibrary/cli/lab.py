@@ -7,12 +7,12 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from OttoLibrary import fanout
 from OttoLibrary.cli.table import print_table
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import OttoError
-from OttoLibrary.lab.lab import schema
+from OttoLibrary.lab.loading import schema
 from OttoLibrary.lab.source import known, reference_to
+from OttoLibrary.run import fanout
 from OttoLibrary.run.session import Session
 
 if TYPE_CHECKING:

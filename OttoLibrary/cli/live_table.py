@@ -16,14 +16,14 @@ from OttoLibrary.monitor.limit import clock_text
 from OttoLibrary.run.session import Session
 from OttoLibrary.units import unit_of, value_text
 
-# A reading is shown for so many intervals.
+# A reading is shown for this many intervals.
 _FRESH = 3
 
 
 def watch(session: Session, duration_s: float | None) -> None:
-    """Show what the hosts of a running monitor do until Ctrl-C, SIGTERM or the end of the time.
+    """Show the readings of a running monitor until Ctrl-C, SIGTERM or the end of the time.
 
-    On a terminal it is one table that changes; elsewhere a line for each host and interval.
+    On a terminal this is one table that changes; elsewhere it is a line for each host and interval.
 
     Args:
         session: Whose monitor runs.
@@ -46,7 +46,7 @@ def watch(session: Session, duration_s: float | None) -> None:
 
 @contextmanager
 def until_signal() -> Iterator[threading.Event]:
-    """Set an event on Ctrl-C and SIGTERM, in place of what they do otherwise."""
+    """Set an event on Ctrl-C and SIGTERM, instead of what they usually do."""
     stopped = threading.Event()
     before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -58,7 +58,7 @@ def until_signal() -> Iterator[threading.Event]:
 
 def _latest(session: Session) -> Mapping[str, Mapping[str, float]]:
     since = time.time() - _FRESH * session.monitor.running.interval_s
-    # What is read seldom, such as disks, stays.
+    # Readings with a long interval of their own, such as disks, stay.
     return session.monitor.do(lambda monitor: monitor.latest(min(since, time.time() - 60)))
 
 

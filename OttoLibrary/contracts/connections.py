@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
+from OttoLibrary.masking import mask
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class CommandResult:
 
     def __str__(self) -> str:
         """Return it in short; the log shows the whole of it beside."""
-        said = self.stdout if len(self.stdout) <= 60 else f"{self.stdout[:57]}..."
+        stdout = mask(self.stdout)
+        said = stdout if len(stdout) <= 60 else f"{stdout[:57]}..."
         return f"rc={self.rc} stdout={said!r} stderr={len(self.stderr)} characters"
 
 

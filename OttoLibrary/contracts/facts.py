@@ -1,4 +1,4 @@
-"""What a lab says about a host, as frozen facts."""
+"""The facts of a host, as its lab gives them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from OttoLibrary.text import Secret
 
 @dataclass(frozen=True)
 class SshOptions:
-    """The ``ssh`` object of a host: what only SSH knows.
+    """The ``ssh`` object of a host: settings of SSH only.
 
     ``ciphers``, ``kex``, ``mac`` and ``host_key_algorithms`` are comma-separated names; a leading ``+`` adds to the
     defaults, as in OpenSSH. ``forwards`` are ``[bind_address:]port:address:port``, opened with the connection.
@@ -31,7 +31,7 @@ class SshOptions:
 
 @dataclass(frozen=True)
 class SerialOptions:
-    """The ``serial`` object of a host: how its port is set, and how fast it may be typed on.
+    """The ``serial`` object of a host: how its port is set up, and how fast it accepts typing.
 
     ``parity`` is ``none``, ``even``, ``odd``, ``mark`` or ``space``; ``flow_control`` is ``none``, ``rtscts``, ``dsrdtr`` or
     ``xonxoff``; ``character_delay`` is seconds after each typed byte.
@@ -66,7 +66,7 @@ class FtpOptions:
 class SnmpOptions:
     """The ``snmp`` object of a host: its SNMP agent, asked by version 2c.
 
-    ``timeout`` is seconds; a question that got no answer is asked once more.
+    ``timeout`` is seconds; a request without an answer is sent once more.
     """
 
     port: int = 161
@@ -78,8 +78,8 @@ class SnmpOptions:
 class OwnMetric:
     """One entry of ``metrics`` in a lab file: a command to run, or a file to follow.
 
-    ``pattern`` makes readings of what was said: each named group is one, the group ``label`` its label. ``event`` makes events
-    of lines that it matches. ``interval`` is seconds.
+    ``pattern`` finds readings in the output: each named group is one, and the group ``label`` is its label. Each line that
+    ``event`` matches becomes an event. ``interval`` is seconds.
     """
 
     command: str = ""

@@ -11,28 +11,28 @@ class Reference(Protocol):
     """One kind of ``${kind:argument}`` in a lab file."""
 
     def resolve(self, argument: str) -> str:
-        """Return the value; raise LookupError with one clear sentence part when there is none."""
+        """Return the value; raise LookupError with the reason, a part of a sentence, when there is none."""
 
     def close(self) -> None:
-        """Give back what it opened; idempotent."""
+        """Close what it opened; idempotent."""
 
 
 class LabRepository(Protocol):
-    """A source of labs. Both methods answer in bounded time, and raise whatever they like when they cannot."""
+    """A source of labs. Both methods answer in bounded time, and may raise any exception when they cannot."""
 
     def load_lab(self, name: str, preferences: Mapping[str, Any] | None = None) -> object:
         """Return a lab as plain data that is the caller's own: an object in our form, or a list of hosts in otto's.
 
         Args:
             name: The name of the lab.
-            preferences: The table ``[lab.preferences]`` of the settings, as it is; None when there is none.
+            preferences: The table ``[lab.preferences]`` of the settings, unchanged; None when there is none.
 
         Raises:
             LookupError: There is no lab of that name.
         """
 
     def list_labs(self) -> list[str]:
-        """Return the names of the labs that there are, as far as the source can say."""
+        """Return the names of the labs that exist, as far as the source can tell."""
 
 
 class LabFiles(LabRepository, Protocol):

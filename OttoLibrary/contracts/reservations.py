@@ -1,4 +1,4 @@
-"""Who has which hosts: what is wanted, what is had, and who decides."""
+"""Who has which hosts: demands, holdings, leases, and the backends that decide."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Demand:
     """What somebody wants to reserve.
 
     Attributes:
-        candidates: The hosts that would do, each with the resources that it takes, in the order of the lab.
+        candidates: The hosts to choose from, each with the resources that it takes, in the order of the lab.
         count: How many of them.
         user: Who wants them.
         purpose: What for.
-        lease_s: How long they stay reserved when nobody renews, in seconds.
-        priority: Higher goes first; among equals who came first.
+        lease_s: How long they stay reserved without renewal, in seconds.
+        priority: Higher goes first; among equals, the earlier demand.
     """
 
     candidates: Mapping[str, tuple[str, ...]]
@@ -35,11 +35,11 @@ class Holding:
     Attributes:
         resource: Its name.
         user: Who.
-        since: Since when, in seconds since 1970; None when that is not known.
+        since: Since when, in seconds since 1970; None when it is not known.
         until: Until when unless renewed, in seconds since 1970; None when it does not end by itself.
         purpose: What for.
         process: The process, as ``machine:pid``; empty when it is not known.
-        token: The token of its lease, or None when it is no lease.
+        token: The token of its lease, or None when it is not a lease.
     """
 
     resource: str
@@ -58,7 +58,7 @@ class Lease:
     Attributes:
         hosts: Their names.
         resources: What they take.
-        token: Grows with every lease that the backend gives; what is written with an older one came too late.
+        token: Grows with every lease that the backend grants; a write that carries an older token is outdated.
         until: When it ends unless renewed, in seconds since 1970.
         lease_s: How long a renewal lasts.
     """
@@ -71,47 +71,47 @@ class Lease:
 
 
 class Reservations(Protocol):
-    """Who has which resources: the part that every backend has."""
+    """Who has which resources: the part that every backend implements."""
 
     def get_reserved_resources(self, username: str) -> set[str]:
-        """Return what a user has reserved; raise ReservationError when that cannot be said."""
+        """Return what a user has reserved; raise ReservationError when that is unknown."""
 
     def who_reserved(self, resource: str) -> list[str]:
-        """Return the users who have a resource; raise ReservationError when that cannot be said."""
+        """Return the users who have a resource; raise ReservationError when that is unknown."""
 
     def backend_name(self) -> str:
         """Return its name, for messages."""
 
 
 class Acquiring(Reservations, Protocol):
-    """A backend that reserves resources for a user, and knows no queue.
+    """A backend that reserves resources for a user, and has no queue.
 
     Calls come one at a time, not always from the same thread, and may block for a moment. Each raises ReservationError when
-    there is no answer. A backend may have ``close()``, which is called when the run is over and everything was given back.
+    there is no answer. A backend may have ``close()``, which is called when the run is over and everything was released.
     """
 
     def acquire(self, username: str, resources: Collection[str], lease_s: float, purpose: str) -> bool:
-        """Reserve all of these resources at once and return True, or none of them and return False.
+        """Reserve all of these resources together and return True, or none of them and return False.
 
         Args:
             username: For whom.
             resources: Which.
-            lease_s: After so many seconds the reservation ends, unless it is renewed.
-            purpose: What for, empty when nobody said.
+            lease_s: After how many seconds the reservation ends unless it is renewed.
+            purpose: What for; may be empty.
 
         Returns:
-            False when anybody has one of them: the same user, too, who may be another process.
+            False when anybody has one of them, even the same user, who may be another process.
         """
 
     def renew(self, username: str, resources: Collection[str], lease_s: float) -> bool:
-        """Let the reservation of all of these end in ``lease_s`` seconds; return False when the user has one of them no more."""
+        """Let the reservation of these end in ``lease_s`` seconds; return False when the user no longer has all of them."""
 
     def release(self, username: str, resources: Collection[str]) -> None:
-        """Give these back; what the user has no more is fine, and stays with whoever has it."""
+        """Release these; what the user no longer has stays with its present holder, without an error."""
 
 
 class Leasing(Reservations, Protocol):
-    """A backend that reserves, too. Methods may block for a moment; several threads may use one at a time."""
+    """A backend that also reserves, with a queue. Methods may block for a moment; several threads may call concurrently."""
 
     def join(self, demand: Demand) -> str:
         """Queue up and return a ticket; raise ReservationError."""
@@ -120,22 +120,22 @@ class Leasing(Reservations, Protocol):
         """Return all that was wanted, or None when it is not our turn yet; raise ReservationError."""
 
     def wait(self, ticket: str, seconds: float) -> None:
-        """Return when an attempt may have become worth while, at the latest after so long."""
+        """Return when another attempt may succeed, at the latest after so many seconds."""
 
     def leave(self, ticket: str) -> None:
-        """Leave the queue, and give back what the ticket came to; one that is not known is fine."""
+        """Leave the queue, and release what the ticket got; an unknown ticket is ignored."""
 
     def holdings(self) -> list[Holding]:
         """Return who has what."""
 
     def renew(self, lease: Lease) -> Lease:
-        """Return the lease with a new end; raise LeaseLostError when it is ours no more."""
+        """Return the lease with a new end; raise LeaseLostError when it was lost."""
 
     def release(self, lease: Lease) -> None:
-        """Give everything back; a lease that is ours no more is fine."""
+        """Release everything; a lease that was lost is ignored."""
 
     def release_forced(self, resource: str, user: str, reason: str) -> list[Holding]:
-        """Take a resource from whoever has it, note who did and why, and return what was taken."""
+        """Take a resource from its holder, note who did so and why, and return what was taken."""
 
     def close(self) -> None:
-        """Give back all that this process has here."""
+        """Release all that this process has."""

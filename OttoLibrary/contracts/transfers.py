@@ -1,4 +1,4 @@
-"""How files move: what a transfer is given, what it must be, and what came of it."""
+"""How files move: what a transfer is given, what it must do, and what it returns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from OttoLibrary.text import plural
 
 @dataclass(frozen=True)
 class ScriptResult:
-    """What a script on a host said and how it ended, in bytes."""
+    """The output of a script on a host, in bytes, and its exit status."""
 
     rc: int
     stdout: bytes
@@ -26,7 +26,7 @@ class Site(Protocol):
 
     @property
     def facts(self) -> HostFacts:
-        """What the lab says about it."""
+        """Its facts from the lab."""
 
     @property
     def connection(self) -> Connection:
@@ -34,21 +34,21 @@ class Site(Protocol):
 
     @property
     def user(self) -> str:
-        """The user it has become, empty for the login user."""
+        """The user that was switched to, empty for the login user."""
 
     @property
     def parallel(self) -> bool:
         """True when processes run side by side on clean streams; False when one line serves everything."""
 
     async def run(self, script: str) -> ScriptResult:
-        """Run shell text to its end, as the present user; what it started is ended when the call is cancelled.
+        """Run shell text to its end, as the current user; what it started is ended when the call is cancelled.
 
         Raises:
             EndOfStream: The connection broke.
         """
 
     async def execute(self, script: str) -> Process:
-        """Start shell text as the present user. On one line the line is the process's own until it is closed."""
+        """Start shell text as the current user. A host that is one line belongs to the process until it is closed."""
 
     async def dial(self, port: int) -> Channel:
         """Open a byte stream to a port of the host, through its hops; raise OSError."""
@@ -56,17 +56,17 @@ class Site(Protocol):
 
 @dataclass(frozen=True)
 class TransferOptions:
-    """How a transfer is to be done.
+    """How a transfer is done.
 
     Attributes:
-        via: The protocol; empty for the host's own or the best that it offers.
-        parents: Make folders that are missing.
+        via: The protocol; empty for the one in the lab, or the best that the host offers.
+        parents: Create missing folders.
         mode: Permission bits in place of the source's.
         verify: ``auto``, ``sha256`` or ``no``.
-        resume: Go on where an earlier try was cut, and leave what arrived when this one is.
+        resume: Continue where an earlier try was cut, and keep what arrived when this one is cut.
         skip_same: Move only what differs.
         links: ``follow`` symbolic links, or ``keep`` them as links.
-        timeout_s: Seconds for all of it, or None: then it may take its time while bytes move.
+        timeout_s: Seconds for all of it, or None for as long as bytes move.
     """
 
     via: str = ""
@@ -81,7 +81,7 @@ class TransferOptions:
 
 @dataclass(frozen=True)
 class Job:
-    """The bytes of one file on their way.
+    """The bytes of one file that are to be moved.
 
     Attributes:
         local: The file on this machine.
@@ -100,16 +100,16 @@ class Job:
 
 @dataclass(frozen=True)
 class FileResult:
-    """What became of one file.
+    """What happened to one file.
 
     Attributes:
         source: Its path before.
         target: Its absolute path after.
-        size_bytes: How long it is.
+        size_bytes: Its length.
         sent_bytes: How many bytes were moved; less than its size when an earlier try was continued.
         checksum: What was verified, or nothing with ``verify=no``.
-        skipped: True when the target was the same already.
-        notes: What could not be kept, in sentences.
+        skipped: True when the target was already the same.
+        notes: What could not be preserved, in sentences.
     """
 
     source: str
@@ -150,7 +150,7 @@ class TransferResult:
 
     @property
     def size_bytes(self) -> int:
-        """How long all files are together."""
+        """The length of all files together."""
         return sum(file.size_bytes for file in self.files)
 
     @property
@@ -165,15 +165,15 @@ class TransferResult:
         return getattr(self, key)
 
     def __str__(self) -> str:
-        """Return it in short; the log shows each file."""
+        """Return a summary; the log shows each file."""
         return f"{plural(len(self.files), 'file')}, {self.sent_bytes} of {self.size_bytes} bytes moved by {self.protocol}"
 
 
 class Transfer(Protocol):
-    """One way to move the bytes of a file; everything else about files is not its business.
+    """One way to move the bytes of a file; it need not know anything else about files.
 
     Attributes:
-        checksum: What its transfers are verified by: ``cksum`` where the way authenticates the bytes, otherwise ``sha256``.
+        checksum: What its transfers are verified by: ``cksum`` where the protocol authenticates the bytes, otherwise ``sha256``.
         resumes: True when ``start`` may be other than 0.
     """
 
@@ -186,7 +186,7 @@ class Transfer(Protocol):
         Raises:
             OSError: The host refused it, or this machine's file could not be read; the text says why.
             EndOfStream: The connection broke.
-            UsageError: This host does not offer it; the sentence says what it lacks.
+            UsageError: This host does not offer it; the message says what is missing.
         """
 
     async def get(self, site: Site, job: Job) -> None:
@@ -201,7 +201,7 @@ class Progress:
         label: Which file, and where to.
         moved_bytes: How many of its bytes are there.
         size_bytes: How many it has.
-        ended: True for the last news of it, however it ended.
+        ended: True for the last report, however it ended.
     """
 
     label: str

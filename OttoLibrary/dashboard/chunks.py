@@ -23,7 +23,7 @@ _MAGIC = b"OTT1"
 _HEAD = struct.Struct("<4sI")
 _STEPS = 65534
 _LONGEST_MS = 2**32 - 1
-# What is larger has no range that a float can hold, and is no reading of anything.
+# A range of larger numbers does not fit into a float, and no reading is that large.
 _LARGEST = 1e300
 # More would take twice the time for a tenth of the size.
 _LEVEL = 6
@@ -54,7 +54,7 @@ def unpack(chunk: bytes) -> tuple[str, list[float], dict[str, list[float]]]:
     """Return the host, times and columns of a chunk; NaN where there is no reading.
 
     Raises:
-        UsageError: It is no chunk, or a part of one.
+        UsageError: It is not a chunk, or only a part of one.
     """
     try:
         magic, length = _HEAD.unpack_from(chunk)
@@ -65,7 +65,7 @@ def unpack(chunk: bytes) -> tuple[str, list[float], dict[str, list[float]]]:
             raise ValueError("its length is wrong")
         return head["host"], _times(head["began"], data[: 4 * count]), _columns(head["series"], data[4 * count :], count)
     except (ValueError, KeyError, TypeError, struct.error, zlib.error) as error:
-        raise UsageError(f"This is no chunk of readings: {error}.") from error
+        raise UsageError(f"This is not a chunk of readings: {error}.") from error
 
 
 def _milliseconds(times: Sequence[float]) -> list[int]:
@@ -94,7 +94,7 @@ def _steps(moments: list[int]) -> bytes:
 
 def _known(values: Sequence[float]) -> Sequence[float]:
     """Return what is a reading; the same object when all are."""
-    # A sum shows at once whether there is NaN or infinity among them; without, the largest and smallest say the rest.
+    # The sum shows whether there is NaN or infinity among them; without those, the extremes tell the rest.
     if values and math.isfinite(sum(values)) and max(values) <= _LARGEST and min(values) >= -_LARGEST:
         return values
     return [value for value in values if abs(value) <= _LARGEST]

@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from OttoLibrary.monitor.monitor import Monitor
 
 T = TypeVar("T")
-# What nobody fetches: a page that comes later asks for all anyway.
+# For pages that are open: one that comes later loads everything anyway.
 _MOST_NEWS = 20_000
 _MOST_TESTS = 2_000
 
 
 class LiveSource:
-    """A running monitor, as a page sees it. It keeps up to date by itself until the monitor stops.
+    """A running monitor, as a page sees it. It stays up to date by itself until the monitor stops.
 
-    Everything may be called from any thread but the engine's, but for what the monitor calls.
+    Everything may be called from any thread but the engine's, except what the monitor calls.
 
     Args:
         session: Whose monitor runs.
@@ -152,7 +152,7 @@ class LiveSource:
     # -- what the session calls
 
     def test(self, test: Mapping[str, Any]) -> None:
-        """Hear of a test that has begun or ended; of one process they follow each other."""
+        """Take a test that has begun or ended; those of one process follow each other."""
         kept = list(self._tests.items())[-_MOST_TESTS:]
         self._tests = {**dict(kept), test["began"]: test}
         self._news.append(test)
@@ -160,15 +160,15 @@ class LiveSource:
     # -- what the monitor calls
 
     def tick(self, tick: Tick) -> None:
-        """Hear of readings."""
+        """Take readings."""
         self._news.append(tick)
 
     def event(self, number: int, event: Event | None) -> None:
-        """Hear of an event that is new, has changed or was deleted."""
+        """Take an event that is new, has changed or was deleted."""
         self._news.append((number, event))
 
     def end(self) -> None:
-        """Hear that the monitor has stopped."""
+        """The monitor has stopped."""
         self._ended.set()
         self._session.tests.leave(self.test)
         for callback in self._callbacks:
@@ -209,7 +209,7 @@ class LiveSource:
             yield None
             return
         with contextlib.suppress(UsageError):
-            # A full disk is the monitor's to tell; what was written before can be read.
+            # The monitor reports a full disk; what was written before can be read.
             store.flush()
         with contextlib.closing(Recording(store.path)) as recording:
             yield recording

@@ -24,7 +24,7 @@ HostSamples: TypeAlias = Mapping[str, tuple["array[float]", "array[float]"]]
 
 @dataclass(frozen=True)
 class Window:
-    """What an export is of.
+    """Which readings and events an export contains.
 
     Attributes:
         host: One host, or empty for all.
@@ -38,7 +38,7 @@ class Window:
 
 
 class Source(Protocol):
-    """Where a page has its data from. Everything may be called from any thread, and nothing takes long but ``chunk``."""
+    """Where a page gets its data. Everything may be called from any thread, and nothing takes long but ``chunk``."""
 
     def page(self) -> dict[str, Any]:
         """Return the page's data."""
@@ -65,7 +65,7 @@ class Source(Protocol):
         """Return what happened since the last call, for the page's stream: kinds and data."""
 
     def on_end(self, callback: Callable[[], None]) -> None:
-        """Call back when there will be no more news; it may be at once, and on any thread."""
+        """Call back when there will be no more news; perhaps immediately, and on any thread."""
 
 
 def event_facts(number: int, event: Event) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def made_event(facts: Mapping[str, Any], hosts: Iterable[str], base: Event | Non
     """Return the mark or span that a user described; with an end it is a span.
 
     Args:
-        facts: ``at``, ``until``, ``text`` and ``host``; what is left out is as it was.
+        facts: ``at``, ``until``, ``text`` and ``host``; a key that is left out keeps its value.
         hosts: The hosts that it may concern.
         base: What it was, or None for a new one: then it is now, has no end, and concerns all hosts.
 
@@ -120,7 +120,9 @@ def made_event(facts: Mapping[str, Any], hosts: Iterable[str], base: Event | Non
     given = event_facts(0, base or Event(time.time(), "", "mark")) | dict(facts)
     at, until, text, host = (given[name] for name in ("at", "until", "text", "host"))
     if not _is_moment(at) or not (until is None or (_is_moment(until) and until >= at)):
-        raise ValueFormatError("An event begins ('at') and ends ('until') at seconds since 1970, and not before it begins.")
+        raise ValueFormatError(
+            "An event begins ('at') and ends ('until') in seconds since 1970, and does not end before it begins."
+        )
     if not isinstance(text, str) or not 0 < len(text.strip()) <= _LONGEST_TEXT:
         raise ValueFormatError(f"An event has a text of 1 to {_LONGEST_TEXT} characters.")
     if host != "" and host not in list(hosts):
@@ -134,7 +136,7 @@ def editable(events: Mapping[int, Event], number: int) -> Event:
     if event is None:
         raise UsageError(f"There is no event {number}.")
     if event.kind not in EDITABLE:
-        raise UsageError(f"An event of kind '{event.kind}' was found by the monitor and stays. Marks and spans can be changed.")
+        raise UsageError(f"An event of kind '{event.kind}' comes from the monitor and cannot be changed.")
     return event
 
 

@@ -30,7 +30,7 @@ from OttoLibrary.monitor.recording import RecordedSession, Recording
 
 
 class RecordedSource:
-    """Recordings of one run, together on one page.
+    """The recordings of one run, together on one page.
 
     Args:
         paths: The files, at least one.
@@ -38,7 +38,7 @@ class RecordedSource:
         title: What the page is called; by default what the first recording is called, or its file.
 
     Raises:
-        UsageError: One of the files is no recording. Every method raises it too, when a file cannot be read.
+        UsageError: One of the files is not a recording. Every method raises it too, when a file cannot be read.
     """
 
     def __init__(self, paths: Sequence[str | Path], tests: Sequence[Mapping[str, Any]] = (), title: str = "") -> None:
@@ -81,7 +81,7 @@ class RecordedSource:
         with self._keeping:
             if stamp != self._stamp:
                 self._chunks, self._stamp = {}, stamp
-            # What is made from files as they were stays with those who asked for that.
+            # A chunk made from older files goes only to the caller that asked for it.
             chunks = self._chunks
         if host not in chunks:
             chunks[host] = pack(host, *rows(self._samples(host)))
@@ -121,7 +121,7 @@ class RecordedSource:
         self._news.append(("gone", {"id": number}))
 
     def news(self) -> list[tuple[str, Any]]:
-        """Return what users did since the last call."""
+        """Return what users changed since the last call."""
         news, self._news = self._news, []
         return news
 
@@ -130,7 +130,7 @@ class RecordedSource:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[list[Recording]]:
-        # Opened each time: others may write them, and so does editing an event.
+        # Opened each time: other processes may write them, and so does editing an event.
         with contextlib.ExitStack() as opened:
             yield [opened.enter_context(contextlib.closing(Recording(path))) for path in self.paths]
 
@@ -196,7 +196,7 @@ def _hosts(sessions: Sequence[RecordedSession], names: Iterable[str]) -> list[di
 
 
 def _mapping(found: object) -> dict[str, Any]:
-    # Other programs write recordings too, and what a lab looks like is theirs to say.
+    # Other programs write recordings too, and describe their labs as they like.
     return dict(found) if isinstance(found, dict) else {}
 
 
@@ -211,6 +211,6 @@ def _chosen(window: Window, hosts: Mapping[str, object]) -> list[str]:
 
 
 def _stamp(path: Path) -> list[tuple[int, int]]:
-    # What a writer has not brought to the file yet is in the one beside it.
+    # What a writer has not moved to the file yet is in the one beside it.
     files = [path, Path(f"{path}-wal")]
     return [(found.st_mtime_ns, found.st_size) for found in (file.stat() for file in files if file.exists()) if found.st_size]

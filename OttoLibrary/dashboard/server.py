@@ -1,6 +1,6 @@
-"""The server of the dashboard: one page, its data, and a stream of what is new, for whoever has the key.
+"""The server of the dashboard: one page, its data, and a stream of news, for everyone who has the key.
 
-``docs/decisions/0009-dashboard.md`` says what is asked and answered. Starlette and uvicorn are imported on first use.
+``docs/decisions/0009-dashboard.md`` describes requests and answers. Starlette and uvicorn are imported on first use.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from urllib.parse import parse_qs
 
 from OttoLibrary.dashboard.page_source import EXPORTS, Source, Window
 from OttoLibrary.dashboard.static_page import served_page
+from OttoLibrary.engine import BackOff, Failure, supervise
 from OttoLibrary.errors import NotOpenError, OttoError, PluginError, UnknownNameError, UsageError, ValueFormatError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from OttoLibrary.dashboard.visitors import Connections, Visitor
+
 Message: TypeAlias = MutableMapping[str, Any]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -39,15 +42,19 @@ _PULSE_S = 1.0
 _ALIVE_S = 15.0
 _START_S = 10.0
 _STOP_S = 5.0
-_MOST_CONNECTIONS = 200
+# Pulses, and bytes, that wait for one client.
 _MOST_WAITING = 8
+_MOST_WAITING_BYTES = 8 << 20
+_BACKLOG = 32
 # What the kernel keeps for a client that does not read.
 _SEND_BUFFER_BYTES = 256 * 1024
 _MOST_BODY_BYTES = 64 * 1024
+_BODY_S = 10.0
 _BLOCK_BYTES = 256 * 1024
 _TYPES = {"json": "application/json", "csv": "text/csv", "prom": "text/plain"}
 # The log of a run is other people's page: what it says and runs has no part in ours.
 _LOG_POLICY = "sandbox allow-scripts allow-popups allow-downloads"
+_TOO_MANY = "Too many pages of this dashboard are open. Close some of them."
 
 
 def check_installed() -> None:
@@ -66,7 +73,7 @@ class Dashboard:
     """Serves a source to browsers, in a thread of its own, from ``start`` to ``stop`` or to the end of the source.
 
     Args:
-        source: Where the page has its data from.
+        source: Where the page gets its data.
         address: What it binds; on 127.0.0.1 only this machine gets there.
         port: The port, or 0 for a free one.
         certificate: A PEM file with a certificate for TLS, or None for plain HTTP.
@@ -98,6 +105,7 @@ class Dashboard:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
+        self._connections: Connections
 
     # -- life
 
@@ -107,7 +115,7 @@ class Dashboard:
         Raises:
             UsageError: It cannot bind, or the certificate cannot be used.
         """
-        # Read now, so that the first browser does not wait for it.
+        # Read now, so that the first browser need not wait for it.
         served_page("")
         listening = self._bind()
         try:
@@ -125,7 +133,7 @@ class Dashboard:
 
     @property
     def url(self) -> str:
-        """The address of the page, with the key that opens it. Whoever has it sees and marks all."""
+        """The address of the page, with the key that opens it. Everyone who has it can see everything and add events."""
         scheme = "https" if self._certificate else "http"
         host = socket.gethostname() if self._is_open_to_all else self._address
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._port}/?key={self._key}"
@@ -138,7 +146,7 @@ class Dashboard:
             thread.join(_STOP_S)
 
     def _leave(self) -> None:
-        """Begin to stop, without waiting for it."""
+        """Begin to stop, without waiting."""
         loop, server = self._loop, self._server
         if loop is None or server is None:
             return
@@ -160,7 +168,7 @@ class Dashboard:
             # Inherited by each connection: a slow client waits for little that is old.
             made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
             made.bind(place)
-            made.listen(128)
+            made.listen(_BACKLOG)
         except OSError as error:
             made.close()
             raise UsageError(
@@ -198,7 +206,6 @@ class Dashboard:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=_MOST_CONNECTIONS,
             timeout_graceful_shutdown=1,
             ssl_certfile=str(self._certificate) if self._certificate else None,
             ssl_keyfile=str(self._private_key) if self._private_key else None,
@@ -208,8 +215,8 @@ class Dashboard:
             config.load()
         except (OSError, ssl.SSLError) as error:
             raise UsageError(
-                f"The certificate '{self._certificate}' cannot be used: {error}. It is a PEM file with the certificate and its "
-                "private key, one behind the other."
+                f"The certificate '{self._certificate}' cannot be used: {error}. It must be a PEM file with the certificate and "
+                "its private key, one after the other."
             ) from error
         return uvicorn.Server(config)
 
@@ -221,22 +228,30 @@ class Dashboard:
             self._ready.set()
 
     async def _serve(self, listening: socket.socket) -> None:
+        from OttoLibrary.dashboard.visitors import Connections
+
         assert self._server is not None
         self._loop = asyncio.get_running_loop()
-        pulse = asyncio.create_task(self._pulse())
+        self._connections = Connections(self._server, listening, self._answer)
+        tasks = [
+            asyncio.create_task(supervise(work, _report, BackOff(first_s=_PULSE_S)))
+            for work in (self._pulse, self._connections.accept)
+        ]
         try:
-            await self._server.serve(sockets=[listening])
+            # Connections are accepted here, not by uvicorn, which would take any number of them.
+            await self._server.serve(sockets=[])
         finally:
-            pulse.cancel()
+            for task in tasks:
+                task.cancel()
             for connection in list(self._server.server_state.connections):
-                # Who has not read by now never will.
+                # A client that has not read by now never will.
                 if connection.transport is not None:
                     connection.transport.abort()
 
     # -- the stream
 
     async def _pulse(self) -> None:
-        """Hand out news once a second, made into text once for all clients."""
+        """Send news once a second, encoded once for all clients."""
         while not self._server or not self._server.started:  # noqa: ASYNC110 - uvicorn does not say when
             await asyncio.sleep(0.01)
         self._ready.set()
@@ -246,16 +261,16 @@ class Dashboard:
             news = self._source.news()
             quiet_s = 0.0 if news else quiet_s + _PULSE_S
             if self._clients:
-                self._publish([_message(kind, data) for kind, data in news])
+                self._publish(b"".join(_message(kind, data) for kind, data in news))
             if quiet_s >= _ALIVE_S:
-                # So that connections that nobody has any more are noticed.
-                self._publish([b": alive\n\n"])
+                # So that dead connections are noticed.
+                self._publish(b": alive\n\n")
                 quiet_s = 0.0
 
-    def _publish(self, messages: list[bytes]) -> None:
+    def _publish(self, messages: bytes) -> None:
         for client in self._clients:
-            for message in messages:
-                client.offer(message)
+            if messages:
+                client.offer(messages)
 
     def _end_streams(self) -> None:
         for client in self._clients:
@@ -271,15 +286,18 @@ class Dashboard:
         finally:
             self._clients.discard(client)
 
-    # -- the door
+    # -- access
 
-    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Let in who has the key and asks for this server, and nobody else."""
+    async def _answer(self, visitor: Visitor, scope: Message, receive: Receive, send: Send) -> None:
+        """Let in only requests that have the key and ask for this server."""
         from starlette.responses import PlainTextResponse
 
-        refusal = self._refusal(scope)
-        app: Any = PlainTextResponse(refusal, 403) if refusal else self._app
-        await app(scope, receive, _careful(send))
+        app: Any = self._app
+        if refusal := self._refusal(scope):
+            app = PlainTextResponse(refusal, 403, headers={"connection": "close"})
+        elif not self._connections.admit(visitor):
+            app = PlainTextResponse(_TOO_MANY, 503, headers={"connection": "close"})
+        await app(scope, receive, _with_headers(send))
 
     def _refusal(self, scope: Message) -> str:
         headers = dict(scope["headers"])
@@ -292,14 +310,14 @@ class Dashboard:
         return ""
 
     def _is_own(self, given: str) -> bool:
-        """Return False for a name that somebody else may have made point to this machine."""
+        """Return False for a name that somebody else may point at this machine (DNS rebinding)."""
         name = given.rpartition(":")[0] if not given.endswith("]") and ":" in given else given
         name = name.strip("[]").lower()
         if name in self._names:
             return True
         return self._is_open_to_all and _is_literal(name)
 
-    # -- the rooms
+    # -- routes
 
     def _make_app(self) -> Starlette:
         from starlette.applications import Starlette
@@ -307,7 +325,7 @@ class Dashboard:
         from starlette.routing import Route
 
         routes = [
-            Route("/", self._get_page_itself),
+            Route("/", self._get_html),
             Route("/log.html", self._get_log),
             Route("/api/page", self._get_page),
             Route("/api/data", self._get_data),
@@ -319,7 +337,7 @@ class Dashboard:
         handlers: Mapping[Any, Any] = {OttoError: _refused, HTTPException: _not_found, Exception: _broken}
         return Starlette(routes=routes, exception_handlers=handlers)
 
-    def _get_page_itself(self, request: Request) -> Response:
+    def _get_html(self, request: Request) -> Response:
         from starlette.responses import HTMLResponse
 
         nonce = secrets.token_urlsafe(16)
@@ -387,17 +405,19 @@ class Dashboard:
 
 
 class _Client:
-    """Messages that wait for one client; one that is too slow loses them all and is told to ask for everything again."""
+    """Messages that wait for one client; a client that is too slow loses them all and is told to load everything again."""
 
     def __init__(self) -> None:
         self._waiting: deque[bytes | None] = deque()
         self._some = asyncio.Event()
 
-    def offer(self, message: bytes) -> None:
-        if len(self._waiting) >= _MOST_WAITING:
+    def offer(self, messages: bytes) -> None:
+        """Add the messages of one pulse, however many they are."""
+        waiting_bytes = sum(len(waiting or b"") for waiting in self._waiting)
+        if len(self._waiting) >= _MOST_WAITING or (waiting_bytes and waiting_bytes + len(messages) > _MOST_WAITING_BYTES):
             self._waiting.clear()
             self._waiting.append(_message("resync", {}))
-        self._waiting.append(message)
+        self._waiting.append(messages)
         self._some.set()
 
     def end(self) -> None:
@@ -405,7 +425,7 @@ class _Client:
         self._some.set()
 
     async def next(self) -> bytes | None:
-        """Return the next message as soon as there is one, or None at the end."""
+        """Return the next messages as soon as there are some, or None at the end."""
         while not self._waiting:
             self._some.clear()
             await self._some.wait()
@@ -413,7 +433,7 @@ class _Client:
 
 
 class _Streamed:
-    """An answer in pieces; what makes them is closed with it, also when the client leaves in the middle."""
+    """An answer in pieces; its generator is closed with it, also when the client disconnects in the middle."""
 
     def __init__(self, pieces: AsyncGenerator[bytes, None], **options: Any) -> None:
         from starlette.responses import StreamingResponse
@@ -429,10 +449,10 @@ class _Streamed:
 
 
 class _Export:
-    """An export on its way through a pipe: it may be larger than memory, and a client may be slow or leave.
+    """An export through a pipe: it may be larger than memory, and a client may be slow or disconnect.
 
     Raises:
-        OttoError: It cannot be made; known when the first of it is there.
+        OttoError: It cannot be made; raised before the first block.
     """
 
     def __init__(self, source: Source, form: str, window: Window) -> None:
@@ -443,7 +463,7 @@ class _Export:
         self._first = self._read()
 
     async def blocks(self) -> AsyncGenerator[bytes, None]:
-        """Yield all of it; one that fails on its way ends with an error, so that nobody takes it for whole."""
+        """Yield all of it; an export that fails on the way ends with an error, so that it is never taken for complete."""
         from starlette.concurrency import run_in_threadpool
 
         with self._file:
@@ -467,8 +487,13 @@ class _Export:
                 except Exception as error:  # noqa: BLE001 - raised where it is read
                     self._failure = error
         except BrokenPipeError:
-            # The client has left.
+            # The client has disconnected.
             return
+
+
+def _report(failure: Failure) -> None:
+    # The run goes on; nobody but the log of the process can be told.
+    asyncio.get_running_loop().call_exception_handler({"message": f"The dashboard failed: {failure}", "exception": failure.error})
 
 
 def _message(kind: str, data: Any) -> bytes:
@@ -485,14 +510,18 @@ def _json(data: Any, status: int = 200) -> Response:
 async def _body(request: Request) -> dict[str, Any]:
     from starlette.exceptions import HTTPException
 
-    # A page of somebody else can send other types without asking first.
+    # A page of another site can send other types without asking the browser's permission first.
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise HTTPException(415, "An event is sent as application/json.")
     data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > _MOST_BODY_BYTES:
-            raise HTTPException(413, "This is too long for an event.")
+    try:
+        async with asyncio.timeout(_BODY_S):
+            async for part in request.stream():
+                data += part
+                if len(data) > _MOST_BODY_BYTES:
+                    raise HTTPException(413, "This is too long for an event.")
+    except TimeoutError as error:
+        raise HTTPException(408, "The event did not arrive in time.", {"connection": "close"}) from error
     try:
         facts = json.loads(data)
     except ValueError as error:
@@ -510,7 +539,7 @@ def _moment(given: str | None, default: float) -> float:
     except ValueError:
         moment = math.nan
     if math.isnan(moment):
-        raise ValueFormatError(f"{given!r} is no time. Write seconds since 1970.")
+        raise ValueFormatError(f"{given!r} is not a time. Write seconds since 1970.")
     return moment
 
 
@@ -522,8 +551,8 @@ def _is_literal(name: str) -> bool:
     return True
 
 
-def _careful(send: Send) -> Send:
-    """Return what sends an answer with the headers that all have."""
+def _with_headers(send: Send) -> Send:
+    """Return a sender that adds the headers that every answer has."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -545,7 +574,7 @@ _HEADERS = (
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """Say in one sentence why not."""
+    """Answer with the reason in one sentence."""
     from starlette.responses import PlainTextResponse
 
     statuses = {UnknownNameError: 404, ValueFormatError: 400, NotOpenError: 410}
@@ -555,7 +584,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _not_found(request: Request, error: Any) -> Response:
     from starlette.responses import PlainTextResponse
 
-    said = "There is no such thing here." if error.status_code == 404 else error.detail
+    said = "There is no such page here." if error.status_code == 404 else error.detail
     return PlainTextResponse(said, error.status_code, headers=error.headers)
 
 

@@ -1,6 +1,6 @@
 """A lab source that keeps its labs in memory: all that a source needs.
 
-A module that the settings name under ``init`` makes it known::
+A module that the settings name under ``init`` registers it::
 
     from OttoLibrary.registry import register_lab_repository
 
@@ -40,13 +40,13 @@ class MemoryLabs:
     >>> list(labs.load_lab("east")["hosts"])
     ['gateway', 'dut1', 'dut2']
 
-    A name that it does not have is a ``LookupError``; the library says which names there are.
+    An unknown name is a ``LookupError``; the library lists the known names.
 
     >>> labs.load_lab("north")
     Traceback (most recent call last):
     LookupError: north
 
-    What it hands out is the caller's own.
+    The caller gets a copy.
 
     >>> labs.load_lab("west")["hosts"].clear()
     >>> list(labs.load_lab("west")["hosts"])
@@ -54,7 +54,7 @@ class MemoryLabs:
     """
 
     def load_lab(self, name: str, preferences: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return a lab; ``preferences`` say which user its hosts get.
+        """Return a lab; ``preferences`` can set the user of its hosts.
 
         >>> MemoryLabs().load_lab("west", {"user": "alice"})["hosts"]["board"]["user"]
         'alice'

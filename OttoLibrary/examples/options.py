@@ -15,7 +15,7 @@ class DemoOptions:
         product: Name of the program.
         rounds: How often it tests itself.
         level: What it logs.
-        settle: How long it may take to come up.
+        settle: How long it may take to start.
     """
 
     product: str = "fw"

@@ -1,4 +1,4 @@
-"""Two reservation backends in memory: one only tells who has what, the least that a backend is; the other reserves, too.
+"""Two reservation backends in memory: one only says who has what, the least that a backend must do; the other also reserves.
 
 A module that the settings name under ``init`` makes them known::
 
@@ -7,8 +7,8 @@ A module that the settings name under ``init`` makes them known::
     register_reservation_backend("memory", MemoryReservations)
     register_reservation_backend("bookings", MemoryBookings)
 
-Then ``reservations=memory`` of the library, or ``OTTO_RESERVATION_BACKEND=memory``, uses the first. A backend with a queue of its
-own has the methods of ``contracts.reservations.Leasing``.
+Then ``reservations=memory`` of the library, or ``OTTO_RESERVATION_BACKEND=memory``, uses the first. A backend with its own queue
+has the methods of ``contracts.reservations.Leasing``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class MemoryReservations:
     >>> reservations.who_reserved("bench")
     ['alice', 'bob']
 
-    Who has nothing, and what nobody has, are no mistakes.
+    A user who has nothing and a resource that nobody has are not errors.
 
     >>> reservations.get_reserved_resources("carol"), reservations.who_reserved("rack-3")
     (set(), [])
@@ -62,7 +62,7 @@ class MemoryReservations:
         return sorted(_RESERVED)
 
 
-# By resource: who has it, until when by a clock that nobody sets, and what for. For several processes this is a service.
+# By resource: who has it, until when (monotonic clock), and what for. Several processes would need a service for this.
 _BOOKED: dict[str, tuple[str, float, str]] = {}
 _TURN = threading.Lock()
 
@@ -76,14 +76,14 @@ class MemoryBookings:
     >>> bookings.who_reserved("bench"), bookings.get_reserved_resources("alice") == {"rack-1", "bench"}
     (['alice'], True)
 
-    All that is wanted is given, or nothing; alice may be in two processes, so she does not get twice what she has.
+    All that is wanted is granted, or nothing; alice may run two processes, so she is not granted again what she already has.
 
     >>> bookings.acquire("bob", ["rack-2", "bench"], 60, ""), bookings.who_reserved("rack-2")
     (False, [])
     >>> bookings.acquire("alice", ["bench"], 60, "")
     False
 
-    A reservation ends when nobody renews it, or when it is given back.
+    A reservation ends when it is not renewed, or when it is released.
 
     >>> bookings.renew("alice", ["bench"], 0), bookings.who_reserved("bench")
     (True, [])
@@ -119,7 +119,7 @@ class MemoryBookings:
             return True
 
     def renew(self, username: str, resources: Collection[str], lease_s: float) -> bool:
-        """Move the end of a reservation; False when the user has a part of it no more."""
+        """Move the end of a reservation; False when the user no longer has all of it."""
         with _TURN:
             users = _users()
             if any(users.get(resource) != username for resource in resources):
@@ -130,7 +130,7 @@ class MemoryBookings:
             return True
 
     def release(self, username: str, resources: Collection[str]) -> None:
-        """Give back what the user has of these."""
+        """Release those that the user has."""
         with _TURN:
             users = _users()
             for resource in resources:

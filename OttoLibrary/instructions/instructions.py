@@ -106,7 +106,7 @@ class Hosts:
         Raises:
             HostError: It failed on at least one host; all were tried, and the message names each.
         """
-        from OttoLibrary.fanout import each, whole
+        from OttoLibrary.run.fanout import each, whole
 
         return whole(await each(self.names(selection), work, limit), "Failed on")
 

@@ -11,6 +11,7 @@ from robot.libraries.BuiltIn import BuiltIn
 from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-untyped]
 
 from OttoLibrary.keywords.component import Component
+from OttoLibrary.masking import mask
 
 _MOST_SHOWN = 80
 
@@ -72,5 +73,5 @@ def _shown(condition: Any, data: Any) -> str:
 
 
 def _short(value: object) -> str:
-    text = " ".join((repr(value) if isinstance(value, str) else str(value)).split())
+    text = " ".join(mask(repr(value) if isinstance(value, str) else str(value)).split())
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."

@@ -14,7 +14,7 @@ from robot.utils import DotDict  # type: ignore[import-untyped]
 
 from OttoLibrary.contracts.connections import Expected
 from OttoLibrary.errors import OttoError
-from OttoLibrary.fanout import each, whole
+from OttoLibrary.run.fanout import each, whole
 from OttoLibrary.run.session import Session
 from OttoLibrary.text import Secret
 
@@ -64,7 +64,7 @@ class Component:
         names = self.session.lab.select(hosts)
         found = self.call(each(names, work, limit), publish=False)
         self.session.journal.take_records()
-        self.log_html(table([(name, self.session.hosts.use(name).path, found[name]) for name in names]))
+        self.log_html(table([(name, self.session.hosts.path_to(name), found[name]) for name in names]))
         return dotted(whole(found, failed))
 
     def publish(self) -> None:

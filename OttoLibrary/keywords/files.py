@@ -43,26 +43,28 @@ class FileKeywords(Component):
             source: The file, or a pattern with `*`, `?`, `[...]` and `**`.
             target: A folder (it ends with `/` or exists), where files keep their names, or the new name of a single file. A
                 relative one starts where the host's shells start, `~/` is the home there.
-            via: How: `sftp`, `scp`, `ftp`, `nc`, `console` or `local`; by default the lab's `transfer` or the best there is.
-            parents: Make the folder when it is missing.
+            via: The protocol: `sftp`, `scp`, `ftp`, `nc`, `console` or `local`; by default the lab's `transfer`, or the best that
+                the host offers.
+            parents: Create the folder when it is missing.
             mode: File mode, such as `0755`; by default the one of the source.
-            verify: `auto` compares a checksum on both sides, by the cheapest tool the way needs; `sha256` insists; `no` compares
-                the size alone.
-            resume: Go on where an earlier try was cut (`sftp`, `nc`, `console`, `local`), and leave what arrived for the next.
-            skip_same: Send nothing when the target is the same already.
+            verify: `auto` compares a checksum on both sides, with the cheapest tool that is enough; `sha256` always uses
+                SHA-256; `no` compares only the size.
+            resume: Continue where an earlier try was cut (`sftp`, `nc`, `console`, `local`), and keep what arrived for the next.
+            skip_same: Send nothing when the target is already the same.
             links: `follow` symbolic links, or `keep` them as links.
-            timeout: How long all of it may take; by default as long as bytes move (they may pause for the host's time-out).
+            timeout: How long it may take in total; by default as long as bytes move (they may pause for the host's time-out).
 
         Returns:
-            The result: `files` (each with `source`, `target`, `size_bytes`, `sent_bytes`, `checksum`, `skipped`), and of all
+            The result: `files` (each with `source`, `target`, `size_bytes`, `sent_bytes`, `checksum`, `skipped`), and for all
             `target` (of the first), `size_bytes`, `sent_bytes`, `duration_s`, `protocol`, `host`.
 
         Raises:
-            TransferError: It did not arrive whole. The old file is as it was, and nothing unfinished is left.
-            WaitTimeoutError: The time was over; the same holds.
-            UsageError: No such file here, or the host does not offer `via`.
+            TransferError: It did not arrive whole. The old file is unchanged, and nothing unfinished is left.
+            WaitTimeoutError: The time-out passed; the same applies.
+            UsageError: No such file on this machine, or the host does not offer `via`.
 
-        Data goes to a temporary name beside the target, which is renamed when all is right. Mode and modification time are kept.
+        Data goes to a temporary name beside the target, which is renamed when everything is right. Mode and modification time
+        are preserved.
 
         ```robotframework
         Create File    ${TEMPDIR}/fw.bin    version 3
@@ -93,25 +95,25 @@ class FileKeywords(Component):
 
         Args:
             host: Name of the host.
-            source: The file, or a pattern with `*`, `?` and `[...]`; a file whose name is just that wins.
+            source: The file, or a pattern with `*`, `?` and `[...]`; a file with exactly that name wins.
             target: A folder (it ends with `/` or exists), where files keep their names, or the new name of a single file; by
                 default the current folder.
             via: As for `Put File To Host`.
-            parents: Make the folder when it is missing.
+            parents: Create the folder when it is missing.
             mode: File mode, such as `0600`; by default the one of the source.
             verify: As for `Put File To Host`.
             resume: As for `Put File To Host`.
-            skip_same: Fetch nothing when the target is the same already.
+            skip_same: Fetch nothing when the target is already the same.
             links: `follow` symbolic links, or `keep` them as links.
             timeout: As for `Put File To Host`.
 
         Returns:
-            The result, as of `Put File To Host`.
+            The result, as for `Put File To Host`.
 
         Raises:
-            TransferError, WaitTimeoutError, UsageError: As of `Put File To Host`.
+            TransferError, WaitTimeoutError, UsageError: As for `Put File To Host`.
 
-        A file that grows meanwhile, as a log does, is fetched as long as it was at the start.
+        A file that grows meanwhile, such as a log, is fetched with the length that it had at the start.
 
         ```robotframework
         Write Host File    dut1    boot.log    ready\n
@@ -136,28 +138,28 @@ class FileKeywords(Component):
         links: Links = "keep",
         timeout: timedelta | None = None,
     ) -> TransferResult:
-        """Copies a folder of this machine, with all that is in it, to a host.
+        """Copies a folder of this machine, with everything in it, to a host.
 
         Args:
             host: Name of the host.
             source: The folder.
-            target: A folder that exists or ends with `/`, where it keeps its name, or the new name. A folder that is there
-                already is added to: files of the same name are replaced, others stay.
+            target: A folder that exists or ends with `/`, where it keeps its name, or the new name. An existing folder is
+                added to: files of the same name are replaced, others stay.
             via: As for `Put File To Host`.
-            parents: Make the folder above when it is missing.
+            parents: Create the folder above it when it is missing.
             verify: As for `Put File To Host`; each file is checked.
             skip_same: Send only files that differ from those there.
             links: `keep` symbolic links as links, or `follow` them.
             timeout: As for `Put File To Host`.
 
         Returns:
-            The result, as of `Put File To Host`, with one entry of `files` for each.
+            The result, as for `Put File To Host`, with one entry in `files` for each.
 
         Raises:
-            TransferError, WaitTimeoutError, UsageError: As of `Put File To Host`. Nothing is put in place before all has
-                arrived and was checked.
+            TransferError, WaitTimeoutError, UsageError: As for `Put File To Host`. Nothing is put in place before everything
+                has arrived and was checked.
 
-        Many small files go as one stream. Empty folders, modes and modification times are kept.
+        Many small files go as one stream. Empty folders, modes and modification times are preserved.
 
         ```robotframework
         Create File    ${TEMPDIR}/web/css/page.css    body {}
@@ -184,25 +186,25 @@ class FileKeywords(Component):
         links: Links = "keep",
         timeout: timedelta | None = None,
     ) -> TransferResult:
-        """Copies a folder of a host, with all that is in it, to this machine.
+        """Copies a folder of a host, with everything in it, to this machine.
 
         Args:
             host: Name of the host.
             source: The folder there.
             target: A folder that exists or ends with `/`, where it keeps its name, or the new name; by default the current
-                folder. A folder that is there already is added to.
+                folder. An existing folder is added to.
             via: As for `Put File To Host`.
-            parents: Make the folder above when it is missing.
+            parents: Create the folder above it when it is missing.
             verify: As for `Put File To Host`; each file is checked.
             skip_same: Fetch only files that differ from those here.
             links: `keep` symbolic links as links, or `follow` them.
             timeout: As for `Put File To Host`.
 
         Returns:
-            The result, as of `Put Directory To Host`.
+            The result, as for `Put Directory To Host`.
 
         Raises:
-            TransferError, WaitTimeoutError, UsageError: As of `Put Directory To Host`.
+            TransferError, WaitTimeoutError, UsageError: As for `Put Directory To Host`.
 
         ```robotframework
         Create Host Directory    dut1    logs/today
@@ -229,24 +231,24 @@ class FileKeywords(Component):
         verify: Verify = "auto",
         timeout: timedelta | None = None,
     ) -> TransferResult:
-        """Copies files from host to host; the two need not see each other.
+        """Copies files from host to host; the two need not reach each other.
 
         Args:
             source_host: Name of the host that has them.
             source: The file there, or a pattern.
             target_host: Name of the host that gets them.
             target: A folder there, or the new name of a single file.
-            via: How, on both ways; by default what is best for each host.
-            parents: Make the folder when it is missing.
+            via: The protocol for both steps; by default the best for each host.
+            parents: Create the folder when it is missing.
             mode: File mode; by default the one of the source.
             verify: As for `Put File To Host`.
-            timeout: How long each of the two ways may take.
+            timeout: How long each of the two steps may take.
 
         Returns:
-            The result of the second way, as of `Put File To Host`.
+            The result of the second step, as for `Put File To Host`.
 
         Raises:
-            TransferError, WaitTimeoutError, UsageError: As of `Put File To Host`.
+            TransferError, WaitTimeoutError, UsageError: As for `Put File To Host`.
 
         ```robotframework
         Write Host File    dut1    report.txt    all well
@@ -272,18 +274,18 @@ class FileKeywords(Component):
         skip_same: bool = False,
         timeout: timedelta | None = None,
     ) -> dict[str, Any]:
-        """Copies files of this machine to many hosts at once and logs one table.
+        """Copies files of this machine to many hosts at the same time and logs one table.
 
         Args:
-            hosts: Which hosts: a selection as of `Get Hosts`, such as `tag:dut`.
+            hosts: Which hosts: a selection as for `Get Hosts`, such as `tag:dut`.
             source: The file, or a pattern.
             target: A folder on each, or the new name of a single file.
             limit: How many hosts at the same time.
             via: As for `Put File To Host`.
-            parents: Make the folder when it is missing.
+            parents: Create the folder when it is missing.
             mode: File mode; by default the one of the source.
             verify: As for `Put File To Host`.
-            skip_same: Send nothing where the target is the same already.
+            skip_same: Send nothing where the target is already the same.
             timeout: How long it may take for each host.
 
         Returns:
@@ -333,7 +335,7 @@ class FileKeywords(Component):
 
         Args:
             host: Name of the host.
-            path: Its path, or a pattern that may not match anything.
+            path: Its path, or a pattern that must match nothing.
 
         ```robotframework
         Host File Should Not Exist    dut1    core.*
@@ -346,7 +348,7 @@ class FileKeywords(Component):
 
     @keyword(tags=["File", "Getter"])
     def get_host_file_checksum(self, host: str, path: str) -> str:
-        """Returns the SHA-256 of a file on the host, made there.
+        """Returns the SHA-256 of a file on the host, computed there.
 
         Args:
             host: Name of the host.
@@ -369,8 +371,8 @@ class FileKeywords(Component):
 
         Args:
             host: Name of the host.
-            path: The folder; by default the one where the host's shells start.
-            pattern: Only names that match it; `*` stands for all, hidden ones too.
+            path: The folder; by default where the host's shells start.
+            pattern: Only names that match it; `*` matches all, hidden ones too.
 
         Returns:
             The names; a folder's ends with `/`.
@@ -393,7 +395,7 @@ class FileKeywords(Component):
             encoding: Its encoding.
 
         Returns:
-            The text; with UTF-8, bytes that are none show as `\xNN`.
+            The text; with UTF-8, bytes that are invalid show as `\xNN`.
 
         ```robotframework
         ${text}=    Read Host File    dut1    /proc/sys/kernel/ostype
@@ -406,7 +408,7 @@ class FileKeywords(Component):
 
     @keyword(tags=["File"])
     def write_host_file(self, host: str, path: str, content: str, *, mode: str = "0644", encoding: str = "UTF-8") -> None:
-        r"""Writes text into a file on the host, in place of what was there.
+        r"""Writes text into a file on the host, replacing its content.
 
         Args:
             host: Name of the host.
@@ -416,7 +418,7 @@ class FileKeywords(Component):
             encoding: How to encode the text.
 
         Raises:
-            TransferError: It did not arrive whole; the old file is as it was.
+            TransferError: It did not arrive whole; the old file is unchanged.
 
         ```robotframework
         Write Host File    dut1    settings.ini    speed=fast\n
@@ -427,7 +429,7 @@ class FileKeywords(Component):
 
     @keyword(tags=["File"])
     def remove_host_file(self, host: str, path: str) -> None:
-        """Removes files of the host; none is fine too.
+        """Removes files of the host; it is fine when there are none.
 
         Args:
             host: Name of the host.
@@ -444,14 +446,14 @@ class FileKeywords(Component):
 
     @keyword(tags=["File"])
     def create_host_directory(self, host: str, path: str) -> None:
-        """Makes a folder on the host, and those above it; one that exists is fine.
+        """Creates a folder on the host, and those above it; it may already exist.
 
         Args:
             host: Name of the host.
             path: The folder.
 
         Raises:
-            TransferError: It could not be made.
+            TransferError: It could not be created.
 
         ```robotframework
         Create Host Directory    dut1    results/today
@@ -477,7 +479,7 @@ def _seconds(timeout: timedelta | None) -> float | None:
 
 
 def _local_files(pattern: str) -> list[Path]:
-    """Return the files of this machine that a pattern matches; a file whose name is just that wins."""
+    """Return the files of this machine that a pattern matches; a file with exactly that name wins."""
     if not pattern:
         raise UsageError("The source is empty. Name a file of this machine, or a pattern.")
     whole = Path(pattern).expanduser()

@@ -18,7 +18,7 @@ from OttoLibrary.instructions.instructions import Hosts, Instruction, plain_name
 from OttoLibrary.instructions.options import check_options, is_options, value_text
 from OttoLibrary.keywords.component import Component
 from OttoLibrary.keywords.options import current_options
-from OttoLibrary.run.listener import learn
+from OttoLibrary.run.robot_results import learn
 from OttoLibrary.run.session import Session
 from OttoLibrary.text import plural
 

@@ -11,7 +11,7 @@ from robot.libraries.BuiltIn import BuiltIn
 
 from OttoLibrary.instructions.options import Option, fill, load_class, options_of, value_text
 from OttoLibrary.keywords.component import Component
-from OttoLibrary.run.listener import learn
+from OttoLibrary.run.robot_results import learn
 from OttoLibrary.run.session import Session
 
 

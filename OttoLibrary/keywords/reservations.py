@@ -13,7 +13,7 @@ from OttoLibrary.keywords.component import Component, dotted
 from OttoLibrary.text import plural
 
 if TYPE_CHECKING:
-    from OttoLibrary.lab.lab import HostEntry
+    from OttoLibrary.lab.host_entry import HostEntry
 
 
 class ReservationKeywords(Component):

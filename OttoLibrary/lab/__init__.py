@@ -1,6 +1,7 @@
 """Labs in, frozen facts out: where hosts stand, and the settings of the repository under test.
 
-Face: ``Lab`` and ``open_lab`` (``lab``), ``Settings`` (``settings``), ``fields`` (what a host may say in a lab file),
-and the adapters in ``sources/`` (where labs come from) and ``references/`` (what ``${...}`` in them means).
+Face: ``load_lab`` (``loading``), ``Lab`` (``lab``) with its ``HostEntry`` for each host, ``Settings`` (``settings``),
+``fields`` (the table of keys that a lab file may have), and the adapters in ``sources/`` (where labs come from) and
+``references/`` (what ``${...}`` in them means).
 It never connects to a host of a lab.
 """

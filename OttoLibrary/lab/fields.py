@@ -9,149 +9,163 @@ from typing import Any
 from OttoLibrary import registry
 from OttoLibrary.contracts.facts import EvidenceSource, FtpOptions, HostFacts, OwnMetric, SerialOptions, SnmpOptions, SshOptions
 from OttoLibrary.contracts.profiles import POSIX, PROMPT, Profile
-from OttoLibrary.schema.field_types import TEXT, Field, Free, Group, JsonObject, ListOf, MapOf, Names, OneOf, TextOr
-from OttoLibrary.schema.scalar_types import (
+from OttoLibrary.lab.host_values import (
     BITS,
     CERTIFICATE,
+    FORWARDING,
+    HOST_KEY,
+    HOST_NAME,
+    METRIC_NAME,
+    PORT,
+    STOP_BITS,
+    TRANSFER,
+    TRANSPORT,
+)
+from OttoLibrary.schema.field_types import (
+    TEXT,
+    AnyObject,
+    ExactlyOneOf,
+    Field,
+    JsonObject,
+    ListOf,
+    MapOf,
+    NameList,
+    ObjectOf,
+    TextOrObject,
+)
+from OttoLibrary.schema.scalar_types import (
     COUNT,
     DURATION,
     ENCODING,
     EXPRESSION,
-    FORWARDING,
-    HOST_KEY,
-    HOST_NAME,
     LABEL,
-    METRIC_NAME,
+    NON_EMPTY,
     PATH,
-    PLAIN_TEXT,
-    PORT,
     SECRET,
-    STOP_BITS,
     SWITCH,
     TCP_PORT,
-    TRANSFER,
-    TRANSPORT,
+    TEXT_LITERAL,
     VARIABLE,
-    WORD,
-    one_of,
+    choice_of,
 )
 from OttoLibrary.schema.source_position import SourcePosition
 
-SSH = Group({
+SSH = ObjectOf({
     "config_file": Field(PATH, "An OpenSSH client configuration to read; relative to the lab file."),
     "agent": Field(SWITCH, "Offer the keys of the SSH agent; true by default."),
     "forward_agent": Field(SWITCH, "Let the host use the SSH agent of this machine."),
-    "ciphers": Field(Names(), "Ciphers, best first; a leading + adds to the defaults."),
-    "kex": Field(Names(), "Key exchange algorithms, best first; a leading + adds to the defaults."),
-    "mac": Field(Names(), "Message authentication codes, best first; a leading + adds to the defaults."),
-    "host_key_algorithms": Field(Names(), "Host key algorithms, best first; a leading + adds to the defaults."),
+    "ciphers": Field(NameList(), "Ciphers, best first; a leading + adds to the defaults."),
+    "kex": Field(NameList(), "Key exchange algorithms, best first; a leading + adds to the defaults."),
+    "mac": Field(NameList(), "Message authentication codes, best first; a leading + adds to the defaults."),
+    "host_key_algorithms": Field(NameList(), "Host key algorithms, best first; a leading + adds to the defaults."),
     "compression": Field(SWITCH, "Compress the connection."),
     "forwards": Field(ListOf(FORWARDING), "Local forwards, opened with the connection: [bind_address:]port:address:port."),
 })  # fmt: skip
 
-SERIAL = Group({
+SERIAL = ObjectOf({
     "baudrate": Field(COUNT, "Bits a second; 115200 by default."),
     "bytesize": Field(BITS, "Bits of a byte; 8 by default."),
-    "parity": Field(one_of(("none", "even", "odd", "mark", "space")), "none by default."),
+    "parity": Field(choice_of(("none", "even", "odd", "mark", "space")), "none by default."),
     "stopbits": Field(STOP_BITS, "1 (default), 1.5 or 2."),
-    "flow_control": Field(one_of(("none", "rtscts", "dsrdtr", "xonxoff")), "none by default."),
+    "flow_control": Field(choice_of(("none", "rtscts", "dsrdtr", "xonxoff")), "none by default."),
     "character_delay": Field(DURATION, "How long to wait after each typed byte, for a console that loses some; none by default."),
 })  # fmt: skip
 
-FTP = Group({
+FTP = ObjectOf({
     "port": Field(TCP_PORT, "The port of its FTP server; 21, or 990 with implicit TLS, by default."),
-    "user": Field(WORD, "The login; the host's by default."),
+    "user": Field(NON_EMPTY, "The login; the host's by default."),
     "password": Field(SECRET, "The password of the login; the host's by default."),
-    "tls": Field(one_of(("no", "explicit", "implicit")), "no (default): all goes in clear text; explicit: AUTH TLS; implicit."),
+    "tls": Field(choice_of(("no", "explicit", "implicit")), "no (default), all in clear text; explicit (AUTH TLS); implicit."),
     "certificate": Field(CERTIFICATE, "verify (default), ignore, or the SHA256: fingerprint of the server's certificate."),
-    "mode": Field(one_of(("passive", "active")), "Who opens data connections: passive (default): this side; active: the host."),
+    "mode": Field(choice_of(("passive", "active")), "Who opens data connections: passive (default), this side; or active."),
 })  # fmt: skip
 
-METRIC = Group({
-    "command": Field(WORD, "A command whose output is read at every tick."),
-    "file": Field(WORD, "A file on the host to follow, such as a log."),
+METRIC = ObjectOf({
+    "command": Field(NON_EMPTY, "A command whose output is read at every tick."),
+    "file": Field(NON_EMPTY, "A file on the host to follow, such as a log."),
     "pattern": Field(EXPRESSION, "Regular expression whose named groups are readings; the group 'label' tells them apart."),
     "event": Field(EXPRESSION, "Regular expression for lines that are events."),
-    "interval": Field(DURATION, "Run the command at most so often; at every tick by default."),
+    "interval": Field(DURATION, "Run the command at most this often; at every tick by default."),
 })  # fmt: skip
 
-EVIDENCE = Group({
-    "file": Field(WORD, "A file on the host, or a pattern of files such as /var/log/app/*.log."),
-    "command": Field(WORD, "A command whose output is kept."),
+EVIDENCE = ObjectOf({
+    "file": Field(NON_EMPTY, "A file on the host, or a pattern of files such as /var/log/app/*.log."),
+    "command": Field(NON_EMPTY, "A command whose output is kept."),
     "name": Field(LABEL, "What the kept file is called; by default after the file or command."),
 })  # fmt: skip
 
-SNMP = Group({
+SNMP = ObjectOf({
     "port": Field(TCP_PORT, "The UDP port of its SNMP agent; 161 by default."),
-    "community": Field(SECRET, "The community that it answers; public by default."),
-    "timeout": Field(DURATION, "How long to wait for an answer, before a second try too; 1 second by default."),
+    "community": Field(SECRET, "The community that it accepts; public by default."),
+    "timeout": Field(DURATION, "How long to wait for an answer, twice at most; 1 second by default."),
 })  # fmt: skip
 
-PROFILE = Group({
-    "base": Field(LABEL, "The profile that says what this one does not: linux by default."),
-    "runs": Field(one_of((POSIX, PROMPT)), "What is behind the console: a posix shell, or only a prompt."),
-    "prompt": Field(EXPRESSION, "Regular expression for the prompt, at the end of what the console said."),
-    "newline": Field(PLAIN_TEXT, "What ends a typed line."),
-    "login_prompt": Field(EXPRESSION, "Regular expression for what asks for the user."),
-    "password_prompt": Field(EXPRESSION, "Regular expression for what asks for the password."),
-    "failed_login": Field(EXPRESSION, "Regular expression for what it says to a wrong user or password."),
+EVIDENCE_ENTRY = TextOrObject("file", ExactlyOneOf(EVIDENCE, ("file", "command")))
+METRIC_ENTRY = ExactlyOneOf(METRIC, ("command", "file"))
+
+PROFILE = ObjectOf({
+    "base": Field(LABEL, "The profile that this one is based on; linux by default."),
+    "runs": Field(choice_of((POSIX, PROMPT)), "What runs on the console: a posix shell, or only a prompt."),
+    "prompt": Field(EXPRESSION, "Regular expression for the prompt, at the end of what the console printed."),
+    "newline": Field(TEXT_LITERAL, "What ends a typed line."),
+    "login_prompt": Field(EXPRESSION, "Regular expression for the question for the user."),
+    "password_prompt": Field(EXPRESSION, "Regular expression for the question for the password."),
+    "failed_login": Field(EXPRESSION, "Regular expression for the answer to a wrong user or password."),
     "pager_off": Field(ListOf(LABEL), "Lines to type before the first command, so that long output does not stop."),
     "status": Field(LABEL, "A line that makes a prompt print the exit status of the command before."),
     "encoding": Field(ENCODING, "How its text is encoded; utf-8 by default."),
 }, name="profile")  # fmt: skip
 
-HOST = Group({
-    "address": Field(WORD, "Name or IP address, as the last hop sees it."),
+HOST = ObjectOf({
+    "address": Field(NON_EMPTY, "Name or IP address, as the last hop sees it."),
     "transport": Field(TRANSPORT, "How it is reached: ssh (default), telnet, serial, local or the name of a plug-in."),
     "port": Field(PORT, "The port, by default the one of the transport; for serial a device or a URL of pyserial."),
-    "user": Field(WORD, "The login."),
+    "user": Field(NON_EMPTY, "The login."),
     "password": Field(SECRET, "The password of the login, better as a reference such as ${env:NAME}."),
     "identity_file": Field(PATH, "A private key; relative to the lab file."),
     "passphrase": Field(SECRET, "The passphrase of an encrypted identity_file."),
     "hop": Field(HOST_NAME, "The host through which it is reached; that one may have a hop too."),
     "host_key": Field(HOST_KEY, "accept-new (default), strict, ignore, a SHA256: fingerprint or a public key line."),
     "profile": Field(LABEL, "How its console behaves; linux by default."),
-    "transfer": Field(TRANSFER, "How files are moved: sftp, scp, ftp, nc, console, local or a plug-in; the best by default."),
-    "tags": Field(ListOf(LABEL), "Words to select hosts by, as tag:WORD."),
+    "transfer": Field(TRANSFER, "How files are copied: sftp, scp, ftp, nc, console, local or a plug-in; the best by default."),
+    "tags": Field(ListOf(LABEL), "Words to select hosts by, as tag:NON_EMPTY."),
     "resources": Field(ListOf(LABEL), "What a reservation of the host takes."),
-    "metadata": Field(Free(), "Anything a suite wants to know about it."),
+    "metadata": Field(AnyObject(), "Anything a suite wants to know about it."),
     "environment": Field(MapOf(VARIABLE, TEXT), "Variables for every shell on it."),
-    "cwd": Field(WORD, "The folder in which every shell starts."),
+    "cwd": Field(NON_EMPTY, "The folder in which every shell starts."),
     "timeout": Field(DURATION, "How long a command may take; 60 seconds by default."),
     "connect_timeout": Field(DURATION, "How long connecting may take; 15 seconds by default."),
     "keepalive": Field(DURATION, "How often a quiet connection is checked; every 5 seconds by default."),
-    "accounts": Field(MapOf(WORD, SECRET), "Passwords by login, for switching user."),
-    "ssh": Field(SSH, "What only SSH knows."),
-    "serial": Field(SERIAL, "What only a serial port knows."),
+    "accounts": Field(MapOf(NON_EMPTY, SECRET), "Passwords by login, for switching user."),
+    "ssh": Field(SSH, "Settings of SSH only."),
+    "serial": Field(SERIAL, "Settings of a serial port only."),
     "ftp": Field(FTP, "Its FTP server."),
     "snmp": Field(SNMP, "Its SNMP agent."),
-    "evidence": Field(
-        ListOf(TextOr("file", OneOf(EVIDENCE, ("file", "command")))), "What to fetch when a test that used the host fails."
-    ),
-    "metrics": Field(MapOf(METRIC_NAME, OneOf(METRIC, ("command", "file"))), "Metrics of one's own, by name."),
+    "evidence": Field(ListOf(EVIDENCE_ENTRY), "What to fetch when a test that used the host fails."),
+    "metrics": Field(MapOf(METRIC_NAME, METRIC_ENTRY), "Metrics of your own, by name."),
 }, name="host")  # fmt: skip
 
-LAB = Group({
+LAB = ObjectOf({
     "$schema": Field(LABEL, "The JSON Schema, for editors."),
     "name": Field(LABEL, "Name of the lab; by default the name of the file."),
     "description": Field(LABEL, "What the lab is."),
-    "metadata": Field(Free(), "Anything a suite wants to know about the lab."),
-    "resources": Field(ListOf(LABEL), "What all of the lab takes: no host is used while somebody else has one of these."),
-    "defaults": Field(HOST, "Fields for every host; an object merges with the host's, a host's null takes a default back."),
+    "metadata": Field(AnyObject(), "Anything a suite wants to know about the lab."),
+    "resources": Field(ListOf(LABEL), "What the whole lab needs: no host is used while somebody else has reserved one of these."),
+    "defaults": Field(HOST, "Fields for every host; an object merges with the host's, a null in a host removes a default."),
     "hosts": Field(MapOf(HOST_NAME, HOST), "The hosts by name."),
     "profiles": Field(MapOf(LABEL, PROFILE), "Profiles of consoles by name."),
 }, required=("hosts",))  # fmt: skip
 
 
 def beneath(defaults: JsonObject, own: JsonObject) -> dict[str, Any]:
-    """Return what of ``defaults`` still counts under ``own``; objects merge one level deep."""
+    """Return the part of ``defaults`` that ``own`` does not override; objects merge one level deep."""
     merging = {key for key, value in defaults.items() if isinstance(value, Mapping) and isinstance(own.get(key), Mapping)}
     left = {key: value for key, value in defaults.items() if key not in own}
     return left | {key: {name: value for name, value in defaults[key].items() if name not in own[key]} for key in merging}
 
 
 def combine(lower: JsonObject, upper: JsonObject) -> dict[str, Any]:
-    """Return the two together, where ``lower`` is ``beneath`` the other; a null is dropped."""
+    """Return both as one, where ``lower`` is ``beneath`` the other; a null is dropped."""
     both = {key for key in upper if isinstance(upper[key], Mapping) and isinstance(lower.get(key), Mapping)}
     return _without_null({**lower, **upper, **{key: {**lower[key], **upper[key]} for key in both}})
 
@@ -172,31 +186,31 @@ def host_facts(name: str, labs: tuple[str, ...], values: JsonObject, console: Pr
     nested["metrics"] = {key: OwnMetric(**entry) for key, entry in values.get("metrics", {}).items()}
     nested["evidence"] = tuple(EvidenceSource(**_without_null(entry)) for entry in values.get("evidence", ()))
     port = values.get("port")
-    place = {"port": None, "device": port} if isinstance(port, str) else {"port": port}
-    return HostFacts(name=name, labs=labs, **{**values, **nested, **place})
+    where = {"port": None, "device": port} if isinstance(port, str) else {"port": port}
+    return HostFacts(name=name, labs=labs, **{**values, **nested, **where})
 
 
-def profile_named(name: str, own: JsonObject, place: SourcePosition, _way: tuple[str, ...] = ()) -> Profile | None:
+def profile_named(name: str, own: JsonObject, position: SourcePosition, _way: tuple[str, ...] = ()) -> Profile | None:
     """Return a profile; note a mistake and return None when there is none of that name.
 
     Args:
         name: Its name.
-        own: The profiles of the lab as written; they go before those of the registry.
-        place: Where the name stands.
+        own: The profiles of the lab as written; they take precedence over those of the registry.
+        position: Where the name stands.
     """
     known = sorted({*registry.names("profile"), *own})
-    # A profile may go by the name of a built-in one and be based on that.
+    # A profile may have the name of a built-in one and be based on that.
     built_in = name not in own or (_way[-1:] == (name,) and name in registry.names("profile"))
     if name in _way and not built_in:
-        place.wrong(f"the profiles are based on each other in a circle: {' -> '.join([*_way, name])}")
+        position.wrong(f"the profiles are based on each other in a circle: {' -> '.join([*_way, name])}")
         return None
     if built_in:
         if name not in known:
-            place.wrong(f"profile {name!r} is not known, known are {', '.join(known)}", name, known)
+            position.wrong(f"profile {name!r} is not known, known are {', '.join(known)}", name, known)
             return None
         profile: Profile = registry.load("profile", name)
         return profile
-    values: dict[str, Any] = PROFILE.read(own[name], replace(place, problems=[])) or {}
+    values: dict[str, Any] = PROFILE.read(own[name], replace(position, problems=[])) or {}
     given = {key: value for key, value in values.items() if value is not None}
-    base = profile_named(given.pop("base", "linux"), own, place, (*_way, name))
+    base = profile_named(given.pop("base", "linux"), own, position, (*_way, name))
     return replace(base, name=name, **given) if base is not None else None

@@ -1,4 +1,4 @@
-"""The array form of a lab, otto's ``hosts.json``: its fields, and its hosts in our form."""
+"""The array form of a lab, otto's ``hosts.json``: its fields, and how they translate into ours."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from OttoLibrary.schema.field_types import Field, Free, Group, JsonObject, ListOf, MapOf, Names, One
-from OttoLibrary.schema.scalar_types import DURATION, HOST_NAME, LABEL, PATH, PORT, SECRET, SWITCH, TRANSPORT, WORD
+from OttoLibrary.lab.host_values import HOST_NAME, PORT, TRANSPORT
+from OttoLibrary.schema.field_types import AnyObject, Field, JsonObject, ListOf, MapOf, NameList, ObjectOf, Scalar
+from OttoLibrary.schema.scalar_types import DURATION, LABEL, NON_EMPTY, PATH, SECRET, SWITCH
 from OttoLibrary.schema.source_position import SourcePosition
 
 _TRANSFERS = ("scp", "sftp", "ftp", "nc")
@@ -15,24 +16,24 @@ _TRANSFERS = ("scp", "sftp", "ftp", "nc")
 
 @dataclass(frozen=True)
 class OttoHost:
-    """One host of the array.
+    """Scalar host of the array.
 
     Attributes:
         name: Its ``name``, or the id that otto makes.
         labs: The labs that it is part of.
         fields: Its fields in our form.
-        place: Where it stands.
+        position: Where it stands in the array.
     """
 
     name: str
     labs: tuple[str, ...]
     fields: dict[str, Any]
-    place: SourcePosition
+    position: SourcePosition
 
 
-def read_hosts(array: Sequence[object], place: SourcePosition) -> list[OttoHost]:
-    """Return the hosts of the array; mistakes are noted and leave their host out."""
-    read = [(_checked(entry, place.at(index)), place.at(index)) for index, entry in enumerate(array)]
+def read_hosts(array: Sequence[object], position: SourcePosition) -> list[OttoHost]:
+    """Return the hosts of the array; mistakes are noted, and a host that has one is left out."""
+    read = [(_checked(entry, position.at(index)), position.at(index)) for index, entry in enumerate(array)]
     right = [(host, at) for host, at in read if host is not None]
     names = {_id(host): _name(host) for host, _ in right}
     return [OttoHost(_name(host), tuple(_given(host, "labs", ())), _fields(host, names), at) for host, at in right]
@@ -41,24 +42,24 @@ def read_hosts(array: Sequence[object], place: SourcePosition) -> list[OttoHost]
 class _Paths:
     """A path, a list of paths, or null."""
 
-    def read(self, value: object, place: SourcePosition) -> Any:
-        return ListOf(PATH).read(value, place) if isinstance(value, list) else PATH.read(value, place)
+    def read(self, value: object, position: SourcePosition) -> Any:
+        return ListOf(PATH).read(value, position) if isinstance(value, list) else PATH.read(value, position)
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [PATH.schema(), ListOf(PATH).schema()]}
 
 
 class _Anything:
-    """Whatever otto takes there; it ends in the metadata."""
+    """Anything that otto accepts; it is kept in the metadata."""
 
-    def read(self, value: object, place: SourcePosition) -> Any:
-        return Free().read({"": value}, place)
+    def read(self, value: object, position: SourcePosition) -> Any:
+        return AnyObject().read({"": value}, position)
 
     def schema(self) -> dict[str, Any]:
         return {}
 
 
-def _part(value: object, place: SourcePosition) -> str:
+def _part(value: object, position: SourcePosition) -> str:
     if isinstance(value, str | int) and not isinstance(value, bool):
         return str(value)
     raise ValueError
@@ -70,21 +71,21 @@ def _transfer(value: object, _: SourcePosition) -> object:
     return value
 
 
-_PART = One("text or a whole number", _part, {"type": ["string", "integer"]}, plain=True)
-_TRANSFER = One("scp, sftp, ftp or nc", _transfer, {"enum": list(_TRANSFERS), "examples": list(_TRANSFERS)})
+_PART = Scalar("text or a whole number", _part, {"type": ["string", "integer"]}, literal=True)
+_TRANSFER = Scalar("scp, sftp, ftp or nc", _transfer, {"enum": list(_TRANSFERS), "examples": list(_TRANSFERS)})
 _KEPT = _Anything()
 
-_SSH_OPTIONS = Group({
+_SSH_OPTIONS = ObjectOf({
     "port": Field(PORT, "The port."),
     "connect_timeout": Field(DURATION, "Seconds to connect."),
     "keepalive_interval": Field(DURATION, "Seconds between checks of a quiet connection."),
-    "known_hosts": Field(WORD, "A known_hosts file: the host key is then 'strict'; without one it is our 'accept-new'."),
+    "known_hosts": Field(NON_EMPTY, "A known_hosts file: the host key is then 'strict'; without one it is our 'accept-new'."),
     "client_keys": Field(_Paths(), "Private keys; the first counts."),
     "agent_forwarding": Field(SWITCH, "Let the host use the SSH agent of this machine."),
-    "encryption_algs": Field(Names(), "Ciphers."),
-    "kex_algs": Field(Names(), "Key exchange algorithms."),
-    "mac_algs": Field(Names(), "Message authentication codes."),
-    "server_host_key_algs": Field(Names(), "Host key algorithms."),
+    "encryption_algs": Field(NameList(), "Ciphers."),
+    "kex_algs": Field(NameList(), "Key exchange algorithms."),
+    "mac_algs": Field(NameList(), "Message authentication codes."),
+    "server_host_key_algs": Field(NameList(), "Host key algorithms."),
     **{
         key: Field(_KEPT, "Kept in the metadata.")
         for key in ("keepalive_count_max", "client_host_keys", "preferred_auth", "compression_algs", "local_forwards",
@@ -92,9 +93,9 @@ _SSH_OPTIONS = Group({
     },
 })  # fmt: skip
 
-_HOST = Group({
-    "ip": Field(WORD, "The address."),
-    "creds": Field(MapOf(WORD, SECRET), "Passwords by login; the first is the default login."),
+_HOST = ObjectOf({
+    "ip": Field(NON_EMPTY, "The address."),
+    "creds": Field(MapOf(NON_EMPTY, SECRET), "Passwords by login; the first is the default login."),
     "ne": Field(LABEL, "Name of the network element."),
     "user": Field(LABEL, "Which login of creds to use."),
     "name": Field(HOST_NAME, "The name of the host."),
@@ -129,16 +130,16 @@ _RENAMED_SSH = {
 _OUR_OPTIONS = {*_RENAMED, *_RENAMED_SSH, "client_keys"}
 
 
-def _checked(entry: object, place: SourcePosition) -> JsonObject | None:
-    before = len(place.problems)
-    _HOST.read(entry, place)
-    if len(place.problems) > before or not isinstance(entry, Mapping):
+def _checked(entry: object, position: SourcePosition) -> JsonObject | None:
+    before = len(position.problems)
+    _HOST.read(entry, position)
+    if len(position.problems) > before or not isinstance(entry, Mapping):
         return None
     user = entry.get("user")
     if user is not None and user not in entry["creds"]:
-        place.at("user").wrong(f"user {user!r} is not in 'creds'", user, entry["creds"])
-    HOST_NAME.read(_name(entry), place)
-    return entry if len(place.problems) == before else None
+        position.at("user").wrong(f"user {user!r} is not in 'creds'", user, entry["creds"])
+    HOST_NAME.read(_name(entry), position)
+    return entry if len(position.problems) == before else None
 
 
 def _fields(host: JsonObject, names: Mapping[str, str]) -> dict[str, Any]:
@@ -181,5 +182,5 @@ def _name(host: JsonObject) -> str:
 
 def _id(host: JsonObject) -> str:
     """Return ``<ne>[neId][_<board><slot>]``; otto itself repeats the name of the NE in place of neId."""
-    place = f"{_given(host, 'board', '')}{_given(host, 'slot', '')}"
-    return f"{host['ne']}{_given(host, 'neId', '')}{f'_{place}' if place else ''}".lower()
+    position = f"{_given(host, 'board', '')}{_given(host, 'slot', '')}"
+    return f"{host['ne']}{_given(host, 'neId', '')}{f'_{position}' if position else ''}".lower()

@@ -1,4 +1,4 @@
-"""Where labs come from: which source a reference means, and what that source says."""
+"""Where labs come from: which source a reference means, and what that source gives."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ _SOURCE = re.compile(r"([A-Za-z][\w-]*):(.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class LabAnswer:
-    """What a source says about a lab.
+    """What a source gives for a lab.
 
     Attributes:
-        name: The name by which it was asked for.
+        name: The name that was asked for.
         content: The lab as plain data; None when that has mistakes.
-        place: The top of it; takes mistakes.
-        file: Its file, when it is one.
+        position: The top of it; collects mistakes.
+        file: The file of the lab, if it is in one.
     """
 
     name: str
     content: Any
-    place: SourcePosition
+    position: SourcePosition
     file: Path | None = None
 
 
 def ask(reference: str, suite_folder: Path | None, settings: Settings, problems: list[str]) -> LabAnswer | None:
-    """Return what the source of a reference says; note the mistakes.
+    """Return what the source of a reference gives; note the mistakes.
 
     Args:
         reference: ``SOURCE:NAME``, the path of a lab file, or a name that the source of the settings knows.
         suite_folder: The folder of the suite, where lab files are looked for first.
         settings: They may name the source of plain names, its preferences, and folders with lab files.
-        problems: Takes the mistakes.
+        problems: Collects the mistakes.
     """
     backend = str(settings.lab.get("backend", FILES))
     source, name = _source_and_name(reference, backend)
@@ -56,14 +56,14 @@ def ask(reference: str, suite_folder: Path | None, settings: Settings, problems:
     except OttoError as error:
         problems.extend(error.problems if isinstance(error, LabError) else [str(error)])
         return None
-    place = SourcePosition.in_file(file, problems) if file else SourcePosition(f"{source}:{name}", Path.cwd(), problems)
+    position = SourcePosition.in_file(file, problems) if file else SourcePosition(f"{source}:{name}", Path.cwd(), problems)
     before = len(problems)
-    content = plain_data.plain(given, place)
-    return LabAnswer(name, content if len(problems) == before else None, place, file)
+    content = plain_data.plain(given, position)
+    return LabAnswer(name, content if len(problems) == before else None, position, file)
 
 
 def known(suite_folder: Path | None, settings: Settings) -> Iterator[tuple[str, list[str] | OttoError]]:
-    """Yield every source with the names of its labs, or with why it cannot tell them."""
+    """Yield every source with the names of its labs, or with the error that it gave instead."""
     for source in registry.names("labsource"):
         try:
             repository = _opened(source, suite_folder, settings)
@@ -73,7 +73,7 @@ def known(suite_folder: Path | None, settings: Settings) -> Iterator[tuple[str, 
 
 
 def reference_to(name: str, source: str, settings: Settings) -> str:
-    """Return how a lab is referred to: by its name alone where the settings, or nobody, say another source."""
+    """Return how to refer to a lab: by its name alone when the source is the default one."""
     return name if source == settings.lab.get("backend", FILES) else f"{source}:{name}"
 
 
@@ -92,7 +92,7 @@ def _opened(source: str, suite_folder: Path | None, settings: Settings) -> LabRe
     except OttoError:
         raise
     except Exception as error:
-        raise _silent(source, error) from error
+        raise _failure(source, error) from error
     return repository
 
 
@@ -102,7 +102,7 @@ def _file_of(repository: LabRepository, name: str) -> Path | None:
 
 
 def _answered(source: str, name: str, repository: LabRepository, question: Callable[[], T]) -> T:
-    """Return the answer of a source, or raise what is wrong with it as an error of ours."""
+    """Return the answer of a source; turn any exception into an error of ours."""
     try:
         return question()
     except OttoError:
@@ -110,18 +110,18 @@ def _answered(source: str, name: str, repository: LabRepository, question: Calla
     except LookupError as error:
         labs = _names(source, repository) if name else []
         if not name or name in labs:
-            raise _silent(source, error) from error
-        raise UnknownNameError(f"lab of '{source}'", name, labs, f"Lab files go by '{FILES}:NAME'.") from error
+            raise _failure(source, error) from error
+        raise UnknownNameError(f"lab of '{source}'", name, labs, f"Write '{FILES}:NAME' for a lab file.") from error
     except Exception as error:
-        raise _silent(source, error) from error
+        raise _failure(source, error) from error
 
 
 def _names(source: str, repository: LabRepository) -> list[str]:
     names: object = _answered(source, "", repository, repository.list_labs)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise LabError([f"The lab source '{source}' does not answer: what list_labs() returns is no list of names."])
+        raise LabError([f"The lab source '{source}' failed: list_labs() did not return a list of names."])
     return names
 
 
-def _silent(source: str, error: Exception) -> LabError:
-    return LabError([f"The lab source '{source}' does not answer: {type(error).__name__}: {error}"])
+def _failure(source: str, error: Exception) -> LabError:
+    return LabError([f"The lab source '{source}' failed: {type(error).__name__}: {error}"])

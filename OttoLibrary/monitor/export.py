@@ -1,19 +1,19 @@
 r"""Samples and events as text that other programs read.
 
 ``csv``
-    RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180): one line a sample, under a heading. It has no place for events.
+    RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180): one line per sample, under a heading. It has no place for events.
 ``jsonl``
-    JSON Lines (https://jsonlines.org): one object a sample, then one object an event, which is known by its key ``event``.
+    JSON Lines (https://jsonlines.org): one object per sample, then one object per event, which is known by its key ``event``.
 ``prometheus``
     Text exposition format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/): the last value of each series,
     since the format knows one value only. It has no place for events.
 ``influx``
-    Line protocol of InfluxDB 2 (https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/): one line a sample,
-    then one line an event, measurement ``event``. The format cannot hold a newline, which becomes ``\n``, and no tag or name
+    Line protocol of InfluxDB 2 (https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/): one line per sample,
+    then one line per event, measurement ``event``. The format cannot hold a newline, which becomes ``\n``, and no tag or name
     that ends in a backslash, which gets a space behind it.
 
 A series such as ``cpu_percent[0]`` is the measurement ``cpu_percent`` with the label ``0`` in the last two. A value that is not
-finite is no sample, and is left out of all.
+finite is not a sample, and is left out of all.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def _escaped(text: str, special: str) -> str:
 
 
 def _nanoseconds(at: float) -> int:
-    # What is below a microsecond is no more than the rounding of a float.
+    # Anything below a microsecond is only the rounding of a float.
     return round(at * 1_000_000) * 1000
 
 

@@ -28,6 +28,11 @@ from OttoLibrary.text import decode
 
 CONNECT_S = 5.0
 _END_S = 0.5
+# No answer is longer; a host that sends more is not answering.
+_LONGEST_ANSWER_BYTES = 8 << 20
+# Of either clock: no host is up for 3000 years, and no clock shows the year 5000.
+_LATEST_S = 1e11
+_CLOCK_DIGITS = 11
 # A wall clock without fractions is right to half a second.
 _WHOLE_SECOND_S = 0.5
 
@@ -140,8 +145,8 @@ class HostFeed:
 
     def __init__(self, host: Host, metrics: Mapping[str, ShellMetric], loop: str) -> None:
         self._host, self._metrics, self._loop = host, metrics, loop
-        self._names = list(metrics)
-        self._numbers = {name: number for number, name in enumerate(metrics)}
+        self._numbers = {name: str(number) for number, name in enumerate(metrics)}
+        self._names = {number: name for name, number in self._numbers.items()}
         self._nonce = secrets.token_hex(4)
         self._script = script_of(list(metrics.values()), self._nonce)
         self._connection: Connection | None = None
@@ -153,7 +158,7 @@ class HostFeed:
         """Ask over the open channel or line, opened first when needed."""
         if self._launched is None and self._line is None:
             await self._open()
-        question = f"{'clock' if clock else '-'} {' '.join(str(self._numbers[name]) for name in names)}"
+        question = f"{'clock' if clock else '-'} {' '.join(self._numbers[name] for name in names)}"
         sent = time.time()
         began = time.monotonic()
         answer = await (self._ask_process(question) if self._launched else self._ask_line(question))
@@ -196,6 +201,8 @@ class HostFeed:
         while launched.output.find(end_mark) < 0:
             if launched.output.ended:
                 raise EndOfStream(launched.output.ended.lost or _last_words(launched))
+            if len(launched.output.data) + len(launched.errors.data) > _LONGEST_ANSWER_BYTES:
+                raise ValueError(f"its answer is longer than {_LONGEST_ANSWER_BYTES >> 20} MiB")
             await launched.notifier.wait()
         # The greeting of the login shell, and the process id, come before the first answer.
         launched.find_pid()
@@ -220,9 +227,18 @@ class HostFeed:
             uptime_s = float(uptime.split()[0])
         except (IndexError, ValueError):
             raise UsageError(f"Host '{self._host.name}' has no /proc/uptime; only Linux hosts can be watched.") from None
+        if not 0 <= uptime_s < _LATEST_S:
+            raise ValueError(f"it claims to have been up for {uptime_s:g} seconds")
         numbered = (part.partition("\n") for part in parts)
         clock, step = _wall(wall.strip())
-        return Frame(at, uncertainty_s, uptime_s, clock, step, {self._names[int(number)]: text for number, _, text in numbered})
+        return Frame(
+            at,
+            uncertainty_s,
+            uptime_s,
+            clock,
+            step,
+            {self._names[number]: text for number, _, text in numbered if number in self._names},
+        )
 
 
 def script_of(metrics: Sequence[ShellMetric], nonce: str) -> str:
@@ -251,9 +267,9 @@ async def end(connection: Connection, launched: launch.Launched) -> None:
 def _wall(text: str) -> tuple[float | None, float]:
     """Return the host's clock and how coarse it is; busybox knows no nanoseconds."""
     whole, _, fraction = text.replace(",", ".").partition(".")
-    if not whole.isdigit():
+    if not (whole.isascii() and whole.isdecimal()) or len(whole) > _CLOCK_DIGITS:
         return None, 0.0
-    if fraction.isdigit():
+    if fraction.isascii() and fraction.isdecimal():
         return float(f"{whole}.{fraction}"), 0.0
     return int(whole) + _WHOLE_SECOND_S, _WHOLE_SECOND_S
 

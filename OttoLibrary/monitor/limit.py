@@ -1,4 +1,4 @@
-"""Limits on readings: what must not be, or what must be, while they count."""
+"""Limits on readings: relations that must hold, or must not, while they are in force."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Limit:
         return RELATIONS[self.relation](value, self.value) != self.must
 
     def error(self, value: float, at: float | None, unit: str) -> LimitError:
-        """Return what says that it was broken: by which value, when, in which unit."""
+        """Return the error: by which value the limit was broken, and when."""
         said = f"Metric '{self.metric}' of host '{self.host}' {self.statistic} {value_text(value, unit)}"
         when = f"at {clock_text(at)}, " if at is not None else ""
         rule = f"{'must' if self.must else 'must not'} be {self.relation} {value_text(self.value, unit)}"
@@ -57,5 +57,5 @@ class Limit:
 
 
 def clock_text(at: float) -> str:
-    """Return a moment as a clock of this machine shows it, ``12:03:07``."""
+    """Return a moment as this machine's clock shows it, ``12:03:07``."""
     return time.strftime("%H:%M:%S", time.localtime(at))

@@ -9,7 +9,7 @@ import math
 import platform
 import time
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from OttoLibrary import registry
 from OttoLibrary.contracts.facts import OwnMetric
 from OttoLibrary.contracts.metrics import Event, Metric, Tick
+from OttoLibrary.engine import BackOff, Failure, supervise
 from OttoLibrary.errors import LimitError, OttoError, PluginError, UnknownNameError, UsageError
 from OttoLibrary.host.host import Host
 from OttoLibrary.monitor import export, own_metrics
@@ -33,7 +34,7 @@ from OttoLibrary.version import VERSION
 DEFAULT_METRICS = ("cpu", "memory", "disk", "network", "load")
 SHORTEST_INTERVAL_S = 0.1
 _FLUSH_S = 1.0
-# What is older is read from the store.
+# Older readings are read from the store.
 _KEPT = 3600
 _EVENTS_KEPT = 10_000
 _PICTURE_BYTES = 6000
@@ -56,16 +57,16 @@ class _Series:
 
 
 class Audience(Protocol):
-    """Who is told what a monitor takes, on the engine's loop: it must not wait and not fail."""
+    """Hears what a monitor takes, on the engine's loop: it must neither wait nor fail."""
 
     def tick(self, tick: Tick) -> None:
-        """Hear of readings."""
+        """Take readings."""
 
     def event(self, number: int, event: Event | None) -> None:
-        """Hear of an event that is new or has changed, or with None was deleted."""
+        """Take an event that is new or has changed, or with None was deleted."""
 
     def end(self) -> None:
-        """Hear that the monitor has stopped."""
+        """The monitor has stopped."""
 
 
 def make_metrics(names: Sequence[str], owned: Mapping[str, OwnMetric]) -> dict[str, Metric]:
@@ -91,12 +92,12 @@ def _registered(name: str, owned: Mapping[str, OwnMetric]) -> Metric:
     except UnknownNameError as error:
         raise UnknownNameError("metric", name, sorted({*registry.names("metric"), *owned})) from error
     if not isinstance(made, Metric):
-        raise PluginError(f"Metric '{kind}' ({type(made).__qualname__}) is no subclass of contracts.metrics.Metric.")
+        raise PluginError(f"Metric '{kind}' ({type(made).__qualname__}) is not a subclass of contracts.metrics.Metric.")
     return made
 
 
 def open_store(path: Path, label: str, lab: Mapping[str, Any], interval_s: float) -> Store:
-    """Return a store with a new session; raise UsageError when the file is no recording or somebody writes it."""
+    """Return a store with a new session; raise UsageError when the file is not a recording or another process writes it."""
     store = Store(path)
     store.begin(label, lab, {"OttoLibrary": VERSION, "Python": platform.python_version()}, interval_s)
     return store
@@ -112,7 +113,7 @@ class Monitor:
         mask: Hides secrets.
 
     Attributes:
-        store: Where all is kept, or None.
+        store: Where readings and events are recorded, or None.
     """
 
     def __init__(
@@ -157,9 +158,15 @@ class Monitor:
         for name, host in self.hosts.items():
             watch = Watch(host, self._metrics[name], clock, self)
             self._watches.append(watch)
-            self._tasks.append(asyncio.create_task(watch.follow()))
+            self._begin(watch.follow, f"Watching host '{name}'")
         if self.store is not None:
-            self._tasks.append(asyncio.create_task(self._keep()))
+            self._begin(self._keep, "Recording")
+
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
+        def failed(failure: Failure) -> None:
+            self.mark(Event(time.time(), f"{what} failed: {failure}", "error"))
+
+        self._tasks.append(asyncio.create_task(supervise(work, failed, BackOff())))
 
     async def stop(self) -> None:
         """End all that it started on hosts, and write what is left; idempotent."""
@@ -194,7 +201,7 @@ class Monitor:
                 self._warn(str(error))
 
     def take_warnings(self) -> list[str]:
-        """Return what the user must know and was not told yet."""
+        """Return the warnings that the user has not seen yet."""
         warnings, self._warnings = self._warnings, []
         return warnings
 
@@ -223,13 +230,18 @@ class Monitor:
             self._check_limits(tick.host)
 
     def _finite(self, tick: Tick) -> Tick:
-        """Leave out what is no number: it would be neither above nor below a limit."""
+        """Leave out what is not a finite number: it would be neither above nor below a limit."""
         odd = [name for name, value in tick.values.items() if not math.isfinite(value)]
         for name in odd:
             if (tick.host, name) not in self._odd:
                 self._odd.add((tick.host, name))
                 self.mark(
-                    Event(tick.at, f"'{name}' was read as {tick.values[name]}, which is no number; left out", "error", tick.host)
+                    Event(
+                        tick.at,
+                        f"'{name}' was read as {tick.values[name]}, which is not a finite number, and was left out",
+                        "error",
+                        tick.host,
+                    )
                 )
         return replace(tick, values={name: value for name, value in tick.values.items() if name not in odd})
 
@@ -243,7 +255,8 @@ class Monitor:
             del self._events[next(iter(self._events))]
         self._tell(number, event)
         if event.kind in {"error", "gap"}:
-            self._warn(f"Monitor, host '{event.host}': {event.text}")
+            subject = f"Monitor, host '{event.host}'" if event.host else "Monitor"
+            self._warn(f"{subject}: {event.text}")
         return number
 
     def end(self, number: int, until: float) -> None:
@@ -274,7 +287,7 @@ class Monitor:
             audience.event(number, event)
 
     def record(self, host: str, series: str, value: float) -> None:
-        """Take a reading that somebody made himself; raise UnknownNameError."""
+        """Take a reading that the caller made; raise UnknownNameError."""
         self.check_host(host)
         self._recorded.add(series)
         self.tick(Tick(host, time.time(), 0.0, {series: value}))
@@ -301,7 +314,7 @@ class Monitor:
             raise UnknownNameError("watched host", host, sorted(self.hosts))
 
     def subscribe(self, audience: Audience) -> Callable[[], None]:
-        """Tell somebody all that is taken from now on; return what ends it."""
+        """Call an audience with everything that is taken from now on; return a function that ends this."""
         self._audiences.append(audience)
         return lambda: self._audiences.remove(audience) if audience in self._audiences else None
 
@@ -344,15 +357,15 @@ class Monitor:
         if metric in known:
             return metric
         if any(metric.startswith(_stem(name)) for name in metrics):
-            return metric  # a reading that has not come yet
+            return metric  # a reading that has not arrived yet
         raise UnknownNameError("metric or series", metric, sorted({*metrics, *known}))
 
     def known(self, host: str) -> list[str]:
-        """Return the series that a host has had readings of."""
+        """Return the series of which a host has readings."""
         return [name for owner, name in self._series if owner == host]
 
     def mains(self, host: str) -> list[str]:
-        """Return the series that stand for the metrics of a host, and those that somebody recorded himself."""
+        """Return the series that stand for the metrics of a host, and the series that callers recorded."""
         metrics = self._metrics.get(host, {})
         main = [metric.main for metric in metrics.values()]
         known = self.known(host)
@@ -369,7 +382,7 @@ class Monitor:
     async def readings(
         self, host: str, series: str, since: float, until: float | None = None
     ) -> tuple[Sequence[float], Sequence[float]]:
-        """Return times and values of a window, from the store what is no longer remembered."""
+        """Return times and values of a window, older ones from the store."""
         return (await self._windows([(host, series)], since, until)).get((host, series), ((), ()))
 
     async def _windows(
@@ -423,12 +436,12 @@ class Monitor:
     def _nothing(self, host: str, metric: str, series: str) -> str:
         problems = [event.text for event in self._events.values() if event.host == host and event.kind in {"error", "gap"}]
         because = f" {problems[-1]}" if problems else f" Series with readings: {', '.join(self.known(host)) or 'none'}."
-        return f"Metric '{metric}' of host '{host}' has no reading of '{series}' in this time.{because}"
+        return f"Metric '{metric}' of host '{host}' has no reading of '{series}' in this period.{because}"
 
     async def picture(
         self, since: float, until: float | None = None, *, hosts: Sequence[str] = (), marks: Sequence[Event] = ()
     ) -> tuple[str, list[Statistics]]:
-        """Return charts and a table of a window as HTML, empty when there is no reading in it, and its statistics.
+        """Return charts and a table of a period as HTML, empty without a reading in it, and its statistics.
 
         Args:
             since: When it begins, in seconds since 1970.
@@ -499,23 +512,23 @@ class Monitor:
         self._limits.append(Limit(host, metric, statistic, relation, bound, must, began, at_once))
 
     async def take_limits(self, wait_s: float | None = None) -> list[LimitError]:
-        """End all limits and return what was broken, and what could not be seen: no reading is no proof.
+        """End all limits and return those that were broken, and those without a reading: no reading is no proof.
 
         Args:
             wait_s: How long to wait for a first reading, in seconds; two intervals by default.
         """
         patience_s = 2 * self.interval_s + _LATE_S if wait_s is None else wait_s
         limits, self._limits = self._limits, []
-        broken = []
-        for limit in limits:
-            try:
-                value, at, unit = await self.statistic(limit.host, limit.metric, limit.statistic, limit.since, None, patience_s)
-            except LimitError as error:
-                broken.append(error)
-                continue
-            if limit.is_broken(value):
-                broken.append(limit.error(value, at, unit))
-        return broken
+        # Together: many without a reading take no longer than one.
+        judged = await asyncio.gather(*(self._judged(limit, patience_s) for limit in limits))
+        return [error for error in judged if error is not None]
+
+    async def _judged(self, limit: Limit, wait_s: float) -> LimitError | None:
+        try:
+            value, at, unit = await self.statistic(limit.host, limit.metric, limit.statistic, limit.since, None, wait_s)
+        except LimitError as error:
+            return error
+        return limit.error(value, at, unit) if limit.is_broken(value) else None
 
     def _check_limits(self, host: str) -> None:
         for limit in [limit for limit in self._limits if limit.at_once and limit.host == host]:
@@ -535,7 +548,7 @@ class Monitor:
 def _recorded(
     store: Store, wanted: Sequence[tuple[str, str]], since: float, until: float
 ) -> dict[tuple[str, str], tuple[Sequence[float], Sequence[float]]]:
-    """Read what is no longer remembered from the recording, opened once for all."""
+    """Read older readings from the recording, opened once for all of them."""
     store.flush()
     with contextlib.closing(Recording(store.path)) as recording:
         return {(host, series): recording.read(host, series, since, until) for host, series in wanted}

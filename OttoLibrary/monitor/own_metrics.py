@@ -116,12 +116,12 @@ def pattern_parser(name: str, pattern: str) -> Parse:
             number but what the series of its match have in brackets.
 
     Raises:
-        UsageError: The pattern is no regular expression, or has no group for a number.
+        UsageError: The pattern is not a regular expression, or has no group for a number.
     """
     try:
         expression = re.compile(pattern, re.MULTILINE)
     except re.error as error:
-        raise UsageError(f"The pattern {pattern!r} of metric '{name}' is no regular expression: {error}.") from error
+        raise UsageError(f"The pattern {pattern!r} of metric '{name}' is not a regular expression: {error}.") from error
     if not set(expression.groupindex) - {"label"}:
         raise UsageError(f"The pattern {pattern!r} of metric '{name}' has no named group. Name the number's: (?P<name>\\d+).")
 
@@ -143,7 +143,7 @@ def _number(name: str, group: str, text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise ValueError(f"the group {group!r} of metric '{name}' matches {text!r}, which is no number") from error
+        raise ValueError(f"the group {group!r} of metric '{name}' matches {text!r}, which is not a number") from error
 
 
 def _first_line(output: str) -> str:

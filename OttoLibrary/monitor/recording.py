@@ -1,4 +1,4 @@
-"""Recordings, read: ours, also while another process writes them, and those of otto's monitor.
+"""Reads recordings: ours, also while another process writes them, and those of otto's monitor.
 
 The file is described in ``OttoLibrary.monitor.store``, which writes it.
 """
@@ -33,13 +33,13 @@ Samples: TypeAlias = dict[tuple[str, str], tuple["array[float]", "array[float]"]
 
 @dataclass(frozen=True)
 class RecordedSession:
-    """One time of watching.
+    """One session of watching.
 
     Attributes:
         id: Its number in the file; a text in a file of otto.
         label: What it was called, may be empty.
         began: When, in seconds since 1970.
-        ended: When it ended; None when it runs, or when its process was killed.
+        ended: When it ended; None while it runs, or when its process was killed.
         lab: What the lab looked like.
         versions: The versions of what watched.
         interval_s: How often it asked the hosts; 0 when that is not known.
@@ -66,7 +66,7 @@ class Recording:
         path: The file.
 
     Raises:
-        UsageError: There is no such file, it is no recording, or one of a newer version. Every method raises it too, when the
+        UsageError: There is no such file, it is not a recording, or one of a newer version. Every method raises it too, when the
             file cannot be read.
     """
 
@@ -248,7 +248,7 @@ class _OwnFile:
                 )
 
     def _names(self) -> Callable[[int], tuple[str, ...]]:
-        """Return what looks up the names of a layout; for one call only, since a pruned layout's number may be given anew."""
+        """Return a function that looks up the names of a layout; for one call only, since pruned numbers may be used again."""
 
         @functools.cache
         def names(layout: int) -> tuple[str, ...]:
@@ -388,13 +388,14 @@ def check_exists(path: Path) -> None:
 
 
 def check_own(database: sqlite3.Connection, path: Path) -> None:
-    """Raise UsageError when it is no recording of ours, or one of a newer version."""
+    """Raise UsageError when it is not a recording of ours, or one of a newer version."""
     if pragma(database, "application_id") != APPLICATION_ID:
-        raise UsageError(f"'{path}' is no recording of OttoLibrary.")
+        raise UsageError(f"'{path}' is not a recording of OttoLibrary.")
     version = pragma(database, "user_version")
     if version > SCHEMA_VERSION:
         raise UsageError(
-            f"The recording '{path}' has version {version}, and this OttoLibrary knows {SCHEMA_VERSION} at most. Use a newer one."
+            f"The recording '{path}' is of version {version}; this OttoLibrary reads versions up to {SCHEMA_VERSION}. "
+            "Use a newer OttoLibrary."
         )
 
 
@@ -420,12 +421,12 @@ def pragma(database: sqlite3.Connection, name: str) -> int:
 
 @contextlib.contextmanager
 def translated(path: Path, done: str = "written") -> Iterator[None]:
-    """Make one clear sentence of what SQLite says, and of what a damaged row leads to."""
+    """Turn errors of SQLite, and those that a damaged row causes, into one clear sentence."""
     try:
         yield
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-            raise UsageError(f"'{path}' is no recording of OttoLibrary.") from error
+            raise UsageError(f"'{path}' is not a recording of OttoLibrary.") from error
         raise UsageError(f"The recording '{path}' cannot be {done}: {error}.") from error
     except (TypeError, ValueError) as error:
         raise UsageError(f"The recording '{path}' cannot be {done}: {error}.") from error

@@ -1,4 +1,4 @@
-"""What the samples of a series come to: highest, mean, percentiles, trend; and fewer points for a chart."""
+"""Statistics of the samples of a series: highest, mean, percentiles, trend; and fewer points for a chart."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STATISTICS = ("last", "min", "max", "mean", "p50", "p95", "p99", "slope", "delta
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the samples of one series of one host come to.
+    """The statistics of the samples of one series of one host.
 
     Attributes:
         host: Name of the host.
@@ -72,7 +72,7 @@ class Statistics:
 
 
 def summarize(host: str, series: str, times: Sequence[float], values: Sequence[float]) -> Statistics:
-    """Return what the samples of a series come to.
+    """Return the statistics of the samples of a series.
 
     Args:
         host: Name of the host.
@@ -131,9 +131,9 @@ def one(name: str, times: Sequence[float], values: Sequence[float]) -> tuple[flo
 
 
 def downsample(times: Sequence[float], values: Sequence[float], limit: int) -> list[tuple[float, float]]:
-    """Return the points that show the same picture: of each stretch the lowest and the highest, in their order.
+    """Return fewer points that show the same picture: of each stretch the lowest and the highest, in their order.
 
-    All stretches have the same number of samples, or one more. A gap in time is not looked at: give each piece by itself.
+    All stretches have the same number of samples, or one more. Gaps in time are ignored: pass each piece by itself.
 
     Args:
         times: When the samples were taken, oldest first.

@@ -7,15 +7,15 @@ seconds since 1970. ``PRAGMA application_id`` is 0x4F74746F (``Otto``), ``PRAGMA
              versions (JSON object), interval_s, process ("host:pid")
     layout   id, session, series (JSON list of names)
     tick     id, session, host, at, uptime_s (null when not known), layout, readings (JSON list, in the order of the layout's
-             series; null where there is no reading); one row a host and moment
+             series; null where there is no reading); one row per host and moment
     event    id, session, at, until (null for a moment), host (empty for all), kind, text
-    sample   a view of (session, host, at, uptime_s, series, value), one row a reading
+    sample   a view of (session, host, at, uptime_s, series, value), one row per reading
 
-A reading that is no finite number is stored as null, since JSON knows no other.
+A reading that is not a finite number is stored as null, since JSON has no such numbers.
 
 One process writes: it holds a lock (``flock``) on ``<path>.lock``, which the kernel releases when the process dies. Readers need
 no lock. While it is written, ``<path>-wal`` and ``<path>-shm`` belong to the file; after ``Store.close`` all is in the file
-alone, unless somebody reads it just then.
+alone, unless another process reads it at that moment.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 class _Lock:
-    """The right to write a recording, gone with the process that has it."""
+    """The right to write a recording; it ends with the process that holds it."""
 
     def __init__(self, path: Path) -> None:
         self._path = Path(f"{path}.lock")
@@ -81,7 +81,7 @@ class _Lock:
                 owner = os.read(file, 200).decode(errors="replace") or "unknown"
                 os.close(file)
                 raise UsageError(
-                    f"The recording '{path}' is being written by process {owner}. Wait for its end or record to another file."
+                    f"The recording '{path}' is being written by process {owner}. Wait until it ends, or record to another file."
                 ) from None
             if self._is_named(file):
                 os.ftruncate(file, 0)
@@ -103,7 +103,7 @@ class _Lock:
 
 
 class _Layouts:
-    """Gives the names of a tick's readings a number, so that they are stored once a session."""
+    """Gives the names of a tick's readings a number, so that they are stored once per session."""
 
     def __init__(self, first: int) -> None:
         self._next = first
@@ -112,7 +112,7 @@ class _Layouts:
         self.unsaved: list[tuple[int, int, str]] = []
 
     def place(self, session: int, tick: Tick) -> tuple[int, tuple[str, ...]]:
-        """Return the layout for a tick, and its names; a new one is in ``unsaved`` until somebody takes it from there."""
+        """Return the layout for a tick, and its names; a new one is in ``unsaved`` until the caller takes it from there."""
         names = tuple(tick.values)
         known = self._known.get((session, names))
         if known is not None:
@@ -135,14 +135,14 @@ class Store:
     """Writes what is watched; everything but opening and closing may be called from any thread.
 
     ``add``, ``mark``, ``end_event`` and ``change_event`` keep things in memory, ``flush`` writes them. What could not be written
-    waits for the next ``flush``, at most 100 000 ticks and as many events; what was lost beyond that is told by an event of kind
-    ``gap``.
+    waits for the next ``flush``, at most 100 000 ticks and as many events; an event of kind ``gap`` says how
+    much was lost beyond that.
 
     Args:
         path: The file; it and its folder are made when they do not exist, and sessions are added to one that does.
 
     Raises:
-        UsageError: Another process writes it, it is no recording or one of a newer version, or it cannot be opened or made.
+        UsageError: Another process writes it, it is not a recording or is of a newer version, or it cannot be opened or made.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -217,7 +217,7 @@ class Store:
         return number
 
     def end_event(self, number: int, until: float) -> None:
-        """Say when an event ended, with the next ``flush``; a number that ``mark`` did not return is ignored."""
+        """Set when an event ended, with the next ``flush``; a number that ``mark`` did not return is ignored."""
         with self._queues:
             self._ends[number] = until
 
@@ -225,15 +225,15 @@ class Store:
         """Put another event in the place of one with the next ``flush``, or delete it with None; as ``end_event`` otherwise."""
         with self._queues:
             self._changes[number] = event
-            # It says itself when it ended.
+            # The new event has its own end.
             self._ends.pop(number, None)
 
     def flush(self) -> None:
-        """Write all that was kept, in one transaction.
+        """Write everything that waits, in one transaction.
 
         Raises:
             UsageError: It cannot be written, such as when the disk is full, or the store is closed. All of it waits for the next
-                call; the text says how much waits, and how much was lost because too much waited already.
+                call; the text says how much waits, and how much was lost because too much was waiting.
         """
         with self._writing:
             with self._queues:
@@ -255,7 +255,7 @@ class Store:
                 self._lost -= lost
 
     def close(self) -> None:
-        """Write all that was kept, end the session and let others write; a second call does nothing.
+        """Write everything that waits, end the session and let others write; a second call does nothing.
 
         Raises:
             UsageError: The last of it could not be written, and is lost; the file is closed nevertheless.
@@ -390,7 +390,7 @@ class Store:
                 raise
 
     def _leave_one_file(self) -> None:
-        # Easier to copy, and readable in a folder that cannot be written. The second fails while somebody reads, and may.
+        # Easier to copy, and readable in a folder that cannot be written. The second may fail while another process reads.
         with contextlib.suppress(sqlite3.Error):
             self._database.execute("PRAGMA busy_timeout = 1000")
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -430,10 +430,10 @@ class Store:
 
 
 def prune(recording: Store | str | Path, older_than_s: float | None = None, larger_than_bytes: int | None = None) -> int:
-    """Delete the oldest of a recording, as ``Store.prune`` does; of a file that nobody writes, or of an open store.
+    """Delete the oldest of a recording, as ``Store.prune`` does; of a file that is not being written, or of an open store.
 
     Raises:
-        UsageError: There is no such file, it is none of ours, or somebody writes it.
+        UsageError: There is no such file, it is not a recording of OttoLibrary, or it is being written.
     """
     if isinstance(recording, Store):
         return recording.prune(older_than_s, larger_than_bytes)
@@ -446,10 +446,10 @@ def prune(recording: Store | str | Path, older_than_s: float | None = None, larg
 
 
 def add_event(path: str | Path, event: Event) -> int:
-    """Add an event to a recording that nobody writes and return its number; it goes to the session that it is nearest to.
+    """Add an event to a recording that is not being written and return its number; it goes to the session that it is nearest to.
 
     Raises:
-        UsageError: There is no such file, it is none of ours, it has no session, it cannot be written, or somebody writes it.
+        UsageError: There is no such file, it is not a recording of OttoLibrary, it has no session, or it cannot be written.
     """
     with _editing(path) as (database, made_number):
         row = database.execute(
@@ -462,7 +462,7 @@ def add_event(path: str | Path, event: Event) -> int:
 
 
 def change_event(path: str | Path, number: int, event: Event | None) -> None:
-    """Put another event in the place of one in a recording that nobody writes, or delete it with None.
+    """Put another event in the place of one in a recording that is not being written, or delete it with None.
 
     Raises:
         UsageError: There is no such event, or what ``add_event`` raises.
@@ -495,7 +495,7 @@ def _replace_event(database: sqlite3.Connection, number: int, event: Event | Non
 def _open_own(path: Path) -> sqlite3.Connection:
     """Open a recording of ours to write, and make it when there is none."""
     with translated(path):
-        # Whoever uses it takes a lock; a transaction begins and ends where the code says so.
+        # Callers take a lock; a transaction begins and ends where the code says so.
         database = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
     try:
         with translated(path):
@@ -515,7 +515,7 @@ def _event_row(number: int, session: int, event: Event) -> tuple[int, int, float
 
 
 def _storable(text: str) -> str:
-    """Return text as UTF-8 can hold it: half a character that a file name brought along is shown as its number."""
+    """Return text that UTF-8 can encode: a lone surrogate, such as from a file name, becomes its number."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -535,7 +535,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def _as_json(facts: Mapping[str, Any]) -> str:
-    # Paths and the like are shown as they look.
+    # Paths and other objects are stored as their text.
     return json.dumps(dict(facts), default=str)
 
 

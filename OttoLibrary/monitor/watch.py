@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol, TypeAlias
 
 from OttoLibrary.contracts.connections import EndOfStream
 from OttoLibrary.contracts.facts import HostFacts
@@ -25,6 +26,7 @@ from OttoLibrary.contracts.metrics import (
     Tick,
 )
 from OttoLibrary.deadline import Deadline
+from OttoLibrary.engine import BackOff, Failure, supervise
 from OttoLibrary.errors import HostKeyError, LoginError, OttoError, UsageError
 from OttoLibrary.host.host import Host
 from OttoLibrary.monitor.feeds import CONNECT_S, LOOP, RELAYED_LOOP, BusyError, Feed, Frame, HostFeed, LocalFeed, end
@@ -35,8 +37,10 @@ from OttoLibrary.text import decode
 _ANSWER_S = 5.0
 _COMMAND_ANSWER_S = 10.0
 _LONGEST_PAUSE_S = 30.0
+_LONGEST_LINE_BYTES = 1 << 16
 _STEP_S = 0.2
 _CLOCK_INTERVAL_S = 60.0
+Work: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class Sink(Protocol):
@@ -74,21 +78,30 @@ class Schedule:
         metrics: The metrics, by name.
         interval_s: Seconds between two beats.
         together: Whether all that is due is asked for at the same time. Commands are not: one that hangs delays only itself.
+
+    Attributes:
+        beat: The last beat.
+        uptime_s: The host's clock since it booted, as the last answer had it. Each feed has its own: the answer of a slow command
+            is older than those that came meanwhile.
+        offset: How far the host's wall clock was from this machine's, and how sure that is; None before the first answer.
     """
 
     def __init__(self, feed: Feed, metrics: Mapping[str, Metric], interval_s: float, *, together: bool = True) -> None:
         self.feed, self.together = feed, together
         self.beat = 0
+        self.uptime_s = 0.0
+        self.offset: tuple[float, float] | None = None
         self.answer_s = max(_ANSWER_S if together else _COMMAND_ANSWER_S, 3 * interval_s)
         self._metrics, self._interval_s = metrics, interval_s
         self._due = dict.fromkeys(metrics, 0.0)
-        self._pauses = dict.fromkeys(metrics, 0.0)
+        self._back_offs = {name: BackOff(interval_s, _LONGEST_PAUSE_S) for name in metrics}
+        self._failing: set[str] = set()
         self._clock_due = 0.0
 
     @property
     def counts(self) -> bool:
         """True when a beat without a question is one that was missed."""
-        return self.together and not any(self._pauses.values())
+        return self.together and not self._failing
 
     def due(self, now: float) -> list[list[str]]:
         """Return the names of what is due, those that are asked for together in one list."""
@@ -106,16 +119,17 @@ class Schedule:
         if clock:
             self._clock_due = now + _CLOCK_INTERVAL_S
         for name in names:
-            self._pauses[name] = 0.0
+            self._back_offs[name].start_over()
             # Half a beat early is on time: beats are never exact.
             self._due[name] = now + self._metrics[name].interval_s - self._interval_s / 2
+        self._failing.difference_update(names)
         return frame
 
     def postpone(self, names: Sequence[str]) -> None:
         """Wait longer from one failure to the next."""
+        self._failing.update(names)
         for name in names:
-            self._pauses[name] = min(_LONGEST_PAUSE_S, 2 * self._pauses[name] or self._interval_s)
-            self._due[name] = time.monotonic() + self._pauses[name]
+            self._due[name] = time.monotonic() + self._back_offs[name].pause_s()
 
 
 class Watch:
@@ -137,23 +151,22 @@ class Watch:
         self.missed = 0
         self._wrong: dict[str, str] = {}
         self._gaps: dict[str, int] = {}
-        self._uptime_s = 0.0
-        self._offset: tuple[float, float] | None = None
+        self._timekeeper: Schedule | None = None
 
     async def follow(self) -> None:
-        """Ask at every beat; a host that does not answer is tried again, ever less often."""
+        """Ask at every beat; a host that does not answer is tried again, less and less often."""
         try:
             facts = await self.host.connection.facts()
         except OttoError as error:
             self._sink.mark(Event(time.time(), f"The host is not watched: {error}", "error", self.host.name))
             return
         async with asyncio.TaskGroup() as group:
-            for work in self._works(facts):
-                group.create_task(work)
+            for names, work in self._works(facts).items():
+                group.create_task(supervise(work, partial(self._failed, names), BackOff(longest_s=_LONGEST_PAUSE_S)))
 
-    def _works(self, facts: HostFacts) -> list[Coroutine[Any, Any, None]]:
-        """Return what is to be done at the same time: a loop for each feed, one for each metric that needs none."""
-        works: list[Coroutine[Any, Any, None]] = []
+    def _works(self, facts: HostFacts) -> dict[str, Work]:
+        """Return what is to be done at the same time, by names of metrics: a loop for each feed, one for each without a feed."""
+        works: dict[str, Work] = {}
         here: dict[str, LocalMetric] = {}
         built_ins: dict[str, BuiltInsMetric] = {}
         commands: dict[str, CommandMetric] = {}
@@ -166,17 +179,26 @@ class Watch:
                 case CommandMetric():
                     commands[name] = metric
                 case FollowedMetric():
-                    works.append(self._follow_lines(name, metric))
+                    works[name] = partial(self._follow_lines, name, metric)
                 case NetworkMetric():
-                    works.append(self._ask_over_network(name, metric, facts))
+                    works[name] = partial(self._ask_over_network, name, metric, facts)
         if here:
-            works.append(self._repeat(Schedule(LocalFeed(here), here, self._clock.interval_s)))
+            works[", ".join(here)] = self._asking(Schedule(LocalFeed(here), here, self._clock.interval_s))
         if built_ins:
-            works.append(self._repeat(Schedule(HostFeed(self.host, built_ins, LOOP), built_ins, self._clock.interval_s)))
+            schedule = Schedule(HostFeed(self.host, built_ins, LOOP), built_ins, self._clock.interval_s)
+            works[", ".join(built_ins)] = self._asking(schedule)
         if commands:
             feed = HostFeed(self.host, commands, RELAYED_LOOP)
-            works.append(self._repeat(Schedule(feed, commands, self._clock.interval_s, together=False)))
+            works[", ".join(commands)] = self._asking(Schedule(feed, commands, self._clock.interval_s, together=False))
         return works
+
+    def _asking(self, schedule: Schedule) -> Work:
+        # The first feed is the one whose answers tell reboots and clocks.
+        self._timekeeper = self._timekeeper or schedule
+        return partial(self._repeat, schedule)
+
+    def _failed(self, names: str, failure: Failure) -> None:
+        self._sink.mark(Event(time.time(), f"Watching '{names}' failed: {failure}", "error", self.host.name))
 
     # -- asking
 
@@ -205,7 +227,7 @@ class Watch:
         except (OttoError, EndOfStream, OSError, ValueError, UserChangeRefusedError) as error:
             await self._lost(schedule, names, error)
             return True
-        self._took(schedule.feed, names, frame)
+        self._took(schedule, names, frame)
         return True
 
     async def _lost(self, schedule: Schedule, names: Sequence[str], error: Exception) -> None:
@@ -217,15 +239,17 @@ class Watch:
             self._gaps[names[0]] = self._sink.mark(event)
         await schedule.feed.close()
 
-    def _took(self, feed: Feed, names: Sequence[str], frame: Frame) -> None:
+    def _took(self, schedule: Schedule, names: Sequence[str], frame: Frame) -> None:
         for name in names:
             gap = self._gaps.pop(name, None)
             if gap is not None:
                 self._sink.end(gap, frame.at)
-        self._note_reboot(frame)
-        values = self._note_clock(frame)
+        values: dict[str, float] = {}
+        if schedule is self._timekeeper:
+            self._note_reboot(schedule, frame)
+            values |= self._note_clock(schedule, frame)
         for name in names:
-            values |= self._values(name, feed, frame)
+            values |= self._values(name, schedule.feed, frame)
         if values:
             self._sink.tick(Tick(self.host.name, frame.at, frame.uptime_s, values))
 
@@ -244,21 +268,21 @@ class Watch:
             self._wrong[name] = sentence
             self._sink.mark(Event(time.time(), sentence, "error", self.host.name))
 
-    def _note_reboot(self, frame: Frame) -> None:
-        if frame.uptime_s + 1 < self._uptime_s:
+    def _note_reboot(self, schedule: Schedule, frame: Frame) -> None:
+        if frame.uptime_s + 1 < schedule.uptime_s:
             began = frame.at - frame.uptime_s
             self._sink.mark(Event(began, "The host rebooted", "reboot", self.host.name))
-        self._uptime_s = frame.uptime_s
+        schedule.uptime_s = frame.uptime_s
 
-    def _note_clock(self, frame: Frame) -> dict[str, float]:
+    def _note_clock(self, schedule: Schedule, frame: Frame) -> dict[str, float]:
         if frame.wall is None:
             return {}
         offset, doubt = frame.wall - frame.at, frame.uncertainty_s + frame.wall_step_s
-        if self._offset is not None:
-            step = offset - self._offset[0]
-            if abs(step) > _STEP_S + doubt + self._offset[1]:
+        if schedule.offset is not None:
+            step = offset - schedule.offset[0]
+            if abs(step) > _STEP_S + doubt + schedule.offset[1]:
                 self._sink.mark(Event(frame.at, f"The host's clock was set by {step:+.1f} s", "clock", self.host.name))
-        self._offset = offset, doubt
+        schedule.offset = offset, doubt
         return {"clock_offset_s": offset}
 
     # -- without a feed
@@ -280,8 +304,9 @@ class Watch:
             self._sink.tick(Tick(self.host.name, time.time(), 0.0, values))
 
     async def _follow_lines(self, name: str, metric: FollowedMetric) -> None:
-        pause_s = self._clock.interval_s
+        back_off = BackOff(self._clock.interval_s, _LONGEST_PAUSE_S)
         while True:
+            began = time.monotonic()
             try:
                 await self._read_lines(name, metric)
             except (LoginError, HostKeyError, UsageError) as error:
@@ -289,8 +314,7 @@ class Watch:
                 return
             except (OttoError, EndOfStream, OSError, UserChangeRefusedError) as error:
                 self._problem(name, f"Metric '{name}' cannot be followed: {error}")
-            await asyncio.sleep(pause_s)
-            pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
+            await asyncio.sleep(back_off.pause_s(time.monotonic() - began))
 
     async def _read_lines(self, name: str, metric: FollowedMetric) -> None:
         connection = await self.host.connection.open(Deadline(CONNECT_S))
@@ -299,14 +323,26 @@ class Watch:
         launched = await launch.start(connection, f"{launch.LIFELINE}\n{metric.script()}")
         try:
             while True:
-                while (at := launched.output.find(b"\n")) < 0:
-                    if launched.output.ended:
-                        errors = decode(bytes(launched.errors.data)).strip().splitlines()
-                        raise launched.output.ended if not errors else OSError(errors[-1])
-                    await launched.notifier.wait()
-                self._take_line(name, metric, decode(launched.output.take(at + 1)).rstrip("\r\n"))
+                self._take_line(name, metric, decode(await self._next_line(name, launched)).rstrip("\r\n"))
         finally:
             await asyncio.shield(asyncio.ensure_future(end(connection, launched)))
+
+    async def _next_line(self, name: str, launched: launch.Launched) -> bytes:
+        """Return the next line; of one that is too long only the beginning."""
+        kept = b""
+        while (at := launched.output.find(b"\n")) < 0:
+            if launched.output.ended:
+                errors = decode(bytes(launched.errors.data)).strip().splitlines()
+                raise launched.output.ended if not errors else OSError(errors[-1])
+            if len(launched.output.data) > _LONGEST_LINE_BYTES:
+                # What follows up to the newline is taken off, too, so that nothing grows while it does not come.
+                kept = kept or bytes(launched.output.data[:_LONGEST_LINE_BYTES])
+                launched.output.take()
+            await launched.notifier.wait()
+        line = launched.output.take(at + 1)
+        if kept or len(line) > _LONGEST_LINE_BYTES:
+            self._problem(name, f"Metric '{name}': a line longer than {_LONGEST_LINE_BYTES >> 10} KiB was cut")
+        return (kept or line)[:_LONGEST_LINE_BYTES]
 
     def _take_line(self, name: str, metric: FollowedMetric, line: str) -> None:
         now = time.time()

@@ -1,4 +1,4 @@
-"""What the log shows: one block for a command, one table for many, one picture for a lab.
+"""Blocks for the log: one for a command, one table for many commands, one picture for a lab.
 
 Everything that came from a host, a lab or a user is escaped: a script in an HTML message would run in log.html. Colours follow
 the page's own text colour, so both themes read well.
@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 from OttoLibrary.contracts.connections import CommandResult, Record
 from OttoLibrary.contracts.transfers import TransferResult
 from OttoLibrary.errors import CommandError
+from OttoLibrary.masking import mask
 from OttoLibrary.text import plural
 from OttoLibrary.units import duration_text, size_text
 
@@ -24,7 +25,7 @@ _LONG = 12_000
 _SHOWN = 4_000
 _GOOD, _BAD, _QUIET = "#2e9e44", "#d6453d", "#7a8794"
 T = TypeVar("T")
-# For each host its name, the way to it, and what came of the work.
+# For each host its name, the path to it, and the result or the error.
 Outcomes: TypeAlias = Sequence[tuple[str, tuple[str, ...], T | Exception]]
 _BLOCK = "border-left:3px solid {color};padding:1px 0 1px 8px;margin:1px 0"
 _PRE = "margin:2px 0 0 0;white-space:pre-wrap;overflow-wrap:anywhere;max-height:32em;overflow:auto"
@@ -38,7 +39,7 @@ class Attachments:
     """Files beside the log for output that is too long for it.
 
     Args:
-        folder: Where they go; None keeps nothing, and long output says so.
+        folder: Where they are written; None keeps nothing, and long output says so.
         mask: Hides secrets in what is written.
     """
 
@@ -77,7 +78,7 @@ def log_address(output: Path, path: Path) -> str:
 
 
 def block(record: Record, attachments: Attachments) -> str:
-    """Return one readable block for one thing that a host did."""
+    """Return one block for one thing that a host did."""
     result = record.result
     color = _QUIET if result is None else (_GOOD if result.rc == 0 else _BAD)
     hops = " ← ".join(reversed(record.path[:-1]))
@@ -100,7 +101,7 @@ def fan_out(command: str, outcomes: Outcomes[CommandResult]) -> str:
 
 
 def put_table(source: str, target: str, outcomes: Outcomes[TransferResult]) -> str:
-    """Return one table for files that went to many hosts."""
+    """Return one table for files that were sent to many hosts."""
     rows = [_put_row(host, path, outcome) for host, path, outcome in outcomes]
     titles = ("host", "through", "by", "moved", "time", "file")
     return _on_hosts(f"{_code(source)} → {_code(target)}", outcomes, titles, rows)
@@ -133,7 +134,7 @@ def table(titles: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def topology(paths: Sequence[tuple[str, ...]]) -> str:
-    """Return a picture of who is behind whom: this machine left, hops as edges to the right."""
+    """Return a picture of the paths to hosts: this machine on the left, hops as edges to the right."""
     places = _places(paths)
     width, height = 150, 30
     columns = 1 + max((column for column, _ in places.values()), default=0)
@@ -198,10 +199,10 @@ def _notes(notes: Sequence[str]) -> str:
 def _output(label: str, text: str, record: Record, attachments: Attachments) -> str:
     if not text.strip():
         return ""
-    shown = escape(plain(text).rstrip("\n"))
-    link = ""
+    whole = plain(text).rstrip("\n")
+    shown, link = escape(whole), ""
     if len(text) > _LONG:
-        start, end = escape(plain(text[:_SHOWN])), escape(plain(text[-_SHOWN:]).rstrip("\n"))
+        start, end = escape(whole[:_SHOWN]), escape(whole[-_SHOWN:])
         shown = f"{start}\n<i>… {size_text(len(text) - 2 * _SHOWN)} cut here …</i>\n{end}"
         address = attachments.keep(f"{record.host}-{label or 'stdout'}", text)
         link = f'<a href="{escape(address)}">whole {label or "output"}, {size_text(len(text))}</a>' if address else ""
@@ -210,8 +211,8 @@ def _output(label: str, text: str, record: Record, attachments: Attachments) -> 
 
 
 def plain(text: str) -> str:
-    r"""Return text without terminal escapes; other control characters show as ``\xNN``, since XML cannot hold them."""
-    text = re.sub(r"\r+(\n|$)", r"\1", _ESCAPES.sub("", text))
+    r"""Return text without secrets and terminal escapes; control characters show as ``\xNN``, since XML cannot hold them."""
+    text = re.sub(r"\r+(\n|$)", r"\1", _ESCAPES.sub("", mask(text)))
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\ud800-\udfff]", lambda found: f"\\x{ord(found[0]):02x}", text)
 
 

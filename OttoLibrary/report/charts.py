@@ -1,6 +1,6 @@
 """Charts of readings for the log of a test: small SVG pictures in one block of HTML.
 
-The pictures need no script and no style sheet, and keep a promise about their size, since each test of a run carries its own.
+The pictures need no script and no style sheet, and have a maximum size, since each test of a run has its own.
 Everything that came from a host, a lab or a user is escaped. Text and axes follow the page's own text colour, and the colours of
 the lines have a contrast of three to one at least on white and on the log's dark background.
 """
@@ -29,7 +29,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 5, 350, 10, 104, 120
 _VIEW = f"-32 0 400 {_HEIGHT}"
 # What is nearer to a line than this does not show.
 _VISIBLE = 0.5
-# What all charts share is said once and inherited. Two stand side by side in the log of Robot.
+# What all charts share is written once and inherited. Two are side by side in Robot's log.
 _STYLE = (
     "display:grid;grid-template-columns:repeat(auto-fill,minmax(360px,1fr));gap:6px 16px;overflow-x:auto;"
     "font:12px/1.5 sans-serif;white-space:normal;fill:currentColor;text-anchor:end;stroke-width:1.5;stroke-linejoin:round"
@@ -42,16 +42,16 @@ _MOST_POINTS, _GOOD_POINTS, _FEW_POINTS = 300, 20, 8
 # No line and no chart takes less, with its words: that saves looking at what cannot fit.
 _LINE_BYTES, _CHART_BYTES = 70, 300
 _NAME_LENGTH, _TEXT_LENGTH = 40, 60
-# No sensor says more; such a number is a fault of arithmetic and breaks the line as NaN does.
+# No sensor gives more; such a number is an arithmetic error and breaks the line as NaN does.
 _LARGEST = 1e24
-# Colours of events. Bands are faint, and so is a line that only says where a step began.
+# Colours of events. Bands are faint, and so is a line that only shows where a step began.
 _RED, _BLUE, _GRAY = "#d44", "#48c", "#888"
 _TONES = {"error": _RED, "limit": _RED, "reboot": _RED, "mark": _BLUE, "span": _BLUE}
-# The first are kept when there is no room for all.
+# The first are kept when there is no space for all.
 _RANKS = ("limit", "error", "reboot", "gap", "span", "mark", "clock", "test", "log", "keyword")
-# What may last without an end: it goes on to the end of the picture.
+# These may have no end: they last to the end of the picture.
 _LASTING = {"span", "gap"}
-# Which part of the whole may go into marks of events, and which when lines are hidden.
+# The share of the whole that marks of events may have, and their share when lines are hidden.
 _MARKS_SHARE, _LEAST_MARKS_SHARE = 4, 16
 # A place in the picture: x, y, and the piece of the line; pieces are not joined.
 _Point: TypeAlias = tuple[int, int, int]
@@ -81,12 +81,12 @@ def charts(
 
     Lines whose series differ in the label only share a chart; a host has the same colour in all. Peaks survive: where points are
     left out, the lowest and the highest of each stretch stay. When there are more lines than fit with a few points each, those
-    with the highest peaks are shown, and the chart says how many are not. What was read only once has no chart beside others.
+    with the highest peaks are shown, and the chart says how many are not. Series with one reading have no chart beside others.
     Samples and events outside of the time are left out.
 
     Args:
-        lines: What is to be shown, in the order in which it is to be shown.
-        events: What happened meanwhile.
+        lines: The lines, in the order in which they are shown.
+        events: What happened in that time.
         began: Start of the time, in seconds since 1970.
         ended: Its end.
         interval_s: How often hosts were asked. Where a line has no sample for more than three times as long it is broken; a

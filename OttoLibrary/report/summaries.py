@@ -1,4 +1,4 @@
-"""What series came to, for the log of a test: a table, and text for its metadata.
+"""Statistics of series, for the log of a test: a table, and text for its metadata.
 
 Everything that came from a host, a lab or a user is escaped in HTML, and triggers no markup of Robot in plain text.
 """
@@ -22,7 +22,7 @@ _LOOK_ALIKE = str.maketrans({"*": "\N{ASTERISK OPERATOR}", "|": "\N{BROKEN BAR}"
 
 
 class Row(Protocol):
-    """What a series came to; numbers that are no numbers stand for no readings."""
+    """The statistics of a series; NaN stands for no reading."""
 
     @property
     def host(self) -> str:
@@ -46,7 +46,7 @@ class Row(Protocol):
 
     @property
     def p95(self) -> float:
-        """What 95 of 100 readings do not exceed."""
+        """The value that 95 of 100 readings do not exceed."""
 
     @property
     def max(self) -> float:
@@ -63,7 +63,7 @@ def summary(rows: Iterable[Row]) -> str:
     if not rows:
         return "No readings."
     titles = ("host", "series", "min", "mean", "p95", "max", "last")
-    # Every test has one: plain cells, since styled ones would take more room than the charts.
+    # Every test has one: plain cells, since styled ones would need more space than the charts.
     lines = ["".join(f"<td>{cell}" for cell in _cells(row)) for row in rows]
     head = "".join(f"<th align=left>{title}" for title in titles)
     html = f'<table cellpadding=2 style="white-space:normal"><tr>{head}<tr>{"<tr>".join(lines)}</table>'
@@ -98,7 +98,7 @@ def metadata(rows: Iterable[Row]) -> dict[str, str]:
 
 
 def noun(series: str) -> str:
-    """Return what a series is of, without its unit and its label: ``memory used`` for ``memory_used_percent``."""
+    """Return what a series measures, without its unit and label: ``memory used`` for ``memory_used_percent``."""
     name = series.partition("[")[0]
     unit = unit_of(name)
     words = name.split("_")
@@ -139,6 +139,6 @@ def _reading(value: float, unit: str) -> str:
 
 
 def _unmarked(text: str) -> str:
-    """Return text that Robot does not take for markup, with signs that look alike."""
+    """Return text that Robot does not take for markup, with characters that look alike."""
     text = re.sub(r"(?<!\w)_|_(?!\w)", "\N{MODIFIER LETTER LOW MACRON}", " ".join(plain(text).split()))
     return text.translate(_LOOK_ALIKE).replace("://", ":\N{FRACTION SLASH}\N{FRACTION SLASH}")

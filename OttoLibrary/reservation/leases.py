@@ -1,4 +1,4 @@
-"""Reserving hosts: waiting for them, keeping them, and giving them back."""
+"""Reserving hosts: waiting for them, renewing their leases, and releasing them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from OttoLibrary.text import plural
 from OttoLibrary.units import duration_text
 
 _LOOK_S = 5.0
-_TELL_S = 10.0
+_REPORT_S = 10.0
 _MOST_PACE_S = 2.0
 
 
 class Leases:
-    """The hosts that a run has reserved, renewed until they are given back.
+    """The hosts that a run has reserved, renewed until they are released.
 
     Args:
-        backend: Who decides.
+        backend: Decides who gets what.
         tell: Called with a sentence while a reservation waits.
-        lost: Called with an error when a lease is ours no more.
+        lost: Called with an error when a lease is lost.
     """
 
     def __init__(self, backend: Leasing, tell: Callable[[str], None], lost: Callable[[LeaseLostError], None]) -> None:
         self.backend = backend
         self._tell, self._lost = tell, lost
         self._leases: dict[int, Lease] = {}
-        # When each ends unless renewed, by a clock that nobody sets.
+        # When each ends unless renewed, by a clock that cannot be set.
         self._ends: dict[int, float] = {}
         self._renewing: asyncio.Task[None] | None = None
         self._kept = asyncio.Event()
@@ -51,10 +51,10 @@ class Leases:
 
         Args:
             demand: What is wanted.
-            wait_s: How long to wait for it, in seconds; 0 for one try.
+            wait_s: How long to wait for it, in seconds; 0 for a single try.
 
         Raises:
-            NotFreeError: It did not become free in time; carries who has what.
+            NotFreeError: It did not become free in time; lists who has what.
             ReservationError: The backend does not answer.
         """
         if demand.count > len(demand.candidates):
@@ -75,19 +75,19 @@ class Leases:
         return lease
 
     async def release(self, names: Sequence[str] = ()) -> list[str]:
-        """Give back the leases of these hosts, or all; return the names of the hosts that are free again."""
-        given_back: list[str] = []
+        """Release the leases of these hosts, or all; return the names of the hosts that are free again."""
+        released: list[str] = []
         for lease in self.leases:
             if not names or set(names).intersection(lease.hosts):
-                # One that was lost must be told before nobody asks any more.
+                # A loss must be reported now: nobody asks for this lease later.
                 await self._renew_one(lease)
                 if self._leases.pop(lease.token, None):
                     await asyncio.to_thread(self.backend.release, lease)
-                    given_back += lease.hosts
-        return given_back
+                    released += lease.hosts
+        return released
 
     async def renew(self) -> None:
-        """Renew everything now, and tell what was lost."""
+        """Renew everything now, and report what was lost."""
         for lease in self.leases:
             await self._renew_one(lease)
 
@@ -103,7 +103,7 @@ class Leases:
         return extended
 
     async def close(self) -> None:
-        """Give everything back."""
+        """Release everything."""
         renewing, self._renewing = self._renewing, None
         if renewing is not None:
             renewing.cancel()
@@ -112,7 +112,7 @@ class Leases:
         await asyncio.to_thread(self.backend.close)
 
     async def _wait(self, ticket: str, demand: Demand, wait_s: float) -> Lease:
-        began, told = time.monotonic(), float("-inf")
+        began, reported = time.monotonic(), float("-inf")
         while True:
             lease = await asyncio.to_thread(self.backend.attempt, ticket)
             if lease is not None:
@@ -120,16 +120,18 @@ class Leases:
             waited = time.monotonic() - began
             if waited >= wait_s:
                 raise self._not_free(demand, await asyncio.to_thread(self.backend.holdings), waited)
-            if waited - told >= _TELL_S:
-                told = waited
+            if waited - reported >= _REPORT_S:
+                reported = waited
                 holders = who_has(demand, await asyncio.to_thread(self.backend.holdings))
                 left = duration_text(wait_s - waited)
-                self._tell(f"Waiting for {_wanted(demand)}, up to {left} more. {'; '.join(holders) or 'Others wait for it too'}.")
+                self._tell(
+                    f"Waiting for {_wanted(demand)}, up to {left} more. {'; '.join(holders) or 'Others are waiting for it too'}."
+                )
             await asyncio.to_thread(self.backend.wait, ticket, min(_LOOK_S, wait_s - waited))
 
     def _not_free(self, demand: Demand, holdings: Sequence[Holding], waited_s: float) -> NotFreeError:
         after = f" in {duration_text(waited_s)}" if waited_s >= 0.1 else ""
-        advice = "Wait longer with wait=, or let a holder release it."
+        advice = "Wait longer with wait=, or ask a holder to release it."
         return NotFreeError(f"{_wanted(demand)} did not become free{after}", who_has(demand, holdings), advice)
 
     async def _keep_renewing(self) -> None:
@@ -155,7 +157,7 @@ class Leases:
                 self._keep(renewed)
 
     def _lose(self, lease: Lease, error: LeaseLostError) -> None:
-        # What was given back meanwhile is no loss.
+        # What was released meanwhile is not lost.
         if self._leases.pop(lease.token, None):
             self._lost(error)
 
@@ -171,7 +173,7 @@ def who_has(demand: Demand, holdings: Sequence[Holding]) -> list[str]:
 
 
 def holdings_of(backend: Reservations, resources: Collection[str]) -> list[Holding]:
-    """Return who has these resources; raise ReservationError when that cannot be said."""
+    """Return who has these resources; raise ReservationError when that is unknown."""
     ask = getattr(backend, "holdings", None)
     if ask is not None:
         return [holding for holding in ask() if holding.resource in resources]

@@ -1,31 +1,36 @@
-"""Leases and the queue for them, as plain data that a backend keeps wherever it can: pure, with the time as an argument.
+"""Leases and the queue for them, as plain data for a backend to keep: pure functions, with the time as an argument.
 
 The state is what JSON can hold::
 
     {"last": 7, "leases": {RESOURCE: {...}}, "queue": [{...}], "forced": [{...}]}
 
 ``last`` grows with every ticket and lease, so a lease with a higher token is a later one. ``end`` is by the clock of the backend,
-and ``owner`` one process of those that share it.
+and ``owner`` is one of the processes that share it.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import re
 import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from OttoLibrary.contracts.reservations import Demand, Holding, Lease
 from OttoLibrary.errors import LeaseLostError, ReservationError
 
 State: TypeAlias = dict[str, Any]
 _FORCED_KEPT = 100
+_MOST_NUMBER = 2**62
+_MOST_TEXT = 500
 
 
 class Ledger(ABC):
-    """The questions of ``contracts.reservations.Reservations`` that a list of who has what answers."""
+    """Answers the questions of ``contracts.reservations.Reservations`` from a list of who has what."""
 
     @abstractmethod
     def holdings(self) -> list[Holding]:
@@ -40,7 +45,7 @@ class Ledger(ABC):
         return list(dict.fromkeys(holding.user for holding in self.holdings() if holding.resource == resource))
 
     def list_usernames(self) -> list[str]:
-        """Return all who have something."""
+        """Return all users who have something."""
         return sorted({holding.user for holding in self.holdings()})
 
 
@@ -49,13 +54,23 @@ def new_state() -> State:
     return {"last": 0, "leases": {}, "queue": [], "forced": []}
 
 
+def checked(text: str | bytes) -> State:
+    """Return a state that somebody else may have written; raise ValueError with the reason when it is none."""
+    try:
+        state = json.loads(text)
+        _check_state(state)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError("it is not a list of reservations") from error
+    return cast(State, state)
+
+
 def owners(state: State) -> set[str]:
     """Return the processes that have or want something."""
     return {entry["owner"] for entry in (*state["leases"].values(), *state["queue"])}
 
 
-def bury(state: State, dead: Collection[str], now: float) -> None:
-    """Remove what the dead had and wanted, and leases that were not renewed in time."""
+def remove_dead(state: State, dead: Collection[str], now: float) -> None:
+    """Remove what dead processes had and wanted, and leases that were not renewed in time."""
     leases = state["leases"].items()
     state["leases"] = {name: entry for name, entry in leases if entry["owner"] not in dead and entry["end"] > now}
     state["queue"] = [entry for entry in state["queue"] if entry["owner"] not in dead]
@@ -81,7 +96,7 @@ def join(state: State, demand: Demand, owner: str) -> str:
 
 
 def attempt(state: State, ticket: str, now: float) -> Lease | None:
-    """Take all that a place in the queue wants, or nothing; raise ReservationError when the place is gone."""
+    """Take all that a place in the queue wants, or nothing; raise ReservationError when the place in the queue is lost."""
     wanted = next((entry for entry in state["queue"] if entry["ticket"] == ticket), None)
     if wanted is None:
         raise ReservationError("This process lost its place in the queue for hosts, because it did not check it for too long.")
@@ -98,7 +113,7 @@ def attempt(state: State, ticket: str, now: float) -> Lease | None:
 
 
 def leave(state: State, ticket: str) -> None:
-    """Leave the queue, and give back what an attempt got that nobody waited for any more."""
+    """Leave the queue, and release what an attempt got that nobody waits for any more."""
     state["queue"] = [entry for entry in state["queue"] if entry["ticket"] != ticket]
     state["leases"] = {name: entry for name, entry in state["leases"].items() if entry["ticket"] != ticket}
 
@@ -114,13 +129,13 @@ def renew(state: State, lease: Lease, owner: str, now: float) -> Lease:
 
 
 def release(state: State, lease: Lease, owner: str) -> None:
-    """Give a lease back."""
+    """Release a lease."""
     leases = state["leases"].items()
     state["leases"] = {name: entry for name, entry in leases if (entry["token"], entry["owner"]) != (lease.token, owner)}
 
 
 def release_forced(state: State, resource: str, user: str, reason: str, now: float) -> list[Holding]:
-    """Take a resource from whoever has it, and note who did and why."""
+    """Take a resource from its holder, and note who did so and why."""
     entry = state["leases"].pop(resource, None)
     if entry is None:
         return []
@@ -134,15 +149,49 @@ def holdings(state: State, now: float) -> list[Holding]:
     return [_holding(resource, entry, now) for resource, entry in state["leases"].items()]
 
 
+def _check_state(state: Any) -> None:
+    _check(0 <= state["last"] < _MOST_NUMBER, "last")
+    for resource, entry in state["leases"].items():
+        _check_entry(entry)
+        _check(isinstance(resource, str) and 0 < entry["token"] < _MOST_NUMBER, "token")
+        _check(all(math.isfinite(entry[key]) for key in ("since", "end")), "times")
+    for entry in state["queue"]:
+        _check_entry(entry)
+        _check(abs(entry["priority"]) < _MOST_NUMBER and isinstance(entry["count"], int), "priority")
+        for host, resources in entry["candidates"].items():
+            _check(all(isinstance(name, str) for name in (host, *resources)), "candidates")
+    for note in state["forced"]:
+        _check(isinstance(note["token"], int), "forced")
+        note |= {key: _shown(note[key]) for key in ("by", "reason")}
+
+
+def _check_entry(entry: Any) -> None:
+    _check(re.fullmatch("[0-9]{1,15}", entry["ticket"]), "ticket")
+    # A process is a name of a file, or of a key.
+    _check(re.fullmatch("[0-9a-f]{16}", entry["owner"]), "owner")
+    _check(0 <= entry["lease_s"] < _MOST_NUMBER, "lease_s")
+    entry |= {key: _shown(entry[key]) for key in ("user", "purpose", "process")}
+
+
+def _check(right: object, what: str) -> None:
+    if not right:
+        raise ValueError(f"its '{what}' is wrong")
+
+
+def _shown(text: str) -> str:
+    """Return text of somebody else as it may be shown: in one line, without control characters, not too long."""
+    return "".join(character if character.isprintable() else "�" for character in text[:_MOST_TEXT])
+
+
 def _chosen(wanted: Mapping[str, Any], state: State) -> list[str] | None:
-    """Return the hosts that a place in the queue gets now, or None: whoever came before goes first where both want the same."""
+    """Return the hosts that an entry in the queue gets now, or None: an earlier entry goes first where both want the same."""
     rank = (-wanted["priority"], int(wanted["ticket"]))
     before = [entry for entry in state["queue"] if (-entry["priority"], int(entry["ticket"])) < rank]
-    spoken_for = {resource for entry in before for resources in entry["candidates"].values() for resource in resources}
+    wanted_before = {resource for entry in before for resources in entry["candidates"].values() for resource in resources}
     free: list[str] = []
     taken: set[str] = set()
     for name, resources in wanted["candidates"].items():
-        if not taken.union(state["leases"], spoken_for).intersection(resources):
+        if not taken.union(state["leases"], wanted_before).intersection(resources):
             free.append(name)
             taken.update(resources)
         if len(free) == wanted["count"]:

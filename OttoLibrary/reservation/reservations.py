@@ -11,7 +11,7 @@ from OttoLibrary import registry
 from OttoLibrary.contracts.reservations import Demand, Holding, Leasing, Reservations
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import LeaseLostError, NotFreeError, OttoError, ReservationError, UsageError
-from OttoLibrary.lab.lab import HostEntry
+from OttoLibrary.lab.host_entry import HostEntry
 from OttoLibrary.reservation.leases import Leases, holding_text, holdings_of
 from OttoLibrary.reservation.without_queue import QueuelessLeasing
 from OttoLibrary.schema.field_types import JsonObject
@@ -21,18 +21,18 @@ _YES = {"yes", "true", "on", "1"}
 
 
 class RunReservations:
-    """The reservations of one run; nothing is asked before the first use.
+    """The reservations of one run; no backend is asked before the first use.
 
     Args:
         name: The backend; by default what the environment variable ``OTTO_RESERVATION_BACKEND`` or the settings name.
         settings: Returns the table ``[reservations]`` of the settings.
-        engine: Where leases are renewed.
+        engine: Renews the leases.
         tell: Called with a sentence while a reservation waits.
-        lost: Called with an error when a lease is ours no more.
-        variable: Returns what the run says in a variable, empty when it says nothing.
+        lost: Called with an error when a lease is lost.
+        variable: Returns the value of a variable of the run, empty when it is not set.
 
     Attributes:
-        user: Who this is.
+        user: The user of this run.
     """
 
     def __init__(
@@ -54,17 +54,17 @@ class RunReservations:
 
     @property
     def backend(self) -> Reservations:
-        """Who knows who has what. Raises UnknownNameError, PluginError or ReservationError."""
+        """The backend, which knows who has what. Raises UnknownNameError, PluginError or ReservationError."""
         if self._backend is None:
             table = self._settings()
             name = self._name or str(table.get("backend", "file"))
             backend = _opened(name, self._place(name, table))
-            self._backend = QueuelessLeasing(backend, name) if _only_acquires(backend) else backend
+            self._backend = QueuelessLeasing(backend, name) if _acquires_only(backend) else backend
         return self._backend
 
     @property
     def leasing(self) -> Leasing:
-        """The same, when it reserves too; raise UsageError when it only tells who has what."""
+        """The backend, if it can reserve; raise UsageError when it can only say who has what."""
         backend: Any = self.backend
         if not _reserves(backend):
             raise UsageError(
@@ -76,7 +76,7 @@ class RunReservations:
 
     @property
     def leases(self) -> Leases:
-        """What is reserved now; raise UsageError when the backend only tells who has what."""
+        """What is reserved now; raise UsageError when the backend can only say who has what."""
         if self._leases is None:
             self._leases = Leases(self.leasing, self._tell, self._lost)
         return self._leases
@@ -86,13 +86,13 @@ class RunReservations:
         return Demand({host.name: host.reserved_as for host in hosts}, count, self.user, purpose, lease_s, priority)
 
     def has(self, host: HostEntry) -> bool:
-        """True when this run has reserved the host, or its user where reservations are only told; raise ReservationError."""
+        """True when this run has reserved the host, or its user where the backend cannot reserve; raise ReservationError."""
         if _reserves(self.backend):
             return self._leases is not None and host.name in self._leases.hosts
         return all(self.user in self.backend.who_reserved(resource) for resource in host.reserved_as)
 
     def holdings(self, hosts: Iterable[HostEntry]) -> list[Holding]:
-        """Return who has what of these hosts; raise ReservationError when that cannot be said."""
+        """Return who has what of these hosts; raise ReservationError when that is unknown."""
         resources = dict.fromkeys(resource for host in hosts for resource in host.needs)
         if isinstance(self.backend, QueuelessLeasing):
             return self.backend.holdings_of(resources)
@@ -103,7 +103,7 @@ class RunReservations:
         return [holding_text(holding) for holding in self.holdings(hosts)]
 
     def check(self, host: HostEntry) -> str:
-        """Check that nobody else has a host, and return a warning when it goes on although somebody has.
+        """Check that nobody else has a host; return a warning when somebody has and the check is switched off.
 
         Raises:
             NotFreeError: Somebody else has a resource of it, and this user has not.
@@ -119,12 +119,12 @@ class RunReservations:
         return f"{what}, but {SKIP_CHECK} allows its use. Who has what: {'; '.join(holders)}."
 
     def renew(self) -> None:
-        """Renew everything now: what was lost breaks what runs, and not what comes next."""
+        """Renew everything now, so that a loss fails the current test and not the next one."""
         if self._leases is not None and self._leases.hosts:
             self._engine.call(self._leases.renew())
 
     def close(self) -> None:
-        """Give everything back."""
+        """Release everything."""
         leases, self._leases = self._leases, None
         backend, self._backend = self._backend, None
         close = getattr(backend, "close", None)
@@ -134,9 +134,9 @@ class RunReservations:
             close()
 
     def _place(self, name: str, table: JsonObject) -> Sequence[str]:
-        """Return where the backend is, when that is known."""
+        """Return the location of the backend, when it is known."""
         if name == "pabot":
-            # Its server is another in each run, and pabot says which in a variable.
+            # Each run has its own server, and pabot gives its address in a variable.
             return [self._variable("PABOTLIBURI")]
         if name != table.get("backend", "file"):
             return []
@@ -144,7 +144,7 @@ class RunReservations:
 
 
 def _opened(name: str, place: Sequence[str]) -> Any:
-    """Return a new backend; raise an error of ours whatever is wrong with it."""
+    """Return a new backend; raise one of our errors whatever is wrong with it."""
     try:
         return registry.load("reservation", name, *place)
     except OttoError:
@@ -153,7 +153,7 @@ def _opened(name: str, place: Sequence[str]) -> Any:
         raise ReservationError(f"The reservations '{name}' could not be opened: {type(error).__name__}: {error}.") from error
 
 
-def _only_acquires(backend: object) -> bool:
+def _acquires_only(backend: object) -> bool:
     return callable(getattr(backend, "acquire", None)) and not callable(getattr(backend, "attempt", None))
 
 

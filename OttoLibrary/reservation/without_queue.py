@@ -1,4 +1,4 @@
-"""Leases from a backend that can acquire, renew and release, and knows no queue: among those who wait chance decides."""
+"""Leases from a backend that can acquire, renew and release but has no queue: chance decides among those who wait."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 # How long a call waits for the one before it.
 _PATIENCE_S = 30.0
 _PACE_S = 1.0
-_SPOKEN: dict[type, str] = {bool: "True or False", list: "a list of users", set: "a set of resources", str: "a name"}
+_KIND_TEXT: dict[type, str] = {bool: "True or False", list: "a list of users", set: "a set of resources", str: "a name"}
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class _Held:
 
     Attributes:
         lease: The lease.
-        ticket: What came to it.
+        ticket: The ticket that it came from.
         demand: What was wanted.
         since: Since when, in seconds since 1970.
-        end: When it ends unless renewed, by the machine's clock since its start.
+        end: When it ends unless renewed, by the machine's clock since boot.
         trouble: Why it could not be renewed last time.
     """
 
@@ -48,11 +48,11 @@ class _Held:
 class QueuelessLeasing:
     """Makes a ``contracts.reservations.Leasing`` of a ``contracts.reservations.Acquiring``.
 
-    Such a backend tells users apart, not processes: when a lease has ended, another process of the same user may have its
-    resources. So nothing is renewed or released here after the end that was agreed on.
+    Such a backend distinguishes users, not processes: when a lease has ended, another process of the same user may have its
+    resources. So nothing is renewed or released here after the agreed end.
 
     Args:
-        backend: Who decides.
+        backend: Decides who gets what.
         name: Its name, for messages.
     """
 
@@ -78,7 +78,7 @@ class QueuelessLeasing:
         return self._answer(list, "who_reserved", resource)
 
     def holdings(self) -> list[Holding]:
-        """Return who has what that was ever asked for here."""
+        """Return who has what, of all that was ever asked for here."""
         return self.holdings_of(self._asked_for)
 
     def holdings_of(self, resources: Collection[str]) -> list[Holding]:
@@ -86,7 +86,7 @@ class QueuelessLeasing:
         return [self._holding(resource, user) for resource in list(resources) for user in self.who_reserved(resource)]
 
     def join(self, demand: Demand) -> str:
-        """Want something; there is no queue."""
+        """Note what is wanted; there is no queue."""
         ticket = secrets.token_hex(8)
         self._asked_for |= dict.fromkeys(_resources(demand, demand.candidates))
         self._wanted[ticket] = demand
@@ -94,13 +94,13 @@ class QueuelessLeasing:
 
     def attempt(self, ticket: str) -> Lease | None:
         """Take all that is wanted, or nothing."""
-        with self._our_turn():
+        with self._one_at_a_time():
             demand = self._wanted.get(ticket)
             hosts = self._free_hosts(demand) if demand else []
             if demand is None or len(hosts) < demand.count:
                 return None
             resources = _resources(demand, hosts)
-            # The end is counted from before the question: the backend's own is never earlier.
+            # The end counts from before the question, so that the backend's own end is never earlier.
             since, end = time.time(), since_boot_s() + demand.lease_s
             if not self._answer(bool, "acquire", demand.user, list(resources), demand.lease_s, demand.purpose):
                 return None
@@ -109,26 +109,26 @@ class QueuelessLeasing:
             return lease
 
     def wait(self, ticket: str, seconds: float) -> None:
-        """Return after a moment; who waits for the same does not come back at the same time."""
+        """Return after a short random time, so that those who wait do not all try at the same time."""
         time.sleep(min(seconds, random.uniform(0.5, 1.0) * _PACE_S))
 
     def leave(self, ticket: str) -> None:
-        """Want it no more, and give back what the ticket came to, or comes to in this moment."""
+        """Forget what was wanted, and release what the ticket got, or is getting right now."""
         self._wanted.pop(ticket, None)
-        with self._our_turn():
+        with self._one_at_a_time():
             for held in [held for held in self._held.values() if held.ticket == ticket]:
-                self._give_back(held)
+                self._release(held)
 
     def renew(self, lease: Lease) -> Lease:
         """Move the end of a lease."""
-        with self._our_turn():
+        with self._one_at_a_time():
             held = self._held.get(lease.token)
             if held is None:
                 raise LeaseLostError(lease.hosts, "it was released or lost earlier")
             now = since_boot_s()
             renewed = replace(lease, until=time.time() + lease.lease_s)
             kept = now < held.end and self._renewed(held, lease.lease_s)
-            # An answer that came after the end may be about what another process of the user has by now.
+            # An answer after the end may be about what another process of the same user has by now.
             if not kept or since_boot_s() >= held.end:
                 del self._held[lease.token]
                 raise LeaseLostError(lease.hosts, self._why_lost(held))
@@ -136,11 +136,11 @@ class QueuelessLeasing:
             return renewed
 
     def release(self, lease: Lease) -> None:
-        """Give everything back."""
-        with self._our_turn():
+        """Release everything."""
+        with self._one_at_a_time():
             held = self._held.get(lease.token)
             if held is not None:
-                self._give_back(held)
+                self._release(held)
 
     def release_forced(self, resource: str, user: str, reason: str) -> list[Holding]:
         """Refuse: such a backend cannot notify the holder, who would continue."""
@@ -150,16 +150,16 @@ class QueuelessLeasing:
         )
 
     def close(self) -> None:
-        """Give back all that this process has here, and close the backend."""
-        with self._our_turn(), contextlib.ExitStack() as rest:
+        """Release all that this process has, and close the backend."""
+        with self._one_at_a_time(), contextlib.ExitStack() as rest:
             rest.callback(self._close_backend)
             rest.callback(self._held.clear)
             for held in self._held.values():
-                rest.callback(self._give_back, held)
+                rest.callback(self._release, held)
             self._wanted.clear()
 
     def _free_hosts(self, demand: Demand) -> list[str]:
-        """Return the first hosts that would do, as many as are wanted if there are so many, none of which shares a resource."""
+        """Return the first free hosts, up to the number that is wanted, none of which share a resource."""
         free: list[str] = []
         taken: set[str] = set()
         for host, resources in demand.candidates.items():
@@ -171,7 +171,7 @@ class QueuelessLeasing:
         return free
 
     def _new_token(self) -> int:
-        """Return what is higher than before, among machines as far as their clocks agree."""
+        """Return a higher token than before; between machines, as far as their clocks agree."""
         self._token = max(self._token + 1, time.time_ns())
         return self._token
 
@@ -187,7 +187,7 @@ class QueuelessLeasing:
             return f"it was not renewed for {held.lease.lease_s:g} seconds{held.trouble}"
         return f"the reservations '{self._name}' say that {held.demand.user} no longer has it"
 
-    def _give_back(self, held: _Held) -> None:
+    def _release(self, held: _Held) -> None:
         if since_boot_s() < held.end:
             self._answer(object, "release", held.demand.user, list(held.lease.resources))
         self._held.pop(held.lease.token, None)
@@ -205,8 +205,8 @@ class QueuelessLeasing:
         self._closed = True
 
     def _answer(self, kind: type[T], method: str, *arguments: object) -> T:
-        """Return what the backend answers; whatever is no answer is a ReservationError."""
-        with self._our_turn():
+        """Return the backend's answer; anything else is a ReservationError."""
+        with self._one_at_a_time():
             try:
                 answer = getattr(self._backend, method)(*arguments)
             except ReservationError:
@@ -218,13 +218,13 @@ class QueuelessLeasing:
                 ) from error
         if not isinstance(answer, kind):
             raise ReservationError(
-                f"The reservations '{self._name}' break the contract: {method}() returned {answer!r} where {_SPOKEN[kind]} "
+                f"The reservations '{self._name}' break the contract: {method}() returned {answer!r} where {_KIND_TEXT[kind]} "
                 "is expected."
             )
         return answer
 
     @contextlib.contextmanager
-    def _our_turn(self) -> Iterator[None]:
+    def _one_at_a_time(self) -> Iterator[None]:
         if not self._turn.acquire(timeout=_PATIENCE_S):
             raise ReservationError(
                 f"The reservations '{self._name}' did not answer an earlier question for {_PATIENCE_S:g} seconds. "

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from robot.libraries.BuiltIn import BuiltIn
 from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-untyped]
 
+from OttoLibrary.masking import mask
 from OttoLibrary.report.blocks import log_address
 
 # A file name has at most 255 bytes, and a letter up to four.
@@ -48,7 +49,7 @@ def _output_folder() -> Path:
 
 def _safe(name: str, identity: str) -> str:
     """Return a name for a folder: the letters and digits of a name, and what makes it the only one."""
-    letters = re.sub(r"[^\w-]+", "_", name)[:_MOST_LETTERS].strip("_")
+    letters = re.sub(r"[^\w-]+", "_", mask(name))[:_MOST_LETTERS].strip("_")
     return "-".join(filter(None, [letters, identity]))
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.errors import UsageError
+from OttoLibrary.masking import Masker
 from OttoLibrary.run.running_suite import RunningSuite
-from OttoLibrary.text import Masker
 
 if TYPE_CHECKING:
     from OttoLibrary.lab.lab import Lab
@@ -41,11 +41,12 @@ class CurrentLab:
                     "OTTO_LAB, with 'default' in the table [lab] of the settings, or with 'Load Lab'."
                 )
             self._lab = self.read(self.references)
+            self._masker.add(*self._lab.secrets_at_hand())
         return self._lab
 
     def read(self, references: str) -> Lab:
         """Return other labs, without making them the current one; raise LabError."""
-        from OttoLibrary.lab.lab import load_lab
+        from OttoLibrary.lab.loading import load_lab
         from OttoLibrary.lab.settings import import_init
 
         # Init modules may bring the source of a lab.
@@ -56,6 +57,7 @@ class CurrentLab:
         """Make a lab that was read the current one."""
         self.close()
         self.references, self._lab = references, lab
+        self._masker.add(*lab.secrets_at_hand())
 
     def select(self, selection: str) -> list[str]:
         """Return the hosts that a selection gives; raise UsageError when it gives none."""
@@ -67,8 +69,7 @@ class CurrentLab:
     def facts(self, name: str) -> HostFacts:
         """Return the facts of a host; its secrets are masked from now on."""
         facts = self.loaded.facts(name)
-        for secret in self.loaded.secrets(name):
-            self._masker.add(secret)
+        self._masker.add(*self.loaded.secrets(name))
         return facts
 
     def close(self) -> None:

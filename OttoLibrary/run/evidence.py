@@ -25,6 +25,8 @@ _MOST_FILES = 20
 _AT_ONCE = 3
 # Tidying up after the time is over takes some time too.
 _GRACE_S = 2.0
+# So much more is fetched than is kept, so that a secret at the cut is known as one.
+_OVERLAP = 4096
 _MOST_LETTERS = 60
 
 
@@ -128,7 +130,9 @@ class _Errand:
         if not pieces and not self._done:
             return [Piece(self._host.name, "", note=f"no answer within {seconds}")]
         late = [source for source in self._sources if source not in self._done]
-        return pieces + [Piece(self._host.name, _name(source), note=f"did not arrive within {seconds}") for source in late]
+        return pieces + [
+            Piece(self._host.name, self._mask(_name(source)), note=f"did not arrive within {seconds}") for source in late
+        ]
 
     async def _fetch(self, source: EvidenceSource) -> None:
         kept = self._kept.setdefault(source, [])
@@ -140,15 +144,18 @@ class _Errand:
         self._done.add(source)
 
     def _missing(self, what: str, error: Exception) -> Piece:
-        reason = "the connection broke" if isinstance(error, EndOfStream) else str(error).partition("\n")[0]
-        return Piece(self._host.name, what, note=self._mask(reason))
+        return self._without(what, "the connection broke" if isinstance(error, EndOfStream) else str(error).partition("\n")[0])
+
+    def _without(self, what: str, reason: str) -> Piece:
+        """Return what is not kept, and why."""
+        return Piece(self._host.name, self._mask(what), note=self._mask(reason))
 
     async def _keep_output(self, source: EvidenceSource, kept: list[Piece]) -> None:
         limit = self._bounds.size_bytes
-        script = f"sh -c {shlex.quote(source.command)} 2>&1 | tail -c {limit + 1}"
+        script = f"sh -c {shlex.quote(source.command)} 2>&1 | tail -c {limit + 1 + _OVERLAP}"
         answer = await self._host.answer_of(script, self._deadline)
-        size = len(answer.stdout)
-        kept.append(await self._keep(source.command, source.name or source.command, answer.stdout[-limit:], size > limit))
+        is_cut = len(answer.stdout) > limit
+        kept.append(await self._keep(source.command, source.name or source.command, answer.stdout, is_cut))
 
     async def _keep_files(self, source: EvidenceSource, kept: list[Piece]) -> None:
         """Keep the newest files of a pattern."""
@@ -158,40 +165,45 @@ class _Errand:
         for path in paths[:_MOST_FILES]:
             await self._keep_file(path, source.name, kept)
         if not paths:
-            kept.append(Piece(self._host.name, source.file, note=self._mask(_last_line(answer.stderr)) or "no such file"))
+            kept.append(
+                Piece(self._host.name, self._mask(source.file), note=self._mask(_last_line(answer.stderr)) or "no such file")
+            )
         elif len(paths) > _MOST_FILES:
-            kept.append(Piece(self._host.name, source.file, note=f"{len(paths) - _MOST_FILES} older files are not kept"))
+            kept.append(
+                Piece(self._host.name, self._mask(source.file), note=f"{len(paths) - _MOST_FILES} older files are not kept")
+            )
 
     async def _keep_file(self, path: str, name: str, kept: list[Piece]) -> None:
         what, quoted, limit = decode(path.encode("utf-8", "surrogateescape")), shlex.quote(path), self._bounds.size_bytes
         check = f"[ -f {quoted} ] || {{ echo 'it is not a regular file' >&2; exit 1; }}"
-        script = f"{check}\nwc -c < {quoted} && tail -c {limit} < {quoted}"
+        script = f"{check}\nwc -c < {quoted} && tail -c {limit + _OVERLAP} < {quoted}"
         answer = await self._host.answer_of(script, self._deadline)
         if answer.rc != 0:
-            reason = self._mask(_last_line(answer.stderr)) or f"it is not readable (rc {answer.rc})"
-            kept.append(Piece(self._host.name, what, note=reason))
+            kept.append(self._without(what, _last_line(answer.stderr) or f"it is not readable (rc {answer.rc})"))
             return
         size, _, data = answer.stdout.partition(b"\n")
         whole = max(int(size), len(data))
-        kept.append(await self._keep(what, name or path, data, whole > len(data), whole))
+        kept.append(await self._keep(what, name or path, data, whole > limit, whole))
 
     async def _keep(self, what: str, name: str, data: bytes, is_cut: bool, whole: int = 0) -> Piece:
-        """Write a file; one that is cut begins with a whole line, since the beginning of a cut one may be half a secret."""
+        """Write a file; secrets are hidden before it is cut, and one that is cut begins with a whole line."""
+        text = self._mask(data.decode("utf-8", "surrogateescape"))
+        data = text.encode("utf-8", "surrogateescape")
         if is_cut:
+            data = data[-self._bounds.size_bytes :]
             data = data.partition(b"\n")[2] or data
-        path = await asyncio.to_thread(self._write, _safe(name), data)
+        path = await asyncio.to_thread(self._write, _safe(self._mask(name)), data)
         of = f" of {size_text(whole)}" if whole else ""
         note = f"the last {size_text(len(data))}{of}" if is_cut else ""
         return Piece(self._host.name, self._mask(what), path, len(data), note)
 
     def _write(self, name: str, data: bytes) -> Path:
-        text = self._mask(data.decode("utf-8", "surrogateescape"))
         self._folder.mkdir(parents=True, exist_ok=True)
         for number in count(1):
             path = self._folder / (f"{name}-{number}" if number > 1 else name)
             try:
-                with path.open("x", encoding="utf-8", errors="surrogateescape", newline="") as file:
-                    file.write(text)
+                with path.open("xb") as file:
+                    file.write(data)
             except FileExistsError:
                 continue
             return path

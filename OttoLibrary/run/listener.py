@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from robot.api import logger
-from robot.api.types import Secret as RobotSecret
 from robot.libraries.BuiltIn import BuiltIn
 from robot.result import TestSuite  # type: ignore[import-untyped]
 from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-untyped]
@@ -17,9 +17,12 @@ from robot.utils import escape  # type: ignore[import-untyped]
 from OttoLibrary.errors import OttoError
 from OttoLibrary.run import verdict
 from OttoLibrary.run.repeat import Iteration, is_repeated, retry
+from OttoLibrary.run.robot_results import learn, learn_variables, mask_before_output, mask_result, mask_suites_above
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import folder_of
-from OttoLibrary.text import Masker
+
+# As in ${password: Secret}.
+_TYPE = re.compile(r": [^{}]*\}$")
 
 
 class LibraryListener:
@@ -33,10 +36,12 @@ class LibraryListener:
         self._session, self._on_suite = session, on_suite
         self._scopes: list[str] = []
         self._began = 0.0
+        mask_before_output(session.masker)
 
     def start_suite(self, data: Any, result: Any) -> None:
         """Enter the suite, and say which software is under test."""
         self._begin("suite")
+        learn_variables(self._session.masker)
         self._session.suite.begin(folder_of(data.source), Path(BuiltIn().get_variable_value("${OUTPUT DIR}")))
         for repository in self._session.suite.settings.repositories:
             result.metadata.setdefault(repository.name, repository.version)
@@ -49,48 +54,61 @@ class LibraryListener:
     def end_suite(self, data: Any, result: Any) -> None:
         """Leave the suite; what was broken after its last test is a warning."""
         self._session.journal.warn(*map(str, self._session.breaches.take()))
-        result.message = self._mask(result.message)
         self._end("suite")
+        mask_result(result, self._session.masker)
+        mask_suites_above(result, self._session.masker)
         self._session.suite.end()
 
     def start_test(self, data: Any, result: Any) -> None:
         """Enter the test and learn the secrets among its variables."""
+        learn_variables(self._session.masker)
         retry(data, result)
         self._begin_test()
         self._began = time.time()
         self._session.tests.tell(self._mask(result.full_name), self._began, None, "RUNNING")
-        for value in BuiltIn().get_variables().values():
-            learn(value, self._session.masker)
 
     def end_test(self, data: Any, result: Any) -> None:
         """Leave the test: it fails when a limit was broken, and what it started is ended."""
         # The runs of a repeated test were judged one by one.
         verdict.conclude(self._session, result, () if is_repeated(data) else None)
         self._end("test")
-        result.message = self._mask(result.message)
+        mask_result(result, self._session.masker)
         self._session.tests.tell(self._mask(result.full_name), self._began, time.time(), result.status)
 
     def start_keyword(self, data: Any, result: Any) -> None:
         """Hide secrets in the arguments that the log shows; enter a run of a repeated test."""
         if isinstance(data, Iteration):
             self._begin_test()
-        if result.args and hasattr(result, "assign"):
-            result.args = tuple(self._mask(arg) if isinstance(arg, str) else arg for arg in result.args)
+        mask_result(result, self._session.masker)
 
     def end_keyword(self, data: Any, result: Any) -> None:
-        """Hide secrets in the error message; fail what ran when a limit was broken that counts at once."""
+        """Hide secrets in what it leaves; fail what ran when a limit was broken that counts at once."""
+        self._learn(result.assign)
         if isinstance(data, Iteration):
             verdict.conclude(self._session, result, EXECUTION_CONTEXTS.current.test.tags)
             self._end("test")
         elif isinstance(result.parent, TestSuite):
             verdict.conclude_fixture(self._session, result)
         verdict.fail_at_once(self._session, result)
-        if getattr(result, "message", ""):
-            result.message = self._mask(result.message)
+        mask_result(result, self._session.masker)
+
+    def start_body_item(self, data: Any, result: Any) -> None:
+        """Hide secrets in what a control structure shows, such as the values of a loop."""
+        mask_result(result, self._session.masker)
+
+    def end_body_item(self, data: Any, result: Any) -> None:
+        """Do it again with what has come since."""
+        mask_result(result, self._session.masker)
+
+    def end_var(self, data: Any, result: Any) -> None:
+        """Learn a secret that ``VAR`` made."""
+        self._learn([data.name])
+        mask_result(result, self._session.masker)
 
     def log_message(self, message: Any) -> None:
         """Hide secrets in the log."""
-        message.message = self._mask(message.message)
+        # Robot cuts the values of variables before it writes '${name} = ...'.
+        message.message = self._session.masker.mask_cut(message.message)
 
     def message(self, message: Any) -> None:
         """Hide secrets in the system log."""
@@ -99,6 +117,7 @@ class LibraryListener:
     def close(self) -> None:
         """End the run."""
         self._session.close()
+        self._publish_warnings()
 
     def _begin_test(self) -> None:
         self._begin("test")
@@ -112,20 +131,17 @@ class LibraryListener:
         if self._scopes and self._scopes[-1] == kind:
             self._scopes.pop()
             self._session.scopes.end()
+        self._publish_warnings()
+
+    def _publish_warnings(self) -> None:
         for warning in self._session.journal.take_warnings():
             logger.warn(warning)
 
+    def _learn(self, names: Sequence[str]) -> None:
+        """Learn the secrets in variables that were set."""
+        for name in names:
+            plain = _TYPE.sub("}", name.rstrip("= "))
+            learn(BuiltIn().get_variable_value(plain), self._session.masker)
+
     def _mask(self, text: str) -> str:
         return self._session.masker.mask(text) if text else text
-
-
-def learn(value: Any, masker: Masker) -> None:
-    """Mask a Robot ``Secret``, or those in a list or dictionary, from now on."""
-    if isinstance(value, RobotSecret):
-        masker.add(value.value)
-    elif isinstance(value, dict):
-        for item in value.values():
-            learn(item, masker)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            learn(item, masker)

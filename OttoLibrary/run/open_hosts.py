@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from OttoLibrary.run.current_lab import CurrentLab
 if TYPE_CHECKING:
     from OttoLibrary.host.host import Host
     from OttoLibrary.host.transcript import Transcript
-    from OttoLibrary.lab.lab import HostEntry
+    from OttoLibrary.lab.host_entry import HostEntry
 
 
 @dataclass(frozen=True)
@@ -72,29 +73,46 @@ class OpenHosts:
         return hosts
 
     def reroute(self, name: str, hop: str | None) -> Host:
-        """Return the host, from now on reached through ``hop``; an open connection is closed first."""
+        """Return the host, from now on reached through ``hop``; an open connection is closed first.
+
+        Raises:
+            NotFreeError: The host, or the hop, is somebody else's; everything stays as it was.
+        """
         path = self._lab.loaded.path(name, hop=hop)
         present = self._hosts.get(name)
-        if present is not None and present.path != path:
+        if present is not None and present.path == path:
+            return present
+        if present is None:
+            self._check_free(name)
+        rerouted = self._new(name, hop)
+        if present is not None:
             self._engine.call(present.close())
-            del self._hosts[name]
-        if name not in self._hosts:
-            self._hosts[name] = self._new(name, hop)
-        return self._hosts[name]
+        self._hosts[name] = rerouted
+        return rerouted
+
+    def path_to(self, name: str) -> tuple[str, ...]:
+        """Return the way to a host, itself last, also for one that may not be used."""
+        return self._hosts[name].path if name in self._hosts else self._lab.loaded.path(name)
 
     def close(self) -> None:
-        """Close every host, those behind hops first."""
-        for host in sorted(self._hosts.values(), key=lambda host: -len(host.path)):
-            self._engine.call(host.close())
-        self._hosts.clear()
+        """Close every host, those behind hops first; one that cannot be closed keeps none of the others open."""
+        hosts, self._hosts = self._hosts, {}
+        with ExitStack() as all_of_them:
+            for host in sorted(hosts.values(), key=lambda host: len(host.path)):
+                all_of_them.callback(self._close, host)
+
+    def _close(self, host: Host) -> None:
+        self._engine.call(host.close())
 
     def _checked(self, name: str) -> Host:
         if name not in self._hosts:
-            entry = self._lab.loaded.entry(name)
-            if warning := self._check(entry):
-                self._notes.warn(warning)
-            self._hosts[name] = self._new(name, entry.hop)
+            self._check_free(name)
+            self._hosts[name] = self._new(name, self._lab.loaded.entry(name).hop)
         return self._hosts[name]
+
+    def _check_free(self, name: str) -> None:
+        if warning := self._check(self._lab.loaded.entry(name)):
+            self._notes.warn(warning)
 
     def _new(self, name: str, hop: str | None) -> Host:
         from OttoLibrary.host.host import Host

@@ -10,6 +10,7 @@ from html import unescape
 from typing import Protocol
 
 from OttoLibrary.errors import UsageError, ValueFormatError
+from OttoLibrary.masking import mask
 from OttoLibrary.run.word_options import given_options
 from OttoLibrary.units import seconds
 
@@ -209,7 +210,7 @@ def _percent(text: str) -> float:
 def _one_line(message: str) -> str:
     if message.startswith("*HTML*"):
         message = unescape(re.sub(r"<[^<>]*>", " ", message.removeprefix("*HTML*")))
-    text = " ".join(message.split())
+    text = " ".join(mask(message).split())
     return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}..."
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from OttoLibrary.contracts.transfers import Progress
-from OttoLibrary.text import Masker
+from OttoLibrary.masking import Masker, process_masker
 
 
 def environment_variable(name: str) -> str:
@@ -33,7 +33,7 @@ class RunContext:
     """How the outside of a session looks: by default that of a script, without Robot Framework and without a console.
 
     Attributes:
-        masker: Hides the secrets of the run.
+        masker: Hides the secrets of the run; by default that of the process.
         variable: Returns a variable of the run, or an empty text.
         may_interrupt: Tells whether a broken limit or a lost lease may end what runs now.
         tell: Called with a sentence for the person who waits.
@@ -42,7 +42,7 @@ class RunContext:
         output_folder: Where files beside the log go, in a folder ``otto``; None keeps none.
     """
 
-    masker: Masker = field(default_factory=Masker)
+    masker: Masker = field(default_factory=process_masker)
     variable: Callable[[str], str] = environment_variable
     may_interrupt: Callable[[], bool] = _always
     tell: Callable[[str], None] = _ignore_sentence

@@ -1,4 +1,4 @@
-"""What a value of a file may be: checked with all mistakes noted, converted, and described as a JSON Schema."""
+"""Types of values in a file: each checks a value, notes all mistakes, converts it, and describes itself as a JSON Schema."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from OttoLibrary.masking import mask
 from OttoLibrary.schema.source_position import SourcePosition, has_references
 
 _REFERENCE_SCHEMA = {"type": "string", "pattern": r"\$\{[A-Za-z_][\w-]*:[^}]*\}"}
@@ -15,69 +16,76 @@ JsonObject = Mapping[str, Any]
 STRING: JsonObject = {"type": "string"}
 
 
-class Kind(Protocol):
-    """What a value may be."""
+class FieldType(Protocol):
+    """The type of a value in a file."""
 
-    def read(self, value: object, place: SourcePosition) -> Any:
-        """Return the converted value; note mistakes at ``place``. What cannot be known yet is None."""
+    def read(self, value: object, position: SourcePosition) -> Any:
+        """Return the converted value, None when it is wrong or not resolved yet; note mistakes at ``position``."""
 
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema."""
 
 
 @dataclass(frozen=True)
-class One:
+class Scalar:
     """A single value.
 
     Attributes:
-        form: What it is, in the words of the sentence.
-        convert: Returns the value; raises ValueError.
-        json: Its JSON Schema.
-        parse: Makes the text that a reference gives into what JSON would hold.
-        secret: Never shown in a message.
-        plain: Needed before anything is resolved, so it cannot be a reference.
+        form: What it must be, as the message says it: ``5 is not <form>``.
+        convert: Returns the converted value; raises ValueError. It may also note a mistake of its own.
+        json_schema: Its JSON Schema.
+        from_text: Turns the text of a reference into the value that JSON would hold.
+        secret: A message never shows the value.
+        literal: A reference is not allowed, because the value is needed before anything is resolved.
     """
 
     form: str
     convert: Callable[[Any, SourcePosition], Any]
-    json: JsonObject
-    parse: Callable[[str], object] = str
+    json_schema: JsonObject
+    from_text: Callable[[str], object] = str
     secret: bool = False
-    plain: bool = False
+    literal: bool = False
 
-    def read(self, value: object, place: SourcePosition) -> Any:
+    def read(self, value: object, position: SourcePosition) -> Any:
         """Return the converted value."""
         if not isinstance(value, str) or not has_references(value):
-            return self._convert(value, place, "the value" if self.secret else shown(value))
-        if self.plain:
-            return place.wrong("a reference cannot stand here, because this is needed before anything is resolved")
-        resolved = place.resolve(value)
-        return None if resolved is None else self._convert(self.parse(resolved), place, f"the value of {value!r}")
+            return self._convert(value, position, self._shown(value))
+        if self.literal:
+            return position.wrong("a reference is not allowed here, because the value is needed before references are resolved")
+        resolved = position.resolve(value)
+        return None if resolved is None else self._convert(self.from_text(resolved), position, f"the value of {value!r}")
 
-    def _convert(self, value: object, place: SourcePosition, shown: str) -> Any:
+    def _shown(self, value: object) -> str:
+        """Return how a message calls a wrong value; one of the wrong type may be a secret in the wrong place."""
+        if self.secret:
+            return "the value"
+        is_text_wanted = self.json_schema.get("type") == "string"
+        return kind_of(value) if is_text_wanted and not isinstance(value, str) else shown(value)
+
+    def _convert(self, value: object, position: SourcePosition, shown: str) -> Any:
         try:
-            return self.convert(value, place)
+            return self.convert(value, position)
         except ValueError:
             name = value if isinstance(value, str) else ""
-            return place.wrong(f"{shown} is not {self.form}", name, self.json.get("examples", ()))
+            return position.wrong(f"{shown} is not {self.form}", name, self.json_schema.get("examples", ()))
 
     def schema(self) -> dict[str, Any]:
-        """Return its JSON Schema; what is no text may still be a reference."""
-        text = self.json.get("type") == "string"
-        return dict(self.json) if text else {"anyOf": [dict(self.json), _REFERENCE_SCHEMA]}
+        """Return its JSON Schema; where text is not allowed, a reference still is."""
+        text = self.json_schema.get("type") == "string"
+        return dict(self.json_schema) if text else {"anyOf": [dict(self.json_schema), _REFERENCE_SCHEMA]}
 
 
 @dataclass(frozen=True)
 class ListOf:
     """A list of values."""
 
-    item: Kind
+    item: FieldType
 
-    def read(self, value: object, place: SourcePosition) -> Any:
+    def read(self, value: object, position: SourcePosition) -> Any:
         """Return a tuple."""
         if not isinstance(value, list):
-            return place.wrong(f"{shown(value)} is not a list")
-        return tuple(self.item.read(entry, place.at(index)) for index, entry in enumerate(value))
+            return position.wrong(f"{kind_of(value)} is not a list")
+        return tuple(self.item.read(entry, position.at(index)) for index, entry in enumerate(value))
 
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema."""
@@ -85,14 +93,14 @@ class ListOf:
 
 
 @dataclass(frozen=True)
-class Names:
-    """Names joined with commas, or a list of them."""
+class NameList:
+    """NameList joined with commas, or a list of them."""
 
-    def read(self, value: object, place: SourcePosition) -> Any:
+    def read(self, value: object, position: SourcePosition) -> Any:
         """Return them joined with commas."""
         if not isinstance(value, list):
-            return TEXT.read(value, place)
-        parts = ListOf(TEXT).read(value, place)
+            return TEXT.read(value, position)
+        parts = ListOf(TEXT).read(value, position)
         return None if None in parts else ",".join(parts)
 
     def schema(self) -> dict[str, Any]:
@@ -102,34 +110,34 @@ class Names:
 
 @dataclass(frozen=True)
 class MapOf:
-    """An object with names of the user's choice; a null takes an entry of the defaults back."""
+    """An object whose keys the user chooses; a null removes an entry of the defaults."""
 
-    key: One
-    item: Kind
+    key: Scalar
+    item: FieldType
 
-    def read(self, value: object, place: SourcePosition) -> Any:
+    def read(self, value: object, position: SourcePosition) -> Any:
         """Return a dictionary."""
         if not isinstance(value, Mapping):
-            return place.wrong(f"{shown(value)} is not an object")
-        return {self.key.read(name, place): self._entry(entry, place.at(name)) for name, entry in value.items()}
+            return position.wrong(f"{kind_of(value)} is not an object")
+        return {self.key.read(name, position): self._entry(entry, position.at(name)) for name, entry in value.items()}
 
-    def _entry(self, entry: object, place: SourcePosition) -> Any:
-        return None if entry is None and isinstance(self.item, One) else self.item.read(entry, place)
+    def _entry(self, entry: object, position: SourcePosition) -> Any:
+        return None if entry is None and isinstance(self.item, Scalar) else self.item.read(entry, position)
 
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema."""
-        names = {"anyOf": [dict(self.key.json), {"pattern": "^_"}]}
-        item = _or_null(self.item.schema()) if isinstance(self.item, One) else self.item.schema()
+        names = {"anyOf": [dict(self.key.json_schema), {"pattern": "^_"}]}
+        item = _or_null(self.item.schema()) if isinstance(self.item, Scalar) else self.item.schema()
         return {"type": "object", "propertyNames": names, "patternProperties": {"^_": True}, "additionalProperties": item}
 
 
 @dataclass(frozen=True)
-class Free:
-    """An object with anything in it."""
+class AnyObject:
+    """An object with any content."""
 
-    def read(self, value: object, place: SourcePosition) -> Any:
+    def read(self, value: object, position: SourcePosition) -> Any:
         """Return a copy with its references resolved."""
-        return _walk(value, place) if isinstance(value, Mapping) else place.wrong(f"{shown(value)} is not an object")
+        return _walk(value, position) if isinstance(value, Mapping) else position.wrong(f"{kind_of(value)} is not an object")
 
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema."""
@@ -137,17 +145,17 @@ class Free:
 
 
 @dataclass(frozen=True)
-class OneOf:
-    """An object with exactly one of some of its fields."""
+class ExactlyOneOf:
+    """An object that has exactly one of some of its fields."""
 
-    group: Group
+    group: ObjectOf
     choices: tuple[str, ...]
 
-    def read(self, value: object, place: SourcePosition) -> Any:
-        """Return what the group returns."""
+    def read(self, value: object, position: SourcePosition) -> Any:
+        """Return what the object returns."""
         if isinstance(value, Mapping) and sum(value.get(key) is not None for key in self.choices) != 1:
-            place.wrong(f"exactly one of {' and '.join(map(repr, self.choices))} is needed")
-        return self.group.read(value, place)
+            position.wrong(f"exactly one of {' and '.join(map(repr, self.choices))} is needed")
+        return self.group.read(value, position)
 
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema."""
@@ -155,22 +163,22 @@ class OneOf:
 
 
 @dataclass(frozen=True)
-class TextOr:
+class TextOrObject:
     """Text, or an object that says more.
 
     Attributes:
-        key: What text alone means.
+        key: The field of the object that text alone stands for.
         whole: The object.
     """
 
     key: str
-    whole: OneOf
+    whole: ExactlyOneOf
 
-    def read(self, value: object, place: SourcePosition) -> Any:
+    def read(self, value: object, position: SourcePosition) -> Any:
         """Return what the object returns."""
         if isinstance(value, str):
-            return {self.key: self.whole.group.fields[self.key].kind.read(value, place)}
-        return self.whole.read(value, place)
+            return {self.key: self.whole.group.fields[self.key].kind.read(value, position)}
+        return self.whole.read(value, position)
 
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema."""
@@ -179,19 +187,19 @@ class TextOr:
 
 @dataclass(frozen=True)
 class Field:
-    """One row of the table: what a value may be and what it means."""
+    """Scalar row of the table: what a value may be and what it means."""
 
-    kind: Kind
-    text: str
+    kind: FieldType
+    description: str
 
 
 @dataclass(frozen=True)
-class Group:
+class ObjectOf:
     """An object with known fields; a null means that the field is not set.
 
     Attributes:
-        fields: The table.
-        required: The fields that must be there.
+        fields: The fields by key.
+        required: The keys that must be present.
         name: Its name among the definitions of the JSON Schema, if it has one.
     """
 
@@ -199,17 +207,19 @@ class Group:
     required: tuple[str, ...] = ()
     name: str = ""
 
-    def read(self, value: object, place: SourcePosition) -> Any:
+    def read(self, value: object, position: SourcePosition) -> Any:
         """Return a dictionary of the converted values."""
         if not isinstance(value, Mapping):
-            return place.wrong(f"{shown(value)} is not an object")
+            return position.wrong(f"{kind_of(value)} is not an object")
         for key in (key for key in value if key not in self.fields):
-            place.wrong(f"unknown key {key!r}", key, self.fields)
+            position.wrong(f"unknown key {key!r}", key, self.fields)
         for key in self.required:
             if value.get(key) is None:
-                place.wrong(f"{key!r} is missing")
+                position.wrong(f"{key!r} is missing")
         given = {key: entry for key, entry in value.items() if key in self.fields}
-        return {key: None if entry is None else self.fields[key].kind.read(entry, place.at(key)) for key, entry in given.items()}
+        return {
+            key: None if entry is None else self.fields[key].kind.read(entry, position.at(key)) for key, entry in given.items()
+        }
 
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema, by reference when it has a name."""
@@ -217,7 +227,7 @@ class Group:
 
     def definition(self) -> dict[str, Any]:
         """Return its JSON Schema in full."""
-        properties = {key: {"description": row.text, **_or_null(row.kind.schema())} for key, row in self.fields.items()}
+        properties = {key: {"description": row.description, **_or_null(row.kind.schema())} for key, row in self.fields.items()}
         rules = {"patternProperties": {"^_": True}, "additionalProperties": False, "required": list(self.required)}
         return {"type": "object", "properties": properties, **rules}
 
@@ -226,8 +236,8 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
 
 
-def shown(value: object) -> str:
-    """Return a value as a message shows it."""
+def kind_of(value: object) -> str:
+    """Return what a value is, without its content."""
     match value:
         case None:
             return "null"
@@ -237,16 +247,23 @@ def shown(value: object) -> str:
             return "an object"
         case list():
             return "a list"
-    text = repr(value)
+    return "text" if isinstance(value, str) else "a number"
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: short, and without secrets."""
+    if value is None or isinstance(value, bool | Mapping | list):
+        return kind_of(value)
+    text = repr(mask(value) if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN_LIMIT else f"{text[:_SHOWN_LIMIT]}..."
 
 
-def _walk(value: object, place: SourcePosition) -> Any:
+def _walk(value: object, position: SourcePosition) -> Any:
     if isinstance(value, Mapping):
-        return {key: _walk(entry, place.at(key)) for key, entry in value.items()}
+        return {key: _walk(entry, position.at(key)) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_walk(entry, place.at(index)) for index, entry in enumerate(value)]
-    return place.resolve(value) if isinstance(value, str) and has_references(value) else value
+        return [_walk(entry, position.at(index)) for index, entry in enumerate(value)]
+    return position.resolve(value) if isinstance(value, str) and has_references(value) else value
 
 
 def text(value: object, _: SourcePosition) -> str:
@@ -257,4 +274,4 @@ def text(value: object, _: SourcePosition) -> str:
     return value
 
 
-TEXT = One("text", text, STRING)
+TEXT = Scalar("text", text, STRING)

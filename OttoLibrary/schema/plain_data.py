@@ -1,9 +1,10 @@
-"""The JSON of a lab: text becomes plain data, and so does what a plug-in gives; each mistake with its place."""
+"""Plain JSON data: parsed from text, or checked and copied from what a plug-in gives; each mistake with its position."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,29 +15,37 @@ _DEEPEST = 40
 _TOO_DEEP = f"objects and lists are nested deeper than {_DEEPEST} levels"
 
 
-def parse(text: bytes, place: SourcePosition) -> Any:
+def parse(text: bytes, position: SourcePosition) -> Any:
     """Return what a JSON text holds, without comments, or None with the mistake noted."""
+    repeated: list[str] = []
+
+    def made(pairs: list[tuple[str, Any]]) -> _Object:
+        one = _object(pairs)
+        repeated.extend(one.repeated)
+        return one
+
     try:
-        content = json.loads(text.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_number)
+        content = json.loads(text.decode("utf-8-sig"), object_pairs_hook=made, parse_constant=_no_number)
     except json.JSONDecodeError as error:
-        return replace(place, path=f"line {error.lineno}, column {error.colno}").wrong(f"bad JSON: {error.msg}")
+        return replace(position, path=f"line {error.lineno}, column {error.colno}").wrong(f"bad JSON: {error.msg}")
     except UnicodeDecodeError:
-        return place.wrong("is not UTF-8 text")
+        return position.wrong("is not UTF-8 text")
     except (ValueError, RecursionError) as error:
-        return place.wrong(f"bad JSON: {error}")
+        return position.wrong(f"bad JSON: {error}")
     if _is_too_deep(content):
-        return place.wrong(_TOO_DEEP)
-    for where, key in _repeated(content, place):
-        where.wrong(f"duplicate key {key!r}")
+        return position.wrong(_TOO_DEEP)
+    if repeated:
+        for where, key in _repeated(content, position):
+            where.wrong(f"duplicate key {key!r}")
     return content
 
 
-def plain(value: object, place: SourcePosition) -> Any:
-    """Return a copy of what a lab source gave, without comments, or None with what is no JSON noted."""
+def plain(value: object, position: SourcePosition) -> Any:
+    """Return a copy of what a plug-in gave, without comments, or None with everything noted that JSON cannot hold."""
     try:
-        return _copied(value, place, _DEEPEST)
+        return _copied(value, position, _DEEPEST)
     except RecursionError:
-        return place.wrong(_TOO_DEEP)
+        return position.wrong(_TOO_DEEP)
 
 
 class _Object(dict[str, Any]):
@@ -46,14 +55,15 @@ class _Object(dict[str, Any]):
 
 
 def _object(pairs: list[tuple[str, Any]]) -> _Object:
-    counted = [key for key, _ in pairs if not key.startswith("_")]
-    made = _Object((key, value) for key, value in pairs if not key.startswith("_"))
-    made.repeated = tuple(key for key in made if counted.count(key) > 1) if len(counted) > len(made) else ()
+    counted = [(key, value) for key, value in pairs if not key.startswith("_")]
+    made = _Object(counted)
+    if len(counted) > len(made):
+        made.repeated = tuple(key for key, count in Counter(key for key, _ in counted).items() if count > 1)
     return made
 
 
 def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")
 
 
 def _is_too_deep(value: object) -> bool:
@@ -69,30 +79,30 @@ def _children(value: object) -> Mapping[Any, object]:
     return dict(enumerate(value)) if isinstance(value, list) else {}
 
 
-def _repeated(value: object, place: SourcePosition) -> Iterator[tuple[SourcePosition, str]]:
+def _repeated(value: object, position: SourcePosition) -> Iterator[tuple[SourcePosition, str]]:
     if isinstance(value, _Object):
-        yield from ((place, key) for key in value.repeated)
+        yield from ((position, key) for key in value.repeated)
     for key, child in _children(value).items():
-        yield from _repeated(child, place.at(key))
+        yield from _repeated(child, position.at(key))
 
 
-def _copied(value: object, place: SourcePosition, levels: int) -> Any:
+def _copied(value: object, position: SourcePosition, levels: int) -> Any:
     if not levels:
         raise RecursionError
     match value:
         case Mapping():
-            return {key: _copied(entry, place.at(key), levels - 1) for key, entry in value.items() if _is_key(key, place)}
+            return {key: _copied(entry, position.at(key), levels - 1) for key, entry in value.items() if _is_key(key, position)}
         case list():
-            return [_copied(entry, place.at(index), levels - 1) for index, entry in enumerate(value)]
+            return [_copied(entry, position.at(index), levels - 1) for index, entry in enumerate(value)]
         case None | str() | bool() | int():
             return value
         case float() if math.isfinite(value):
             return value
-    return place.wrong(f"a Python {type(value).__name__} is no JSON")
+    return position.wrong(f"a Python {type(value).__name__} is not JSON")
 
 
-def _is_key(key: object, place: SourcePosition) -> bool:
+def _is_key(key: object, position: SourcePosition) -> bool:
     if not isinstance(key, str):
-        place.wrong(f"{key!r} is a key, and no text")
+        position.wrong(f"the key {key!r} is not text")
         return False
     return not key.startswith("_")

@@ -1,7 +1,7 @@
-"""The shell text of a agent's steps: POSIX sh, and what busybox makes of it.
+"""The shell text of an agent's steps, for POSIX sh and for busybox.
 
-Each step is the body of a function. It gets its words as variables and says what it found with ``say key value``,
-or ``say fail reason`` before it returns. ``$H`` holds what is unfinished.
+Each step is the body of a function. It gets its arguments as variables and reports what it found with ``say key value``,
+or ``say fail reason`` before it returns. ``$H`` is the path of what is unfinished.
 """
 
 # The exit trap holds in the shell that lives as long as the transfer.
@@ -10,7 +10,7 @@ trap 'trap "" HUP INT TERM; [ -z "$H" ] || rm -rf -- "$H"' EXIT
 trap 'exit 1' HUP INT TERM
 """
 PLAIN = "H=\n"
-# $K begins each thing said. Values may hold anything but that: the paths of a host are bytes, newlines included.
+# $K begins each report. Values may contain anything else: the paths of a host are bytes, newlines included.
 WORDS = r"""
 LC_ALL=C; export LC_ALL
 say() { printf '\n%s:%s:%s' "$K" "$1" "$2"; [ "$1" != . ] || echo; }
@@ -52,7 +52,7 @@ Z=$F$W
 A=0; [ -z "$R" ] || [ ! -f "$Z" ] || A=$(($(wc -c <"$Z")))
 if [ "$A" = 0 ] || [ "$A" -gt "$SIZE" ]; then
   A=0
-  E=$( (umask 077; true >"$Z") 2>&1) || { H=; say holds ""; say fail "no file can be made in '${F%/}/' (${E##*: })"; return; }
+  E=$( (umask 077; true >"$Z") 2>&1) || { H=; say holds ""; say fail "cannot create a file in '${F%/}/' (${E##*: })"; return; }
 fi
 say temporary "$Z"
 say present "$A"
@@ -90,7 +90,7 @@ fi
 tool || return
 [ ! -d "$T" ] || { say exists yes; F=$T/; }
 H=$F$W; say holds "$H"
-E=$( (umask 077; mkdir -- "$H") 2>&1) || { H=; say holds ""; say fail "no folder can be made in '${F%/}/' (${E##*: })"; return; }
+E=$( (umask 077; mkdir -- "$H") 2>&1) || { H=; say holds ""; say fail "cannot create a folder in '${F%/}/' (${E##*: })"; return; }
 ! command -v tar >/dev/null 2>&1 || say tar yes
 say path "$T"
 say temporary "$H"
@@ -145,6 +145,12 @@ tool || return
 ! command -v tar >/dev/null 2>&1 || say tar yes
 say path "$T"
 """
+# One line for each, links too; what cannot be looked at will be missing in the archive as well.
+SIZES = r"""
+cd -- "$T" || { say fail "'$T' cannot be entered"; return; }
+if stat -c %s . >/dev/null 2>&1; then C='stat -c %s'; else C='stat -f %z'; fi
+say sizes "$(find $FOLLOW . -exec $C $FOLLOW {} + 2>/dev/null)"
+"""
 TREE = r"""
 say tree ""
 cd -- "$T" && K=$K find $FOLLOW . -exec sh -c '
@@ -188,7 +194,7 @@ sum <"$T"
 A=$(($(wc -c <"$T")))
 [ "$SIZE" -ge 0 ] || SIZE=$A
 [ "$A" -ge "$SIZE" ] || S=
-# It grew since: its first bytes are what was asked for.
+# It has grown: its first bytes are what was asked for.
 [ "$A" -le "$SIZE" ] || S=$(head -c "$SIZE" <"$T" | { sum; printf %s "$S"; })
 say sum "$S"
 """

@@ -1,4 +1,4 @@
-"""Checksums of files on this machine, made beside the event loop."""
+"""Checksums of files on this machine, made without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import BinaryIO
 from OttoLibrary.text import decode
 
 _ANY = ("cksum", "md5sum", "sha256sum", "openssl", "shasum")
-_AT_ONCE = 1000
+_FILES_EACH = 1000
 _BLOCK = 1 << 20
 _SHA256 = ("openssl", "sha256sum", "shasum")
 
@@ -22,13 +22,13 @@ def tools(kind: str) -> str:
     """Return the tools that make a checksum of this kind, ``cksum`` or ``sha256``, the cheapest first; nothing for ``no``."""
     if kind == "no":
         return ""
-    # Python has no POSIX cksum; the one of this machine is used, and if it has none, no host is asked for one.
+    # Python has no POSIX cksum: the tool of this machine is used; without it, no host is asked for a cksum.
     usable = _SHA256 if kind == "sha256" else _ANY[0 if shutil.which("cksum") else 1 :]
     return " ".join(usable)
 
 
 async def checksum(file: Path, tool: str) -> str:
-    """Return what ``tool`` says of a file; nothing without a tool."""
+    """Return the checksum of a file by ``tool``; nothing without a tool."""
     if not tool:
         return ""
     if tool == "cksum":
@@ -37,25 +37,25 @@ async def checksum(file: Path, tool: str) -> str:
     try:
         return await asyncio.to_thread(_digest, file, "md5" if tool == "md5sum" else "sha256", given_up)
     finally:
-        given_up.set()  # a thread knows of no cancel, and would keep the end of the run waiting
+        given_up.set()  # a thread cannot be cancelled, and would delay the end of the run
 
 
 async def checksums(folder: Path, names: Sequence[str], tool: str) -> dict[str, str]:
-    """Return what ``tool`` says of many files in a folder, by name."""
+    """Return the checksums of many files in a folder by ``tool``, by name."""
     if tool != "cksum":
         return {name: await checksum(folder / name, tool) for name in names}
     plain = [name for name in names if is_plain(name)]
     found = {name: await _posix(folder / name) for name in names if not is_plain(name)}
-    for first in range(0, len(plain), _AT_ONCE):
-        some = plain[first : first + _AT_ONCE]
-        said = await _output(["cksum", *(f"./{name}" for name in some)], cwd=folder)
-        found |= parsed(said)
+    for first in range(0, len(plain), _FILES_EACH):
+        some = plain[first : first + _FILES_EACH]
+        output = await _output(["cksum", *(f"./{name}" for name in some)], cwd=folder)
+        found |= parsed(output)
     return found
 
 
-def parsed(said: str) -> dict[str, str]:
-    """Return checksums by name from the lines of any of the tools, of which each ends with ``./name``."""
-    lines = (line.partition("./") for line in said.split("\n") if "./" in line)
+def parsed(output: str) -> dict[str, str]:
+    """Return checksums by name from the output of any of the tools; each line ends with ``./name``."""
+    lines = (line.partition("./") for line in output.split("\n") if "./" in line)
     return {name: words.split()[0] for words, _, name in lines if words.split()}
 
 
@@ -81,11 +81,11 @@ async def _output(command: list[str], stdin: BinaryIO | int = asyncio.subprocess
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=stdin, stdout=pipe, stderr=pipe, cwd=cwd)
     try:
-        said, complaint = await process.communicate()
+        output, complaint = await process.communicate()
     except asyncio.CancelledError:
-        # It kills, and lets go of the pipes at once: the loop may end before the process is seen to. There is no public way.
+        # Kills it and closes the pipes immediately: the loop may end before the process is reaped. There is no public way.
         process._transport.close()  # type: ignore[attr-defined]
         raise
     if process.returncode:
         raise OSError(decode(complaint).strip() or f"{command[0]} ended with {process.returncode} here")
-    return said.decode("utf-8", "surrogateescape")
+    return output.decode("utf-8", "surrogateescape")

@@ -1,7 +1,7 @@
 """Files to and from a host: the promises that hold for every protocol.
 
-A protocol (``protocols/``) moves bytes; here is all the rest: which one serves, where a file goes, its temporary name, its
-checksum, mode and time, and what is left when something fails, which is nothing.
+A protocol (``protocols/``) moves bytes; everything else is here: which protocol is used, where a file goes, its temporary
+name, its checksum, mode and time, and that nothing is left behind when something fails.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from OttoLibrary.errors import TransferError, UsageError
 from OttoLibrary.host.host import Host
 from OttoLibrary.text import decode
 from OttoLibrary.transfer import checksums
-from OttoLibrary.transfer.host_file_agent import FilePlace, Found, HostFileAgent, IdleShells, RefusedError
+from OttoLibrary.transfer.host_file_agent import FilePlace, Found, HostFileAgent, IdleShells, RefusedError, matches
+from OttoLibrary.transfer.received_folder import KEPT_MODE
 from OttoLibrary.transfer.transfer import Moved, Work, begin, check_paths, guarded, site_of, told
 
 _NEWS_S = 0.1
@@ -39,11 +40,11 @@ class Files:
 
     Args:
         host: The host; an attribute too.
-        progress: Told how far each file is, now and then; an attribute too.
-        patience_s: Returns how many seconds a transfer may stand still, or None for the host's time-out.
+        progress: Called now and then with how far each file is; an attribute too.
+        patience_s: Returns how many seconds a transfer may make no progress, or None for the host's time-out.
 
     Attributes:
-        shells: Those of its agents.
+        shells: Idle shells for its agents.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Files:
         if len(sources) > 1:
             target = f"{target.rstrip('/')}/"
             if twice := _twice(list(map(str, sources))):
-                raise UsageError(f"{twice} would have the same name in '{target}'. Put them one by one, each with a name.")
+                raise UsageError(f"{twice} would have the same name in '{target}'. Put them one by one, each with its own name.")
         async with self.begin("Put", f"{_names(sources)} → {target}", options) as work:
             for source in sources:
                 work.files.append(await self.put_one(work, source, target, options))
@@ -97,19 +98,21 @@ class Files:
             if len(paths) > 1:
                 target = f"{target.rstrip('/')}/"
                 if twice := _twice(paths):
-                    raise UsageError(f"{twice} would have the same name in '{target}'. Get them one by one, each with a name.")
+                    raise UsageError(
+                        f"{twice} would have the same name in '{target}'. Get them one by one, each with its own name."
+                    )
             for path in paths:
                 work.files.append(await self.get_one(work, path, local_place(path, target, options), options))
         return work.result()
 
     async def copy(self, source: str, to: Files, target: str, options: TransferOptions = PLAIN) -> TransferResult:
-        """Copy files of this host to another one, by way of this machine; each of the two ways may take all of the time.
+        """Copy files of this host to another one, by way of this machine; each of the two steps may take the whole time-out.
 
         Args:
             source: A path, or a pattern.
             to: The files of the other host.
             target: A folder there, or the new name of a single file.
-            options: How, on both ways.
+            options: How, for both steps.
 
         Raises:
             TransferError: One did not arrive whole; then its target is as it was.
@@ -121,7 +124,9 @@ class Files:
                 paths = await self._expanded(work, source)
                 here = [Path(folder, str(number), path.rstrip("/").rpartition("/")[2]) for number, path in enumerate(paths)]
                 if twice := _twice(paths):
-                    raise UsageError(f"{twice} would have the same name in '{target}'. Copy them one by one, each with a name.")
+                    raise UsageError(
+                        f"{twice} would have the same name in '{target}'. Copy them one by one, each with its own name."
+                    )
                 for path, file in zip(paths, here, strict=True):
                     file.parent.mkdir(exist_ok=True)
                     got = await self.get_one(work, path, file, options, what=f"did not give '{path}'")
@@ -170,11 +175,11 @@ class Files:
         try:
             return data.decode(codec)
         except UnicodeError as error:
-            cause = f"it is no {encoding} text ({error})"
+            cause = f"it is not {encoding} text ({error})"
             raise TransferError(self.host.name, self.host.path, f"did not give '{path}' as text", cause) from error
 
     async def write(self, path: str, text: str, encoding: str, mode: int) -> None:
-        """Write text into a file, in place of what was there."""
+        """Write text into a file, replacing its content."""
         options = TransferOptions(mode=mode)
         try:
             data = text.encode(_codec(encoding))
@@ -200,7 +205,7 @@ class Files:
 
     @contextlib.asynccontextmanager
     async def _single(self, what: str) -> AsyncIterator[HostFileAgent]:
-        """Give a agent for steps without bytes."""
+        """Give an agent for steps that move no bytes."""
         site = await site_of(self.host, self._patience_s())
         moved = Moved(lambda news: None, "", 0)
         async with guarded(self.host, what, moved, site.patience_s), HostFileAgent(site, self.shells) as agent:
@@ -243,7 +248,7 @@ class Files:
                 try:
                     await work.put(Job(source, place.temporary, facts.st_size, start, moved.add))
                 except ConnectionError:
-                    raise  # there is nobody to ask for room
+                    raise  # the host cannot be asked for its free space
                 except OSError as error:
                     raise OSError(told(error) + await agent.room(place.temporary)) from error
                 moved.stir(facts.st_size)
@@ -275,18 +280,17 @@ class Files:
             name = f".otto-{secrets.token_hex(6)}"
             found, tool = await agent.look(source, name, checksums.tools(work.verify(options)))
             moved.size = found.size
-            moved.stir(found.size)
-            if options.skip_same and await _is_here(agent, found, tool, target):
+            if options.skip_same and await _is_here(agent, found, tool, target, moved):
                 return FileResult(source, str(target), found.size, 0, skipped=True)
             part = target.with_name(_temporary_name(target.name, found.size, found.mtime, options))
             try:
                 start = _begin_part(part, found.size, options.resume and work.transfer.resumes)
                 moved.begin(start)
-                # The host makes its checksum while the bytes are on their way.
+                # The host makes its checksum while the bytes are being moved.
                 if tool:
                     await agent.begin_checksum(found.path, tool, found.size)
                 await work.get(Job(part, found.path, found.size, start, moved.add))
-                moved.stir(found.size)
+                moved.stir(part.stat().st_size)
                 checksum = await self._checked(agent, part, found, tool)
                 _keep_part(part, target, found, options.mode)
             except RefusedError:
@@ -313,6 +317,9 @@ class Files:
             HostFileAgent(work.site, self.shells) as agent,
         ):
             found = await agent.expand(pattern, folders=False)
+            wrong = [path for path in found if not matches(pattern, path)]
+            if wrong:
+                raise RefusedError(f"the host answered with '{wrong[0]}', which was not asked for")
             if not found and re.search(r"[*?\[]", pattern):
                 raise RefusedError("no file there matches it")
         return found or [pattern]
@@ -333,7 +340,7 @@ def _local_facts(source: Path, work: Work) -> os.stat_result:
         cause = "it is a directory; use 'Put Directory To Host'" if stat.S_ISDIR(facts.st_mode) else "it is not a regular file"
     except OSError as error:
         cause = error.strerror or str(error)
-    what = f"was sent nothing, for '{source}' cannot be read here"
+    what = f"was sent nothing, because '{source}' cannot be read on this machine"
     raise TransferError(work.host.name, work.host.path, what, cause)
 
 
@@ -341,33 +348,49 @@ def local_place(source: str, target: str, options: TransferOptions) -> Path:
     """Return where a file of the host goes on this machine."""
     place = Path(target).expanduser()
     if target.endswith("/") or place.is_dir():
-        place /= source.rstrip("/").rpartition("/")[2]
+        place /= plain_name(source)
     if not place.parent.is_dir():
         if not options.parents:
             raise UsageError(f"The folder '{place.parent}' does not exist on this machine. Create it, or use parents=yes.")
         place.parent.mkdir(parents=True, exist_ok=True)
     if place.is_dir():
         raise UsageError(f"'{place}' is a directory on this machine and cannot be replaced by a file.")
-    return Path(os.path.realpath(place)) if place.is_symlink() and options.links == "follow" else place
+    return place
+
+
+def plain_name(path: str) -> str:
+    """Return the last part of a path; raise UsageError when that is not the name of a file or folder."""
+    name = path.rstrip("/").rpartition("/")[2]
+    if name in {"", ".", "..", "~"}:
+        raise UsageError(f"'{path}' does not end with a name. Give the target a new name, one that does not exist.")
+    return name
 
 
 def _temporary_name(name: str, size: int, mtime: int, options: TransferOptions) -> str:
-    """Return a name that no one else has; one to be resumed is the same for the same state of the same file."""
+    """Return a unique name; for ``resume`` it is the same each time for the same state of the same file."""
     identity = hashlib.sha256(f"{name}\0{size}\0{mtime}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return f".otto-{identity if options.resume else secrets.token_hex(6)}.part"
 
 
 def _begin_part(part: Path, size: int, resume: bool) -> int:
     """Make the local temporary file; return how much of it is there already."""
-    present = part.stat().st_size if resume and part.exists() else 0
-    if present and present <= size:
-        return present
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-    return 0
+    # A name that is resumed can be guessed: what is there may be somebody else's, or a link.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | (0 if resume else os.O_EXCL)
+    file = os.open(part, flags, 0o600)
+    try:
+        facts = os.fstat(file)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
+            raise RefusedError(f"'{part}' is not a file of ours")
+        if 0 < facts.st_size <= size:
+            return facts.st_size
+        os.ftruncate(file, 0)
+        return 0
+    finally:
+        os.close(file)
 
 
 def _keep_part(part: Path, target: Path, found: Found, mode: int | None) -> None:
-    part.chmod(found.mode if mode is None else mode)
+    part.chmod(found.mode & KEPT_MODE if mode is None else mode)
     os.utime(part, (found.mtime, found.mtime))
     part.replace(target)
 
@@ -388,11 +411,13 @@ async def _is_there(agent: HostFileAgent, place: FilePlace, facts: os.stat_resul
     return await agent.checksum() == await summing
 
 
-async def _is_here(agent: HostFileAgent, found: Found, tool: str, target: Path) -> bool:
-    if not target.is_file() or target.stat().st_size != found.size:
+async def _is_here(agent: HostFileAgent, found: Found, tool: str, target: Path, moved: Moved) -> bool:
+    facts = target.lstat() if target.exists() else None
+    if facts is None or not stat.S_ISREG(facts.st_mode) or facts.st_size != found.size:
         return False
     if not tool:
-        return int(target.stat().st_mtime) == found.mtime
+        return int(facts.st_mtime) == found.mtime
+    moved.stir(facts.st_size)
     await agent.begin_checksum(found.path, tool, found.size)
     return await agent.checksum() == await checksums.checksum(target, tool)
 

@@ -1,6 +1,6 @@
 """One call that moves files, from the choice of the protocol to what the log says of it.
 
-It gives the protocol its host, bounds its time, notices when nothing moves any more, and makes one sentence of whatever ends it.
+It gives the protocol its host, limits its time, notices when no byte moves any more, and turns any failure into one sentence.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from OttoLibrary.transfer.host_file_agent import RefusedError
 from OttoLibrary.units import size_text
 
 _NEWS_S = 0.1
-# A started process that nobody wants any more.
+# To end a started process that is not needed any more.
 _GIVEN_UP_S = 1.5
-# A script may run as long as bytes move: standing still is what ends it.
+# A script may run as long as bytes move; a stall ends it.
 _LONGEST_S = 7 * 86400.0
-# What the slowest host may need to make a checksum, or to unpack: no byte moves meanwhile.
+# How fast the slowest host makes a checksum, or unpacks: no byte moves meanwhile.
 _CHECKED_BYTES_S = 5 << 20
 
 
 @contextlib.asynccontextmanager
 async def begin(host: Host, patience_s: float | None, title: str, text: str, options: TransferOptions) -> AsyncIterator[Work]:
-    """Begin a call: choose the protocol, bound the time, and record what became of the files.
+    """Begin a call: choose the protocol, limit the time, and record what happened to the files.
 
     Args:
         host: The host.
-        patience_s: Seconds that it may stand still, or None for the host's time-out.
+        patience_s: Seconds without progress that are allowed, or None for the host's time-out.
         title: What it is, for the log.
         text: Which files.
         options: How.
@@ -75,7 +75,7 @@ async def site_of(host: Host, patience_s: float | None) -> HostSite:
 
 @dataclass
 class Work:
-    """One call on its way."""
+    """One call in progress."""
 
     host: Host
     site: HostSite
@@ -93,7 +93,7 @@ class Work:
         return TransferResult(self.host.name, self.protocol, tuple(self.files), time.monotonic() - self.began)
 
     def attempt(self, what: str, moved: Moved) -> contextlib.AbstractAsyncContextManager[None]:
-        """Turn whatever ends the work into a TransferError, whose sentence says ``what`` did not happen."""
+        """Turn any failure into a TransferError whose sentence says ``what`` did not happen."""
         return guarded(self.host, what, moved, self.site.patience_s)
 
     async def put(self, job: Job) -> None:
@@ -108,7 +108,7 @@ class Work:
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
-        """Say who cannot use what; a protocol tells only why."""
+        """Say which host cannot use which protocol; the protocol itself only says why."""
         try:
             yield
         except UsageError as error:
@@ -117,7 +117,7 @@ class Work:
 
 @contextlib.asynccontextmanager
 async def guarded(host: Host, what: str, moved: Moved, patience_s: float) -> AsyncIterator[None]:
-    """Turn whatever ends the work on one file into a TransferError; one that does not move for too long is ended."""
+    """Turn any failure of the work on one file into a TransferError; work that stalls for too long is ended."""
 
     def failure(cause: str) -> TransferError:
         if moved.size and moved.count:
@@ -156,7 +156,7 @@ class HostSite:
         return await self.host.answer_of(script, Deadline(_LONGEST_S))
 
     async def execute(self, script: str) -> Process:
-        """Start shell text; a start that is given up is waited for and ended, so that it neither runs nor stays open."""
+        """Start shell text; a start that is cancelled is awaited and ended, so that it does not stay open."""
         starting = asyncio.ensure_future(self.host.execute(script, Deadline(self.patience_s)))
         try:
             return await asyncio.shield(starting)
@@ -183,7 +183,7 @@ class _StalledError(Exception):
 
 
 class Moved:
-    """Counts the bytes of one file, tells of them now and then, and notices when there are none."""
+    """Counts the bytes of one file, reports them now and then, and notices when it stalls."""
 
     def __init__(self, progress: Callable[[Progress], None], label: str, size: int) -> None:
         self.size, self.start, self.count = size, 0, 0
@@ -207,18 +207,18 @@ class Moved:
         self._progress(Progress(self._label, self.start + self.count, self.size))
 
     def stir(self, checked_bytes: int = 0) -> None:
-        """Note that there is progress; ``checked_bytes`` are going to be looked at now, without moving."""
+        """Note that there is progress; ``checked_bytes`` will now be checked, during which no byte moves."""
         if self._bound is not None:
             more_s = self._patience_s + checked_bytes / _CHECKED_BYTES_S
             self._bound.reschedule(asyncio.get_running_loop().time() + more_s)
 
     def end(self) -> None:
-        """Tell that it is over."""
+        """Report that it is over."""
         self._progress(Progress(self._label, self.start + self.count, self.size, ended=True))
 
     @contextlib.asynccontextmanager
     async def watched(self, patience_s: float) -> AsyncIterator[None]:
-        """Raise _StalledError when nothing moves for so long."""
+        """Raise _StalledError when nothing moves for that long."""
         self._patience_s = patience_s
         try:
             async with asyncio.timeout(patience_s) as self._bound:
@@ -230,7 +230,7 @@ class Moved:
 
 
 def _best(site: HostSite, host: Host) -> str:
-    """Return the best protocol for a host that names none."""
+    """Return the best protocol for a host for which none is named."""
     if site.facts.transport == "local":
         return "console" if host.account else "local"
     return "sftp" if site.connection.native is not None and host.account is None else "console"
@@ -253,7 +253,7 @@ def _check(options: TransferOptions, work: Work, host: Host) -> None:
 
 
 def check_paths(source: str, target: str) -> None:
-    """Raise UsageError for an empty path, which is a variable that was never set rather than a wish."""
+    """Raise UsageError for an empty path, which is a variable that was never set rather than a choice."""
     if not source:
         raise UsageError("The source is empty. Name a file or folder.")
     if not target:
@@ -261,7 +261,7 @@ def check_paths(source: str, target: str) -> None:
 
 
 def told(error: OSError) -> str:
-    """Return what the system says, without its number."""
+    """Return the message of the system, without its error number."""
     if error.strerror:
         return f"{error.strerror} ('{error.filename}')" if error.filename else error.strerror
     return str(error)

@@ -81,9 +81,9 @@ Hosts Share A File Through Us
 
 Wrong Use Says What To Do
     [Template]    Should Be Refused
-    *the folder '*/none' does not exist; make it, or use parents\=yes.
+    *the folder '*/none' does not exist; create it, or use parents\=yes.
     ...    Put File To Host    dut1    ${HERE}/fw.bin    none/fw.bin
-    Host 'dut1' (through gateway) was sent nothing, for '/none' cannot be read here: No such file or directory.
+    Host 'dut1' (through gateway) was sent nothing, because '/none' cannot be read on this machine: No such file or directory.
     ...    Put File To Host    dut1    /none    x
     No file on this machine matches '/none*'.
     ...    Put File To Host    dut1    /none*    x
@@ -106,7 +106,7 @@ Wrong Wishes Say What There Is
     ...    Put File To Host    dut1    ${HERE}/fw.bin    x    via=stfp
     Host 'local' cannot use 'sftp': sftp needs an SSH host.
     ...    Put File To Host    local    ${HERE}/fw.bin    ${HERE}/x    via=sftp
-    A cut transfer by scp cannot be continued. Use via\=sftp or via\=nc, or leave resume away.
+    A cut transfer by scp cannot be resumed. Use via\=sftp or via\=nc, or leave out resume.
     ...    Put File To Host    dut1    ${HERE}/fw.bin    x    via=scp    resume=yes
     mode\=9 is not a file mode. Write octal digits, such as 0644 or 755.
     ...    Put File To Host    dut1    ${HERE}/fw.bin    x    mode=9

@@ -47,7 +47,7 @@ A First Deploy That Fails Leaves Nothing
 
 A Deploy That Takes Too Long Is Undone
     Deploy Build    dut1    ${HERE}/v1    to=${HERE}/slow
-    Should Fail    Build 'v2-*' was not deployed everywhere; where it did not come to its end, it is undone:*slow...' in 2 *
+    Should Fail    Build 'v2-*' was not deployed everywhere; where it was not finished, it is undone:*slow...' in 2 *
     ...    Deploy Build    dut1    ${HERE}/v2    to=${HERE}/slow    check=sleep 30    timeout=2 s
     Installed Build Should Be    dut1    ${HERE}/v1    to=${HERE}/slow
     ${left}=    List Directory    ${HERE}/slow/releases    v*
@@ -70,9 +70,9 @@ Every Way Of Sending Will Do
 
 What Is Not Ours Stays
     Create Directory    ${HERE}/taken/current
-    Should Fail    Build 'v1-*' was not deployed on host 'dut1': ${HERE}/taken/current is there and leads to no build of*
+    Should Fail    Build 'v1-*' was not deployed on host 'dut1': ${HERE}/taken/current exists and does not point to a build of*
     ...    Deploy Build    dut1    ${HERE}/v1    to=${HERE}/taken
-    Should Fail    to\=opt/fw is no folder for builds. Give a path from / or ~/ on.
+    Should Fail    to\=opt/fw is not a folder for builds. Give a path that starts with / or ~/.
     ...    Deploy Build    dut1    ${HERE}/v1    to=opt/fw
     Should Fail    There is no build '/no/such' here: it is neither a file nor a folder.
     ...    Deploy Build    dut1    /no/such    to=${HERE}/x

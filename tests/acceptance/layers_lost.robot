@@ -48,12 +48,12 @@ The End Of A Long Log Is Collected
     Should Be Equal As Integers    ${{$files['odd.bin'].stat().st_size}}    2
 
 Marks Are Asked For
-    Run Keyword And Expect Error    No log of host 'dut2' is marked. Use 'Mark Logs' before.
+    Run Keyword And Expect Error    No log of host 'dut2' is marked. Use 'Mark Logs' first.
     ...    New Log Lines Should Not Match    dut2    ERROR
     Mark Logs    dut2    ~/later.log
     Run Keyword And Expect Error    Host 'dut2' has no mark of '/other', only of ~/later.log. Use 'Mark Logs'.
     ...    Get New Log Lines    dut2    /other
-    Run Keyword And Expect Error    The log '~/later.log' of host 'dut2' is not there any more.
+    Run Keyword And Expect Error    The log '~/later.log' of host 'dut2' does not exist any more.
     ...    New Log Lines Should Not Match    dut2    ERROR
     Run On Host    dut2    echo first > later.log
     New Log Lines Should Contain    dut2    first
@@ -65,5 +65,5 @@ A Log That Is Another One Now Is Told
     Mark Logs    dut2    ~/later.log
     Run On Host    dut2    echo new > later.log
     Run Keyword And Expect Error
-    ...    The log '~/later.log' of host 'dut2' was rotated, and what it was turned into since the mark cannot be found.
+    ...    The log '~/later.log' of host 'dut2' was rotated, and the file with the mark cannot be found.
     ...    New Log Lines Should Not Match    dut2    ERROR

@@ -47,7 +47,7 @@ Mistakes Are Told At Once
     ...    Start Monitor    tag:nobody
     Create File    ${OUTPUT DIR}/no recording.db    just text
     Run Keyword And Expect Error
-    ...    '${OUTPUT DIR}/no recording.db' is no recording of OttoLibrary.
+    ...    '${OUTPUT DIR}/no recording.db' is not a recording of OttoLibrary.
     ...    Start Monitor    dut1    store=no recording.db
     # None of them has left a monitor behind.
     Start Monitor    dut1    interval=100 ms    metrics=load    store=none
@@ -77,7 +77,7 @@ A Statistic Is Asked And Checked
     ...    too much memory
     ...    Get Metric    dut1    memory    max    <    0 %    message=too much memory
     Run Keyword And Expect Error
-    ...    '5 MiB' is no value to compare with. Write a number, which counts in %, or one with its unit.
+    ...    '5 MiB' is not a value to compare with. Write a number in %, or one with its unit.
     ...    Get Metric    dut1    memory    max    <    5 MiB
     Run Keyword And Expect Error
     ...    No watched host named 'dut2'. Did you mean 'dut1'? Known: dut1.
@@ -90,7 +90,7 @@ No Reading Is Told With Those There Are
     Start Monitor    dut1    interval=100 ms    metrics=cpu    store=none
     Get Metric    dut1    cpu
     Run Keyword And Expect Error
-    ...    STARTS: Metric 'cpu[999]' of host 'dut1' has no reading of 'cpu_percent[999]' in this time. Series with readings:
+    ...    STARTS: Metric 'cpu[999]' of host 'dut1' has no reading of 'cpu_percent[999]' in this period. Series with readings:
     ...    Get Metric    dut1    cpu[999]    timeout=200 ms
 
 A Limit That Is Kept Fails Nothing
@@ -107,7 +107,7 @@ A Limit Needs A Host That Is Watched
     ...    No watched host is selected by 'dut2'. Watched: dut1.
     ...    Fail If Metric    dut2    memory    max    >    90
     Run Keyword And Expect Error
-    ...    'hot' is no value to compare with. Write a number, which counts in %, or one with its unit.
+    ...    'hot' is not a value to compare with. Write a number in %, or one with its unit.
     ...    Fail If Metric    dut1    memory    max    >    hot
 
 Own Readings Count As Any Other

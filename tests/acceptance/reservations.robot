@@ -37,5 +37,5 @@ Too Many Are Refused At Once
 What We Have Nobody Gets Twice
     Reserve Hosts    local    wait=2 min
     Run Keyword And Expect Error
-    ...    'local' did not become free. Who has what: '*local': * Wait longer with wait=, or let a holder release it.
+    ...    'local' did not become free. Who has what: '*local': * Wait longer with wait=, or ask a holder to release it.
     ...    Reserve Hosts    local

@@ -441,7 +441,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_half_of_the_contract_is_an_error_that_names_what_is_missing() -> None:
     with pytest.raises(
         PluginError,
-        match=r"^Reservation 'half' \(.*\.Half\) does not keep the contract: it lacks renew, release\(\)\. "
+        match=r"^Reservation 'half' \(.*\.Half\) does not fulfil its contract: it lacks renew, release\(\)\. "
         r"A backend that reserves has all of acquire, renew, release\.$",
     ):
         registry.register_reservation_backend("half", Half)
@@ -560,5 +560,5 @@ def test_a_run_reserves_with_a_third_party_s_backend(tmp_path: Path, file: Path,
     assert re.search(r"^dut1 +demo/dut1 +bob", ottolibrary("reservations", "demo").stdout, re.MULTILINE)
     forced = ottolibrary("release", "demo", "dut1", "--force", "--reason", "release day")
     assert forced.returncode != 0
-    assert "The reservations 'bookings' take nothing by force" in forced.stderr
+    assert "The reservations 'bookings' cannot be taken by force" in forced.stderr
     assert bookings.list_usernames() == ["bob"]

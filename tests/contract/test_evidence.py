@@ -159,8 +159,8 @@ def test_the_table_escapes_what_came_from_a_host() -> None:
 @pytest.mark.parametrize(
     ("evidence", "mistake"),
     [
-        ("/var/log/x", "'/var/log/x' is not a list @ hosts.here.evidence"),
-        ([7], "7 is not an object @ hosts.here.evidence[0]"),
+        ("/var/log/x", "text is not a list @ hosts.here.evidence"),
+        ([7], "a number is not an object @ hosts.here.evidence[0]"),
         ([""], "'' is not text with something in it @ hosts.here.evidence[0]"),
         ([{"command": "a", "file": "b"}], "exactly one of 'file' and 'command' is needed @ hosts.here.evidence[0]"),
         ([{"name": "a"}], "exactly one of 'file' and 'command' is needed @ hosts.here.evidence[0]"),

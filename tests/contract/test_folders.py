@@ -165,7 +165,7 @@ def test_wrong_sources_and_targets(tree: Tree) -> None:
     (tree.here / "src").mkdir()
     with pytest.raises(TransferError, match="exists and is not a folder"):
         tree.put(tree.here / "src", f"{tree.there}/file")
-    with pytest.raises(UsageError, match="is a file here"):
+    with pytest.raises(UsageError, match="is a file on this machine"):
         tree.get(str(tree.there), f"{tree.here}/file")
     os.mkfifo(tree.here / "src" / "pipe")
     with pytest.raises(TransferError, match="is not a file, folder or link"):

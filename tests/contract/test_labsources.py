@@ -19,13 +19,15 @@ from OttoLibrary import registry
 from OttoLibrary.cli.main import main
 from OttoLibrary.errors import LabError, PluginError
 from OttoLibrary.examples.labs import MemoryLabs
-from OttoLibrary.lab.lab import Lab, load_lab
+from OttoLibrary.lab.lab import Lab
+from OttoLibrary.lab.loading import load_lab
 from OttoLibrary.lab.settings import Settings, read
 from OttoLibrary.text import Secret
 from tests.peers import processes
 from tests.peers.requirements import require
 
 ROOT = Path(__file__).parents[2]
+LOST = "Lab 'command:./inventory.py' could not be loaded: "
 HOSTS = {"hosts": {"dut1": {"address": "10.0.0.1", "identity_file": "keys/id"}}}
 
 
@@ -156,8 +158,8 @@ def test_includes_are_followed_in_order(folder: Path, own_home: Path) -> None:
         ("Host *\n  ProxyJump gw\nHost gw\n", "the ProxyJumps run in a circle: gw -> gw"),
         ("Host a\n  ProxyJump far\nHost *\n  ProxyJump gw\n", "the ProxyJumps run in a circle: gw -> gw"),
         ("Host a\n  ProxyJump x:y:z\n", "'x:y:z' in ProxyJump of 'a' is not [user@]host[:port]"),
-        ("Host a\nMatch exec true\n  User u\n", "line 2: 'Match exec' asks what a lab source does not look up."),
-        ("Host a\nMatch !final\n  User u\n", "line 2: 'Match !final' asks what a lab source does not look up."),
+        ("Host a\nMatch exec true\n  User u\n", "line 2: 'Match exec' is not evaluated by a lab source."),
+        ("Host a\nMatch !final\n  User u\n", "line 2: 'Match !final' is not evaluated by a lab source."),
         ("Host a\n  Port many\n", "line 2: Invalid Port integer value: many"),
         ("Host 'a\n", "line 1: No closing quotation"),
         ("Host a\n  HostName %x\n", "Invalid token expansion: x"),
@@ -254,8 +256,8 @@ def test_there_is_no_shell_and_no_input() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("sys.exit('no such bench')", "Lab 'command:./inventory.py' cannot be had: it exited with 1. It said: no such bench"),
-        ("sys.exit(3)", "Lab 'command:./inventory.py' cannot be had: it exited with 3. It said nothing on standard error."),
+        ("sys.exit('no such bench')", LOST + "it exited with 1. Its standard error: no such bench"),
+        ("sys.exit(3)", LOST + "it exited with 3. It printed nothing on standard error."),
         ("os.kill(os.getpid(), signal.SIGKILL)", "it was ended by SIGKILL."),
         ("print('[1,}')", "command:./inventory.py: bad JSON: Expecting value @ line 1, column 4"),
         ("", "command:./inventory.py: bad JSON: Expecting value @ line 1, column 1"),
@@ -278,7 +280,7 @@ def test_a_program_that_gives_no_lab_says_why(text: str, problem: str) -> None:
         ("command:./nowhere.py x", "'./nowhere.py' cannot be started: No such file or directory."),
         ("command:.", "'.' cannot be started: Permission denied."),
         ("command:", "there is no command."),
-        ("command:a 'b", "'a 'b' is no command line (No closing quotation)."),
+        ("command:a 'b", "'a 'b' is not a command line (No closing quotation)."),
     ],
 )
 def test_a_program_that_is_none_is_told(reference: str, problem: str) -> None:
@@ -290,7 +292,9 @@ def test_a_program_that_takes_too_long_is_ended_with_all_it_started(folder: Path
     path = program(f"{ignoring}subprocess.Popen(['sleep', '4711.5'])\nprint('half', file=sys.stderr, flush=True)\ntime.sleep(99)")
     settings = settings_of(f'[lab]\nbackend = "command"\n[lab.preferences]\ncommand = "{path}"\ntimeout = "1 s"\n')
     began = time.monotonic()
-    assert problems("bench", settings) == ("Lab 'command:bench' cannot be had: it did not end in 1 seconds. It said: half",)
+    assert problems("bench", settings) == (
+        "Lab 'command:bench' could not be loaded: it did not end in 1 seconds. Its standard error: half",
+    )
     assert time.monotonic() - began < 8
     processes.wait_until(lambda: not processes.running("sleep 4711.5"), "the end of what it started")
 
@@ -344,7 +348,7 @@ def test_labs_join_across_sources_and_name_them_when_they_differ() -> None:
 
 def test_an_unknown_name_tells_the_names_that_there_are() -> None:
     registry.register_lab_repository("memory", MemoryLabs)
-    expected = "No lab of 'memory' named 'easst'. Did you mean 'east'? Known: east, west. Lab files go by 'json:NAME'."
+    expected = "No lab of 'memory' named 'easst'. Did you mean 'east'? Known: east, west. Write 'json:NAME' for a lab file."
     assert problems("memory:easst") == (expected,)
     assert problems("easst", settings_of('[lab]\nbackend = "memory"\n')) == (expected,)
 
@@ -384,15 +388,15 @@ def cyclic() -> Any:
         (None, (), "broken:east: a lab is a JSON object, or an array of hosts in otto's form @ top level"),
         ({}, (), "broken:east: 'hosts' is missing @ top level"),
         ({"hosts": {"a": {"adress": 1}}}, (), "broken:east: unknown key 'adress' @ hosts.a (did you mean 'address'?)"),
-        ({"hosts": {"a": {"tags": {"x"}}}}, (), "broken:east: a Python set is no JSON @ hosts.a.tags"),
-        ({"hosts": {1: {}}}, (), "broken:east: 1 is a key, and no text @ hosts"),
-        ({"hosts": {}, "metadata": {"x": float("nan")}}, (), "broken:east: a Python float is no JSON @ metadata.x"),
-        ({"hosts": {"a": {"address": Secret("pw")}}}, (), "broken:east: a Python Secret is no JSON @ hosts.a.address"),
+        ({"hosts": {"a": {"tags": {"x"}}}}, (), "broken:east: a Python set is not JSON @ hosts.a.tags"),
+        ({"hosts": {1: {}}}, (), "broken:east: the key 1 is not text @ hosts"),
+        ({"hosts": {}, "metadata": {"x": float("nan")}}, (), "broken:east: a Python float is not JSON @ metadata.x"),
+        ({"hosts": {"a": {"address": Secret("pw")}}}, (), "broken:east: a Python Secret is not JSON @ hosts.a.address"),
         (cyclic(), (), "broken:east: objects and lists are nested deeper than 40 levels @ top level"),
-        (ConnectionError("no route"), (), "The lab source 'broken' does not answer: ConnectionError: no route"),
-        (KeyError("token"), ("east",), "The lab source 'broken' does not answer: KeyError: 'token'"),
-        (KeyError("east"), OSError("gone"), "The lab source 'broken' does not answer: OSError: gone"),
-        (KeyError("east"), None, "The lab source 'broken' does not answer: what list_labs() returns is no list of names."),
+        (ConnectionError("no route"), (), "The lab source 'broken' failed: ConnectionError: no route"),
+        (KeyError("token"), ("east",), "The lab source 'broken' failed: KeyError: 'token'"),
+        (KeyError("east"), OSError("gone"), "The lab source 'broken' failed: OSError: gone"),
+        (KeyError("east"), None, "The lab source 'broken' failed: list_labs() did not return a list of names."),
         (KeyError("east"), ("west",), "No lab of 'broken' named 'east'. Did you mean 'west'? Known: west."),
     ],
 )
@@ -407,11 +411,11 @@ def test_a_source_that_cannot_be_made_is_one_sentence() -> None:
             raise RuntimeError("no token in INVENTORY_TOKEN")
 
     registry.register_lab_repository("locked", Locked)
-    assert problems("locked:east") == ("The lab source 'locked' does not answer: RuntimeError: no token in INVENTORY_TOKEN",)
+    assert problems("locked:east") == ("The lab source 'locked' failed: RuntimeError: no token in INVENTORY_TOKEN",)
 
 
 def test_a_class_that_is_no_source_is_refused() -> None:
-    with pytest.raises(PluginError, match=r"does not keep the contract: it lacks list_labs\(\)"):
+    with pytest.raises(PluginError, match=r"does not fulfil its contract: it lacks list_labs\(\)"):
         registry.register_lab_repository("half", type("Half", (), {"load_lab": lambda self, name: {}}))
 
 
@@ -465,7 +469,7 @@ def test_a_source_that_does_not_answer_is_no_empty_list(capsys: pytest.CaptureFi
     assert main(["labs"]) == 1
     said = capsys.readouterr()
     assert "demo" in said.out
-    assert said.err == "The lab source 'broken' does not answer: OSError: gone\n"
+    assert said.err == "The lab source 'broken' failed: OSError: gone\n"
 
 
 def test_hosts_of_any_source_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -516,7 +520,7 @@ def test_an_installed_package_brings_a_source(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "problem"),
     [
-        ("OttoLibrary.examples.reservations:MemoryReservations", "does not keep the contract: it lacks load_lab, list_labs()."),
+        ("OttoLibrary.examples.reservations:MemoryReservations", "does not fulfil its contract: it lacks load_lab, list_labs()."),
         ("no_such_module:Labs", "Lab source 'others' needs a package that is not installed (No module named 'no_such_module')."),
     ],
 )

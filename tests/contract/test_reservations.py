@@ -442,7 +442,7 @@ def test_a_process_that_stands_still_in_a_change_holds_nobody_up_for_ever(
     backend.leave(backend.join(demand("a")))
     with (tmp_path / "leases" / "mutex").open() as mutex:
         fcntl.flock(mutex, fcntl.LOCK_EX)
-        with pytest.raises(ReservationError, match=r"were locked for 0\.3 seconds: .* 'fuser .*/mutex' tells which"):
+        with pytest.raises(ReservationError, match=r"were locked for 0\.3 seconds: .* 'fuser .*/mutex' shows which"):
             backend.join(demand("a"))
     backend.leave(backend.join(demand("a")))
     backend.close()
@@ -462,7 +462,7 @@ def test_reservations_of_a_file(tmp_path: Path) -> None:
     assert backend.list_usernames() == ["alice", "bob"]
     for text, sentence in (
         ("{", "cannot be read"),
-        ("{}", "is no file of reservations"),
+        ("{}", "is not a file of reservations"),
         ('{"version": 1, "reservations": [1]}', "1"),
     ):
         path.write_text(text)
@@ -488,7 +488,7 @@ def test_a_server_that_does_not_answer_is_no_yes(tmp_path: Path) -> None:
 def test_no_run_of_pabot_is_no_yes(pabotlib: PabotLib, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PABOTLIBURI", raising=False)
     with pytest.raises(
-        ReservationError, match=r"those of one run of pabot, and this is none\. Run 'python -m OttoLibrary pabot'"
+        ReservationError, match=r"belong to one run of pabot, and this is not one\. Run 'python -m OttoLibrary pabot'"
     ):
         load("reservation", "pabot")
     backend = load("reservation", "pabot", pabotlib.address)

@@ -306,7 +306,7 @@ def test_wrong_names_say_what_there_is(sshd: Any, keys: Any, open_lab: Any) -> N
         session.monitor.ask(lambda monitor: monitor.statistic("bax", "load", "last", 0))
     with pytest.raises(UnknownNameError, match=r"No metric or series named 'lood'\. Did you mean 'load'\?"):
         session.monitor.ask(lambda monitor: monitor.statistic("box", "lood", "last", 0))
-    with pytest.raises(LimitError, match=r"Metric 'load_9min' of host 'box' has no reading of 'load_9min' in this time\."):
+    with pytest.raises(LimitError, match=r"Metric 'load_9min' of host 'box' has no reading of 'load_9min' in this period\."):
         session.monitor.ask(lambda monitor: monitor.statistic("box", "load_9min", "last", 0, wait_s=0.2))
 
 
@@ -319,4 +319,18 @@ def test_a_limit_without_a_reading_is_broken(sshd: Any, keys: Any, open_lab: Any
 
     session.monitor.ask(limit)
     (broken,) = session.monitor.ask(lambda monitor: monitor.take_limits(wait_s=0.5))
-    assert "has no reading of 'load_1min' in this time. The host does not answer: " in str(broken)
+    assert "has no reading of 'load_1min' in this period. The host does not answer: " in str(broken)
+
+
+def test_limits_without_a_reading_are_waited_for_together(sshd: Any, keys: Any, open_lab: Any) -> None:
+    session = open_lab(gone=ssh(sshd, keys, port=processes.free_port()))
+    watch(session, "load", hosts=("gone",))
+
+    async def limit(monitor: Any) -> None:
+        for bound in range(30):
+            monitor.limit("gone", "load", "max", ">", str(bound))
+
+    session.monitor.ask(limit)
+    began = time.monotonic()
+    assert len(session.monitor.ask(lambda monitor: monitor.take_limits(wait_s=1))) == 30
+    assert time.monotonic() - began < 15

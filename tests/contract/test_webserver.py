@@ -371,12 +371,12 @@ def test_a_wrong_event_is_refused(serve: Any, recording: Path, options: dict[str
 
 def test_what_the_monitor_found_is_not_changed(serve: Any, recording: Path) -> None:
     answer = Browser(serve(RecordedSource([recording]))).send("DELETE", "api/events/2")
-    assert (answer.status_code, "was found by the monitor" in answer.text) == (409, True)
+    assert (answer.status_code, "comes from the monitor and cannot be changed" in answer.text) == (409, True)
 
 
 def test_what_is_not_there_and_what_breaks(serve: Any) -> None:
     browser = Browser(serve(FakeSource()))
-    assert (browser.get("other").status_code, browser.get("other").text) == (404, "There is no such thing here.")
+    assert (browser.get("other").status_code, browser.get("other").text) == (404, "There is no such page here.")
     assert browser.send("POST", "api/page").status_code == 405
     assert browser.send("PATCH", "api/events/x", json={}).status_code == 404
     assert browser.send("POST", "api/events", json={}).text == "The source says no."

@@ -236,7 +236,7 @@ Skips
     ("options", "lab", "warning"),
     [
         ("intervall=1s", "demo", "No option of OttoLibrary.Metrics named 'intervall'. Did you mean 'interval'?"),
-        ("interval=abc", "demo", "'abc' is no duration. Write seconds as a number, or text such as"),
+        ("interval=abc", "demo", "'abc' is not a duration. Write seconds as a number, or text such as"),
         ("interval=10ms", "demo", "An interval of 0.01 s is too short. The shortest is 0.1 s."),
         ("lab=nope", "demo", "No lab named 'nope'. Known: demo."),
         ("interval=100ms", "", "No lab is named. Give one with '--variable LAB:NAME'"),

@@ -129,3 +129,38 @@ def test_the_command_line_tells(site: Site) -> None:
         ["dut2", "demo/dut2", "free"],
         ["dut3", "demo/dut3", "free"],
     ]
+
+
+def test_another_s_host_is_refused_on_another_way_too(site: Site) -> None:
+    site.booked(_BOB)
+    site.suite = (
+        _SUITE.partition("*** Test Cases")[0]
+        + """*** Test Cases ***
+Around
+    Open Host    dut1    hop=gateway
+
+After It
+    Run On Host    dut1    true
+"""
+    )
+    found, _ = site.robot()
+    for name in ("Around", "After It"):
+        assert found[name].startswith("Host 'dut1' is reserved by somebody else. Who has what: "), found
+
+
+def test_on_many_hosts_the_others_have_their_results(site: Site) -> None:
+    site.booked(_BOB)
+    site.suite = (
+        _SUITE.partition("*** Test Cases")[0]
+        + """*** Test Cases ***
+All
+    Run On Hosts    dut*    echo here is $HOSTNAME
+"""
+    )
+    ran = run(site.folder, site.suite, **site.environment)
+    message = ran.tests["All"].message
+    assert message.startswith("'echo here is $HOSTNAME' failed on 1 of 3 hosts:")
+    assert "Host 'dut1' is reserved by somebody else" in message
+    table = ran.tests["All"].body[0].messages[0].message
+    assert table.count("here is") == 3  # the command itself, and the two hosts
+    assert "Host &#x27;dut1&#x27; is reserved" in table

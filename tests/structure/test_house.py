@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.lab.lab import load_lab
+from OttoLibrary.lab.loading import load_lab
 
 ROOT = Path(__file__).parents[2]
 OTHERS = [

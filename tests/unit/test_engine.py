@@ -1,4 +1,4 @@
-"""The engine: results, errors, and a wait that is interrupted."""
+"""The engine: results, errors, a wait that is interrupted, and work in the background that does not end unseen."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import signal
 import threading
 import time
+from collections.abc import AsyncIterator
 
 import pytest
 
-from OttoLibrary.engine import Engine
+from OttoLibrary.engine import BackOff, Engine, Failure, supervise
 
 
 class Interrupted(BaseException):
@@ -113,3 +114,185 @@ def test_close_is_idempotent_and_the_engine_starts_again(engine: Engine) -> None
     engine.close()
     engine.close()
     assert not engine.running
+
+
+def test_close_ends_what_still_runs_and_lets_it_tidy_up(engine: Engine) -> None:
+    seen: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            seen.append("tidied up")
+
+    async def begin() -> asyncio.Task[None]:
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        return task
+
+    task = engine.call(begin())
+    engine.close()
+    assert seen == ["tidied up"]
+    assert task.cancelled()
+
+
+def test_close_waits_for_the_end_of_generators(engine: Engine) -> None:
+    seen: list[str] = []
+    kept: list[object] = []
+
+    async def lines() -> AsyncIterator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            seen.append("closed")
+
+    async def begin() -> None:
+        kept.append(generator := lines())
+        await anext(generator)
+
+    engine.call(begin())
+    engine.close()
+    assert seen == ["closed"]
+
+
+def test_close_leaves_no_thread_and_no_loop(engine: Engine) -> None:
+    async def where() -> tuple[threading.Thread, asyncio.AbstractEventLoop]:
+        return threading.current_thread(), asyncio.get_running_loop()
+
+    thread, loop = engine.call(where())
+    assert thread is not threading.main_thread()
+    engine.close()
+    assert not thread.is_alive()
+    assert loop.is_closed()
+
+
+def test_one_that_fails_while_it_is_ended_does_not_stop_the_end(engine: Engine) -> None:
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise RuntimeError("no")
+
+    async def begin() -> asyncio.AbstractEventLoop:
+        kept.append(asyncio.create_task(work()))
+        await asyncio.sleep(0)
+        return asyncio.get_running_loop()
+
+    kept: list[asyncio.Task[None]] = []
+    loop = engine.call(begin())
+    engine.close()
+    assert loop.is_closed()
+    assert isinstance(kept[0].exception(), RuntimeError)
+
+
+# -- work in the background
+
+
+class Work:
+    """Ends each time as the test says: an exception is raised, None returns."""
+
+    def __init__(self, *ends: BaseException | None) -> None:
+        self.ends, self.begun = list(ends), 0
+
+    async def __call__(self) -> None:
+        self.begun += 1
+        end = self.ends.pop(0)
+        if end is not None:
+            raise end
+
+
+class Pauses(list[float]):
+    """Sleeps that are over immediately."""
+
+    async def __call__(self, pause_s: float) -> None:
+        self.append(pause_s)
+
+
+def test_work_that_returns_is_done_and_nothing_is_reported() -> None:
+    work, failures = Work(None), list[Failure]()
+    asyncio.run(supervise(work, failures.append, BackOff()))
+    assert (work.begun, failures) == (1, [])
+
+
+def test_each_unforeseen_end_is_reported_and_the_work_begins_again() -> None:
+    ends = [RuntimeError("no token"), KeyError("x"), asyncio.CancelledError()]
+    work, failures, pauses = Work(*ends, None), list[Failure](), Pauses()
+    asyncio.run(supervise(work, failures.append, BackOff(2.0), pauses))
+    assert [failure.error for failure in failures] == ends
+    assert pauses == [2.0, 4.0, 8.0]
+    assert work.begun == 4
+    assert [str(failure) for failure in failures] == [
+        "RuntimeError: no token. It begins again in 2 s",
+        "KeyError: 'x'. It begins again in 4 s",
+        "what it waited for was cancelled. It begins again in 8 s",
+    ]
+
+
+def test_a_report_that_fails_does_not_end_the_work(caplog: pytest.LogCaptureFixture) -> None:
+    def report(failure: Failure) -> None:
+        raise OSError("disk full")
+
+    work = Work(RuntimeError("no"), None)
+    asyncio.run(supervise(work, report, BackOff(), Pauses()))
+    assert work.begun == 2
+    assert "A failure could not be reported (RuntimeError: no" in caplog.text
+
+
+def test_work_that_cannot_begin_again_is_reported_and_ends() -> None:
+    work, failures = Work(RuntimeError("no")), list[Failure]()
+    asyncio.run(supervise(work, failures.append))
+    assert [str(failure) for failure in failures] == ["RuntimeError: no"]
+
+
+def test_a_cancel_of_the_task_ends_the_work_and_is_no_failure() -> None:
+    failures = list[Failure]()
+
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        async def work() -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(supervise(work, failures.append, BackOff()))
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    asyncio.run(main())
+    assert failures == []
+
+
+def test_a_cancel_during_a_pause_ends_it_too() -> None:
+    async def main() -> None:
+        reported = asyncio.Event()
+        task = asyncio.create_task(supervise(Work(RuntimeError("no")), lambda _: reported.set(), BackOff(1000.0, 1000.0)))
+        await reported.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    asyncio.run(main())
+
+
+def test_an_exit_is_not_caught() -> None:
+    async def main() -> None:
+        with pytest.raises(SystemExit):
+            await supervise(Work(SystemExit(3)), lambda _: None, BackOff())
+
+    asyncio.run(main())
+
+
+def test_pauses_double_up_to_the_longest() -> None:
+    back_off = BackOff(1.0, 5.0)
+    assert [back_off.pause_s() for _ in range(5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
+    back_off.start_over()
+    assert back_off.pause_s() == 1.0
+
+
+def test_after_work_that_lasted_pauses_start_over() -> None:
+    back_off = BackOff(1.0, 5.0)
+    assert [back_off.pause_s(lasted) for lasted in (0.0, 4.9, 5.1, 0.0)] == [1.0, 2.0, 1.0, 2.0]

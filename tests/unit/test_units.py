@@ -33,7 +33,7 @@ def test_a_duration_is_seconds(value: object, expected: float) -> None:
     "value", [None, True, -1, "", " ", "-1 s", "soon", "5 parsecs", "1 s!", [], float("nan"), float("inf"), 10**400, "9" * 400]
 )
 def test_what_is_no_duration_is_refused(value: object) -> None:
-    with pytest.raises(ValueFormatError, match="is no duration"):
+    with pytest.raises(ValueFormatError, match="is not a duration"):
         seconds(value)
 
 

@@ -30,7 +30,7 @@ class View {
     return this.to - this.from;
   }
 
-  // All there is; a run that has hardly begun gets the width that it will soon need.
+  // Everything; a run that has just begun gets the width that it will soon need.
   whole() {
     const { began } = this.store.page;
     return [began, Math.max(this.store.end, began + 10)];
@@ -45,7 +45,7 @@ class View {
     this.onRange();
   }
 
-  // What a person does ends following.
+  // Any action of a user ends following.
   choose(from, to) {
     this.following = false;
     this.set(from, to);
@@ -129,7 +129,7 @@ class Pen {
     this.lift();
     this.down = true;
     this.line.moveTo(x, y);
-    // A reading alone is a dot, not nothing.
+    // A single reading is a dot, not nothing.
     this.line.lineTo(x + 1.5, y);
     this.line.moveTo(x, y);
     this.area?.moveTo(x, this.bottom);
@@ -421,7 +421,7 @@ class Gestures {
     this.drag = null;
   }
 
-  // The wheel alone scrolls the page: a chart is no trap.
+  // The wheel alone scrolls the page: a chart does not catch it.
   wheel(event, pane) {
     const sideways = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX;
     if (event.ctrlKey) this.view.zoom(event.deltaY > 0 ? 1.25 : 0.8, this.time(event, pane));
@@ -536,7 +536,7 @@ class Pane {
     return this.store.hosts.get(host).history;
   }
 
-  // What to say of a series: at the cursor, or else at the end of the visible range.
+  // The value of a series at the cursor, or else at the end of the visible range.
   valueNow(host, name) {
     const history = this.history(host);
     return this.view.hover === null ? history.latest(name, this.view.to) : history.at(name, this.view.hover);
@@ -691,7 +691,7 @@ class Chart extends Pane {
     return ticks;
   }
 
-  // The more lines there are on a width, the fainter is each: the crowd shows where it is dense.
+  // The more lines there are, the fainter each is: the crowd shows where it is dense.
   crowdAlpha() {
     return Math.min(0.45, Math.max(0.1, this.width / (this.lines.length * 60)));
   }
@@ -721,7 +721,7 @@ class Chart extends Pane {
   strokeOf(line) {
     const { palette } = this.stage;
     if (this.strong === line) return palette.line(line.color);
-    // Among many no colour can be told from another: they are a crowd, from which one is picked.
+    // Among many, colours cannot be distinguished: they are a crowd, from which one is picked.
     if (this.many) return palette.faint("line-7", this.crowdAlpha() * (this.strong ? 0.5 : 1));
     return this.strong ? palette.faint(`line-${line.color % COLORS}`, 0.2) : palette.line(line.color);
   }
@@ -911,7 +911,7 @@ class Strip extends Pane {
   }
 }
 
-// A place in a log: anything else, such as a script, is no link.
+// A place in a log: anything else, such as a script, does not become a link.
 function safeLink(link) {
   if (!link) return null;
   try {

@@ -91,7 +91,7 @@ function bytesOfBase64(text) {
 async function decodeChunk(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const text = new TextDecoder();
-  if (bytes.length < 8 || text.decode(bytes.subarray(0, 4)) !== "OTT1") throw new Error("The readings are in an unknown form.");
+  if (bytes.length < 8 || text.decode(bytes.subarray(0, 4)) !== "OTT1") throw new Error("The readings have an unknown format.");
   const begin = 8 + view.getUint32(4, true);
   const head = JSON.parse(text.decode(bytes.subarray(8, begin)));
   const packed = await inflated(bytes.subarray(begin));
@@ -217,7 +217,7 @@ class History {
     return this.columns.get(name);
   }
 
-  // Old rows become few, very old ones go: a page that stays open for days keeps its size.
+  // Old rows are thinned out, very old ones removed: a page that stays open for days keeps its size.
   thin() {
     if (!this.bounded || this.count === 0) return;
     const newest = this.times[this.count - 1];
@@ -422,7 +422,7 @@ class Store {
     this.loading += 1;
     try {
       const chunk = await this.source.chunk(name);
-      // After a resync an older answer says less than the newer one will.
+      // After a resync an older answer has less than the newer one will have.
       if (history.request === request) this.takeChunk(name, history, chunk);
     } catch (error) {
       // Loaded, with nothing: it is tried again after the next resync, not in a loop.
@@ -522,7 +522,7 @@ class Stream {
     });
   }
 
-  // The browser's own way to connect again gives up on an answer that is an error, and does not slow down.
+  // The browser's own reconnect gives up on an error answer, and does not slow down.
   retry() {
     this.close();
     this.handlers.lost();

@@ -8,7 +8,7 @@ const SEARCH_MS = 120;
 const PAN_SHARE = 0.2;
 const ZOOM = 1.5;
 
-// A file opened from disk may have no place to remember things.
+// A file opened from disk may have no storage.
 const memory = {
   get(name) {
     try {
@@ -21,7 +21,7 @@ const memory = {
     try {
       localStorage.setItem(`otto-${name}`, value);
     } catch {
-      // Then it is forgotten.
+      // Then it is not stored.
     }
   },
 };
@@ -149,7 +149,7 @@ class App {
     return new GridView(this, main);
   }
 
-  // Draws the view again in its place; what had the focus gets it back.
+  // Draws the view again in its place and restores the focus.
   renderAgain() {
     const label = document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent;
     const had = byId("content").contains(document.activeElement);
@@ -208,7 +208,7 @@ class App {
 
   // --- live
 
-  // The stream begins before the page's data is asked for, so that nothing is lost between them.
+  // The stream begins before the page's data is requested, so that nothing is lost between them.
   openStream() {
     const { promise, resolve } = Promise.withResolvers();
     const whenReady = (take) => (data) => (this.ready ? take(data) : this.early.push(() => take(data)));
@@ -233,7 +233,7 @@ class App {
     return promise;
   }
 
-  // What came while there was no stream has to be asked for.
+  // What happened while there was no stream has to be loaded.
   opened() {
     this.setLost(false);
     if (this.ready) this.resync();
@@ -242,7 +242,7 @@ class App {
   finish() {
     this.over = true;
     this.controls.showState();
-    announce("The watching is over.");
+    announce("The monitor has stopped.");
   }
 
   setLost(lost) {
@@ -269,7 +269,7 @@ class App {
     this.stage.redraw();
   }
 
-  // Once a second: what arrived is drawn, unless the view is to stand still.
+  // Once a second: what arrived is drawn, unless the view is paused.
   refresh() {
     if (!this.fresh || this.paused) return;
     this.fresh = false;
@@ -317,7 +317,7 @@ class Theme {
     return this.chosen ? this.chosen === "dark" : this.system.matches;
   }
 
-  // Back at what the system says, the choice is forgotten: the page goes on to follow it.
+  // A choice that equals the system's theme is deleted: the page follows the system again.
   toggle() {
     const next = this.dark ? "light" : "dark";
     this.chosen = (next === "dark") === this.system.matches ? "" : next;
@@ -545,7 +545,7 @@ class Keys {
   constructor(app) {
     this.app = app;
     const { view } = app;
-    // Letters can be turned off: they are in the way of voice control.
+    // Letters can be turned off: they disturb voice control.
     this.letters = {
       "/": () => {
         byId("search").focus();

@@ -44,7 +44,7 @@ function emptyNote(text) {
   return element("p", { class: "notice" }, text);
 }
 
-// What is common: the page's parts, and the search.
+// What all views share: the page's parts, and the search.
 class Shown {
   constructor(app, main) {
     this.app = app;
@@ -76,12 +76,12 @@ class GridView extends Shown {
     const count = `${hosts.length} of ${this.store.hosts.size}`;
     this.main.replaceChildren(this.heading("Hosts", element("span", { class: "count" }, count)));
     if (!hosts.length)
-      return this.main.append(emptyNote(this.store.hosts.size ? "No host, tag or metric fits the search." : "No host yet."));
+      return this.main.append(emptyNote(this.store.hosts.size ? "No host, tag or metric matches the search." : "No host yet."));
     this.main.append(this.table(hosts, metrics));
     return undefined;
   }
 
-  // The metrics that were searched for, or those that say most.
+  // The metrics that were searched for, or the most useful ones.
   chosenMetrics() {
     const all = this.store.metrics();
     if (this.wanted.metricWords.length) return [...all.keys()].filter((name) => metricFits(name, this.wanted)).slice(0, 4);
@@ -94,7 +94,7 @@ class GridView extends Shown {
     const caption = element(
       "caption",
       { class: "hidden" },
-      "Hosts and their main metrics: the value at the cursor or the end, and numbers of the visible range",
+      "Hosts and their main metrics: the value at the cursor or the end, and statistics of the visible range",
     );
     const columns = metrics.map((metric) =>
       element(
@@ -282,7 +282,7 @@ class HostView extends Shown {
       this.hostHeading(host),
       element("p", { class: "path" }, ["this machine", ...host.path].join(" → ")),
     );
-    if (!groups.length) return this.main.append(emptyNote(host.series.size ? "No metric fits the search." : "No readings yet."));
+    if (!groups.length) return this.main.append(emptyNote(host.series.size ? "No metric matches the search." : "No readings yet."));
     this.main.append(element("div", { class: "charts" }, ...groups.map(([metric, names]) => this.card(host, metric, names))));
     return undefined;
   }
@@ -296,13 +296,13 @@ class HostView extends Shown {
         : element("a", { class: "step", href: hostAddress(name), "aria-label": `${said}: ${name}`, title: name }, sign);
     return this.heading(
       host.name,
-      neighbour(names[place - 1], "‹", "Host before"),
+      neighbour(names[place - 1], "‹", "Previous host"),
       neighbour(names[place + 1], "›", "Next host"),
       tagList(host.tags, this.app.searchTag),
     );
   }
 
-  // Words that name this host are no reason to hide its metrics.
+  // Words that match this host do not hide its metrics.
   groups(host) {
     const groups = new Map();
     for (const name of host.series.keys()) {
@@ -372,7 +372,7 @@ class MetricView extends Shown {
   show() {
     const lines = this.lines();
     this.main.replaceChildren(this.heading(titleOf(this.name), this.chooser()));
-    if (!lines.length) return this.main.append(emptyNote("No host that fits has this metric."));
+    if (!lines.length) return this.main.append(emptyNote("No matching host has this metric."));
     const many = lines.length > COLORS;
     const chart = new Chart(this.stage, lines, {
       many,
@@ -402,7 +402,7 @@ class MetricView extends Shown {
     return undefined;
   }
 
-  // The table is a pane of its own: it goes on to be filled when the chart has been scrolled away. All lines share one scale.
+  // The table is a pane of its own: it is still updated when the chart has been scrolled away. All lines share one scale.
   connectNumbers(chart, table) {
     const { numbers } = this;
     numbers.element = table.element;
@@ -479,12 +479,12 @@ class TopologyView extends Shown {
     const drawing = this.drawing();
     const frame = element(
       "div",
-      { class: "topology", tabindex: "0", role: "group", "aria-label": "Hosts and the hops on the way to them" },
+      { class: "topology", tabindex: "0", role: "group", "aria-label": "Hosts and the hops to them" },
       drawing,
     );
     this.legend = element("div", { class: "legend" });
     this.body = element("tbody");
-    const caption = element("caption", { class: "hidden" }, "Hosts, the way to them and the value that colours them");
+    const caption = element("caption", { class: "hidden" }, "Hosts, the path to them and the value that colours them");
     const head = element(
       "thead",
       {},
@@ -533,7 +533,7 @@ class TopologyView extends Shown {
     return pane;
   }
 
-  // A tree of names: hops that are no hosts of this run have no value, but a place.
+  // A tree of names: hops that are not hosts of this run have a place but no value.
   tree() {
     const root = { name: "this machine", children: new Map(), host: null };
     for (const host of this.store.hosts.values()) {
@@ -569,7 +569,7 @@ class TopologyView extends Shown {
     );
   }
 
-  // Puts a node and what is behind it below `top`; returns where that ends. Many leaves stand side by side in columns.
+  // Puts a node and what is behind it below `top`; returns where that ends. Many leaves are placed side by side in columns.
   place(node, depth, top) {
     const children = [...node.children.values()];
     const leaves = children.filter((child) => !child.children.size);
@@ -730,11 +730,11 @@ class EventsView extends Shown {
       this.heading("Events", element("span", { class: "count" }, `${events.length} of ${this.store.events.size}`)),
     );
     if (!this.store.source.isServer)
-      this.main.append(element("p", { class: "muted" }, "This is a file: events can be read here, not changed."));
+      this.main.append(element("p", { class: "muted" }, "This page is a file: events cannot be changed here."));
     if (!events.length)
       return this.main.append(
         emptyNote(
-          this.store.events.size ? "No event fits the search." : "No events yet. Add a mark with the button above, or with m.",
+          this.store.events.size ? "No event matches the search." : "No events yet. Add a mark with the button above, or with m.",
         ),
       );
     const heads = ["time", "length", "kind", "host", "text", ""].map((name) =>

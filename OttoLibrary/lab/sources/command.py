@@ -40,14 +40,14 @@ class CommandLabs:
             if key not in _PREFERENCES:
                 raise _wrong(name, f"it has no preference '{key}'.{did_you_mean(key, _PREFERENCES)}")
         words = [*_words(name, given["command"]), name] if "command" in given else _words(name, name)
-        place = SourcePosition(f"command:{name}", Path.cwd())
-        content = plain_data.parse(_printed(name, words, _timeout_s(name, given)), place)
-        if place.problems:
-            raise LabError(place.problems)
+        position = SourcePosition(f"command:{name}", Path.cwd())
+        content = plain_data.parse(_printed(name, words, _timeout_s(name, given)), position)
+        if position.problems:
+            raise LabError(position.problems)
         return {"name": Path(words[-1]).stem, **content} if isinstance(content, dict) else content
 
     def list_labs(self) -> list[str]:
-        """Return nothing: a program is not asked which names it knows."""
+        """Return nothing: there is no way to ask a program which names it knows."""
         return []
 
 
@@ -55,7 +55,7 @@ def _words(name: str, line: object) -> list[str]:
     try:
         words = shlex.split(line) if isinstance(line, str) else []
     except ValueError as error:
-        raise _wrong(name, f"'{line}' is no command line ({error}).") from error
+        raise _wrong(name, f"'{line}' is not a command line ({error}).") from error
     if not words:
         raise _wrong(name, "there is no command. Write command:PROGRAM and its arguments.")
     return words
@@ -69,7 +69,7 @@ def _timeout_s(name: str, preferences: Mapping[str, Any]) -> float:
 
 
 def _printed(name: str, words: Sequence[str], timeout_s: float) -> bytes:
-    """Return what the program printed; it, and what it started, has ended then."""
+    """Return what the program printed, once it and everything it started has ended."""
     try:
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, bufsize=0
@@ -78,16 +78,16 @@ def _printed(name: str, words: Sequence[str], timeout_s: float) -> bytes:
         cause = error.strerror if isinstance(error, OSError) else error
         raise _wrong(name, f"'{words[0]}' cannot be started: {cause}. Is the path right, and is it executable?") from error
     try:
-        said, complaint = _both_outputs(name, process, timeout_s)
+        stdout, stderr = _both_outputs(name, process, timeout_s)
         status = _status(process, _GRACE_S)
     finally:
         _end(process)
     if status is None:
-        raise _wrong(name, "it closed its output and did not end." + _tail(complaint))
+        raise _wrong(name, "it closed its output but did not exit." + _tail(stderr))
     if status != 0:
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"exited with {status}"
-        raise _wrong(name, f"it {how}." + _tail(complaint))
-    return said
+        raise _wrong(name, f"it {how}." + _tail(stderr))
+    return stdout
 
 
 def _both_outputs(name: str, process: subprocess.Popen[bytes], timeout_s: float) -> tuple[bytes, bytes]:
@@ -141,10 +141,10 @@ def _has_group(number: int) -> bool:
     return True
 
 
-def _tail(complaint: bytes | bytearray) -> str:
-    lines = decode(bytes(complaint)).rstrip().splitlines()[-_LAST_LINES:]
-    return " It said: " + "\n".join(lines) if lines else " It said nothing on standard error."
+def _tail(stderr: bytes | bytearray) -> str:
+    lines = decode(bytes(stderr)).rstrip().splitlines()[-_LAST_LINES:]
+    return " Its standard error: " + "\n".join(lines) if lines else " It printed nothing on standard error."
 
 
 def _wrong(name: str, what: str) -> LabError:
-    return LabError([f"Lab 'command:{name}' cannot be had: {what}"])
+    return LabError([f"Lab 'command:{name}' could not be loaded: {what}"])

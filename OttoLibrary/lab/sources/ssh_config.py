@@ -1,7 +1,7 @@
 """Labs from OpenSSH client configurations: every name of a ``Host`` line is a host, every ``ProxyJump`` a hop.
 
 Format: ssh_config(5). AsyncSSH reads the settings of a name, as it does for a connection. It cannot say which names there are,
-and it runs what ``Match exec`` says, so the lines are looked at first.
+and it runs what ``Match exec`` says, so the lines are checked first.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from OttoLibrary.schema.source_position import expanded, shown_path
 _FOLDER = "~/.ssh"
 _DEEPEST = 16
 _PATTERN = re.compile("[*?!]")
-# What of Match would have to run programs, or to ask the network, or to read everything a second time.
-_NOT_ANSWERED = ("exec", "final", "canonical", "localnetwork")
+# The criteria of Match that would run programs, ask the network, or read everything a second time.
+_NOT_EVALUATED = ("exec", "final", "canonical", "localnetwork")
 _JUMP = re.compile(r"(?:ssh://)?(?:(?P<user>.+)@)?(?:\[(?P<literal>[^\]]+)\]|(?P<name>[^:]+))(?::(?P<port>\d+))?/?")
 _NO_NAME = re.compile(r"[^\w.@+-]")
 # Keywords of the file, and the keys of a host's 'ssh' that mean the same.
@@ -36,10 +36,10 @@ class SshConfigLabs:
     def load_lab(self, name: str, preferences: Mapping[str, Any] | None = None) -> object:
         """Return its hosts."""
         if preferences:
-            raise LabError([f"The lab source 'ssh_config' has no preferences, such as '{next(iter(preferences))}'."])
+            raise LabError([f"The lab source 'ssh_config' takes no preferences, such as '{next(iter(preferences))}'."])
         file = self.file_of(name)
         try:
-            return {"name": file.stem, "hosts": _Ways(file, list(dict.fromkeys(_names(file)))).hosts()}
+            return {"name": file.stem, "hosts": _Hosts(file, list(dict.fromkeys(_names(file)))).hosts()}
         except (OSError, ValueError) as error:
             raise LabError([_problem(file, error)]) from error
 
@@ -103,10 +103,10 @@ def _included(pattern: str) -> list[Path]:
 
 def _check_match(words: Sequence[str], where: str) -> None:
     for word in words:
-        if word.lstrip("!").lower() in _NOT_ANSWERED:
+        if word.lstrip("!").lower() in _NOT_EVALUATED:
             raise ValueError(
-                f"{where}: 'Match {word}' asks what a lab source does not look up. Match host, originalhost, user, localuser and "
-                "all are read; put the rest into a file that the lab does not include"
+                f"{where}: 'Match {word}' is not evaluated by a lab source. Match host, originalhost, user, localuser and "
+                "all are; move the rest to a file that the lab does not include"
             )
 
 
@@ -114,7 +114,7 @@ def _check_match(words: Sequence[str], where: str) -> None:
 
 
 @dataclass
-class _Ways:
+class _Hosts:
     """The hosts of one file and the hops to them; a hop that no ``Host`` line names becomes a host too."""
 
     file: Path
@@ -141,17 +141,17 @@ class _Ways:
         return before
 
     def _hop(self, jump: str, before: str | None, way: tuple[str, ...]) -> str:
-        said = _JUMP.fullmatch(jump)
-        if said is None:
+        found = _JUMP.fullmatch(jump)
+        if found is None:
             raise ValueError(f"'{jump}' in ProxyJump of '{way[-1]}' is not [user@]host[:port]")
-        alias = said["literal"] or said["name"]
+        alias = found["literal"] or found["name"]
         if alias in way:
             raise ValueError(f"the ProxyJumps run in a circle: {' -> '.join([*way[way.index(alias) :], alias])}")
         if alias in self.names:
             self._add(alias, way)
         options = _options(self.file, alias)
         fields = _fields(self.file, alias, options, before or self._last_hop(options, (*way, alias)))
-        given = {"user": said["user"], "port": int(said["port"]) if said["port"] else None}
+        given = {"user": found["user"], "port": int(found["port"]) if found["port"] else None}
         return self._named(alias, jump, fields | {key: value for key, value in given.items() if value})
 
     def _named(self, alias: str, jump: str, fields: dict[str, Any]) -> str:
@@ -160,7 +160,7 @@ class _Ways:
         for name in (plain, full, f"{full}-via-{fields.get('hop')}"):
             if self._found.setdefault(name, fields) == fields:
                 return name
-        raise ValueError(f"the hop '{jump}' means several hosts, and no name is left to tell them apart")
+        raise ValueError(f"the hop '{jump}' stands for several hosts, and no name is left to tell them apart")
 
 
 def _options(file: Path, name: str) -> Any:
@@ -174,7 +174,7 @@ def _fields(file: Path, name: str, options: Any, hop: str | None) -> dict[str, A
     keys = [expanded(key) for key in options.config.get("IdentityFile") or ()]
     algorithms = {ours: options.config.get(theirs) for theirs, ours in _ALGORITHMS.items()}
     fields = {
-        # A ProxyCommand is the connection's own business: it finds it by the name, and the address too.
+        # The connection looks up its ProxyCommand, and the address for it, by the name.
         "address": name if options.proxy_command and not hop else options.host,
         "port": options.port,
         "user": options.username,
@@ -188,7 +188,7 @@ def _fields(file: Path, name: str, options: Any, hop: str | None) -> dict[str, A
 
 
 def _reread(file: Path, options: Any, hop: str | None) -> str:
-    """Return the file that a connection reads: none when it would take another way, as a pattern may fit the address."""
+    """Return the file that a connection reads: none when a pattern that fits the address would send it another way."""
     if hop or options.proxy_command:
         return str(file)
     by_address = _options(file, options.host)

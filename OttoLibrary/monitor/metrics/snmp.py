@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pysnmp.error import PySnmpError  # type: ignore[import-untyped]
+from pysnmp.hlapi.v1arch import asyncio as snmp  # type: ignore[import-untyped]
+from pysnmp.proto.rfc1902 import Null  # type: ignore[import-untyped]
+
 from OttoLibrary.contracts.facts import HostFacts, SnmpOptions
 from OttoLibrary.contracts.metrics import NetworkMetric
 from OttoLibrary.errors import UsageError
@@ -59,10 +63,6 @@ class Snmp(NetworkMetric):
 
     async def _asked(self, address: str, options: SnmpOptions) -> tuple[Any, Any]:
         """Return the values of the OID and of the agent's uptime."""
-        from pysnmp.error import PySnmpError  # type: ignore[import-untyped]
-        from pysnmp.hlapi.v1arch import asyncio as snmp  # type: ignore[import-untyped]
-        from pysnmp.proto.rfc1902 import Null  # type: ignore[import-untyped]
-
         kind = snmp.Udp6TransportTarget if ":" in address else snmp.UdpTransportTarget
         questions = [(oid, Null("")) for oid in (self._oid, _UPTIME)]
         dispatcher = snmp.SnmpDispatcher()
@@ -89,4 +89,4 @@ def _number(value: Any, oid: str) -> float:
         # Some agents write numbers as text.
         return float(str(value))
     except ValueError as error:
-        raise ValueError(f"{oid} is no number but {value.prettyPrint()!r}") from error
+        raise ValueError(f"{oid} is not a number but {value.prettyPrint()!r}") from error

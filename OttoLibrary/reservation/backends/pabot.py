@@ -1,14 +1,14 @@
 """Leases among the processes of one run of pabot, in its server PabotLib, for suites that use its locks and value sets already.
 
-A resource is taken by the lock ``otto:RESOURCE``, and with a host the value set that has its name among its tags, if pabot's
+A resource is taken by the lock ``otto:RESOURCE``. A host also takes the value set that has its name among its tags, if pabot's
 resource file has one::
 
     [dut1]
     tags=dut1,dut
     address=10.0.0.11
 
-PabotLib never frees what a dead process has. So beside each lock stands who has it, as JSON in the parallel value of the same
-name, and whoever finds it locked by a process that is gone, or that did not renew in time, frees it in its name.
+PabotLib never frees what a dead process has. So each lock has a note of its holder, as JSON in the parallel value of the same
+name, and a process that finds it locked by one that is gone, or that did not renew in time, frees it in that one's name.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PabotReservations(Ledger):
                 "or set OTTO_RESERVATION_BACKEND to 'file'."
             )
         self._wanted: dict[str, Demand] = {}
-        # By token: in whose name PabotLib has it. Its locks let the same name in twice, so each lease has a name of its own.
+        # By token: the name under which PabotLib knows it. Its locks let the same name in twice, so each lease has its own name.
         self._names: dict[int, str] = {}
         self._leases: dict[int, Lease] = {}
         self._turn = threading.RLock()
@@ -65,7 +65,7 @@ class PabotReservations(Ledger):
         return "pabot"
 
     def holdings(self) -> list[Holding]:
-        """Return who has what that was ever reserved in this run."""
+        """Return who has what, of all that was ever reserved in this run."""
         notes = [(resource, self._note(resource)) for resource in self._resources()]
         return [_holding(resource, note) for resource, note in notes if _holds(note)]
 
@@ -75,7 +75,7 @@ class PabotReservations(Ledger):
         return [note["user"]] if _holds(note) else []
 
     def join(self, demand: Demand) -> str:
-        """Want something; there is no queue."""
+        """Note what is wanted; there is no queue."""
         ticket = f"otto-{secrets.token_hex(8)}"
         self._wanted[ticket] = demand
         return ticket
@@ -103,11 +103,11 @@ class PabotReservations(Ledger):
         return self._leases[token]
 
     def wait(self, ticket: str, seconds: float) -> None:
-        """Return after a moment; who waits for the same does not come back at the same time."""
+        """Return after a short random time, so that those who wait do not all try at the same time."""
         time.sleep(min(seconds, random.uniform(0.5, 1.5) * _PACE_S))
 
     def leave(self, ticket: str) -> None:
-        """Want it no more, and give back what the ticket came to."""
+        """Forget what was wanted, and release what the ticket got."""
         self._wanted.pop(ticket, None)
         for lease in [lease for token, lease in self._leases.items() if self._names[token] == ticket]:
             self.release(lease)
@@ -127,7 +127,7 @@ class PabotReservations(Ledger):
             return longer
 
     def release(self, lease: Lease) -> None:
-        """Give everything back; a server that is gone has nothing to give back to."""
+        """Release everything; with a server that is gone there is nothing to release."""
         with self._turn:
             name = self._names.pop(lease.token, None)
             self._leases.pop(lease.token, None)
@@ -136,7 +136,7 @@ class PabotReservations(Ledger):
                     self._give_back(lease.resources, name)
 
     def release_forced(self, resource: str, user: str, reason: str) -> list[Holding]:
-        """Take a resource from whoever has it."""
+        """Take a resource from its holder."""
         note = self._note(resource)
         if not _holds(note):
             return []
@@ -145,7 +145,7 @@ class PabotReservations(Ledger):
         return [_holding(resource, note)]
 
     def close(self) -> None:
-        """Give back all that this process has here."""
+        """Release all that this process has."""
         for lease in list(self._leases.values()):
             self.release(lease)
 
@@ -176,7 +176,7 @@ class PabotReservations(Ledger):
         return bool(self._call("acquire_lock", _key(resource), name))
 
     def _take_value_set(self, host: str, name: str) -> bool:
-        """Take the value set of a host; return False when somebody else has it, and True when there is none."""
+        """Take the value set of a host; return False when somebody else has it, and True when the host has none."""
         try:
             found = self._call("acquire_value_set", _set_name(host, name), host)
         except _RefusedError as error:
@@ -186,7 +186,7 @@ class PabotReservations(Ledger):
         return bool(found[0])
 
     def _is_ours(self, resource: str, note: Note, lease: Lease) -> bool:
-        """Return True when the note says so, and PabotLib too: its lock lets the one in again who has it."""
+        """Return True when both the note and PabotLib say so: its lock admits its holder again."""
         name = self._names.get(lease.token)
         if name is None or note.get("name") != name or not _holds(note) or not self._call("acquire_lock", _key(resource), name):
             return False
@@ -197,25 +197,25 @@ class PabotReservations(Ledger):
         for resource in resources:
             note = self._note(resource)
             if note.get("name") == name:
-                # First of all, so that others can free it when this process dies in between.
+                # First, so that others can free it when this process dies in between.
                 self._write(resource, note | {"over": True})
                 self._free(resource, note)
 
     def _free(self, resource: str, note: Note) -> None:
-        """Free a resource, and the value set of the host that it was taken for, in the name of who had it."""
+        """Free a resource, and the value set of the host that it was taken for, in its holder's name."""
         name = note["name"]
         for keyword, arguments in (
             ("release_value_set", [_set_name(note["host"], name)]),
             ("release_lock", [_key(resource), name]),
         ):
-            # Somebody may have been faster, and it is a third one's by now.
+            # Another process may have been faster, and a third may have it by now.
             with contextlib.suppress(_RefusedError):
                 self._call(keyword, *arguments)
 
     # -- the server
 
     def _note(self, resource: str) -> Note:
-        """Return who has a resource, or had it last; empty when nobody ever had."""
+        """Return the note of who has a resource, or had it last; empty when nobody ever had it."""
         written = self._call("get_parallel_value_for_key", _key(resource))
         note: Note = json.loads(written) if written else {}
         return note
@@ -228,7 +228,7 @@ class PabotReservations(Ledger):
         return resources
 
     def _remember(self, resource: str) -> None:
-        """Add a resource to those that ``holdings`` looks at; another may write the list at the same time."""
+        """Add a resource to those that ``holdings`` looks at; another process may write the list at the same time."""
         for _ in range(_TRIES):
             known = self._resources()
             if resource in known:
@@ -250,11 +250,11 @@ class PabotReservations(Ledger):
 
 
 class _RefusedError(ReservationError):
-    """PabotLib answered that it cannot."""
+    """PabotLib refused."""
 
 
 class _Transport(xmlrpc.client.Transport):
-    """Does not wait for ever."""
+    """An HTTP transport with a time-out."""
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
         connection = super().make_connection(host)
@@ -267,7 +267,7 @@ def _key(resource: str) -> str:
 
 
 def _set_name(host: str, name: str) -> str:
-    """Return in whose name a value set is taken: PabotLib gives each name only one."""
+    """Return the name under which a value set is taken: PabotLib gives each name only one."""
     return f"{name}:{host}"
 
 
@@ -288,7 +288,7 @@ def _new_note(host: str, name: str, demand: Demand) -> Note:
 
 
 def _holds(note: Note) -> bool:
-    """Return True when who is noted has it still; of a process on another machine nothing else is known."""
+    """Return True when the noted holder still has it; of a process on another machine nothing else is known."""
     if not note or note.get("over"):
         return False
     if note["machine"] != _machine() or not note["machine"]:
@@ -302,7 +302,7 @@ def _holding(resource: str, note: Note) -> Holding:
 
 
 def _machine() -> str:
-    """Return what tells machines, their starts, and containers with processes of their own apart; empty when nothing does."""
+    """Return what identifies this machine, its boot and its process namespace; empty when that is unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -311,7 +311,7 @@ def _machine() -> str:
 
 
 def _started(process: int) -> str:
-    """Return when a process was started, in ticks; empty when it is gone."""
+    """Return the start time of a process, in clock ticks; empty when it is gone."""
     try:
         state, *rest = (Path("/proc") / str(process) / "stat").read_text(errors="replace").rpartition(") ")[2].split()
     except OSError:

@@ -1,10 +1,10 @@
-"""Leases among machines: the state in one key of a Redis server, whose clock counts.
+"""Leases among machines: the state is one key of a Redis server, whose clock is used.
 
 Keys, ``otto:`` in front of each::
 
     state      the leases by resource, the queue, and who took what by force, as JSON
-    alive:ID   a process that lives, kept alive by it, gone by itself a moment after it
-    changed    a channel that says when the state was written
+    alive:ID   a live process: it refreshes the key, which expires soon after the process is gone
+    changed    a channel that announces each write of the state
 
 The state is written in a transaction that fails when another was faster (WATCH, MULTI, EXEC), and is tried again.
 """
@@ -30,7 +30,7 @@ from OttoLibrary.reservation.queue import Ledger, State
 T = TypeVar("T")
 _STATE, _CHANGED, _ALIVE = "otto:state", "otto:changed", "otto:alive:"
 _PATIENCE_S = 5.0
-# A process that is cut off for so long is taken for dead; its hosts are free then, long before their leases end.
+# A process that is cut off for so long counts as dead; its hosts become free long before their leases end.
 _LIFE_S = 15.0
 _BEAT_S = 4.0
 _LOOK_S = 2.0
@@ -64,7 +64,7 @@ class RedisReservations(Ledger):
 
     def join(self, demand: Demand) -> str:
         """Queue up."""
-        self._live()
+        self._become_alive()
         ticket = self._change(lambda state, now: queue.join(state, demand, self._id))
         with _translated():
             news = self._server.pubsub(ignore_subscribe_messages=True)
@@ -80,12 +80,12 @@ class RedisReservations(Ledger):
         return lease
 
     def wait(self, ticket: str, seconds: float) -> None:
-        """Return when somebody wrote the state, or it is time to look for the dead."""
+        """Return when the state was written, or it is time to look for dead processes."""
         with _translated():
             self._news[ticket].get_message(timeout=min(seconds, _LOOK_S))
 
     def leave(self, ticket: str) -> None:
-        """Leave the queue, and give back what the ticket came to."""
+        """Leave the queue, and release what the ticket got."""
         self._forget(ticket)
         self._change(lambda state, now: queue.leave(state, ticket))
 
@@ -94,22 +94,22 @@ class RedisReservations(Ledger):
         return self._change(lambda state, now: queue.renew(state, lease, self._id, now))
 
     def release(self, lease: Lease) -> None:
-        """Give everything back."""
+        """Release everything."""
         self._change(lambda state, now: queue.release(state, lease, self._id))
 
     def release_forced(self, resource: str, user: str, reason: str) -> list[Holding]:
-        """Take a resource from whoever has it."""
+        """Take a resource from its holder."""
         return self._change(lambda state, now: queue.release_forced(state, resource, user, reason, now))
 
     def close(self) -> None:
-        """Give back all that this process has here."""
+        """Release all that this process has."""
         self._stopped.set()
         if self._beating is not None:
             self._beating.join(_PATIENCE_S)
             self._beating = None
             for ticket in list(self._news):
                 self._forget(ticket)
-            self._change(lambda state, now: queue.bury(state, {self._id}, now))
+            self._change(lambda state, now: queue.remove_dead(state, {self._id}, now))
             with _translated():
                 self._server.delete(_ALIVE + self._id)
         self._server.close()
@@ -117,7 +117,7 @@ class RedisReservations(Ledger):
     # -- the state
 
     def _change(self, work: Callable[[State, float], T]) -> T:
-        """Do something to the state without what has ended, and write it when it was changed."""
+        """Apply ``work`` to the state without what has ended, and write it when it was changed."""
         with _translated():
             for _ in range(_TRIES):
                 with self._server.pipeline() as pipe:
@@ -130,13 +130,13 @@ class RedisReservations(Ledger):
     def _tried(self, pipe: Any, work: Callable[[State, float], T]) -> T:
         pipe.watch(_STATE)
         written = pipe.get(_STATE)
-        state: State = json.loads(written) if written else queue.new_state()
+        state = queue.checked(written) if written else queue.new_state()
         seconds, micros = pipe.time()
         now = seconds + micros / 1e6
         before = json.dumps(state)
         owners = [owner for owner in queue.owners(state) if owner != self._id]
         alive = pipe.mget([_ALIVE + owner for owner in owners]) if owners else []
-        queue.bury(state, {owner for owner, life in zip(owners, alive, strict=True) if life is None}, now)
+        queue.remove_dead(state, {owner for owner, life in zip(owners, alive, strict=True) if life is None}, now)
         result = work(state, now)
         after = json.dumps(state)
         if after != before:
@@ -154,7 +154,7 @@ class RedisReservations(Ledger):
 
     # -- being alive
 
-    def _live(self) -> None:
+    def _become_alive(self) -> None:
         if self._beating is not None:
             return
         self._id = secrets.token_hex(8)
@@ -165,7 +165,7 @@ class RedisReservations(Ledger):
 
     def _keep_beating(self) -> None:
         while not self._stopped.wait(_BEAT_S):
-            # What cannot be said now is said at the next beat; a lease that was lost meanwhile is noticed by its renewal.
+            # What fails now is tried again at the next beat; the renewal notices a lease that was lost meanwhile.
             with contextlib.suppress(redis.RedisError, OSError):
                 self._beat()
 

@@ -1,4 +1,4 @@
-"""Bytes through the shell alone: as they are where streams are clean, as Base64 (RFC 4648) over a line."""
+"""Bytes through the shell alone: unchanged where streams are clean, as Base64 (RFC 4648) over a line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from OttoLibrary.text import decode
 _BLOCK = 1 << 20
 # Bytes in a row of Base64, 76 characters.
 _ROW = 57
-# So many rows at a time: progress is true, and a cancel comes through.
+# How many rows at a time: few enough for true progress and a prompt cancel.
 _ROWS = 850
 # What encodes and decodes Base64, the best first.
 _CODERS = {"base64": ("base64", "base64 -d"), "openssl": ("openssl base64", "openssl base64 -d")}
@@ -37,7 +37,7 @@ class ConsoleTransfer:
     resumes = True
 
     async def put(self, site: Site, job: Job) -> None:
-        """Give the bytes to a shell that writes them into the file."""
+        """Send the bytes to a shell that writes them into the file."""
         if job.start == job.size:
             return
         if site.parallel:
@@ -46,7 +46,7 @@ class ConsoleTransfer:
             await _put_encoded(site, job)
 
     async def get(self, site: Site, job: Job) -> None:
-        """Take what a shell reads from the file."""
+        """Receive what a shell reads from the file."""
         count = job.size - job.start
         if not count:
             return
@@ -101,17 +101,17 @@ async def _put_encoded(site: Site, job: Job) -> None:
     tools = await _tools_of(site)
     with tempfile.TemporaryFile() as packed:
         size = await _packed(job, packed, zlib.compressobj(1, wbits=31) if tools.has_gzip else None)
-        # A line has no end of input, so the host must be told how much comes.
+        # A line has no end of input, so the host must know how much will come.
         encoded = (size + 2) // 3 * 4 + (size + _ROW - 1) // _ROW
         unpack = " | gzip -dc" if tools.has_gzip else ""
         process = await site.execute(f"head -c {encoded} | {tools.decode}{unpack} >>{shlex.quote(job.remote)}")
         try:
-            told = 0
+            counted = 0
             while data := packed.read(_ROW * _ROWS):
                 await _write(process, base64.encodebytes(data))
                 done = (job.size - job.start) * packed.tell() // size
-                job.moved(done - told)
-                told = done
+                job.moved(done - counted)
+                counted = done
             await _succeeded(process)
         finally:
             await process.close()
@@ -124,7 +124,7 @@ async def _packed(job: Job, packed: BinaryIO, packer: _Packer | None) -> int:
         left = job.size - job.start
         while left and (data := source.read(min(_BLOCK, left))):
             left -= len(data)
-            # In a thread and piece by piece, so that nobody waits and a cancel comes through.
+            # In a thread and piece by piece, so that nothing else waits and a cancel takes effect.
             packed.write(await asyncio.to_thread(packer.compress, data) if packer else data)
     packed.write(packer.flush() if packer else b"")
     size = packed.tell()
@@ -154,21 +154,24 @@ class _Decoder:
         self._unpacker = zlib.decompressobj(wbits=31) if tools.has_gzip else None
         self._rest = b""
 
-    def decode(self, data: bytes) -> bytes:
+    def decode(self, data: bytes, most: int) -> bytes:
         text = self._rest + re.sub(rb"\s", b"", data)
         whole = len(text) // 4 * 4
         self._rest = text[whole:]
         try:
             plain = binascii.a2b_base64(text[:whole], strict_mode=True) if whole else b""
-            return self._unpacker.decompress(plain) if self._unpacker else plain
+            # One byte more than is wanted shows that there is more, and a few bytes may unpack to millions.
+            return self._unpacker.decompress(plain, most + 1) if self._unpacker else plain
         except (binascii.Error, zlib.error) as error:
-            raise OSError(f"what came over the line is damaged ({error})") from error
+            raise OSError(f"the data from the line is damaged ({error})") from error
 
 
 async def _take(process: Process, target: BinaryIO, count: int, job: Job, decoder: _Decoder | None) -> None:
     while count:
         data = await _read(process)
-        plain = decoder.decode(data) if decoder else data
+        plain = decoder.decode(data, count) if decoder else data
+        if len(plain) > count:
+            raise OSError("the host sent more than it announced")
         target.write(plain)
         count -= len(plain)
         job.moved(len(plain))

@@ -1,7 +1,7 @@
 """FTP through aioftp (RFC 959, 2428), and FTP over TLS (RFC 4217).
 
-Each file has a session of its own. All connections go the way of the host's others, through its hops; of the addresses that
-a server gives, only the port counts.
+Each file has its own session. All connections take the host's usual path, through its hops; of the addresses that a server
+gives, only the port counts.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from OttoLibrary.text import decode
 
 _BLOCK = 1 << 20
 _BUFFER = 1 << 20
-_LAST_WORDS_S = 3.0
+_FINAL_REPLY_S = 3.0
 _ANSWER_S = 5.0
-# Commands carry bytes, so that a name needs no encoding.
+# Commands carry bytes, so that names need no encoding.
 _BYTES = "latin-1"
 
 
@@ -55,10 +55,12 @@ class Ftp:
         left = job.size
         async with _session(site) as client, client.transfer(f"RETR {_path(job.remote)}") as (reader, _):
             with job.local.open("r+b", buffering=0) as target:
-                while data := await reader.read(_BLOCK):
+                while left and (data := await reader.read(min(_BLOCK, left))):
                     target.write(data)
                     left -= len(data)
                     job.moved(len(data))
+            if await reader.read(1):
+                client.has_more = True
         if left:
             raise OSError(f"{job.size - left} of {job.size} bytes came")
 
@@ -68,10 +70,10 @@ async def _session(site: Site) -> AsyncIterator[_Client]:
     """Give a session, logged in."""
     client = _Client(site)
     try:
-        await client.enter()
+        await client.log_in()
         yield client
     except aioftp.StatusCodeError as error:
-        raise OSError(_said(error)) from error
+        raise OSError(_reply(error)) from error
     except (ValueError, IndexError) as error:
         raise OSError(f"its FTP server sent a reply that cannot be understood ({error})") from error
     except ConnectionError as error:
@@ -81,13 +83,18 @@ async def _session(site: Site) -> AsyncIterator[_Client]:
 
 
 class _Client(aioftp.Client):
-    """aioftp's client with connections of ours."""
+    """aioftp's client with connections of ours.
+
+    Attributes:
+        has_more: True when the server sends more than is wanted, and is cut off.
+    """
 
     def __init__(self, site: Site) -> None:
         super().__init__(encoding=_BYTES)
         self._site, self._options = site, site.facts.ftp
         self._address = site.facts.address or "127.0.0.1"
         self._relays: list[_Relay] = []
+        self.has_more = False
         self._context = _context(self._options.certificate) if self._options.tls != "no" else None
 
     @property
@@ -95,8 +102,8 @@ class _Client(aioftp.Client):
         """Why a connection broke, or None."""
         return next((relay.lost for relay in self._relays if relay.lost), None)
 
-    async def enter(self) -> None:
-        """Connect and log in; raise UsageError when it does not let us in."""
+    async def log_in(self) -> None:
+        """Connect and log in; raise UsageError when the login is refused."""
         facts, options = self._site.facts, self._options
         if options.mode == "active" and facts.hop:
             raise UsageError('its FTP server cannot connect back through a hop; set "mode": "passive" in its \'ftp\' object')
@@ -105,7 +112,7 @@ class _Client(aioftp.Client):
             raise UsageError("no user is known for its FTP server; set 'user' in its 'ftp' object")
         try:
             async with asyncio.timeout(facts.connect_timeout):
-                await self._arrive()
+                await self._connect()
                 await self.login(_wire(user), _wire(password.value if password else ""))
         except TimeoutError as error:
             raise OSError(f"its FTP server did not complete the login in {facts.connect_timeout:g} seconds") from error
@@ -113,27 +120,28 @@ class _Client(aioftp.Client):
             raise _untrusted(error) from error
         except aioftp.StatusCodeError as error:
             advice = "set 'user' and 'password' in its 'ftp' object"
-            raise UsageError(f"its FTP server refuses the login of '{user}' ({_said(error)}); {advice}") from error
+            raise UsageError(f"its FTP server refuses the login of '{user}' ({_reply(error)}); {advice}") from error
 
     @contextlib.asynccontextmanager
     async def transfer(self, command: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        """Give the data connection of a command, and take what the server says of it afterwards."""
+        """Give the data connection of a command, and read the server's final reply afterwards."""
         await self.command("TYPE I", "200")
-        sock = await (self._called(command) if self._options.mode == "active" else self._dialled(command))
+        sock = await (self._active(command) if self._options.mode == "active" else self._passive(command))
         reader, writer = await self._streams(sock)
         try:
             yield reader, writer
         except (ConnectionError, ssl.SSLError) as error:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LAST_WORDS_S):
+                async with asyncio.timeout(_FINAL_REPLY_S):
                     await self.command(None, "2xx", "1xx")
             raise EndOfStream(self.lost or "the data connection broke") from error
         finally:
             writer.close()
-        await self.command(None, "2xx", "1xx")
+        # A server that is cut off because it has more than was announced complains, and may.
+        await self.command(None, ("2xx", "4xx") if self.has_more else "2xx", "1xx")
 
     async def size(self, path: str) -> int | None:
-        """Return the size of a file, or None when the server does not tell."""
+        """Return the size of a file, or None when the server does not say."""
         code, lines = await self.command(f"SIZE {path}", ("213", "5xx"))
         return int(lines[-1]) if code.matches("213") else None
 
@@ -143,8 +151,8 @@ class _Client(aioftp.Client):
         for relay in self._relays:
             await relay.close()
 
-    async def _arrive(self) -> None:
-        """Connect, with TLS when it is to be."""
+    async def _connect(self) -> None:
+        """Connect, with TLS when it is asked for."""
         port = self._options.port or (990 if self._options.tls == "implicit" else 21)
         self.ssl = self._context if self._options.tls == "implicit" else None
         try:
@@ -152,21 +160,21 @@ class _Client(aioftp.Client):
         except ssl.SSLError:
             raise
         except aioftp.StatusCodeError as error:
-            raise OSError(f"its FTP server rejects connections ({_said(error)})") from error
+            raise OSError(f"its FTP server rejects connections ({_reply(error)})") from error
         except OSError as error:
             raise UsageError(f"it has no FTP server at port {port} ({str(error) or 'it hangs up'})") from error
         try:
             if self._options.tls == "explicit":
                 await self.upgrade_to_tls(self._context)
-                self._judge(self.stream.writer)
+                self._check_certificate(self.stream.writer)
             elif self._options.tls == "implicit":
                 await self.command("PBSZ 0", "200")
                 await self.command("PROT P", "200")
         except aioftp.StatusCodeError as error:
-            raise UsageError(f"its FTP server offers no TLS ({_said(error)})") from error
+            raise UsageError(f"its FTP server offers no TLS ({_reply(error)})") from error
 
-    async def _dialled(self, command: str) -> socket.socket:
-        """Connect to where the server says, and then give the command."""
+    async def _passive(self, command: str) -> socket.socket:
+        """Connect to the port that the server names, then send the command."""
         try:
             _, port = self.parse_epsv_response((await self.command("EPSV", "229"))[1][-1])
         except aioftp.StatusCodeError:
@@ -179,12 +187,12 @@ class _Client(aioftp.Client):
             raise
         return relay.here
 
-    async def _called(self, command: str) -> socket.socket:
-        """Say where we are, give the command, and take the server's connection."""
+    async def _active(self, command: str) -> socket.socket:
+        """Send our address and the command, and accept the server's connection."""
         loop = asyncio.get_running_loop()
         family, *_, place = (await loop.getaddrinfo(self._address, 1, type=socket.SOCK_DGRAM))[0]
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            # Nothing is sent: it tells at which address of ours the way to the server begins.
+            # Nothing is sent: it shows which of our addresses is used to reach the server.
             probe.connect(place)
             here, there = probe.getsockname()[0], probe.getpeername()[0]
         with socket.create_server((here, 0), family=family) as listener:
@@ -218,13 +226,13 @@ class _Client(aioftp.Client):
             return await asyncio.open_connection(sock=sock, limit=_BUFFER)
         before = control.writer.get_extra_info("ssl_object") if control else None
         if before is not None and before.session is not None:
-            # Servers take data connections only from one who continues the session of the control connection.
+            # Servers accept a data connection only when it continues the TLS session of the control connection.
             context = SSLSessionBoundContext(ssl.PROTOCOL_TLS_CLIENT, before.context, before.session)
         reader, writer = await asyncio.open_connection(sock=sock, limit=_BUFFER, ssl=context, server_hostname=self._address)
-        self._judge(writer)
+        self._check_certificate(writer)
         return reader, writer
 
-    def _judge(self, writer: asyncio.StreamWriter) -> None:
+    def _check_certificate(self, writer: asyncio.StreamWriter) -> None:
         """Refuse a certificate that is not the pinned one."""
         policy = self._options.certificate
         if not policy.startswith("SHA256:"):
@@ -236,7 +244,7 @@ class _Client(aioftp.Client):
 
 
 class _Relay:
-    """A channel as a socket, which is what TLS is for; ends with either of them.
+    """A channel as a socket, which TLS needs; ends with either of them.
 
     Attributes:
         here: Our end of it.
@@ -253,10 +261,10 @@ class _Relay:
         self._tasks = [asyncio.create_task(self._up()), asyncio.create_task(self._down())]
 
     async def close(self) -> None:
-        """Let go of both."""
+        """Close both."""
         for task in self._tasks:
             task.cancel()
-        # A socket must not be closed while a task waits for it.
+        # A socket must not be closed while a task waits on it.
         await asyncio.wait(self._tasks)
         self._there.close()
 
@@ -310,11 +318,11 @@ def _wire(text: str) -> str:
 
 def _path(path: str) -> str:
     if "\n" in path or "\r" in path:
-        raise UsageError("the protocol of FTP has no names with a newline in them")
+        raise UsageError("FTP cannot transfer names that contain a newline")
     return _wire(path)
 
 
-def _said(error: aioftp.StatusCodeError) -> str:
-    """Return the code and the words of the server."""
+def _reply(error: aioftp.StatusCodeError) -> str:
+    """Return the code and the text of the server."""
     words = " ".join(line.strip(" -") for line in error.info) if isinstance(error.info, list) else error.info
     return f"{error.received_codes[-1]} {decode(words.encode(_BYTES)).strip()}"

@@ -34,7 +34,7 @@ async def _copy(site: Site, source: Path, target: Path, job: Job) -> None:
         writing.seek(job.start)
         left = job.size - job.start
         while left:
-            # In a thread, so that a slow disk stops nobody else; block by block, so that a cancel comes through.
+            # In a thread, so that a slow disk blocks nothing else; block by block, so that a cancel takes effect.
             data = await asyncio.to_thread(reading.read, min(_BLOCK, left))
             if not data:
                 raise OSError(f"'{source}' ends {left} bytes too early")

@@ -1,7 +1,7 @@
 """Bytes over a TCP connection to an ``nc`` that listens on the host: fast, and in clear text.
 
-The connection goes the way that all others go, from here through the hops; nothing connects back. The host's ``nc`` says a token
-first, so that no byte goes to, or comes from, something else that listens there.
+The connection takes the usual path, from this machine through the hops; nothing connects back. The host's ``nc`` sends a token
+first, so that no byte goes to, or comes from, another program that listens there.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ from OttoLibrary.text import decode
 
 _Result = TypeVar("_Result")
 _BLOCK = 1 << 20
-# Below those that Linux gives to connections that it opens.
+# Below those that Linux uses for outgoing connections.
 _PORTS = (20000, 32000)
-# How long each try may take: a traditional nc that finds its port taken says nothing for 8 seconds.
+# How long each try may take: a traditional nc whose port is taken says nothing for 8 seconds.
 _TRIES_S = (1.5, 3.0, 5.0)
+_MOST_MESSAGES = 1 << 16
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.1
 
 
 @dataclass(frozen=True)
 class _Netcat:
-    """One of the programs called nc; ``{port}`` is where it listens, ``{six}`` where it must be told of IPv6.
+    """One of the programs called nc; ``{port}`` is where it listens, ``{six}`` where IPv6 must be requested.
 
     Attributes:
-        sign: What only its help says.
-        receive: How it listens, to take what comes.
-        send: How it listens, to give what it reads and then say that this was all.
+        sign: What only its help text contains.
+        receive: How it listens to receive.
+        send: How it listens to send what it reads, and then ends the stream.
     """
 
     sign: str
@@ -59,14 +60,14 @@ probe() { command -v "$1" >/dev/null 2>&1 || return 0; printf '\n@%s\n' "$*"; "$
 probe nc; probe ncat; probe netcat; probe busybox nc; true
 """
 _PLAIN = "LC_ALL=C\nexport LC_ALL\n"
-# A process that ends nc when our input does: at the end, when we give up, and when the connection breaks.
+# A process that ends nc when our input ends: when we are done, when we give up, and when the connection breaks.
 _LIFELINE = '{ cat <&3; kill "$$"; } >/dev/null 2>&1 &'
-# An SSH server has 10 sessions by default, and the work on a file needs one beside that of nc.
+# An SSH server has 10 sessions by default, and a file needs one beside that of nc.
 _AT_ONCE = 4
 
 
 class _Known:
-    """What is known of a host while it is connected: its nc by user, and how many may run."""
+    """What is known about a host while it is connected: its nc by user, and how many may run."""
 
     def __init__(self) -> None:
         self.netcats: dict[str, asyncio.Task[_Netcat]] = {}
@@ -77,7 +78,7 @@ _known: WeakKeyDictionary[Connection, _Known] = WeakKeyDictionary()
 
 
 class _EndedError(Exception):
-    """The listener failed; carries its words."""
+    """The listener failed; carries its message."""
 
 
 class Nc:
@@ -103,7 +104,7 @@ class Nc:
             await channel.close()
             answer = await listener
         if answer.rc:
-            raise OSError(_told(answer) or f"{decode(answer.stdout).strip() or 'none'} of {job.size} bytes arrived")
+            raise OSError(_error_of(answer) or f"{decode(answer.stdout).strip() or 'none'} of {job.size} bytes arrived")
 
     async def get(self, site: Site, job: Job) -> None:
         """Receive from an nc that reads the file."""
@@ -120,11 +121,11 @@ class Nc:
                 await _beside(listener, _receive(channel, job))
             except (EndOfStream, _EndedError) as error:
                 await channel.close()
-                raise OSError(_told(await listener) or "it ended too early") from error
+                raise OSError(_error_of(await listener) or "it ended too early") from error
 
 
 async def _netcat(site: Site) -> _Netcat:
-    """Return the host's nc; it is looked for once, however many ask."""
+    """Return the host's nc; it is looked for only once."""
     netcats = _of(site).netcats
     looking = netcats.get(site.user)
     if looking is None or (looking.done() and (looking.cancelled() or looking.exception())):
@@ -157,7 +158,7 @@ def _best(helps: dict[str, str]) -> _Netcat:
 async def _connected(
     site: Site, listen: str, script: Callable[[str, str], str]
 ) -> AsyncIterator[tuple[asyncio.Task[ScriptResult], Channel]]:
-    """Let an nc listen on the host and connect to it; both are gone afterwards."""
+    """Let an nc listen on the host and connect to it; both are closed afterwards."""
     six = "-6 " if ":" in site.facts.address else ""
     for patience_s in _TRIES_S:
         port, token = random.randint(*_PORTS), secrets.token_hex(8)
@@ -177,23 +178,24 @@ async def _connected(
 
 
 async def _run(site: Site, listen: str, script: Callable[[str], str]) -> ScriptResult:
-    """Run the listener; a process that has its own input has that as its lifeline, one on a line is ended with the line."""
+    """Run the listener; its own input is its lifeline; on a line it ends with the line."""
     if site.parallel:
         process = await site.execute(_PLAIN + "exec 3<&0\n" + script(f"sh -c {shlex.quote(f'{_LIFELINE} exec {listen} 3<&-')}"))
     else:
         process = await site.execute(_PLAIN + script(listen))
     try:
-        stdout, stderr = await _all(process.channel), await _all(process.errors)
+        stdout, stderr = await _end_of(process.channel), await _end_of(process.errors)
         return ScriptResult((await process.wait()).rc, stdout, stderr)
     finally:
         await process.close()
 
 
-async def _all(channel: Channel | None) -> bytes:
+async def _end_of(channel: Channel | None) -> bytes:
+    """Read to the end, and return the last of it: a message, not megabytes."""
     data = bytearray()
     try:
         while channel is not None:
-            data += await channel.read(_BLOCK)
+            data = (data + await channel.read(_BLOCK))[-_MOST_MESSAGES:]
     except EndOfStream as end:
         if end.lost:
             raise
@@ -201,7 +203,7 @@ async def _all(channel: Channel | None) -> bytes:
 
 
 async def _end(task: asyncio.Task[Any]) -> None:
-    """Cancel it, and wait until it has cleaned up; what became of it is of no interest any more."""
+    """Cancel it, and wait until it has cleaned up; its outcome does not matter any more."""
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled():
@@ -209,19 +211,19 @@ async def _end(task: asyncio.Task[Any]) -> None:
 
 
 async def _beside(listener: asyncio.Task[ScriptResult], work: Coroutine[None, None, _Result]) -> _Result:
-    """Do ``work`` while nothing is wrong with the listener."""
+    """Do ``work`` as long as the listener does not fail."""
     task = asyncio.create_task(work)
     try:
         await asyncio.wait({task, listener}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done() and (answer := listener.result()).rc:
-            raise _EndedError(_told(answer) or f"it ended with {answer.rc}")
+            raise _EndedError(_error_of(answer) or f"it ended with {answer.rc}")
         return await task
     finally:
         await _end(task)
 
 
 async def _open(site: Site, port: int, token: bytes, patience_s: float) -> Channel:
-    """Connect as soon as something listens, and hear that it is our nc."""
+    """Connect as soon as something listens, and check that it is our nc."""
     channel = await _dial(site, port, patience_s)
     said = b""
     try:
@@ -230,7 +232,7 @@ async def _open(site: Site, port: int, token: bytes, patience_s: float) -> Chann
                 while len(said) < len(token):
                     said += await channel.read(len(token) - len(said))
         if said != token:
-            raise _EndedError(f"something else answers at port {port}")
+            raise _EndedError(f"another program answers at port {port}")
     except BaseException:
         await channel.close()
         raise
@@ -277,8 +279,8 @@ async def _receive(channel: Channel, job: Job) -> None:
             job.moved(len(data))
 
 
-def _told(answer: ScriptResult) -> str:
-    """Return what went wrong first, without the program's name before it."""
+def _error_of(answer: ScriptResult) -> str:
+    """Return the first error message, without the program's name in front."""
     line = decode(answer.stderr).strip().partition("\n")[0]
     words = line.rpartition(": ")[2]
     return f"its nc ended ({words})" if words and words == line else words

@@ -98,5 +98,5 @@ def test_an_hour_of_fifty_hosts_is_small() -> None:
 )
 def test_what_is_no_chunk_is_said_so(damage: object) -> None:
     chunk = pack("dut1", [BEGAN], {"cpu_percent": [1.0]})
-    with pytest.raises(UsageError, match="no chunk of readings"):
+    with pytest.raises(UsageError, match="not a chunk of readings"):
         unpack(damage(chunk))  # type: ignore[operator]

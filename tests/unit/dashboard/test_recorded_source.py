@@ -90,7 +90,7 @@ def test_a_recording_of_ottos_monitor_is_shown(tmp_path: Path) -> None:
     assert [event["text"] for event in shown["events"]] == ["go"]
     assert shown["ended"] - shown["began"] == 2
     assert unpack(source.chunk("dut1"))[2]["cpu"] == pytest.approx([5, 6])
-    with pytest.raises(UsageError, match="no recording of OttoLibrary"):
+    with pytest.raises(UsageError, match="not a recording of OttoLibrary"):
         source.add_event({"text": "mark", "at": shown["began"]})
 
 
@@ -131,7 +131,7 @@ def test_an_event_goes_to_the_recording_that_it_is_nearest_to(tmp_path: Path) ->
         ({"text": 5}, "a text of 1 to 500 characters"),
         ({"text": "x", "at": "now"}, "seconds since 1970"),
         ({"text": "x", "at": math.nan}, "seconds since 1970"),
-        ({"text": "x", "at": BEGAN, "until": BEGAN - 1}, "not before it begins"),
+        ({"text": "x", "at": BEGAN, "until": BEGAN - 1}, "does not end before it begins"),
         ({"text": "x", "host": "dut9"}, "No host named 'dut9'"),
         ({"text": "x", "host": ["dut1"]}, "No host named"),
     ],
@@ -143,7 +143,7 @@ def test_a_wrong_event_is_refused(recording: Path, facts: dict[str, Any], said: 
 
 def test_what_the_monitor_found_stays(recording: Path) -> None:
     source = RecordedSource([recording])
-    with pytest.raises(UsageError, match="kind 'gap' was found by the monitor and stays"):
+    with pytest.raises(UsageError, match="kind 'gap' comes from the monitor and cannot be changed"):
         source.delete_event(2)
     with pytest.raises(UsageError, match="There is no event 77"):
         source.change_event(77, {"text": "x"})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from OttoLibrary.host.transcript import Transcript
-from OttoLibrary.text import Masker
+from OttoLibrary.masking import Masker
 
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d "
 

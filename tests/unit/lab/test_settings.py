@@ -85,10 +85,10 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
         "  .otto/settings.toml: '1.2' is not a version such as '1.2.3' @ version",
         f"  .otto/settings.toml: there is no folder '{tmp_path}/nowhere' @ labs[0]",
         "  .otto/settings.toml: 'my-sut' is not the name of a Python module, such as 'my_sut.init' @ init[0]",
-        "  .otto/settings.toml: 'suites' is not a list @ tests",
+        "  .otto/settings.toml: text is not a list @ tests",
         "  .otto/settings.toml: unknown key 'usr' @ defaults (did you mean 'user'?)",
         "  .otto/settings.toml: 'soon' is not a duration such as 10, '500ms' or '1 min 30 s' @ monitor.interval",
-        "  .otto/settings.toml: 3 is not text with something in it @ reservations.backend",
+        "  .otto/settings.toml: a number is not text with something in it @ reservations.backend",
     ]
 
 
@@ -97,8 +97,8 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
     [
         ('name = "x\n', r"bad TOML: .*line 1"),
         (HEAD + 'name = "again"\n', "bad TOML"),
-        (HEAD + '[reservations]\nurl = "${env:URL}"\n', "a reference cannot stand here"),
-        (HEAD + "lab = 3\n", "3 is not an object @ lab"),
+        (HEAD + '[reservations]\nurl = "${env:URL}"\n', "a reference is not allowed here"),
+        (HEAD + "lab = 3\n", "a number is not an object @ lab"),
     ],
 )
 def test_one_mistake_names_file_and_place(tmp_path: Path, text: str, sentence: str) -> None:

@@ -83,9 +83,9 @@ def test_a_pattern_makes_series_of_groups() -> None:
 def test_a_pattern_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"the pattern 'a\(\?P<n>x\)' does not match: first"):
         pattern_parser("queue", "a(?P<n>x)")("first\nsecond")
-    with pytest.raises(ValueError, match="the group 'n' of metric 'queue' matches 'x', which is no number"):
+    with pytest.raises(ValueError, match="the group 'n' of metric 'queue' matches 'x', which is not a number"):
         pattern_parser("queue", "a(?P<n>x)")("ax")
-    with pytest.raises(UsageError, match=r"The pattern '\(' of metric 'queue' is no regular expression"):
+    with pytest.raises(UsageError, match=r"The pattern '\(' of metric 'queue' is not a regular expression"):
         pattern_parser("queue", "(")
     with pytest.raises(UsageError, match="has no named group"):
         pattern_parser("queue", r"(?P<label>\d+)")

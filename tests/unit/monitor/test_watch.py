@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,7 +81,7 @@ def watched(*answers: Any, interval_s: float = 0.01) -> tuple[Sink, Watch, Scrip
     async def follow() -> Watch:
         watch = Watch(host, metric, Clock(interval_s), sink)
         with pytest.raises(asyncio.CancelledError):
-            await watch._repeat(Schedule(feed, metric, interval_s))
+            await watch._asking(Schedule(feed, metric, interval_s))()
         return watch
 
     return sink, asyncio.run(follow()), feed
@@ -126,3 +127,60 @@ def test_a_late_answer_costs_beats_and_none_is_made_up_for() -> None:
     sink, watch, _ = watched(frame(1.0), (0.1, frame(2.0)), frame(3.0), interval_s=0.02)
     assert 3 <= watch.missed <= 6
     assert len(sink.ticks) == 3
+
+
+def test_a_clock_is_doubted_by_what_the_answer_took() -> None:
+    # Between two answers of which each may be wrong by two seconds, a step of three says nothing; one of ten does.
+    doubtful = [Frame(at, 2.0, 100.0, at + offset, 0.0, {"number": "1"}) for at, offset in ((1.0, 0.0), (2.0, 3.0), (3.0, 13.0))]
+    sink, *_ = watched(*doubtful)
+    assert [event.text for event in sink.events.values()] == ["The host's clock was set by +10.0 s"]
+
+
+def test_a_clock_without_fractions_is_doubted_by_its_step() -> None:
+    coarse = [Frame(at, 0.0, 100.0, at + offset, 0.5, {"number": "1"}) for at, offset in ((1.0, 0.0), (2.0, 1.1), (3.0, 3.0))]
+    sink, *_ = watched(*coarse)
+    assert [event.text for event in sink.events.values()] == ["The host's clock was set by +1.9 s"]
+
+
+def schedule(**intervals: float) -> Schedule:
+    def metric(interval_s: float) -> Number:
+        made = Number()
+        made.interval_s = interval_s
+        return made
+
+    return Schedule(Script(), {name: metric(interval_s) for name, interval_s in intervals.items()}, 2.0)
+
+
+def test_what_fails_is_asked_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("OttoLibrary.monitor.watch.time.monotonic", lambda: now)
+    made, pauses = schedule(number=0.0), []
+    for _ in range(6):
+        made.postpone(["number"])
+        assert not made.counts
+        pauses.append(next(pause for pause in range(100) if made.due(now + pause)))
+    assert pauses == [2, 4, 8, 16, 30, 30]
+
+
+def test_an_answer_ends_the_pauses() -> None:
+    made = Schedule(Script(frame(1.0)), {"number": Number()}, 2.0)
+    for _ in range(4):
+        made.postpone(["number"])
+    asyncio.run(made.ask(["number"]))
+    assert made.counts
+    made.postpone(["number"])
+    assert made.due(time.monotonic() + 2.1) == [["number"]]
+
+
+def test_each_feed_has_its_own_uptime() -> None:
+    # The answer of a slow command was true when it was asked: no reboot since.
+    facts = HostFacts("box", address="127.0.0.1")
+    sink = Sink()
+    watch = Watch(Host("box", ("box",), lambda: facts, None, lambda record: None), {}, Clock(1.0), sink)
+    fast, slow = schedule(number=0.0), schedule(number=0.0)
+    watch._asking(fast), watch._asking(slow)
+    for asked, uptime_s in ((fast, 100.0), (slow, 95.0), (fast, 101.0)):
+        watch._took(asked, ["number"], frame(1000.0, uptime_s))
+    assert sink.events == {}
+    watch._took(fast, ["number"], frame(1000.0, 5.0))
+    assert kinds(sink) == ["reboot"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 import re
-from dataclasses import dataclass
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -15,25 +14,13 @@ from hypothesis import strategies as st
 
 from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.report.charts import ChartLine, charts
-from OttoLibrary.report.scales import elapsed_text, time_ticks, value_scale
-from OttoLibrary.report.summaries import metadata, summary
+from OttoLibrary.report.summaries import summary
+from tests.unit.report.figures import Figures
 
 BEGAN = 1_791_208_000.0
 EVIL = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a&b'c", "\x00\x1b[31mred\x07\ud800")
 SERIES = ("cpu_percent", "memory_used_percent", "network_bytes_per_s", "load_1min", "disk_io_bytes_per_s")
 DRAWN = re.compile(r'<path stroke="#\w+"[^>]* d="([^"]*)"')
-
-
-@dataclass(frozen=True)
-class Figures:
-    host: str
-    series: str
-    unit: str = "%"
-    min: float = 1.0
-    mean: float = 12.0
-    p95: float = 40.0
-    max: float = 42.0
-    last: float = 7.5
 
 
 def _line(host: str = "dut1", series: str = "cpu_percent", count: int = 60, value: float = 20.0) -> ChartLine:
@@ -175,30 +162,6 @@ def test_the_percent_axis_ends_at_100_only_when_values_come_near() -> None:
     assert axis(94) == ["0", "50", "100"]
     assert axis(17) == ["0", "10", "20"]
     assert axis(0.1) == ["0", "2", "4", "6"]
-
-
-@pytest.mark.parametrize(
-    ("length_s", "texts"),
-    [
-        (0.05, ["0", "0.01", "0.02", "0.03", "0.04", "0.05 s"]),
-        (300, ["0", "1", "2", "3", "4", "5 min"]),
-        (7 * 3600, ["0", "2", "4", "6 h"]),
-        (30 * 86400, ["0", "10", "20", "30 d"]),
-    ],
-)
-def test_the_time_axis_counts_in_what_fits(length_s: float, texts: list[str]) -> None:
-    assert [text for _, text in time_ticks(length_s)] == texts
-
-
-def test_values_of_bytes_have_few_digits() -> None:
-    scale = value_scale(0, 5 * 1024**2, "B/s")
-    assert [text for _, text in scale.ticks()] == ["0", "2", "4", "6"]
-    assert scale.unit == "MiB/s"
-
-
-@pytest.mark.parametrize(("value_s", "text"), [(0.5, "0.5 s"), (310, "5 min 10 s"), (3600, "1 h"), (11100, "3 h 5 min")])
-def test_a_time_is_told_as_people_do(value_s: float, text: str) -> None:
-    assert elapsed_text(value_s) == text
 
 
 def test_a_wild_reading_does_not_ask_for_endless_ticks() -> None:
@@ -392,34 +355,3 @@ def test_the_size_is_kept_and_the_markup_strict(
     if html.startswith("<"):
         _pictures(html)
         assert all(DRAWN.findall(html))
-
-
-def test_a_summary_is_a_table_and_a_long_one_is_folded() -> None:
-    html = summary([Figures("dut1", "cpu_percent"), Figures("dut2", "network_bytes_per_s", "B/s", last=math.nan)])
-    assert html.startswith("<table")
-    assert ">42 %<" in html
-    assert ">42 B/s<" in html
-    assert ">-<" in html
-    folded = summary([Figures(f"dut{number}", "cpu_percent") for number in range(20)])
-    assert folded.startswith("<details><summary>20 series of 20 hosts</summary><table")
-    assert summary([]) == "No readings."
-
-
-def test_metadata_is_named_by_what_it_is_of_and_the_host() -> None:
-    rows = [
-        Figures("dut1", series) for series in ("cpu_percent", "memory_used_percent", "network_bytes_per_s[eth0]", "load_1min")
-    ]
-    assert list(metadata(rows)) == ["cpu dut1", "memory used dut1", "network eth0 dut1", "load 1min dut1"]
-    assert metadata(rows)["cpu dut1"] == "mean 12 %, max 42 %"
-
-
-def test_metadata_has_no_markup_and_no_key_is_lost() -> None:
-    (key,) = metadata([Figures("*bold* _x_ [x|y] ``c`` http://a dut_1", "cpu_percent")])
-    assert not re.search(r"\*|``|\||://|(?<!\w)_|_(?!\w)", key)
-    assert key.endswith("dut_1")
-    assert list(metadata([Figures("dut1", "cpu_percent"), Figures("DUT_1", "cpu_percent")])) == ["cpu dut1", "cpu DUT_1 (2)"]
-
-
-def test_metadata_of_many_hosts_names_the_worst() -> None:
-    rows = [Figures(f"dut{number}", "cpu_percent", max=40.0 + number) for number in range(10)]
-    assert metadata(rows) == {"cpu": "mean 12 % on 10 hosts, max 49 % on dut9"}

@@ -8,9 +8,10 @@ import pytest
 
 from OttoLibrary.errors import OttoError, UsageError
 from OttoLibrary.lab.settings import Repository, Settings
+from OttoLibrary.masking import Masker
 from OttoLibrary.run.current_lab import CurrentLab
 from OttoLibrary.run.running_suite import RunningSuite
-from OttoLibrary.text import MASK, Masker
+from OttoLibrary.text import MASK
 
 
 def lab_file(folder: Path, name: str, *hosts: str) -> str:

@@ -10,12 +10,12 @@ import pytest
 from OttoLibrary.contracts.connections import Record
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import NotFreeError, UnknownNameError
-from OttoLibrary.lab.lab import HostEntry
+from OttoLibrary.lab.host_entry import HostEntry
 from OttoLibrary.lab.settings import Settings
+from OttoLibrary.masking import Masker
 from OttoLibrary.run.current_lab import CurrentLab
 from OttoLibrary.run.open_hosts import HostNotes, OpenHosts
 from OttoLibrary.run.running_suite import RunningSuite
-from OttoLibrary.text import Masker
 
 LAB = """{"hosts": {
     "gate": {"address": "192.0.2.1"},
@@ -137,3 +137,26 @@ def test_another_way_to_a_host_replaces_it(run: Run) -> None:
 def test_the_same_way_to_a_host_keeps_it(run: Run) -> None:
     host = run.hosts.use("dut1")
     assert run.hosts.reroute("dut1", "gate") is host
+
+
+def test_another_way_does_not_lead_around_the_check(run: Run) -> None:
+    run.reservations.taken.add("dut1")
+    with pytest.raises(NotFreeError, match="dut1"):
+        run.hosts.reroute("dut1", "other")
+    with pytest.raises(NotFreeError, match="dut1"):
+        run.hosts.use("dut1")
+
+
+def test_another_way_leads_through_no_host_of_somebody_else(run: Run) -> None:
+    before = run.hosts.use("dut1")
+    run.reservations.taken.add("other")
+    with pytest.raises(NotFreeError, match="other"):
+        run.hosts.reroute("dut1", "other")
+    assert run.hosts.use("dut1") is before
+
+
+def test_the_way_to_a_host_that_may_not_be_used_is_known(run: Run) -> None:
+    run.reservations.taken.add("dut1")
+    assert run.hosts.path_to("dut1") == ("gate", "dut1")
+    run.hosts.reroute("dut2", "other")
+    assert run.hosts.path_to("dut2") == ("other", "dut2")

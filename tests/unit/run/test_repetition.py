@@ -101,7 +101,7 @@ def test_options_say_how_often_and_how_long() -> None:
         (["iterations=0"], "OttoLibrary.Repeat got 'iterations=0', which is not a whole number from 1 on."),
         (["iterations=2.5"], "OttoLibrary.Repeat got 'iterations=2.5', which is not a whole number from 1 on."),
         (["iterations=2", "iterations=3"], "OttoLibrary.Repeat has the option 'iterations' twice."),
-        (["duration=soon"], "OttoLibrary.Repeat got 'duration=soon': 'soon' is no duration. "),
+        (["duration=soon"], "OttoLibrary.Repeat got 'duration=soon': 'soon' is not a duration. "),
         (["duration=0"], "OttoLibrary.Repeat got 'duration=0', which is not longer than 0 seconds."),
         (
             ["iterations=2", "threshold=101"],

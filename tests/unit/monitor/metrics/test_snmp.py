@@ -12,7 +12,7 @@ import pytest
 
 from OttoLibrary.contracts.facts import HostFacts, SnmpOptions
 from OttoLibrary.errors import LabError, UsageError
-from OttoLibrary.lab.lab import load_lab
+from OttoLibrary.lab.loading import load_lab
 from OttoLibrary.monitor.metrics.snmp import Snmp
 from OttoLibrary.text import Secret
 
@@ -83,7 +83,7 @@ def test_snmp_reads_other_numbers(asked: Callable[..., list[dict[str, float]]]) 
 def test_snmp_says_why_there_is_no_number(asked: Callable[..., list[dict[str, float]]]) -> None:
     from pysnmp.proto.rfc1902 import OctetString
 
-    with pytest.raises(ValueError, match=f"{OID} is no number but 'up'"):
+    with pytest.raises(ValueError, match=f"{OID} is not a number but 'up'"):
         asked(Snmp(OID), {OID: OctetString("up")})
     with pytest.raises(ValueError, match=f"The SNMP agent has no {OID}"):
         asked(Snmp(OID), {})

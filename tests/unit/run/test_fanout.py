@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from OttoLibrary.errors import HostError, OttoError
-from OttoLibrary.fanout import each, whole
+from OttoLibrary.run.fanout import each, whole
 
 NAMES = ["dut1", "dut2", "dut3", "dut4", "dut5"]
 

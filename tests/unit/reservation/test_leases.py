@@ -1,0 +1,165 @@
+"""The leases of a run, with a backend that answers what the test says."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from OttoLibrary.contracts.reservations import Demand, Holding, Lease
+from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
+from OttoLibrary.reservation.leases import Leases, holding_text, holdings_of, who_has
+
+DEMAND = Demand({"a": ("a",)}, 1, "alice", "testing", 60.0)
+LEASE = Lease(("a",), ("a",), 1, 0.0, 60.0)
+
+
+class FakeBackend:
+    """A backend with a queue; ``answer`` is what an attempt returns, ``fail`` what a renewal raises."""
+
+    def __init__(self) -> None:
+        self.answer: Lease | None = LEASE
+        self.fail: Exception | None = None
+        self.calls: list[str] = []
+        self.renewed = threading.Event()
+
+    def backend_name(self) -> str:
+        return "fake"
+
+    def get_reserved_resources(self, username: str) -> set[str]:
+        return set()
+
+    def who_reserved(self, resource: str) -> list[str]:
+        return ["bob"]
+
+    def join(self, demand: Demand) -> str:
+        self.calls.append("join")
+        return "ticket"
+
+    def attempt(self, ticket: str) -> Lease | None:
+        self.calls.append("attempt")
+        return self.answer
+
+    def wait(self, ticket: str, seconds: float) -> None:
+        self.calls.append("wait")
+
+    def leave(self, ticket: str) -> None:
+        self.calls.append("leave")
+
+    def holdings(self) -> list[Holding]:
+        return [Holding("a", "bob", purpose="soak test", process="bench:7"), Holding("z", "bob")]
+
+    def renew(self, lease: Lease) -> Lease:
+        self.renewed.set()
+        if self.fail is not None:
+            raise self.fail
+        return replace(lease, until=lease.until + lease.lease_s)
+
+    def release(self, lease: Lease) -> None:
+        self.calls.append("release")
+
+    def release_forced(self, resource: str, user: str, reason: str) -> list[Holding]:
+        return []
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def ran(work: Callable[[Leases, FakeBackend], object]) -> list[LeaseLostError]:
+    """Do some work with leases, and return what was lost."""
+    lost: list[LeaseLostError] = []
+    backend = FakeBackend()
+
+    async def main() -> None:
+        leases = Leases(backend, lambda sentence: None, lost.append)
+        try:
+            await work(leases, backend)  # type: ignore[misc]
+        finally:
+            await leases.close()
+
+    asyncio.run(main())
+    return lost
+
+
+def test_what_is_reserved_is_listed_until_it_is_released() -> None:
+    async def work(leases: Leases, backend: FakeBackend) -> None:
+        await leases.reserve(DEMAND, 0.0)
+        assert leases.hosts == ["a"]
+        assert await leases.release(["b"]) == []
+        assert await leases.release(["a"]) == ["a"]
+        assert leases.leases == []
+        assert "release" in backend.calls
+
+    assert ran(work) == []
+
+
+def test_more_than_there_is_to_choose_from_is_an_error_before_queueing() -> None:
+    async def work(leases: Leases, backend: FakeBackend) -> None:
+        with pytest.raises(ReservationError, match="2 hosts were requested, but only 1 host can be chosen from"):
+            await leases.reserve(replace(DEMAND, count=2), 0.0)
+        assert backend.calls == []
+
+    ran(work)
+
+
+def test_what_does_not_become_free_leaves_the_queue_and_names_the_holder() -> None:
+    async def work(leases: Leases, backend: FakeBackend) -> None:
+        backend.answer = None
+        with pytest.raises(NotFreeError, match=r"'a': bob \(bench:7\) for 'soak test'"):
+            await leases.reserve(DEMAND, 0.0)
+        assert backend.calls == ["join", "attempt", "leave"]
+
+    ran(work)
+
+
+def test_a_lease_that_was_lost_is_reported_once_and_not_listed() -> None:
+    async def work(leases: Leases, backend: FakeBackend) -> None:
+        await leases.reserve(DEMAND, 0.0)
+        backend.fail = LeaseLostError(("a",), "carol took it by force (release day)")
+        await leases.renew()
+        await leases.renew()
+        assert leases.hosts == []
+
+    assert len(ran(work)) == 1
+
+
+def test_a_renewal_without_an_answer_is_no_loss_before_the_end() -> None:
+    async def work(leases: Leases, backend: FakeBackend) -> None:
+        await leases.reserve(DEMAND, 0.0)
+        backend.fail = ReservationError("no answer")
+        await leases.renew()
+        assert leases.hosts == ["a"]
+        backend.fail = None
+
+    assert ran(work) == []
+
+
+def test_extending_changes_the_length() -> None:
+    async def work(leases: Leases, backend: FakeBackend) -> None:
+        await leases.reserve(DEMAND, 0.0)
+        (longer,) = await leases.extend([], 600.0)
+        assert longer.lease_s == leases.leases[0].lease_s == 600.0
+
+    ran(work)
+
+
+def test_a_holding_in_words() -> None:
+    assert holding_text(Holding("a", "bob")) == "'a': bob"
+    assert who_has(DEMAND, FakeBackend().holdings()) == ["'a': bob (bench:7) for 'soak test'"]
+
+
+def test_holdings_of_a_backend_that_cannot_list_them() -> None:
+    class Names:
+        def backend_name(self) -> str:
+            return "names"
+
+        def get_reserved_resources(self, username: str) -> set[str]:
+            return set()
+
+        def who_reserved(self, resource: str) -> list[str]:
+            return ["bob"] if resource == "a" else []
+
+    assert holdings_of(Names(), ["a", "b"]) == [Holding("a", "bob")]
