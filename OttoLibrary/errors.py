@@ -25,6 +25,7 @@
     └─ CheckError                 a check of a suite failed (also AssertionError)
 
 A constructor takes data and builds the sentence. The first line is complete by itself; details follow.
+A message shows no secret, does not control a terminal, and is cut when it is very long; the data of an error are not.
 """
 
 from __future__ import annotations
@@ -37,6 +38,12 @@ from OttoLibrary.masking import mask
 from OttoLibrary.text import plural, printable
 
 _TAIL_LINES = 10
+_LONGEST_LINE = 1000
+# Of long output so much is masked and searched for its last lines; a secret that this cuts is never in what is shown.
+_TAIL_WINDOW = 1 << 16
+_LONGEST = 10_000
+_MOST_PROBLEMS = 50
+_MOST_NAMES = 30
 
 
 class Result(Protocol):
@@ -64,7 +71,7 @@ class OttoError(Exception):
     ROBOT_SUPPRESS_NAME = True
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(printable(mask(message)))
+        super().__init__(_bounded(printable(mask(message))))
 
 
 class UsageError(OttoError):
@@ -83,7 +90,8 @@ class UnknownNameError(UsageError, LookupError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
         self.kind, self.name, self.known = kind, name, sorted(known)
-        listed = ", ".join(self.known) or "none"
+        more = f", and {len(self.known) - _MOST_NAMES} more" if len(self.known) > _MOST_NAMES else ""
+        listed = ", ".join(self.known[:_MOST_NAMES]) + more or "none"
         super().__init__(_join(f"No {kind} named '{name}'.{did_you_mean(name, self.known)} Known: {listed}.", advice))
 
 
@@ -98,8 +106,9 @@ class LabError(UsageError):
         if count == 1:
             super().__init__(self.problems[0])
         else:
-            listed = "\n".join(f"  {problem}" for problem in self.problems)
-            super().__init__(f"{self._subject} {count} mistakes:\n{listed}")
+            listed = "\n".join(f"  {problem}" for problem in self.problems[:_MOST_PROBLEMS])
+            which = "" if count <= _MOST_PROBLEMS else f", the first {_MOST_PROBLEMS} are"
+            super().__init__(f"{self._subject} {count} mistakes{which}:\n{listed}")
 
 
 class SettingsError(LabError):
@@ -323,5 +332,13 @@ def shorten(command: str) -> str:
 
 
 def _tail(label: str, output: str) -> str:
-    lines = mask(output).rstrip().splitlines()[-_TAIL_LINES:]
-    return f"\n{label}:\n" + "\n".join(lines) if lines else ""
+    lines = mask(output.rstrip()[-_TAIL_WINDOW:]).splitlines()[-_TAIL_LINES:]
+    shown = (line if len(line) <= _LONGEST_LINE else f"...{line[-_LONGEST_LINE:]}" for line in lines)
+    return f"\n{label}:\n" + "\n".join(shown) if lines else ""
+
+
+def _bounded(message: str) -> str:
+    """Return a message with its middle left out when it is too long to read."""
+    half = _LONGEST // 2
+    left_out = len(message) - 2 * half
+    return message if left_out <= 0 else f"{message[:half]}\n... {left_out} characters left out ...\n{message[-half:]}"

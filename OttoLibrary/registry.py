@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -190,8 +191,14 @@ def _owners(kind: str) -> dict[str, str]:
     return {**_entry_points(kind), **registered, **built_in}
 
 
-def _entry_points(kind: str) -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group=f"otto.{kind}s")}
+def _entry_points(kind: str) -> Mapping[str, str]:
+    return _group(f"otto.{kind}s", tuple(sys.path))
+
+
+@lru_cache(maxsize=32)
+def _group(name: str, _path: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the entry points of a group. To find them, the metadata of all packages on the search path are read."""
+    return {point.name: point.value for point in entry_points(group=name)}
 
 
 def _import(kind: str, name: str, target: str) -> Any:

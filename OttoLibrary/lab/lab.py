@@ -19,6 +19,7 @@ from OttoLibrary.schema.field_types import JsonObject
 from OttoLibrary.schema.source_position import has_references, references_in
 from OttoLibrary.text import reveal
 
+MOST_HOPS = 16
 # What people have to read in a log. References in any other key of a host may bring secrets.
 _NO_SECRETS = {
     *("address", "transport", "port", "user", "identity_file", "hop", "host_key", "profile", "transfer", "tags", "resources"),
@@ -152,7 +153,8 @@ def _literal_secrets(written: Mapping[str, Any]) -> Iterator[str]:
 
 def hops_to(hosts: Mapping[str, HostEntry], name: str) -> tuple[str, ...]:
     """Return the hosts on the way to ``name``, itself last; a circle ends where it closes."""
-    way = [name]
-    while (hop := hosts[way[0]].hop) and hop in hosts and hop not in way:
-        way.insert(0, hop)
-    return tuple(way)
+    way = {name: None}
+    while (hop := hosts[name].hop) and hop in hosts and hop not in way:
+        way[hop] = None
+        name = hop
+    return tuple(reversed(way))

@@ -12,7 +12,7 @@ from typing import Any
 from OttoLibrary.errors import LabError
 from OttoLibrary.lab import fields, otto_hosts
 from OttoLibrary.lab.host_entry import HostEntry, Layer, host_entry, nested, text_of, texts_of
-from OttoLibrary.lab.lab import Lab, hops_to
+from OttoLibrary.lab.lab import MOST_HOPS, Lab
 from OttoLibrary.lab.settings import Settings
 from OttoLibrary.lab.source import LabAnswer, ask
 from OttoLibrary.schema import plain_data
@@ -174,7 +174,6 @@ def _merged_metadata(parts: Iterable[_Part], problems: list[str]) -> dict[str, A
 
 def _check(hosts: Mapping[str, HostEntry], problems: list[str]) -> None:
     """Note the mistakes that show only in a whole host or a whole lab."""
-    circles: set[frozenset[str]] = set()
     for entry in hosts.values():
         at = entry.position(problems, "hop")
         if entry.transport not in {"local", "serial"} and not entry.address:
@@ -186,12 +185,33 @@ def _check(hosts: Mapping[str, HostEntry], problems: list[str]) -> None:
             at.wrong(f"host {entry.name!r} is local and cannot have a hop")
         if entry.hop and entry.hop not in hosts:
             at.wrong(f"hop {entry.hop!r} is not a host of the lab", entry.hop, hosts)
-        way = hops_to(hosts, entry.name)
-        circle = way[: way.index(end) + 1] if (end := hosts[way[0]].hop) in way else ()
-        if circle and frozenset(circle) not in circles:
-            circles.add(frozenset(circle))
-            round_trip = " -> ".join([*reversed(circle), circle[-1]])
-            hosts[circle[-1]].position(problems, "hop").wrong(f"the hops run in a circle: {round_trip}")
+    _check_hops(hosts, problems)
+
+
+def _check_hops(hosts: Mapping[str, HostEntry], problems: list[str]) -> None:
+    """Note circles of hops, and the first host that is behind too many; each host is looked at once."""
+    depths: dict[str, int] = {}
+    for start in hosts:
+        way: dict[str, None] = {}
+        name: str | None = start
+        while name and name in hosts and name not in depths and name not in way:
+            way[name] = None
+            name = hosts[name].hop
+        if name in way:
+            _note_circle(hosts, list(way)[list(way).index(name) :], problems)
+        depth = depths.get(name or "", -1)
+        for behind in reversed(way):
+            depth += 1
+            depths[behind] = 0 if name in way else depth
+    far = next((name for name, depth in depths.items() if depth > MOST_HOPS), None)
+    if far is not None:
+        at = hosts[far].position(problems, "hop")
+        at.wrong(f"host {far!r} is behind {depths[far]} hops, and {MOST_HOPS} are the most that a host can have")
+
+
+def _note_circle(hosts: Mapping[str, HostEntry], circle: list[str], problems: list[str]) -> None:
+    shown = circle if len(circle) <= MOST_HOPS else [*circle[:MOST_HOPS], f"{len(circle) - MOST_HOPS} more"]
+    hosts[circle[0]].position(problems, "hop").wrong(f"the hops run in a circle: {' -> '.join([*shown, circle[0]])}")
 
 
 def _check_port(entry: HostEntry, problems: list[str]) -> None:

@@ -18,12 +18,15 @@ from typing import Any
 
 from OttoLibrary.errors import PluginError, SettingsError
 from OttoLibrary.lab.fields import HOST
+from OttoLibrary.lab.plain_file import is_file, read_plain_file
+from OttoLibrary.lab.trust import distrust
 from OttoLibrary.schema.field_types import AnyObject, Field, JsonObject, ListOf, NameList, ObjectOf, Scalar
 from OttoLibrary.schema.scalar_types import DURATION, LABEL
 from OttoLibrary.schema.source_position import SourcePosition, shown_path
 
 FILE = Path(".otto", "settings.toml")
 _SUT_FOLDER = "${sutDir}"
+_LARGEST_BYTES = 1 << 20
 
 
 def _folder(value: object, position: SourcePosition) -> Path:
@@ -100,6 +103,7 @@ class Repository:
         reservations: The table ``[reservations]``.
         monitor: The table ``[monitor]``.
         defaults: The table ``[defaults]``, as written.
+        is_named: Whether a user named it, in ``OTTO_SUT_DIRS``; what is only found has to be trusted first.
     """
 
     file: Path
@@ -113,6 +117,7 @@ class Repository:
     reservations: JsonObject = field(default_factory=dict)
     monitor: JsonObject = field(default_factory=dict)
     defaults: JsonObject = field(default_factory=dict)
+    is_named: bool = False
 
     @property
     def position(self) -> SourcePosition:
@@ -179,18 +184,18 @@ def read(start: Path | None = None) -> Settings:
     """Return the settings for a suite.
 
     Args:
-        start: The folder of the suite; by default the current folder. The nearest file from there upwards counts, then the one in
+        start: The folder of the suite; by default the current one. The nearest file from there upwards is read, then the one in
             each folder of the environment variable ``OTTO_SUT_DIRS`` (separated by commas or colons).
 
     Raises:
-        SettingsError: With every mistake in every file.
+        SettingsError: With every mistake in every file, and the one that was found but may be another user's.
     """
     problems: list[str] = []
-    files = dict.fromkeys([*_upwards((start or Path.cwd()).absolute()), *_named(problems)])
-    found = [_read(file, problems) for file in files]
+    found, named = _upwards((start or Path.cwd()).absolute()), list(_named(problems))
+    repositories = [_read(file, file in named, problems) for file in dict.fromkeys([*found, *named])]
     if problems:
         raise SettingsError(problems)
-    return Settings(tuple(repository for repository in found if repository is not None))
+    return Settings(tuple(repository for repository in repositories if repository is not None))
 
 
 def import_init(settings: Settings) -> None:
@@ -200,7 +205,21 @@ def import_init(settings: Settings) -> None:
             sys.path.append(folder)
     for repository in settings.repositories:
         for module in repository.init:
+            if not repository.is_named:
+                _check_trust(module, settings.libs, repository.file)
             _import(module, repository.file)
+
+
+def _check_trust(module: str, folders: Iterable[Path], file: Path) -> None:
+    """Raise PluginError when another user may have written the module, or a package that it is in."""
+    parts = module.split(".")
+    for folder in folders:
+        for count in range(1, len(parts) + 1):
+            path = folder.joinpath(*parts[:count])
+            for source in filter(is_file, (path / "__init__.py", path.with_suffix(".py"))):
+                problem = distrust(source)
+                if problem:
+                    raise PluginError(f"{shown_path(file)}: module '{module}' is not imported. {problem}")
 
 
 def _top(file: Path, problems: list[str]) -> SourcePosition:
@@ -208,36 +227,42 @@ def _top(file: Path, problems: list[str]) -> SourcePosition:
 
 
 def _upwards(start: Path) -> Iterable[Path]:
-    return [file for folder in (start, *start.parents) if (file := folder / FILE).is_file()][:1]
+    return [file for folder in (start, *start.parents) if is_file(file := folder / FILE)][:1]
 
 
 def _named(problems: list[str]) -> Iterable[Path]:
     folders = [Path(word.strip()).expanduser() for word in re.split("[,:]", os.environ.get("OTTO_SUT_DIRS", "")) if word.strip()]
     for folder in folders:
         file = folder.absolute() / FILE
-        if file.is_file():
+        if is_file(file):
             yield file
         else:
             problems.append(f"The environment variable OTTO_SUT_DIRS names '{folder}', where there is no {FILE}.")
 
 
-def _read(file: Path, problems: list[str]) -> Repository | None:
+def _read(file: Path, is_named: bool, problems: list[str]) -> Repository | None:
+    distrusted = None if is_named else distrust(file)
+    if distrusted:
+        problems.append(distrusted)
+        return None
     position, before = _top(file, problems), len(problems)
     written = _with_folder(_parse(file, position), str(file.parents[1]))
     if len(problems) > before:
         return None
     values = {key: value for key, value in _SETTINGS.read(written, position).items() if value is not None}
-    return Repository(file, **values | {"defaults": written.get("defaults", {})}) if len(problems) == before else None
+    if len(problems) > before:
+        return None
+    return Repository(file, **values | {"defaults": written.get("defaults", {}), "is_named": is_named})
 
 
 def _parse(file: Path, position: SourcePosition) -> Any:
     import tomllib
 
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(read_plain_file(file, _LARGEST_BYTES).decode("utf-8"))
     except OSError as error:
         return position.wrong(f"cannot be read: {error.strerror}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return position.wrong(f"bad TOML: {error}")
 
 

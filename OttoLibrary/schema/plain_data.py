@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,8 +17,15 @@ _TOO_DEEP = f"objects and lists are nested deeper than {_DEEPEST} levels"
 
 def parse(text: bytes, position: SourcePosition) -> Any:
     """Return what a JSON text holds, without comments, or None with the mistake noted."""
+    repeated: list[str] = []
+
+    def made(pairs: list[tuple[str, Any]]) -> _Object:
+        one = _object(pairs)
+        repeated.extend(one.repeated)
+        return one
+
     try:
-        content = json.loads(text.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_number)
+        content = json.loads(text.decode("utf-8-sig"), object_pairs_hook=made, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         return replace(position, path=f"line {error.lineno}, column {error.colno}").wrong(f"bad JSON: {error.msg}")
     except UnicodeDecodeError:
@@ -26,8 +34,9 @@ def parse(text: bytes, position: SourcePosition) -> Any:
         return position.wrong(f"bad JSON: {error}")
     if _is_too_deep(content):
         return position.wrong(_TOO_DEEP)
-    for where, key in _repeated(content, position):
-        where.wrong(f"duplicate key {key!r}")
+    if repeated:
+        for where, key in _repeated(content, position):
+            where.wrong(f"duplicate key {key!r}")
     return content
 
 
@@ -46,9 +55,10 @@ class _Object(dict[str, Any]):
 
 
 def _object(pairs: list[tuple[str, Any]]) -> _Object:
-    counted = [key for key, _ in pairs if not key.startswith("_")]
-    made = _Object((key, value) for key, value in pairs if not key.startswith("_"))
-    made.repeated = tuple(key for key in made if counted.count(key) > 1) if len(counted) > len(made) else ()
+    counted = [(key, value) for key, value in pairs if not key.startswith("_")]
+    made = _Object(counted)
+    if len(counted) > len(made):
+        made.repeated = tuple(key for key, count in Counter(key for key, _ in counted).items() if count > 1)
     return made
 
 

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from OttoLibrary.errors import LabError, UnknownNameError
+from OttoLibrary.lab.plain_file import is_file, read_plain_file
+from OttoLibrary.lab.trust import distrust
 from OttoLibrary.schema import plain_data
 from OttoLibrary.schema.source_position import SourcePosition, expanded, is_path, shown_path
 
 _HOSTS_FILE = "hosts.json"
+_LARGEST_BYTES = 64 << 20
 _BUILT_IN = Path(__file__).parents[1] / "labs"
 
 
@@ -26,7 +29,10 @@ class JsonLabs:
 
     def __init__(self, suite_folder: Path | None = None, folders: Sequence[Path] = ()) -> None:
         self._suite_folder = suite_folder.absolute() if suite_folder else Path.cwd()
-        self._folders = _lab_folders(self._suite_folder if suite_folder else None, folders)
+        found = _found_folders(self._suite_folder if suite_folder else None)
+        named = [*folders, *_folders_of_variable(), _BUILT_IN]
+        self._folders = list(dict.fromkeys([*found, *named]))
+        self._unchecked = frozenset(named)
 
     def load_lab(self, name: str, preferences: Mapping[str, Any] | None = None) -> object:
         """Return what the file holds, all of otto's."""
@@ -45,15 +51,22 @@ class JsonLabs:
         """Return the file of a lab; ``name`` may be a path, also of a folder with a ``hosts.json``."""
         if not is_path(name):
             for folder in self._folders:
-                if _is_file(folder / f"{name}.json"):
-                    return folder / f"{name}.json"
+                if is_file(folder / f"{name}.json"):
+                    return self._checked(folder / f"{name}.json")
                 if name in _memberships(folder / _HOSTS_FILE):
-                    return folder / _HOSTS_FILE
+                    return self._checked(folder / _HOSTS_FILE)
         for base in dict.fromkeys([Path.cwd(), self._suite_folder]):
             path = base / expanded(name)
-            if (file := next(filter(_is_file, (path, path / _HOSTS_FILE)), None)) is not None:
+            if (file := next(filter(is_file, (path, path / _HOSTS_FILE)), None)) is not None:
                 return Path(os.path.normpath(file))
         raise self._not_found(name)
+
+    def _checked(self, file: Path) -> Path:
+        """Return a file that was found by its name; raise LabError when another user may have put it there."""
+        problem = None if file.parent in self._unchecked else distrust(file)
+        if problem:
+            raise LabError([problem])
+        return file
 
     def _not_found(self, name: str) -> LabError | UnknownNameError:
         if is_path(name):
@@ -62,15 +75,18 @@ class JsonLabs:
         unknown = UnknownNameError("lab", name, self.list_labs(), f"Searched: {searched}.")
         broken: list[str] = []
         for file in (folder / _HOSTS_FILE for folder in self._folders):
-            if _is_file(file):
+            if is_file(file):
                 _read(file, SourcePosition.in_file(file, broken))
         return LabError([str(unknown), *broken]) if broken else unknown
 
 
-def _lab_folders(suite_folder: Path | None, folders: Sequence[Path]) -> list[Path]:
+def _found_folders(suite_folder: Path | None) -> list[Path]:
     suite = [suite_folder, *suite_folder.parents] if suite_folder else []
-    variable = [expanded(folder).absolute() for folder in os.environ.get("OTTO_LABS", "").split(os.pathsep) if folder]
-    return list(dict.fromkeys([*(folder / "labs" for folder in [*suite, Path.cwd()]), *folders, *variable, _BUILT_IN]))
+    return [folder / "labs" for folder in [*suite, Path.cwd()]]
+
+
+def _folders_of_variable() -> list[Path]:
+    return [expanded(folder).absolute() for folder in os.environ.get("OTTO_LABS", "").split(os.pathsep) if folder]
 
 
 def _names_in(folder: Path) -> Iterator[str]:
@@ -81,7 +97,7 @@ def _names_in(folder: Path) -> Iterator[str]:
 
 def _memberships(file: Path) -> list[str]:
     """Return the labs that the hosts of an otto file are part of."""
-    if not _is_file(file):
+    if not is_file(file):
         return []
     array = _read(file, SourcePosition.in_file(file))
     hosts = [host for host in array if isinstance(host, Mapping)] if isinstance(array, list) else []
@@ -89,16 +105,9 @@ def _memberships(file: Path) -> list[str]:
     return [lab for lab in dict.fromkeys(str(lab) for labs in lists for lab in labs) if lab]
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
 def _read(file: Path, position: SourcePosition) -> Any:
     try:
-        text = file.read_bytes()
+        text = read_plain_file(file, _LARGEST_BYTES)
     except OSError as error:
         return position.wrong(f"cannot be read: {error.strerror}")
     return plain_data.parse(text, position)

@@ -1,0 +1,37 @@
+"""Plain files read with a bound: never a pipe or device, which could block or go on for ever."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+_CHUNK = 1 << 20
+
+
+def read_plain_file(path: Path, most_bytes: int) -> bytes:
+    """Return the content of a file; raise OSError, also when it is no plain file or has more than ``most_bytes``."""
+    # Without O_NONBLOCK the open of a pipe would wait for somebody who writes.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a plain file", str(path))
+        content = bytearray()
+        while chunk := file.read(min(_CHUNK, most_bytes + 1 - len(content))):
+            content += chunk
+        if len(content) > most_bytes:
+            raise OSError(errno.EFBIG, f"it has more than {_size(most_bytes)}", str(path))
+    return bytes(content)
+
+
+def is_file(path: Path) -> bool:
+    """Return True when there is a file, False also when it cannot be told: in a folder of another user, or no possible path."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes >> 20} MiB" if size_bytes >= 1 << 20 else f"{size_bytes >> 10} KiB"
