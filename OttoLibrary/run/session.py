@@ -83,7 +83,7 @@ class Session:
                 self.engine,
                 tell=self._context.tell,
                 lost=self.breaches.add,
-                warn=self._warn,
+                warn=self.journal.warn,
                 variable=self._context.variable,
             )
         return self._reservations
