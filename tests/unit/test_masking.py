@@ -89,6 +89,7 @@ SPELLED = "s3cr/t <p>&'a\"ö$x`\\!"
     "form",
     [
         json.dumps(SPELLED, ensure_ascii=False)[1:-1],
+        repr(SPELLED.encode())[2:-1],
         json.dumps(SPELLED)[1:-1].replace("/", "\\/"),
         json.dumps(SPELLED)[1:-1].replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("'", "\\u0027"),
         json.dumps(SPELLED)[1:-1].replace("<", "\\u003C").replace(">", "\\u003E").replace("&", "\\u0026").replace("'", "\\u0027"),

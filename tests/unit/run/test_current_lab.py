@@ -106,9 +106,8 @@ def test_references_in_any_key_are_secrets_and_those_at_hand_are_known_from_the_
         "metrics": {"queue": {"command": "q ${env:METRIC_TOKEN}"}},
         "evidence": [{"command": f"e ${{file:{tmp_path / 'secret.txt'}}}"}, {"command": "e ${asks:evidence}"}],
     }
-    (tmp_path / "lab.json").write_text(
-        json.dumps({"hosts": {"a": host, "b": {"address": "b", "environment": {"X": "${env:NOT_SET}"}}}})
-    )
+    other = {"address": "b", "environment": {"X": "${env:NOT_SET}"}}
+    (tmp_path / "lab.json").write_text(json.dumps({"hosts": {"a": host, "b": other}}))
     masker = Masker()
     lab = lab_of(str(tmp_path / "lab.json"), masker=masker)
     assert lab.loaded.names() == ["a", "b"]
