@@ -30,7 +30,7 @@ def mask_result(result: Any, masker: Masker) -> None:
     """
     if masker.is_empty:
         return
-    for name in _own_texts(type(result)):
+    for name in _own_texts(result.__class__):
         before = getattr(result, name)
         after = _masked(before, masker)
         if after is not before and after != before:
