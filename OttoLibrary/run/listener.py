@@ -140,7 +140,7 @@ class LibraryListener:
 
     def _begin(self, kind: str) -> None:
         self._scopes.append(kind)
-        self._session.scopes.begin(kind)
+        self._session.begin(kind)
 
     def _end(self, kind: str) -> None:
         if self._scopes and self._scopes[-1] == kind:

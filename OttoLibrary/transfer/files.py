@@ -122,7 +122,7 @@ class Files:
         with temporary_folder("copy") as folder:
             async with self.begin("Get", source, options) as work:
                 paths = await self._expanded(work, source)
-                here = [Path(folder, str(number), path.rstrip("/").rpartition("/")[2]) for number, path in enumerate(paths)]
+                here = [folder / str(number) / plain_name(path) for number, path in enumerate(paths)]
                 if twice := _twice(paths):
                     raise UsageError(
                         f"{twice} would have the same name in '{target}'. Copy them one by one, each with its own name."
@@ -186,7 +186,8 @@ class Files:
         except UnicodeError as error:
             raise UsageError(f"The text for '{path}' cannot be written as {encoding}: {error}.") from error
         with temporary_folder("write") as folder:
-            content = Path(folder, path.rpartition("/")[2] or "content")
+            name = path.rpartition("/")[2]
+            content = folder / ("content" if name in {"", ".", ".."} else name)
             content.write_bytes(data)
             async with self.begin("Write", path, options) as work:
                 result = await self.put_one(work, content, path, options, what=f"did not take '{path}'", into_folder=False)

@@ -29,8 +29,8 @@ from OttoLibrary.units import size_text
 _CHUNK = 1 << 18
 _GOODBYE_S = 5.0
 _DISMISS_S = 0.3
-# A listing of some 100 000 files.
-_MOST_REPLY = 32 << 20
+# A listing with checksums of some 100 000 files.
+_MOST_REPLY = 16 << 20
 _SHOWN = 80
 # Of the classes that a shell knows in brackets, those that names are made of.
 _CLASSES = {b"digit": b"0-9", b"lower": b"a-z", b"upper": b"A-Z", b"alpha": b"a-zA-Z", b"alnum": b"a-zA-Z0-9"}
@@ -393,7 +393,7 @@ class HostFileAgent:
     async def _begin(self, body: str, **words: object) -> None:
         variables = "".join(f"{name}={shlex.quote(str(word))}\n" for name, word in words.items())
         self._asked = True
-        self._script = f"K=@{self._nonce}\n{variables}step() {{\n{body}\n}}\nstep\nsay .\n"
+        self._script = f"K=@{self._nonce}\n{variables}step() {{\n{body}\n}}\nstep\n{agent_scripts.BACK}say .\n"
         if self._process is not None:
             # One word, so that the shell has read all of a step before the step itself can read from the same input.
             line = f"eval {shlex.quote(self._script)} </dev/null\n"
