@@ -14,7 +14,10 @@ from robot.output.loggerapi import LoggerApi  # type: ignore[import-untyped]
 from OttoLibrary.masking import Masker
 
 # What Robot's results of suites, tests, keywords and control structures hold that can come from variables.
-_TEXTS = ("name", "doc", "message", "value", "values", "args", "assign", "condition", "limit", "patterns", "tags", "metadata")
+_TEXTS = (
+    *("name", "doc", "message", "tags", "metadata", "args", "assign"),
+    *("value", "values", "condition", "limit", "on_limit_message", "patterns"),
+)
 
 
 def mask_result(result: Any, masker: Masker) -> None:

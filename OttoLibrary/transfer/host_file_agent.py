@@ -393,7 +393,7 @@ class HostFileAgent:
     async def _begin(self, body: str, **words: object) -> None:
         variables = "".join(f"{name}={shlex.quote(str(word))}\n" for name, word in words.items())
         self._asked = True
-        self._script = f"K=@{self._nonce}\n{variables}step() {{\n{body}\n}}\nstep\nsay .\n"
+        self._script = f"K=@{self._nonce}\n{variables}step() {{\n{body}\n}}\nstep\n{agent_scripts.BACK}say .\n"
         if self._process is not None:
             # One word, so that the shell has read all of a step before the step itself can read from the same input.
             line = f"eval {shlex.quote(self._script)} </dev/null\n"
