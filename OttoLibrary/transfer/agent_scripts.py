@@ -152,7 +152,9 @@ say path "$T"
 SIZES = r"""
 cd -- "$T" || { say fail "'$T' cannot be entered"; return; }
 if stat -c %s . >/dev/null 2>&1; then C='stat -c %s'; else C='stat -f %z'; fi
-say sizes "$(find $FOLLOW . -exec $C $FOLLOW {} + 2>/dev/null)"
+S=$(find $FOLLOW . -exec $C $FOLLOW {} + 2>/dev/null)
+[ -n "$S" ] || { say fail "it has no find or no stat to measure the folder with"; return; }
+say sizes "$S"
 """
 TREE = r"""
 say tree ""

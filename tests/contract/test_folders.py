@@ -212,7 +212,7 @@ def test_time_over_leaves_nothing(tree: Tree) -> None:
         tree.put(source, f"{tree.there}/copy", timeout_s=0.3, verify="no")
     with pytest.raises(WaitTimeoutError, match=r"in 0\.3 seconds"):
         tree.get(str(tree.here / "src"), f"{tree.there}/back", timeout_s=0.3, verify="no")
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 10
     end = time.monotonic() + 3
     while tree.site.litter() and time.monotonic() < end:
         time.sleep(0.02)

@@ -309,7 +309,7 @@ def test_connecting_counts_too(proxy: Any, sshd: Any, open_lab: Any, keys: Any, 
     began = time.monotonic()
     with pytest.raises(WaitTimeoutError, match=r"did not finish '.*a\.bin → .*' in 0\.3 seconds"):
         site.put(write(site.here / "a.bin", b"x"), f"{site.there}/", timeout_s=0.3)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 # -- two files, one name

@@ -11,7 +11,7 @@ import pytest
 
 from OttoLibrary.contracts.connections import EndOfStream
 from OttoLibrary.contracts.transfers import ScriptResult
-from OttoLibrary.transfer.host_file_agent import Found, HostFileAgent, IdleShells, RefusedError, Reply, glob, matches
+from OttoLibrary.transfer.host_file_agent import FoundFile, HostFileAgent, IdleShells, RefusedError, Reply, glob, matches
 
 
 class FakeSite:
@@ -50,7 +50,7 @@ def asked(site: FakeSite, work: Callable[[HostFileAgent], Awaitable[Any]]) -> An
 
 def test_a_file_to_read() -> None:
     site = FakeSite({"path": "/a b", "facts": "3 -5 644", "tool": "cksum"})
-    assert asked(site, lambda agent: agent.look("a b", ".tmp", "cksum")) == (Found("/a b", 3, -5, 0o644), "cksum")
+    assert asked(site, lambda agent: agent.look("a b", ".tmp", "cksum")) == (FoundFile("/a b", 3, -5, 0o644), "cksum")
     assert "T='a b'\n" in site.scripts[0]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from OttoLibrary.contracts.transfers import Progress
 from OttoLibrary.errors import TransferError, UsageError
-from OttoLibrary.transfer.transfer import Moved, check_paths, guarded, told
+from OttoLibrary.transfer.transfer import ByteCount, check_paths, guarded, system_message
 
 
 class FakeHost:
@@ -19,7 +19,7 @@ class FakeHost:
 
 def test_bytes_are_counted_and_the_end_is_reported() -> None:
     news: list[Progress] = []
-    moved = Moved(news.append, "a → b", 10)
+    moved = ByteCount(news.append, "a → b", 10)
     moved.begin(4)
     moved.add(3)
     moved.add(3)
@@ -30,7 +30,7 @@ def test_bytes_are_counted_and_the_end_is_reported() -> None:
 
 def test_work_that_moves_nothing_is_ended() -> None:
     async def stalls() -> None:
-        moved = Moved(lambda news: None, "", 10)
+        moved = ByteCount(lambda news: None, "", 10)
         async with guarded(FakeHost(), "did not take it", moved, 0.01):  # type: ignore[arg-type]
             moved.add(3)
             await asyncio.Event().wait()
@@ -41,7 +41,7 @@ def test_work_that_moves_nothing_is_ended() -> None:
 
 def test_a_time_out_of_the_work_itself_is_no_stall() -> None:
     async def fails() -> None:
-        async with Moved(lambda news: None, "", 0).watched(60):
+        async with ByteCount(lambda news: None, "", 0).watched(60):
             raise TimeoutError("of something else")
 
     with pytest.raises(TimeoutError, match="of something else"):
@@ -55,5 +55,5 @@ def test_an_empty_path_is_a_variable_that_was_never_set(source: str, target: str
 
 
 def test_the_message_of_the_system() -> None:
-    assert told(OSError(28, "No space left on device", "/a")) == "No space left on device ('/a')"
-    assert told(OSError("anything")) == "anything"
+    assert system_message(OSError(28, "No space left on device", "/a")) == "No space left on device ('/a')"
+    assert system_message(OSError("anything")) == "anything"
