@@ -71,7 +71,7 @@ def test_a_wrong_type_is_named(kind: FieldType, value: object, problem: str) -> 
 
 
 def test_a_secret_of_the_wrong_type_is_not_shown() -> None:
-    assert read(SECRET, 1234) == (None, ["the value is not text @ top level"])
+    assert read(SECRET, 1234) == (None, ["a number is not text @ top level"])
 
 
 def test_a_reference_becomes_a_value_of_the_right_type() -> None:
