@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from OttoLibrary.dashboard.connections import Connections, Visitor
+    from OttoLibrary.dashboard.visitors import Connections, Visitor
 
 Message: TypeAlias = MutableMapping[str, Any]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
@@ -228,7 +228,7 @@ class Dashboard:
             self._ready.set()
 
     async def _serve(self, listening: socket.socket) -> None:
-        from OttoLibrary.dashboard.connections import Connections
+        from OttoLibrary.dashboard.visitors import Connections
 
         assert self._server is not None
         self._loop = asyncio.get_running_loop()

@@ -10,18 +10,23 @@ and ``owner`` is one of the processes that share it.
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import re
 import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from OttoLibrary.contracts.reservations import Demand, Holding, Lease
 from OttoLibrary.errors import LeaseLostError, ReservationError
 
 State: TypeAlias = dict[str, Any]
 _FORCED_KEPT = 100
+_MOST_NUMBER = 2**62
+_MOST_TEXT = 500
 
 
 class Ledger(ABC):
@@ -47,6 +52,16 @@ class Ledger(ABC):
 def new_state() -> State:
     """Return a state in which nobody has anything."""
     return {"last": 0, "leases": {}, "queue": [], "forced": []}
+
+
+def checked(text: str | bytes) -> State:
+    """Return a state that somebody else may have written; raise ValueError with the reason when it is none."""
+    try:
+        state = json.loads(text)
+        _check_state(state)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError("it is not a list of reservations") from error
+    return cast(State, state)
 
 
 def owners(state: State) -> set[str]:
@@ -132,6 +147,40 @@ def release_forced(state: State, resource: str, user: str, reason: str, now: flo
 def holdings(state: State, now: float) -> list[Holding]:
     """Return who has what."""
     return [_holding(resource, entry, now) for resource, entry in state["leases"].items()]
+
+
+def _check_state(state: Any) -> None:
+    _check(0 <= state["last"] < _MOST_NUMBER, "last")
+    for resource, entry in state["leases"].items():
+        _check_entry(entry)
+        _check(isinstance(resource, str) and 0 < entry["token"] < _MOST_NUMBER, "token")
+        _check(all(math.isfinite(entry[key]) for key in ("since", "end")), "times")
+    for entry in state["queue"]:
+        _check_entry(entry)
+        _check(abs(entry["priority"]) < _MOST_NUMBER and isinstance(entry["count"], int), "priority")
+        for host, resources in entry["candidates"].items():
+            _check(all(isinstance(name, str) for name in (host, *resources)), "candidates")
+    for note in state["forced"]:
+        _check(isinstance(note["token"], int), "forced")
+        note |= {key: _shown(note[key]) for key in ("by", "reason")}
+
+
+def _check_entry(entry: Any) -> None:
+    _check(re.fullmatch("[0-9]{1,15}", entry["ticket"]), "ticket")
+    # A process is a name of a file, or of a key.
+    _check(re.fullmatch("[0-9a-f]{16}", entry["owner"]), "owner")
+    _check(0 <= entry["lease_s"] < _MOST_NUMBER, "lease_s")
+    entry |= {key: _shown(entry[key]) for key in ("user", "purpose", "process")}
+
+
+def _check(right: object, what: str) -> None:
+    if not right:
+        raise ValueError(f"its '{what}' is wrong")
+
+
+def _shown(text: str) -> str:
+    """Return text of somebody else as it may be shown: in one line, without control characters, not too long."""
+    return "".join(character if character.isprintable() else "�" for character in text[:_MOST_TEXT])
 
 
 def _chosen(wanted: Mapping[str, Any], state: State) -> list[str] | None:

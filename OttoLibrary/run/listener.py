@@ -117,6 +117,7 @@ class LibraryListener:
     def close(self) -> None:
         """End the run."""
         self._session.close()
+        self._publish_warnings()
 
     def _begin_test(self) -> None:
         self._begin("test")
@@ -130,6 +131,9 @@ class LibraryListener:
         if self._scopes and self._scopes[-1] == kind:
             self._scopes.pop()
             self._session.scopes.end()
+        self._publish_warnings()
+
+    def _publish_warnings(self) -> None:
         for warning in self._session.journal.take_warnings():
             logger.warn(warning)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -94,10 +95,14 @@ class OpenHosts:
         return self._hosts[name].path if name in self._hosts else self._lab.loaded.path(name)
 
     def close(self) -> None:
-        """Close every host, those behind hops first."""
-        for host in sorted(self._hosts.values(), key=lambda host: -len(host.path)):
-            self._engine.call(host.close())
-        self._hosts.clear()
+        """Close every host, those behind hops first; one that cannot be closed keeps none of the others open."""
+        hosts, self._hosts = self._hosts, {}
+        with ExitStack() as all_of_them:
+            for host in sorted(hosts.values(), key=lambda host: len(host.path)):
+                all_of_them.callback(self._close, host)
+
+    def _close(self, host: Host) -> None:
+        self._engine.call(host.close())
 
     def _checked(self, name: str) -> Host:
         if name not in self._hosts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import TypeVar
 
 from OttoLibrary.engine import Engine
@@ -43,9 +44,10 @@ class Scopes:
 
     def close(self) -> None:
         """Leave all scopes, the run too. Idempotent."""
-        while self._scopes:
-            self._clean_up(self._scopes.pop())
-        self._scopes = [_Scope("global")]
+        with ExitStack() as all_of_them:
+            for scope in self._scopes:
+                all_of_them.callback(self._clean_up, scope)
+            self._scopes = [_Scope("global")]
 
     def on_end(self, clean_up: CleanUp) -> None:
         """Run ``clean_up`` when the present scope ends."""
@@ -77,11 +79,16 @@ class Scopes:
         return next((options for options in kept if isinstance(options, kind)), None)
 
     def _clean_up(self, scope: _Scope) -> None:
-        for clean_up in reversed(scope.clean_ups):
-            try:
-                self._engine.call(_bounded(clean_up()))
-            except (OttoError, TimeoutError) as error:
-                self._warn(f"A clean-up failed: {error}")
+        # The stack runs all of them, the newest first, also when a time-out of Robot or Ctrl-C ends one in the middle.
+        with ExitStack() as all_of_them:
+            for clean_up in scope.clean_ups:
+                all_of_them.callback(self._attempt, clean_up)
+
+    def _attempt(self, clean_up: CleanUp) -> None:
+        try:
+            self._engine.call(_bounded(clean_up))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it fails no test, and the next clean-up has its turn
+            self._warn(f"A clean-up failed: {_reason(error)}")
 
 
 class _Scope:
@@ -92,6 +99,14 @@ class _Scope:
         self.options: list[object] = []
 
 
-async def _bounded(work: Awaitable[None]) -> None:
+async def _bounded(clean_up: CleanUp) -> None:
     async with asyncio.timeout(_CLEAN_UP_S):
-        await work
+        await clean_up()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OttoError):
+        return str(error)
+    if isinstance(error, TimeoutError):
+        return f"it took longer than {_CLEAN_UP_S:g} seconds"
+    return f"{type(error).__name__}: {error}"

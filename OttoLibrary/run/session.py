@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from OttoLibrary.engine import Engine
@@ -98,15 +100,25 @@ class Session:
         self.lab.replace(references, read)
 
     def close(self) -> None:
-        """End the run: all scopes, hosts, references and the engine. Idempotent."""
-        self.scopes.close()
+        """End the run: all scopes, hosts, references and the engine; what fails is a warning and hides nothing. Idempotent."""
+        with ExitStack() as all_of_them:
+            for end in (self.engine.close, self.lab.close, self._give_back, self._close_hosts, self.scopes.close):
+                all_of_them.callback(self._attempt, end)
+
+    def _attempt(self, end: Callable[[], None]) -> None:
+        try:
+            end()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rest has to end too
+            self._warn(f"The end of the run failed: {error}")
+
+    def _close_hosts(self) -> None:
         if self.engine.running:
-            self.monitor.end()
+            self._attempt(self.monitor.end)
             self.hosts.close()
+
+    def _give_back(self) -> None:
         if self._reservations is not None:
             self._reservations.close()
-        self.lab.close()
-        self.engine.close()
 
     def _warn(self, sentence: str) -> None:
         self.journal.warn(self.masker.mask(sentence))

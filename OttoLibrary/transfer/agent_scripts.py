@@ -145,6 +145,12 @@ tool || return
 ! command -v tar >/dev/null 2>&1 || say tar yes
 say path "$T"
 """
+# One line for each, links too; what cannot be looked at will be missing in the archive as well.
+SIZES = r"""
+cd -- "$T" || { say fail "'$T' cannot be entered"; return; }
+if stat -c %s . >/dev/null 2>&1; then C='stat -c %s'; else C='stat -f %z'; fi
+say sizes "$(find $FOLLOW . -exec $C $FOLLOW {} + 2>/dev/null)"
+"""
 TREE = r"""
 say tree ""
 cd -- "$T" && K=$K find $FOLLOW . -exec sh -c '

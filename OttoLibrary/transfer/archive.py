@@ -6,7 +6,6 @@ The stream is a tar archive in GNU format, which every tar reads: it is the only
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import stat
 import tarfile
@@ -15,8 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from OttoLibrary.transfer.received_folder import KEPT_MODE, OutsideError, ReceivedFolder, inside
+
 _CHUNK = 1 << 18
 _WAITING_CHUNKS = 16
+# Beside the content, each file has a header, and others for a long name and a long target of a link; the end has padding.
+_HEADERS_EACH, _SLACK = 24 << 10, 1 << 20
+# Headers whose content tarfile reads as a whole: long names, and extended headers.
+_READ_WHOLE = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+_MOST_HEADER = 1 << 20
 
 
 class TreeError(Exception):
@@ -72,15 +78,18 @@ class Unpacker:
 
     Args:
         folder: Where it goes; nothing is written elsewhere, whatever the archive says.
+        most_bytes: How much it may hold and unpack to.
+        most_members: How many files, folders and links it may hold.
 
     Attributes:
         locked: Modes by name of folders that their owner may not change, to be set when everything is in place.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most_bytes: int, most_members: int) -> None:
         self._folder = folder
         self.locked: dict[str, int] = {}
-        self._links: set[str] = set()
+        self._left_bytes, self._left_members = most_bytes, most_members
+        self._left_input = most_bytes + most_members * _HEADERS_EACH + _SLACK
         self._pieces: queue.Queue[bytes] = queue.Queue(_WAITING_CHUNKS)
         self._rest = b""
         self._given_up = self._ended = False
@@ -101,12 +110,18 @@ class Unpacker:
     def run(self, source: BinaryIO | None = None) -> None:
         """Unpack ``source``, or what is fed, to the end; raise TreeError."""
         try:
-            with tarfile.open(fileobj=source or self, mode="r|", errors="surrogateescape") as archive:  # type: ignore[call-overload]
+            with ReceivedFolder(self._folder) as folder, _opened(source or self) as archive:
                 for member in archive:
-                    self._unpack(archive, member)
+                    self._unpack(folder, archive, member)
+                    # tarfile remembers each member for random access, which a stream has no use for.
+                    archive.members.clear()  # type: ignore[attr-defined]
             while source is None and self._piece():
                 pass
-        except tarfile.TarError as error:
+        except (OSError, TreeError):
+            raise
+        except OutsideError as error:
+            raise TreeError(str(error)) from error
+        except Exception as error:  # tarfile meets damaged headers with exceptions of many kinds
             raise TreeError(f"the archive cannot be unpacked ({error})") from error
         finally:
             self._given_up = True
@@ -122,55 +137,63 @@ class Unpacker:
         self._rest = data[size:]
         return data[:size]
 
-    def _unpack(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    def _unpack(self, folder: ReceivedFolder, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         """Create one member; it belongs to the user who unpacks it."""
-        name = self._inside(member.name)
-        path = self._folder / name
+        self._left_members -= 1
+        if self._left_members < 0:
+            raise TreeError("the archive has more in it than the host announced")
+        name = inside(member.name)
         if member.isdir():
-            path.mkdir(exist_ok=True)
-            path.chmod(member.mode | 0o700)
+            folder.make_folder(name, member.mode)
             if member.mode & 0o700 != 0o700:
-                self.locked[name] = member.mode
+                self.locked[name] = member.mode & KEPT_MODE
         elif member.issym():
-            path.symlink_to(member.linkname)
-            self._links.add(name)
+            folder.make_link(name, member.linkname)
         elif member.islnk():
-            path.hardlink_to(self._folder / self._inside(member.linkname))
+            folder.make_hard_link(name, inside(member.linkname))
         elif member.isreg():
-            _write(path, archive, member)
+            self._write(folder, name, archive, member)
         else:
             raise TreeError(f"'{name}' is not a file, folder or link")
 
-    def _inside(self, name: str) -> str:
-        """Return a name in the folder; raise TreeError when it leads outside, or through a link of the archive."""
-        parts = [part for part in name.split("/") if part not in {"", "."}]
-        above = {"/".join(parts[:depth]) for depth in range(1, len(parts))}
-        if name.startswith("/") or ".." in parts or above & self._links:
-            raise TreeError(f"the archive has '{name}', which leads outside the folder")
-        return "/".join(parts)
+    def _write(self, folder: ReceivedFolder, name: str, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        # A sparse file has holes: it may be much longer than what comes for it.
+        self._left_bytes -= member.size
+        if member.size < 0 or self._left_bytes < 0:
+            raise TreeError(f"'{name}' is longer than the host announced")
+        content = archive.extractfile(member)
+        with folder.new_file(name, member.mode, member.mtime) as target:
+            while content is not None and (data := content.read(_CHUNK)):
+                target.write(data)
 
     def _piece(self) -> bytes:
         while not self._given_up and not self._ended:
             with contextlib.suppress(queue.Empty):
                 piece = self._pieces.get(timeout=0.1)
                 self._ended = not piece
+                self._left_input -= len(piece)
+                if self._left_input < 0:
+                    raise TreeError("the host sent more than it announced")
                 return piece
         if self._ended:
             return b""
         raise TreeError("it was cancelled")
 
 
-def merge(source: Path, target: Path) -> None:
-    """Move all that is in ``source`` into ``target``, file by file; other files in ``target`` stay."""
-    if not target.exists():
-        source.replace(target)
-        return
-    for path in list(source.iterdir()):
-        there = target / path.name
-        if path.is_dir() and not path.is_symlink() and there.is_dir():
-            merge(path, there)
-        else:
-            path.replace(there)
+class _Header(tarfile.TarInfo):
+    """A header of an archive; one that tarfile would read into memory as a whole has a bound."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
+        """Read a header."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _READ_WHOLE and not 0 <= header.size <= _MOST_HEADER:
+            raise TreeError("the archive has a name or an extended header that is too long")
+        return header
+
+
+def _opened(source: BinaryIO | Unpacker) -> tarfile.TarFile:
+    return tarfile.open(fileobj=source, mode="r|", errors="surrogateescape", tarinfo=_Header)  # type: ignore[call-overload,no-any-return]
 
 
 def _scan(folder: Path, name: str, follow: bool, above: tuple[tuple[int, int], ...], found: list[Entry]) -> None:
@@ -219,15 +242,3 @@ def _content(path: Path, entry: Entry, waiting: bytearray) -> Iterator[bytes]:
                 yield bytes(waiting)
                 waiting.clear()
     waiting += bytes(-entry.size % tarfile.BLOCKSIZE)
-
-
-def _write(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-    content = archive.extractfile(member)
-    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        while content is not None and (data := content.read(_CHUNK)):
-            os.write(target, data)
-        os.fchmod(target, member.mode & 0o7777)
-        os.utime(target, (member.mtime, member.mtime))
-    finally:
-        os.close(target)

@@ -25,7 +25,8 @@ from OttoLibrary.errors import TransferError, UsageError
 from OttoLibrary.host.host import Host
 from OttoLibrary.text import decode
 from OttoLibrary.transfer import checksums
-from OttoLibrary.transfer.host_file_agent import FilePlace, Found, HostFileAgent, IdleShells, RefusedError
+from OttoLibrary.transfer.host_file_agent import FilePlace, Found, HostFileAgent, IdleShells, RefusedError, matches
+from OttoLibrary.transfer.received_folder import KEPT_MODE
 from OttoLibrary.transfer.transfer import Moved, Work, begin, check_paths, guarded, site_of, told
 
 _NEWS_S = 0.1
@@ -279,8 +280,7 @@ class Files:
             name = f".otto-{secrets.token_hex(6)}"
             found, tool = await agent.look(source, name, checksums.tools(work.verify(options)))
             moved.size = found.size
-            moved.stir(found.size)
-            if options.skip_same and await _is_here(agent, found, tool, target):
+            if options.skip_same and await _is_here(agent, found, tool, target, moved):
                 return FileResult(source, str(target), found.size, 0, skipped=True)
             part = target.with_name(_temporary_name(target.name, found.size, found.mtime, options))
             try:
@@ -290,7 +290,7 @@ class Files:
                 if tool:
                     await agent.begin_checksum(found.path, tool, found.size)
                 await work.get(Job(part, found.path, found.size, start, moved.add))
-                moved.stir(found.size)
+                moved.stir(part.stat().st_size)
                 checksum = await self._checked(agent, part, found, tool)
                 _keep_part(part, target, found, options.mode)
             except RefusedError:
@@ -317,6 +317,9 @@ class Files:
             HostFileAgent(work.site, self.shells) as agent,
         ):
             found = await agent.expand(pattern, folders=False)
+            wrong = [path for path in found if not matches(pattern, path)]
+            if wrong:
+                raise RefusedError(f"the host answered with '{wrong[0]}', which was not asked for")
             if not found and re.search(r"[*?\[]", pattern):
                 raise RefusedError("no file there matches it")
         return found or [pattern]
@@ -345,14 +348,22 @@ def local_place(source: str, target: str, options: TransferOptions) -> Path:
     """Return where a file of the host goes on this machine."""
     place = Path(target).expanduser()
     if target.endswith("/") or place.is_dir():
-        place /= source.rstrip("/").rpartition("/")[2]
+        place /= plain_name(source)
     if not place.parent.is_dir():
         if not options.parents:
             raise UsageError(f"The folder '{place.parent}' does not exist on this machine. Create it, or use parents=yes.")
         place.parent.mkdir(parents=True, exist_ok=True)
     if place.is_dir():
         raise UsageError(f"'{place}' is a directory on this machine and cannot be replaced by a file.")
-    return Path(os.path.realpath(place)) if place.is_symlink() and options.links == "follow" else place
+    return place
+
+
+def plain_name(path: str) -> str:
+    """Return the last part of a path; raise UsageError when that is not the name of a file or folder."""
+    name = path.rstrip("/").rpartition("/")[2]
+    if name in {"", ".", "..", "~"}:
+        raise UsageError(f"'{path}' does not end with a name. Give the target a new name, one that does not exist.")
+    return name
 
 
 def _temporary_name(name: str, size: int, mtime: int, options: TransferOptions) -> str:
@@ -363,15 +374,23 @@ def _temporary_name(name: str, size: int, mtime: int, options: TransferOptions) 
 
 def _begin_part(part: Path, size: int, resume: bool) -> int:
     """Make the local temporary file; return how much of it is there already."""
-    present = part.stat().st_size if resume and part.exists() else 0
-    if present and present <= size:
-        return present
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-    return 0
+    # A name that is resumed can be guessed: what is there may be somebody else's, or a link.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | (0 if resume else os.O_EXCL)
+    file = os.open(part, flags, 0o600)
+    try:
+        facts = os.fstat(file)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
+            raise RefusedError(f"'{part}' is not a file of ours")
+        if 0 < facts.st_size <= size:
+            return facts.st_size
+        os.ftruncate(file, 0)
+        return 0
+    finally:
+        os.close(file)
 
 
 def _keep_part(part: Path, target: Path, found: Found, mode: int | None) -> None:
-    part.chmod(found.mode if mode is None else mode)
+    part.chmod(found.mode & KEPT_MODE if mode is None else mode)
     os.utime(part, (found.mtime, found.mtime))
     part.replace(target)
 
@@ -392,11 +411,13 @@ async def _is_there(agent: HostFileAgent, place: FilePlace, facts: os.stat_resul
     return await agent.checksum() == await summing
 
 
-async def _is_here(agent: HostFileAgent, found: Found, tool: str, target: Path) -> bool:
-    if not target.is_file() or target.stat().st_size != found.size:
+async def _is_here(agent: HostFileAgent, found: Found, tool: str, target: Path, moved: Moved) -> bool:
+    facts = target.lstat() if target.exists() else None
+    if facts is None or not stat.S_ISREG(facts.st_mode) or facts.st_size != found.size:
         return False
     if not tool:
-        return int(target.stat().st_mtime) == found.mtime
+        return int(facts.st_mtime) == found.mtime
+    moved.stir(facts.st_size)
     await agent.begin_checksum(found.path, tool, found.size)
     return await agent.checksum() == await checksums.checksum(target, tool)
 

@@ -17,17 +17,22 @@ from OttoLibrary.contracts.connections import EndOfStream, Process
 from OttoLibrary.contracts.transfers import FileResult, Job, TransferOptions, TransferResult
 from OttoLibrary.errors import UsageError
 from OttoLibrary.text import decode
-from OttoLibrary.transfer.archive import Entry, TreeError, Unpacker, merge, packed, scan
+from OttoLibrary.transfer.archive import Entry, TreeError, Unpacker, packed, scan
 from OttoLibrary.transfer.checksums import checksums, tools
-from OttoLibrary.transfer.files import Files, local_place
+from OttoLibrary.transfer.files import Files, local_place, plain_name
 from OttoLibrary.transfer.host_file_agent import FolderPlace, HostFileAgent, RefusedError
+from OttoLibrary.transfer.received_folder import OutsideError, ReceivedFolder, check_names, merge
 from OttoLibrary.transfer.transfer import Moved, Work, check_paths
+from OttoLibrary.units import size_text
 
 KEEP_LINKS = TransferOptions(links="keep")
 _CHUNK = 1 << 18
 # These protocols move bytes by themselves; with the others, a process on the host takes the stream.
 _MOVE_BYTES_THEMSELVES = ("ftp", "nc")
 _STREAM = "tar"
+# How much a folder may grow between the moment when it is measured and the end of the transfer, beside as much again.
+_GROWTH_BYTES, _GROWTH_MEMBERS = 64 << 20, 1000
+_MOST_ERRORS = 1 << 16
 # Of tar's messages, those with a reason from the system.
 _REASON = re.compile("(?i)no space|denied|not permitted|read-only|quota|too long|i/o error")
 
@@ -79,7 +84,7 @@ class Folders:
             ):
                 place = await agent.look_folder(source, tools(work.verify(options)))
                 folder = _FetchedFolder(self._files, work, agent, moved, place, options)
-                work.files.extend(await folder.fetch(_local_folder(place.path, target, options)))
+                work.files.extend(await folder.fetch(_local_folder(source, target, options)))
         return work.result()
 
 
@@ -215,9 +220,10 @@ class _FetchedFolder:
             entries = await asyncio.to_thread(lambda: scan(part, follow=False))
             self.moved.stir(self.moved.count)
             here = await self._check(part, _file_names(entries))
-            merge(part, final)
-            for name, mode in self.locked.items():
-                (final / name).chmod(mode)
+            await asyncio.to_thread(merge, part, final)
+            with ReceivedFolder(final) as folder:
+                for name, mode in self.locked.items():
+                    folder.set_mode(name, mode)
         finally:
             shutil.rmtree(part, ignore_errors=True)
         there = Path(self.place.path)
@@ -246,23 +252,34 @@ class _FetchedFolder:
         return here
 
     async def _stream(self, part: Path) -> None:
+        unpacker = await self._unpacker(part)
         self.work.protocol, flags = _STREAM, "chf" if self.follow else "cf"
         process = await self.work.site.execute(f"cd -- {shlex.quote(self.place.path)} && exec tar {flags} - .")
         try:
-            self.locked = await _unpack_from(process, part, self.moved)
+            self.locked = await _unpack_from(process, unpacker, self.moved)
         finally:
             await process.close()
 
     async def _archive(self, part: Path) -> None:
+        unpacker = await self._unpacker(part)
         found = await self.agent.pack(self.place.path, f".otto-{secrets.token_hex(6)}.part", follow=self.follow)
         with tempfile.TemporaryDirectory(prefix="otto-unpack-") as folder:
             archive = Path(folder, "archive")
             archive.touch()
             await self.work.get(Job(archive, found.path, found.size, 0, self.moved.add))
-            self.locked = await asyncio.to_thread(_unpack_file, archive, part)
+            self.locked = await asyncio.to_thread(_unpack_file, archive, unpacker)
+
+    async def _unpacker(self, part: Path) -> Unpacker:
+        """Return what unpacks no more than the host has now; what grows or is added meanwhile may be as much again."""
+        count, size = await self.agent.measure(self.place.path, follow=self.follow)
+        free = shutil.disk_usage(part).free
+        if size > free:
+            raise RefusedError(f"it holds {size_text(size)}, and only {size_text(free)} are free on this machine")
+        return Unpacker(part, 2 * size + _GROWTH_BYTES, 2 * count + _GROWTH_MEMBERS)
 
     async def _one_by_one(self, final: Path, part: Path) -> None:
         tree = await self.agent.tree(self.place.path, follow=self.follow)
+        check_names(tree)
         odd = [name for kind, name in tree if kind == "other"]
         if odd:
             raise RefusedError(f"'{odd[0]}' is not a file, folder or link, or is a broken link")
@@ -278,7 +295,8 @@ class _FetchedFolder:
         if not self.options.skip_same or not self.place.tool:
             return set()
         there = await self.agent.checksums(self.place.path, names, self.place.tool, follow=True)
-        present = [name for name in names if (final / name).is_file()]
+        with ReceivedFolder(final) as folder:
+            present = [name for name in names if folder.is_file(name)]
         here = await checksums(final, present, self.place.tool)
         return {name for name in present if here[name] == there.get(name)}
 
@@ -305,8 +323,7 @@ def _streams(work: Work) -> bool:
     return work.site.parallel and work.protocol not in _MOVE_BYTES_THEMSELVES
 
 
-async def _unpack_from(process: Process, part: Path, moved: Moved) -> dict[str, int]:
-    unpacker = Unpacker(part)
+async def _unpack_from(process: Process, unpacker: Unpacker, moved: Moved) -> dict[str, int]:
     unpacking = asyncio.create_task(asyncio.to_thread(unpacker.run))
     try:
         with contextlib.suppress(EndOfStream):
@@ -314,6 +331,8 @@ async def _unpack_from(process: Process, part: Path, moved: Moved) -> dict[str, 
                 piece = await process.channel.read(_CHUNK)
                 await asyncio.to_thread(unpacker.feed, piece)
                 moved.add(len(piece))
+        if unpacking.done():
+            await unpacking  # it refused something: that says more than how the tar there ended
         await _succeeded(process)
         unpacker.feed(b"")
         await unpacking
@@ -330,7 +349,7 @@ async def _succeeded(process: Process) -> None:
     errors = bytearray()
     with contextlib.suppress(EndOfStream):
         while process.errors is not None:
-            errors += await process.errors.read(_CHUNK)
+            errors = (errors + await process.errors.read(_CHUNK))[-_MOST_ERRORS:]
     # GNU tar ends with 1 when a file changed under it; the checksums show whether that matters.
     if status.rc == 0 or (status.rc == 1 and b"file changed as we read it" in errors):
         return
@@ -339,8 +358,7 @@ async def _succeeded(process: Process) -> None:
     raise OSError(reasons[0].removeprefix("tar: ") if reasons else f"tar on the host ended with exit status {status.rc}")
 
 
-def _unpack_file(archive: Path, part: Path) -> dict[str, int]:
-    unpacker = Unpacker(part)
+def _unpack_file(archive: Path, unpacker: Unpacker) -> dict[str, int]:
     with archive.open("rb") as file:
         unpacker.run(file)
     return unpacker.locked
@@ -349,7 +367,7 @@ def _unpack_file(archive: Path, part: Path) -> dict[str, int]:
 def _local_folder(source: str, target: str, options: TransferOptions) -> Path:
     place = Path(target).expanduser()
     if target.endswith("/") or place.is_dir():
-        place /= source.rstrip("/").rpartition("/")[2] or "root"
+        place /= "root" if source.strip("/") == "" else plain_name(source)
     if place.exists() and not place.is_dir():
         raise UsageError(f"'{place}' is a file on this machine and cannot be replaced by a folder.")
     if not place.is_dir():
@@ -373,5 +391,5 @@ def _result(source: Path, target: str, entry: Entry, sums: dict[str, str], *, sk
 async def _explained() -> AsyncIterator[None]:
     try:
         yield
-    except TreeError as error:
+    except (TreeError, OutsideError) as error:
         raise RefusedError(str(error)) from error

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from types import TracebackType
 
 from OttoLibrary.contracts.connections import EndOfStream, Process
@@ -22,14 +24,68 @@ from OttoLibrary.masking import mask
 from OttoLibrary.text import decode
 from OttoLibrary.transfer import agent_scripts
 from OttoLibrary.transfer.checksums import is_plain, parsed, tools
+from OttoLibrary.units import size_text
 
 _CHUNK = 1 << 18
 _GOODBYE_S = 5.0
 _DISMISS_S = 0.3
+# A listing of some 100 000 files.
+_MOST_REPLY = 32 << 20
+_SHOWN = 80
+# Of the classes that a shell knows in brackets, those that names are made of.
+_CLASSES = {b"digit": b"0-9", b"lower": b"a-z", b"upper": b"A-Z", b"alpha": b"a-zA-Z", b"alnum": b"a-zA-Z0-9"}
 
 
 class RefusedError(Exception):
     """The host refused a step; carries its reason."""
+
+
+class Reply:
+    """What the host said in one step, by key; whatever is not as agreed is a RefusedError, for the host may be broken into.
+
+    Args:
+        values: By key.
+    """
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    @classmethod
+    def read(cls, output: str, mark: str) -> Reply:
+        """Read what stands behind each mark, as ``key:value``."""
+        values: dict[str, str] = {}
+        for part in output.split(mark)[1:]:
+            key, colon, value = part.partition(":")
+            if not colon or "\0" in value:
+                raise _unexpected(part)
+            values[key] = value
+        return cls(values)
+
+    def __contains__(self, key: str) -> bool:
+        """Return True when the host said something under this key."""
+        return key in self._values
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """Return what the host said under a key."""
+        value = self._values.get(key, default)
+        if value is None:
+            raise RefusedError(f"the host's reply is not what was agreed: it has no '{key}'")
+        return value
+
+    def number(self, key: str) -> int:
+        """Return a number that is not negative."""
+        return _number(self.text(key))
+
+    def facts(self, path: str, key: str) -> Found:
+        """Return size, time and mode of a file."""
+        found = re.fullmatch("([0-9]{1,18}) (-?[0-9]{1,12}) ([0-7]{1,4})", self.text(key).strip())
+        if found is None:
+            raise _unexpected(self.text(key))
+        return Found(path, int(found[1]), int(found[2]), int(found[3], 8))
+
+    def counted(self) -> list[str]:
+        """Return what the host said under 1, 2, and so on."""
+        return [value for key, value in self._values.items() if key.isdigit()]
 
 
 @dataclass(frozen=True)
@@ -168,8 +224,11 @@ class HostFileAgent:
         """
         words = {"T": target, "N": name, "W": temporary, "P": _yes(parents), "TOOLS": with_tools, "R": _yes(resume), "SIZE": size}
         reply = await self._step(agent_scripts.PLACE, **words)
-        old = _found(reply["path"], reply["old"]) if reply.get("old") else None
-        return FilePlace(reply["path"], reply["temporary"], int(reply["present"]), old, reply.get("tool", ""))
+        path, present = reply.text("path"), reply.number("present")
+        if present > size:
+            raise _unexpected(str(present))
+        old = reply.facts(path, "old") if reply.text("old", "") else None
+        return FilePlace(path, reply.text("temporary"), present, old, _tool(reply, with_tools))
 
     async def keep(
         self, place: FilePlace, checksum: str, size: int, mode: int | None, default_mode: int, mtime: int
@@ -191,7 +250,7 @@ class HostFileAgent:
         }
         reply = await self._step(agent_scripts.KEEP, **words)
         self._holds = ""
-        return [note for key in ("mode", "time") if (note := reply.get(key, "").strip())]
+        return [note for key in ("mode", "time") if (note := reply.text(key, "").strip())]
 
     async def link(self, place: FilePlace, points_to: str) -> None:
         """Create a symbolic link there."""
@@ -201,7 +260,7 @@ class HostFileAgent:
     async def room(self, path: str) -> str:
         """Return why a file may not have fitted beside ``path``, or nothing."""
         with contextlib.suppress(RefusedError, EndOfStream, ValueError):
-            free = int((await self._step(agent_scripts.ROOM, Z=path))["free"])
+            free = (await self._step(agent_scripts.ROOM, Z=path)).number("free")
             if free < 64:
                 return f"; only {free} KiB are free there"
         return ""
@@ -212,11 +271,11 @@ class HostFileAgent:
         """Return the file to read, and the checksum tool; one without a size of its own, as in /proc, is copied first."""
         self._scratch = temporary
         reply = await self._step(agent_scripts.LOOK, T=path, W=temporary, TOOLS=with_tools)
-        return _found(reply["path"], reply["facts"]), reply.get("tool", "")
+        return reply.facts(reply.text("path"), "facts"), _tool(reply, with_tools)
 
     async def points_to(self, path: str) -> str:
         """Return the target of a symbolic link; nothing when it is not one."""
-        return (await self._step(agent_scripts.POINTS_TO, T=path))["link"]
+        return (await self._step(agent_scripts.POINTS_TO, T=path)).text("link")
 
     async def begin_checksum(self, path: str, tool: str, size: int) -> None:
         """Begin to make the checksum of the first ``size`` bytes of a file; ``checksum`` returns it."""
@@ -224,7 +283,7 @@ class HostFileAgent:
 
     async def checksum(self) -> str:
         """Return the checksum that was begun; nothing when the file is shorter now."""
-        return (await self._answer())["sum"]
+        return (await self._answer()).text("sum")
 
     async def expand(self, pattern: str, *, folders: bool = True) -> list[str]:
         """Return the paths that a pattern matches, ``folders`` too; a path that exists literally is returned as it is."""
@@ -233,7 +292,7 @@ class HostFileAgent:
             f"if [ -e {exact} ]; then set -- {exact}; D=yes; else set -- {glob(pattern)}; fi\n{agent_scripts.EXPAND}",
             D=_yes(folders),
         )
-        return [value for key, value in reply.items() if key.isdigit()]
+        return reply.counted()
 
     # -- folders
 
@@ -241,7 +300,9 @@ class HostFileAgent:
         """Find out where a folder goes, and make a temporary one: beside it, or in it when it exists."""
         words = {"T": target, "N": name, "W": temporary, "P": _yes(parents), "TOOLS": with_tools}
         reply = await self._step(agent_scripts.PLACE_FOLDER, **words)
-        return FolderPlace(reply["path"], reply["temporary"], "exists" in reply, "tar" in reply, reply.get("tool", ""))
+        return FolderPlace(
+            reply.text("path"), reply.text("temporary"), "exists" in reply, "tar" in reply, _tool(reply, with_tools)
+        )
 
     async def make_folders(self, path: str, names: Sequence[str]) -> None:
         """Make folders below a folder."""
@@ -259,12 +320,12 @@ class HostFileAgent:
         """Make an archive of a folder under a temporary name."""
         self._scratch = temporary
         reply = await self._step(agent_scripts.PACK, T=folder, W=temporary, FLAGS="chf" if follow else "cf")
-        return _found(reply["path"], reply["facts"])
+        return reply.facts(reply.text("path"), "facts")
 
     async def checksums(self, folder: str, names: Sequence[str], tool: str, *, follow: bool) -> dict[str, str]:
         """Return the checksums of the files in a folder, by name; those with unusual names one by one."""
         reply = await self._step(agent_scripts.SUMS, T=folder, TOOL=tool, FOLLOW="-L" if follow else "")
-        found = parsed(reply["sums"])
+        found = parsed(reply.text("sums"))
         for name in names:
             if not is_plain(name):
                 found[name] = await self.checksum_of(f"{folder}/{name}", tool)
@@ -289,14 +350,19 @@ class HostFileAgent:
     async def look_folder(self, path: str, with_tools: str) -> FolderPlace:
         """Return the folder to read."""
         reply = await self._step(agent_scripts.LOOK_FOLDER, T=path, TOOLS=with_tools)
-        return FolderPlace(reply["path"], "", True, "tar" in reply, reply.get("tool", ""))
+        return FolderPlace(reply.text("path"), "", True, "tar" in reply, _tool(reply, with_tools))
+
+    async def measure(self, folder: str, *, follow: bool) -> tuple[int, int]:
+        """Return how many files, folders and links are in a folder, and how many bytes they have together."""
+        sizes = (await self._step(agent_scripts.SIZES, T=folder, FOLLOW="-L" if follow else "")).text("sizes").split()
+        return len(sizes), sum(map(_number, sizes))
 
     async def tree(self, folder: str, *, follow: bool) -> list[tuple[str, str]]:
         """Return kind (``folder``, ``file``, ``link`` or ``other``) and name of all that is in a folder."""
         reply = await self._step(agent_scripts.TREE, T=folder, FOLLOW="-L" if follow else "")
-        lines = reply["tree"].split(f"\n@{self._nonce}-")[1:]
+        lines = reply.text("tree").split(f"\n@{self._nonce}-")[1:]
         kinds = {"d": "folder", "f": "file", "l": "link"}
-        return [(kinds.get(line[0], "other"), line[2:]) for line in lines if line[2:]]
+        return [(kinds.get(line[:1], "other"), line[2:]) for line in lines if line[2:]]
 
     # -- one step each
 
@@ -308,7 +374,7 @@ class HostFileAgent:
     async def names(self, folder: str) -> list[str]:
         """Return the names in a folder; a folder's ends with ``/``."""
         reply = await self._step(agent_scripts.NAMES, T=folder)
-        return [value for key, value in reply.items() if key.isdigit()]
+        return reply.counted()
 
     async def remove(self, path: str) -> None:
         """Remove a file."""
@@ -320,7 +386,7 @@ class HostFileAgent:
 
     # -- talking
 
-    async def _step(self, body: str, **words: object) -> dict[str, str]:
+    async def _step(self, body: str, **words: object) -> Reply:
         await self._begin(body, **words)
         return await self._answer()
 
@@ -333,21 +399,25 @@ class HostFileAgent:
             line = f"eval {shlex.quote(self._script)} </dev/null\n"
             await self._process.channel.write(line.encode("utf-8", "surrogateescape"))
 
-    async def _answer(self) -> dict[str, str]:
+    async def _answer(self) -> Reply:
         end = f"\n@{self._nonce}:.:\n".encode()
         if self._process is None:
             self._said += (await self._site.run(f"{agent_scripts.PLAIN}{agent_scripts.WORDS}{self._script}")).stdout
-        while (at := self._said.find(end)) < 0:
+        searched = 0
+        while (at := self._said.find(end, searched)) < 0:
             if self._process is None:
                 raise EndOfStream(f"the shell did not finish a step: {mask(decode(bytes(self._said)))[-200:].strip()}")
+            if len(self._said) > _MOST_REPLY:
+                raise RefusedError(f"the host's reply is longer than {size_text(_MOST_REPLY)}")
+            searched = max(0, len(self._said) - len(end))
             self._said += await self._process.channel.read(_CHUNK)
-        said = self._said[:at].decode("utf-8", "surrogateescape")
+        output = self._said[:at].decode("utf-8", "surrogateescape")
         del self._said[: at + len(end)]
         self._asked = False
-        reply = dict(part.split(":", 1) for part in said.split(f"\n@{self._nonce}:")[1:])
-        self._holds = reply.get("holds", self._holds)
+        reply = Reply.read(output, f"\n@{self._nonce}:")
+        self._holds = reply.text("holds", self._holds)
         if "fail" in reply:
-            raise RefusedError(_reason(reply["fail"]))
+            raise RefusedError(_reason(reply.text("fail")))
         return reply
 
 
@@ -363,9 +433,22 @@ async def _dismiss(process: Process) -> None:
     await process.close()
 
 
-def _found(path: str, facts: str) -> Found:
-    size, mtime, mode = facts.split()
-    return Found(path, int(size), int(mtime), int(mode, 8))
+def _number(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise _unexpected(text)
+    return int(text)
+
+
+def _tool(reply: Reply, offered: str) -> str:
+    """Return the checksum tool that the host chose among those offered."""
+    tool = reply.text("tool", "")
+    if tool not in {"", *offered.split()} or bool(tool) != bool(offered):
+        raise _unexpected(tool)
+    return tool
+
+
+def _unexpected(text: str) -> RefusedError:
+    return RefusedError(f"the host's reply is not what was agreed: '{text[:_SHOWN]}'")
 
 
 def _reason(said: str) -> str:
@@ -396,3 +479,24 @@ def glob(pattern: str) -> str:
     return home + re.sub(
         r"[^\w./*?\[\]!^-]", lambda found: shlex.quote(found[0]) if found[0] != "'" else "\\'", rest, flags=re.ASCII
     )
+
+
+def matches(pattern: str, path: str) -> bool:
+    """Return True when a path may be what a shell makes of a pattern: part by part, as bytes, hidden names by their dot only."""
+    if path == pattern:
+        return True
+    home, wanted = pattern.startswith("~/"), os.fsencode(pattern.removeprefix("~/")).split(b"/")
+    parts = os.fsencode(path).split(b"/")
+    if len(parts) < len(wanted) or (len(parts) > len(wanted) and not home) or parts[-1] in {b"", b".", b".."}:
+        return False
+    return all(map(_matches_part, wanted, parts[-len(wanted) :]))
+
+
+def _matches_part(wanted: bytes, part: bytes) -> bool:
+    if part == wanted:
+        return True
+    if part.startswith(b".") and not wanted.startswith(b"."):
+        return False
+    for name, characters in _CLASSES.items():
+        wanted = wanted.replace(b"[:%b:]" % name, characters)
+    return fnmatchcase(part, wanted.replace(b"[^", b"[!"))

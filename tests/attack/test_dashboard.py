@@ -82,7 +82,7 @@ def test_a_connection_that_shows_no_key_ends_in_time(
     open_sockets: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("OttoLibrary.dashboard.connections._STRANGER_S", 0.3)
+    monkeypatch.setattr("OttoLibrary.dashboard.visitors._STRANGER_S", 0.3)
     dashboard: Dashboard = serve(FakeSource())
     silent, slow, wrong = open_sockets(dashboard.url, 3)
     slow.sendall(b"GET / HT")
@@ -95,7 +95,7 @@ def test_a_connection_that_shows_no_key_ends_in_time(
 
 
 def test_one_with_the_key_stays_longer_than_a_stranger(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.setattr("OttoLibrary.dashboard.connections._STRANGER_S", 0.3)
+    monkeypatch.setattr("OttoLibrary.dashboard.visitors._STRANGER_S", 0.3)
     monkeypatch.setattr("OttoLibrary.dashboard.server._PULSE_S", 0.05)
     source = FakeSource()
     stream = Stream(Browser(serve(source)))
@@ -116,7 +116,7 @@ def test_an_event_that_never_arrives_ends_in_time(serve: Any, open_sockets: Any,
 
 
 def test_too_many_with_the_key_are_told_so(serve: Any, open_sockets: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.setattr("OttoLibrary.dashboard.connections._MOST_GUESTS", 3)
+    monkeypatch.setattr("OttoLibrary.dashboard.visitors._MOST_GUESTS", 3)
     dashboard: Dashboard = serve(FakeSource())
     streams = [Stream(Browser(dashboard)) for _ in range(3)]
     answer = Browser(dashboard).get("")

@@ -57,7 +57,7 @@ def test_any_name_is_a_name(site: Site, name: str) -> None:
     assert (site.there / name).read_bytes() == data
     (site.here / name).unlink()
     if site.via == "ftp" and "\n" in name:
-        with pytest.raises(UsageError, match="the protocol of FTP has no names with a newline"):
+        with pytest.raises(UsageError, match="FTP cannot transfer names that contain a newline"):
             site.get(f"{site.there}/{name}", f"{site.here}/")
         return
     site.get(f"{site.there}/{name}", f"{site.here}/")
@@ -180,7 +180,7 @@ def test_many_at_once_do_not_meet(site: Site) -> None:
 
 
 def test_a_missing_source(site: Site) -> None:
-    with pytest.raises(TransferError, match="cannot be read here: No such file"):
+    with pytest.raises(TransferError, match="cannot be read on this machine: No such file"):
         site.put(site.here / "none", f"{site.there}/")
     with pytest.raises(TransferError, match="does not exist"):
         site.get(f"{site.there}/none", f"{site.here}/")

@@ -320,3 +320,17 @@ def test_a_limit_without_a_reading_is_broken(sshd: Any, keys: Any, open_lab: Any
     session.monitor.ask(limit)
     (broken,) = session.monitor.ask(lambda monitor: monitor.take_limits(wait_s=0.5))
     assert "has no reading of 'load_1min' in this period. The host does not answer: " in str(broken)
+
+
+def test_limits_without_a_reading_are_waited_for_together(sshd: Any, keys: Any, open_lab: Any) -> None:
+    session = open_lab(gone=ssh(sshd, keys, port=processes.free_port()))
+    watch(session, "load", hosts=("gone",))
+
+    async def limit(monitor: Any) -> None:
+        for bound in range(30):
+            monitor.limit("gone", "load", "max", ">", str(bound))
+
+    session.monitor.ask(limit)
+    began = time.monotonic()
+    assert len(session.monitor.ask(lambda monitor: monitor.take_limits(wait_s=1))) == 30
+    assert time.monotonic() - began < 15

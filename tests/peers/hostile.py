@@ -10,6 +10,21 @@ from typing import Any
 from tests.peers.keys import Keys
 from tests.peers.sshd import Sshd
 
+# Reads steps as the shell of a transfer does; a call with arguments is for the real one.
+_SHELL = """#!/usr/bin/env python3
+import os, re, sys
+if len(sys.argv) > 1:
+    os.execv("/bin/sh", ["sh", *sys.argv[1:]])
+step = ""
+for line in sys.stdin:
+    step += line
+    if "say ." in step:
+        mark = re.search("K=(@[0-9a-f]+)", step)[1]
+        sys.stdout.write("SAID".replace("{mark}", mark))
+        sys.stdout.flush()
+        step = ""
+"""
+
 
 class HostileHost:
     """A host whose tools answer what the test wants.
@@ -50,6 +65,14 @@ class HostileHost:
         file.write_text(text)
         file.chmod(0o755)
         return file
+
+    def replies(self, *reports: str, end: bool = True) -> None:
+        """Let the host reply to each step of a transfer with these reports, each ``key:value`` with Python's escapes.
+
+        Without ``end`` the reply has no end.
+        """
+        said = "".join(f"\\n{{mark}}:{report}" for report in reports) + ("\\n{mark}:.:\\n" if end else "")
+        self.tool("sh", _SHELL.replace("SAID", said))
 
     def without(self, *names: str) -> None:
         """Take tools away: the host has only the tools of the system whose names are not among these."""

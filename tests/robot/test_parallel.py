@@ -245,9 +245,9 @@ def test_even_when_both_are_killed_the_report_has_every_test(place: Place, pabot
         place.wait_for_free(victim.host)
         place.go()
         assert "6 tests, 3 passed, 3 failed" in said_by(process, 3)
-    reason = "The process that ran this suite was killed, and the one that looked after it too."
+    reason = "The process that ran this suite was killed, and so was the one that supervised it."
     assert set(place.messages("FAIL").values()) == {reason}
-    assert "the one that looked after it too" in (place.folder / "results" / "log.html").read_text()
+    assert "so was the one that supervised it" in (place.folder / "results" / "log.html").read_text()
 
 
 def test_a_robot_that_stands_still_loses_its_host_and_its_test_says_so(place: Place, pabot: Started) -> None:
@@ -296,7 +296,7 @@ def test_a_robot_that_ends_without_an_output_says_where_to_look(place: Place, pa
         said_by(process, 1)
     message = place.messages("FAIL")["One"]
     assert message.startswith(
-        "The process that ran this suite ended with exit status 1 and left no whole output. It may have said"
+        "The process that ran this suite ended with exit status 1 and left no whole output. The reason may be in"
     )
     assert (place.folder / message.split()[-1].rstrip(".")).read_text().startswith("broken\n")
 

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import threading
 import time
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -113,6 +114,77 @@ def test_close_is_idempotent_and_the_engine_starts_again(engine: Engine) -> None
     engine.close()
     engine.close()
     assert not engine.running
+
+
+def test_close_ends_what_still_runs_and_lets_it_tidy_up(engine: Engine) -> None:
+    seen: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            seen.append("tidied up")
+
+    async def begin() -> asyncio.Task[None]:
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        return task
+
+    task = engine.call(begin())
+    engine.close()
+    assert seen == ["tidied up"]
+    assert task.cancelled()
+
+
+def test_close_waits_for_the_end_of_generators(engine: Engine) -> None:
+    seen: list[str] = []
+    kept: list[object] = []
+
+    async def lines() -> AsyncIterator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            seen.append("closed")
+
+    async def begin() -> None:
+        kept.append(generator := lines())
+        await anext(generator)
+
+    engine.call(begin())
+    engine.close()
+    assert seen == ["closed"]
+
+
+def test_close_leaves_no_thread_and_no_loop(engine: Engine) -> None:
+    async def where() -> tuple[threading.Thread, asyncio.AbstractEventLoop]:
+        return threading.current_thread(), asyncio.get_running_loop()
+
+    thread, loop = engine.call(where())
+    assert thread is not threading.main_thread()
+    engine.close()
+    assert not thread.is_alive()
+    assert loop.is_closed()
+
+
+def test_one_that_fails_while_it_is_ended_does_not_stop_the_end(engine: Engine) -> None:
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise RuntimeError("no")
+
+    async def begin() -> asyncio.AbstractEventLoop:
+        kept.append(asyncio.create_task(work()))
+        await asyncio.sleep(0)
+        return asyncio.get_running_loop()
+
+    kept: list[asyncio.Task[None]] = []
+    loop = engine.call(begin())
+    engine.close()
+    assert loop.is_closed()
+    assert isinstance(kept[0].exception(), RuntimeError)
 
 
 # -- work in the background

@@ -4,19 +4,26 @@ Everything is in one folder, ``OTTO_LEASES`` or ``/tmp/otto-leases``::
 
     mutex        locked (flock) while a process reads and writes the state
     state.json   the leases by resource, the queue, and who took what by force
+    state.new    the state that is being written; it counts when a process died while it wrote state.json
     alive-ID     locked by a process as long as it lives, however it ends
 
 A lease ends when it is released, when its process is gone, or when it was not renewed in time. Time is the time since boot,
 a clock that cannot be set; after a reboot nothing is reserved.
+
+Whoever may write into the folder may say who has what, and no more: every file is opened below the folder, through no link, must
+be a plain file with one name, and is read to a bound. Files are written in place, since in a sticky folder nobody may replace
+another user's. Who may open them is what the folder says: everybody in a folder for everybody, its group in one for a group.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import secrets
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -27,8 +34,14 @@ from OttoLibrary.deadline import since_boot_s
 from OttoLibrary.errors import ReservationError
 from OttoLibrary.reservation import queue
 from OttoLibrary.reservation.queue import Ledger, State
+from OttoLibrary.units import size_text
 
 _FOLDER = "/tmp/otto-leases"  # noqa: S108 - shared by all users of the machine on purpose
+_MODE = 0o1777
+_STATE, _NEW_STATE, _MUTEX = "state.json", "state.new", "mutex"
+_MOST_STATE = 16 << 20
+# Through no link, and not waiting for whoever opens the other end of a pipe.
+_SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PACE_S = 0.05
 # A change takes a millisecond; a process that holds the lock for so long was stopped in the middle.
 _PATIENCE_S = 10.0
@@ -109,8 +122,8 @@ class FileReservations(Ledger):
             return
         with self._state() as state:
             queue.remove_dead(state, {self._id}, since_boot_s())
-        with self._turn:
-            self._alive_file(self._id).unlink(missing_ok=True)
+        with self._turn, self._opened_folder() as folder:
+            _remove(_alive(self._id), folder)
             os.close(self._alive)
             self._alive = None
 
@@ -119,28 +132,52 @@ class FileReservations(Ledger):
     @contextlib.contextmanager
     def _state(self) -> Iterator[State]:
         """Give the state, locked and without what has ended; it is written afterwards when it was changed."""
-        with self._turn, self._mutex():
-            state = self._read()
+        with self._turn, self._locked() as folder:
+            state = self._read(folder)
             before = json.dumps(state)
-            self._remove_dead(state)
+            self._remove_dead(state, folder)
             yield state
             if json.dumps(state) != before:
-                self._write(state)
+                self._write(state, folder)
 
     @contextlib.contextmanager
-    def _mutex(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[int]:
+        """Give the descriptor of the folder while nobody else reads or writes in it."""
+        with self._opened_folder() as folder:
+            file = self._open(_MUTEX, folder)
+            try:
+                self._lock(file)
+                yield folder
+            finally:
+                os.close(file)
+
+    @contextlib.contextmanager
+    def _opened_folder(self) -> Iterator[int]:
+        """Give the descriptor of the folder, made when it is missing; one that is a link is not used."""
+        with self._translated():
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            made = False
+            with contextlib.suppress(FileExistsError):
+                self._folder.mkdir(mode=0o700)
+                made = True
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            self._folder.mkdir(mode=0o1777, parents=True, exist_ok=True)
-            with contextlib.suppress(PermissionError):
-                self._folder.chmod(0o1777)
-            file = _open(self._folder / "mutex")
-        except OSError as error:
-            raise ReservationError(f"The folder of leases '{self._folder}' cannot be used: {error.strerror}.") from error
-        try:
-            self._lock(file)
-            yield
+            if made:
+                os.fchmod(folder, _MODE)
+            yield folder
         finally:
-            os.close(file)
+            os.close(folder)
+
+    def _open(self, name: str, folder: int) -> int:
+        """Open a file of the folder to read and write, made when it is missing; raise ReservationError."""
+        with self._translated():
+            while True:
+                with contextlib.suppress(FileNotFoundError):
+                    return _plain(os.open(name, os.O_RDWR | _SAFE, dir_fd=folder), self._folder / name)
+                with contextlib.suppress(FileExistsError):
+                    file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFE, 0o600, dir_fd=folder)
+                    os.fchmod(file, stat.S_IMODE(os.fstat(folder).st_mode) & 0o666)
+                    return file
 
     def _lock(self, file: int) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -152,80 +189,128 @@ class FileReservations(Ledger):
         if waiting.is_alive():
             raise ReservationError(
                 f"The leases in '{self._folder}' were locked for {_PATIENCE_S:g} seconds: a process is stopped in the middle "
-                f"of a change. 'fuser {self._folder / 'mutex'}' shows which; let it continue, or end it."
+                f"of a change. 'fuser {self._folder / _MUTEX}' shows which; let it continue, or end it."
             )
         return None
 
-    def _read(self) -> State:
+    def _read(self, folder: int) -> State:
         empty = queue.new_state() | {"boot": _boot()}
-        try:
-            state: State = json.loads((self._folder / "state.json").read_text())
-        except FileNotFoundError:
-            return empty
-        except (OSError, ValueError) as error:
-            raise ReservationError(
-                f"'{self._folder / 'state.json'}' cannot be read ({error}); so it is unknown who has what."
-            ) from error
-        return state if state["boot"] == empty["boot"] else empty | {"last": state["last"], "forced": state["forced"]}
+        for name in (_STATE, _NEW_STATE):
+            text = self._text(name, folder)
+            if not text:
+                continue
+            try:
+                state = queue.checked(text)
+                boot = str(state.get("boot", ""))
+            except ValueError as error:
+                if name == _STATE and self._text(_NEW_STATE, folder):
+                    continue  # a process died while it wrote
+                raise ReservationError(
+                    f"'{self._folder / name}' cannot be read ({error}); so it is unknown who has what."
+                ) from error
+            return state if boot == empty["boot"] else empty | {"last": state["last"], "forced": state["forced"]}
+        return empty
 
-    def _write(self, state: State) -> None:
-        fresh = self._folder / f"state.json.{self._id or secrets.token_hex(4)}"
+    def _text(self, name: str, folder: int) -> bytes:
+        """Return what is in a file; nothing when there is none."""
+        with self._translated():
+            try:
+                file = _plain(os.open(name, os.O_RDONLY | _SAFE, dir_fd=folder), self._folder / name)
+            except FileNotFoundError:
+                return b""
+        with os.fdopen(file, "rb") as opened:
+            text = opened.read(_MOST_STATE + 1)
+        if len(text) > _MOST_STATE:
+            raise ReservationError(f"'{self._folder / name}' is longer than {size_text(_MOST_STATE)}, and not read.")
+        return text
+
+    def _write(self, state: State, folder: int) -> None:
+        text = json.dumps(state).encode()
+        new, file = self._open(_NEW_STATE, folder), self._open(_STATE, folder)
         try:
-            file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
-            with os.fdopen(file, "w") as out:
-                json.dump(state, out)
+            with self._translated("written"):
+                _replace_content(new, text)
+                _replace_content(file, text)
+                os.ftruncate(new, 0)
+                # The clock of files is coarse: of two changes at nearly the same time, the second must be seen too.
                 with contextlib.suppress(PermissionError):
-                    os.fchmod(out.fileno(), 0o666)
-            fresh.replace(self._folder / "state.json")
-        except OSError as error:
-            raise ReservationError(f"The leases in '{self._folder}' cannot be written: {error.strerror}.") from error
+                    os.utime(file, ns=(time.time_ns(), time.time_ns()))
+        finally:
+            os.close(new)
+            os.close(file)
 
-    def _remove_dead(self, state: State) -> None:
-        dead = {owner for owner in queue.owners(state) if owner != self._id and not self._is_alive(owner)}
+    def _remove_dead(self, state: State, folder: int) -> None:
+        dead = {owner for owner in queue.owners(state) if owner != self._id and not _is_alive(owner, folder)}
         queue.remove_dead(state, dead, since_boot_s())
         for owner in dead:
-            self._alive_file(owner).unlink(missing_ok=True)
+            _remove(_alive(owner), folder)
 
     def _stamp(self) -> tuple[int, ...]:
+        with self._translated():
+            try:
+                facts = (self._folder / _STATE).lstat()
+            except FileNotFoundError:
+                return ()
+        return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+    @contextlib.contextmanager
+    def _translated(self, done: str = "used") -> Iterator[None]:
         try:
-            facts = (self._folder / "state.json").stat()
-        except FileNotFoundError:
-            return ()
+            yield
         except OSError as error:
-            raise ReservationError(f"The folder of leases '{self._folder}' cannot be used: {error.strerror}.") from error
-        return facts.st_ino, facts.st_mtime_ns
+            advice = "It is a link; name the folder itself." if error.errno in {errno.ELOOP, errno.ENOTDIR} else ""
+            raise ReservationError(
+                f"The folder of leases '{self._folder}' cannot be {done}: {error.strerror}. {advice}".rstrip()
+            ) from error
 
     # -- being alive
 
     def _become_alive(self) -> None:
-        with self._turn, self._mutex():
+        with self._turn, self._locked() as folder:
             if self._alive is None:
                 self._id = secrets.token_hex(8)
-                self._alive = _open(self._alive_file(self._id))
+                self._alive = self._open(_alive(self._id), folder)
                 fcntl.flock(self._alive, fcntl.LOCK_EX)
 
-    def _is_alive(self, owner: str) -> bool:
-        try:
-            file = os.open(self._alive_file(owner), os.O_RDONLY | os.O_NOFOLLOW)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(file)
+
+def _is_alive(owner: str, folder: int) -> bool:
+    try:
+        file = os.open(_alive(owner), os.O_RDONLY | _SAFE, dir_fd=folder)
+    except OSError:
         return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
-    def _alive_file(self, owner: str) -> Path:
-        return self._folder / f"alive-{owner}"
+
+def _alive(owner: str) -> str:
+    return f"alive-{owner}"
 
 
-def _open(path: Path) -> int:
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-    with contextlib.suppress(PermissionError):
-        os.fchmod(file, 0o666)
-    return file
+def _remove(name: str, folder: int) -> None:
+    """Remove a file of the folder; in a sticky one, another user's stays."""
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        os.unlink(name, dir_fd=folder)
+
+
+def _plain(file: int, shown: Path) -> int:
+    """Return the descriptor of a plain file with one name; raise ReservationError for anything else that may stand there."""
+    facts = os.fstat(file)
+    if stat.S_ISREG(facts.st_mode) and facts.st_nlink <= 1:
+        return file
+    os.close(file)
+    raise ReservationError(f"'{shown}' is not a plain file of its own, and not used: somebody put it there. Remove it.")
+
+
+def _replace_content(file: int, text: bytes) -> None:
+    os.ftruncate(file, 0)
+    written = 0
+    while written < len(text):
+        written += os.pwrite(file, text[written:], written)
 
 
 def _boot() -> str:

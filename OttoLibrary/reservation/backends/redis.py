@@ -130,7 +130,7 @@ class RedisReservations(Ledger):
     def _tried(self, pipe: Any, work: Callable[[State, float], T]) -> T:
         pipe.watch(_STATE)
         written = pipe.get(_STATE)
-        state: State = json.loads(written) if written else queue.new_state()
+        state = queue.checked(written) if written else queue.new_state()
         seconds, micros = pipe.time()
         now = seconds + micros / 1e6
         before = json.dumps(state)

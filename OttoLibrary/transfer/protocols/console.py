@@ -154,13 +154,14 @@ class _Decoder:
         self._unpacker = zlib.decompressobj(wbits=31) if tools.has_gzip else None
         self._rest = b""
 
-    def decode(self, data: bytes) -> bytes:
+    def decode(self, data: bytes, most: int) -> bytes:
         text = self._rest + re.sub(rb"\s", b"", data)
         whole = len(text) // 4 * 4
         self._rest = text[whole:]
         try:
             plain = binascii.a2b_base64(text[:whole], strict_mode=True) if whole else b""
-            return self._unpacker.decompress(plain) if self._unpacker else plain
+            # One byte more than is wanted shows that there is more, and a few bytes may unpack to millions.
+            return self._unpacker.decompress(plain, most + 1) if self._unpacker else plain
         except (binascii.Error, zlib.error) as error:
             raise OSError(f"the data from the line is damaged ({error})") from error
 
@@ -168,7 +169,9 @@ class _Decoder:
 async def _take(process: Process, target: BinaryIO, count: int, job: Job, decoder: _Decoder | None) -> None:
     while count:
         data = await _read(process)
-        plain = decoder.decode(data) if decoder else data
+        plain = decoder.decode(data, count) if decoder else data
+        if len(plain) > count:
+            raise OSError("the host sent more than it announced")
         target.write(plain)
         count -= len(plain)
         job.moved(len(plain))

@@ -55,10 +55,12 @@ class Ftp:
         left = job.size
         async with _session(site) as client, client.transfer(f"RETR {_path(job.remote)}") as (reader, _):
             with job.local.open("r+b", buffering=0) as target:
-                while data := await reader.read(_BLOCK):
+                while left and (data := await reader.read(min(_BLOCK, left))):
                     target.write(data)
                     left -= len(data)
                     job.moved(len(data))
+            if await reader.read(1):
+                client.has_more = True
         if left:
             raise OSError(f"{job.size - left} of {job.size} bytes came")
 
@@ -81,13 +83,18 @@ async def _session(site: Site) -> AsyncIterator[_Client]:
 
 
 class _Client(aioftp.Client):
-    """aioftp's client with connections of ours."""
+    """aioftp's client with connections of ours.
+
+    Attributes:
+        has_more: True when the server sends more than is wanted, and is cut off.
+    """
 
     def __init__(self, site: Site) -> None:
         super().__init__(encoding=_BYTES)
         self._site, self._options = site, site.facts.ftp
         self._address = site.facts.address or "127.0.0.1"
         self._relays: list[_Relay] = []
+        self.has_more = False
         self._context = _context(self._options.certificate) if self._options.tls != "no" else None
 
     @property
@@ -130,7 +137,8 @@ class _Client(aioftp.Client):
             raise EndOfStream(self.lost or "the data connection broke") from error
         finally:
             writer.close()
-        await self.command(None, "2xx", "1xx")
+        # A server that is cut off because it has more than was announced complains, and may.
+        await self.command(None, ("2xx", "4xx") if self.has_more else "2xx", "1xx")
 
     async def size(self, path: str) -> int | None:
         """Return the size of a file, or None when the server does not say."""

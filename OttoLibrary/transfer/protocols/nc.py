@@ -29,6 +29,7 @@ _BLOCK = 1 << 20
 _PORTS = (20000, 32000)
 # How long each try may take: a traditional nc whose port is taken says nothing for 8 seconds.
 _TRIES_S = (1.5, 3.0, 5.0)
+_MOST_MESSAGES = 1 << 16
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.1
 
 
@@ -183,17 +184,18 @@ async def _run(site: Site, listen: str, script: Callable[[str], str]) -> ScriptR
     else:
         process = await site.execute(_PLAIN + script(listen))
     try:
-        stdout, stderr = await _all(process.channel), await _all(process.errors)
+        stdout, stderr = await _end_of(process.channel), await _end_of(process.errors)
         return ScriptResult((await process.wait()).rc, stdout, stderr)
     finally:
         await process.close()
 
 
-async def _all(channel: Channel | None) -> bytes:
+async def _end_of(channel: Channel | None) -> bytes:
+    """Read to the end, and return the last of it: a message, not megabytes."""
     data = bytearray()
     try:
         while channel is not None:
-            data += await channel.read(_BLOCK)
+            data = (data + await channel.read(_BLOCK))[-_MOST_MESSAGES:]
     except EndOfStream as end:
         if end.lost:
             raise

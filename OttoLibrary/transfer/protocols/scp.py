@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import tempfile
@@ -36,10 +37,14 @@ class Scp:
         # On the host, the shell can open the file instead, so that scp sees a plain name. Some servers serve scp without a
         # shell, so this is for such names only.
         odd = b"/dev/fd/3 3<" if set(job.remote) & set("\n\\") else b""
-        await _copy(site, (_client(site), odd + _quoted(job.remote)), bytes(job.local), job)
-        # A file that has grown since it was examined arrives with its present length.
+        with contextlib.suppress(_AllHereError):
+            await _copy(site, (_client(site), odd + _quoted(job.remote)), bytes(job.local), job)
         if job.local.stat().st_size > job.size:
             os.truncate(job.local, job.size)
+
+
+class _AllHereError(Exception):
+    """All bytes that were announced are here, and the host sends more: the file has grown, or the host lies."""
 
 
 def _client(site: Site) -> asyncssh.SSHClientConnection:
@@ -57,10 +62,12 @@ def _quoted(path: str) -> bytes:
 async def _copy(site: Site, source: object, target: object, job: Job) -> None:
     before = 0
 
-    def moved(_source: bytes, _target: bytes, copied: int, _total: int) -> None:
+    def moved(_source: bytes, _target: bytes, copied: int, total: int) -> None:
         nonlocal before
-        job.moved(copied - before)
-        before = copied
+        job.moved(min(copied, job.size) - before)
+        before = min(copied, job.size)
+        if copied >= job.size and total > job.size:
+            raise _AllHereError
 
     try:
         await asyncssh.scp(source, target, block_size=_BLOCK, progress_handler=moved)  # type: ignore[arg-type]
@@ -68,7 +75,7 @@ async def _copy(site: Site, source: object, target: object, job: Job) -> None:
         raise EndOfStream(site.connection.lost or str(error)) from error
     except asyncssh.ChannelOpenError as error:
         raise UsageError(f"its SSH server opens no session for scp ({error.reason})") from error
-    except (asyncssh.Error, OSError) as error:
+    except (asyncssh.Error, OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "reason", None) or str(error)
         if "scp: not found" in reason or "command not found" in reason:
             raise UsageError("it has no scp program; use another 'via'") from error

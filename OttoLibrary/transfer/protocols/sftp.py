@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from weakref import WeakKeyDictionary
 
 import asyncssh
@@ -18,8 +18,10 @@ from OttoLibrary.errors import UsageError
 _BLOCK = 255 << 10
 # Blocks in flight at the same time: 4 MiB are enough for a gigabit at 30 ms.
 _IN_FLIGHT = 16
+# How long the close of a file may take after something went wrong.
+_CLOSE_S = 1.0
 _GONE = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.DisconnectError)
-_clients: WeakKeyDictionary[asyncssh.SSHClientConnection, asyncio.Future[asyncssh.SFTPClient]] = WeakKeyDictionary()
+_sessions: WeakKeyDictionary[asyncssh.SSHClientConnection, _Session] = WeakKeyDictionary()
 
 
 class Sftp:
@@ -32,7 +34,7 @@ class Sftp:
         """Write blocks side by side."""
         source = os.open(job.local, os.O_RDONLY)
         try:
-            async with _foreign(site), await _opened(site, job.remote, "r+b") as target:
+            async with _foreign(site), _file(site, job.remote, "r+b") as target:
 
                 async def move(at: int, count: int) -> None:
                     await target.write(os.pread(source, count, at), at)
@@ -45,13 +47,15 @@ class Sftp:
         """Read blocks side by side."""
         target = os.open(job.local, os.O_WRONLY)
         try:
-            async with _foreign(site), await _opened(site, job.remote, "rb") as source:
+            async with _foreign(site), _file(site, job.remote, "rb") as source:
 
                 async def move(at: int, count: int) -> None:
                     while count:
                         data: bytes = await source.read(count, at)
                         if not data:
                             raise OSError(f"the file ends at byte {at} of {job.size}")
+                        if len(data) > count:
+                            raise OSError("the server sent more than it was asked for")
                         os.pwrite(target, data, at)
                         at, count = at + len(data), count - len(data)
 
@@ -60,48 +64,125 @@ class Sftp:
             os.close(target)
 
 
-async def _opened(site: Site, name: str, mode: str) -> asyncssh.SFTPClientFile:
-    client = await _client(site)
-    try:
-        return await client.open(os.fsencode(name), mode, block_size=0)
-    except _GONE:
-        # The session of an earlier transfer may have ended since, for example when the server was killed.
-        if site.connection.lost:
+@asynccontextmanager
+async def _file(site: Site, name: str, mode: str) -> AsyncIterator[asyncssh.SFTPClientFile]:
+    """Give an open file; a session whose server does not answer is given up, so that no later transfer waits for it."""
+    session = _session_of(site)
+    with session.used():
+        try:
+            client = await session.client()
+            file = await client.open(os.fsencode(name), mode, block_size=0)
+        except _GONE:
+            # The session of an earlier transfer may have ended since, for example when the server was killed.
+            _give_up(site, session)
+            if site.connection.lost or not session.was_used:
+                raise
+            file = None
+        except asyncio.CancelledError:
+            _give_up(site, session)
             raise
-        _forget(site)
-        client = await _client(site)
-        return await client.open(os.fsencode(name), mode, block_size=0)
+        if file is not None:
+            session.was_used = True
+            async with _closing(site, session, file):
+                yield file
+            return
+    async with _file(site, name, mode) as file:
+        yield file
 
 
-def _forget(site: Site) -> None:
-    _clients.pop(site.connection.native, None)  # type: ignore[call-overload]
+@asynccontextmanager
+async def _closing(site: Site, session: _Session, file: asyncssh.SFTPClientFile) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException:
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await file.close()
+        except (TimeoutError, asyncssh.Error, OSError):
+            _give_up(site, session)
+        raise
+    await file.close()
 
 
-async def _client(site: Site) -> asyncssh.SFTPClient:
+class _Session:
+    """An SFTP session that transfers share; one that was given up ends when its last user has left.
+
+    Attributes:
+        was_used: True when a file was opened in it.
+    """
+
+    def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
+        # Not cancelled with a caller: a session that opens after that would stay open unnoticed.
+        self._starting = asyncio.ensure_future(connection.start_sftp_client())
+        self._users = 0
+        self._given_up = self.was_used = False
+
+    @property
+    def usable(self) -> bool:
+        """True unless it could not be started."""
+        starting = self._starting
+        return not starting.done() or not (starting.cancelled() or starting.exception())
+
+    async def client(self) -> asyncssh.SFTPClient:
+        """Return it when it is open."""
+        try:
+            return await asyncio.shield(self._starting)
+        except asyncssh.ChannelOpenError as error:
+            raise UsageError(f"its SSH server opens no SFTP session ({error.reason})") from error
+        except (asyncssh.Error, OSError) as error:
+            raise UsageError(f"its SSH server offers no SFTP ({error})") from error
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Count a user."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self._end_unused()
+
+    def give_up(self) -> None:
+        """End it as soon as nobody uses it, even if it opens only then."""
+        self._given_up = True
+        self._end_unused()
+
+    def _end_unused(self) -> None:
+        if self._given_up and not self._users:
+            self._starting.add_done_callback(_end)
+
+
+def _end(started: asyncio.Future[asyncssh.SFTPClient]) -> None:
+    if not started.cancelled() and started.exception() is None:
+        started.result().exit()
+
+
+def _session_of(site: Site) -> _Session:
     connection = site.connection.native
     if not isinstance(connection, asyncssh.SSHClientConnection):
         raise UsageError("sftp needs an SSH host")
-    starting = _clients.get(connection)
-    if starting is None or (starting.done() and (starting.cancelled() or starting.exception())):
-        # Shared and never cancelled: a session that opens after all callers have left would stay open unnoticed.
-        starting = _clients[connection] = asyncio.ensure_future(connection.start_sftp_client())
-    try:
-        return await asyncio.shield(starting)
-    except asyncssh.ChannelOpenError as error:
-        raise UsageError(f"its SSH server opens no SFTP session ({error.reason})") from error
-    except (asyncssh.Error, OSError) as error:
-        raise UsageError(f"its SSH server offers no SFTP ({error})") from error
+    session = _sessions.get(connection)
+    if session is None or not session.usable:
+        session = _sessions[connection] = _Session(connection)
+    return session
+
+
+def _give_up(site: Site, session: _Session) -> None:
+    """Let the next transfer open another session."""
+    connection = site.connection.native
+    if isinstance(connection, asyncssh.SSHClientConnection) and _sessions.get(connection) is session:
+        del _sessions[connection]
+    session.give_up()
 
 
 @asynccontextmanager
 async def _foreign(site: Site) -> AsyncIterator[None]:
-    """Translate AsyncSSH's errors; the next transfer opens a new session when this one is gone."""
+    """Translate AsyncSSH's errors."""
     try:
         yield
     except asyncssh.Error as error:
         if not isinstance(error, _GONE) and site.connection.lost is None:
             raise OSError(error.reason) from error
-        _forget(site)
         raise EndOfStream(site.connection.lost or f"the SFTP session ended ({error.reason})") from error
 
 

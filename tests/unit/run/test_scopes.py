@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -54,18 +56,79 @@ def test_a_scope_cleans_up_what_is_its_own(scopes: Scopes) -> None:
     assert seen == ["test", "suite", "run"]
 
 
-def test_a_clean_up_that_fails_is_a_warning_and_hides_no_other(scopes: Scopes, warnings: list[str]) -> None:
+class Interrupted(BaseException):
+    """Like Robot's TimeoutExceeded."""
+
+
+def failing(error: BaseException) -> CleanUp:
+    async def clean_up() -> None:
+        raise error
+
+    return clean_up
+
+
+@pytest.mark.parametrize(
+    ("error", "warning"),
+    [
+        (HostError("the host is gone"), "A clean-up failed: the host is gone"),
+        (TimeoutError(), "A clean-up failed: it took longer than 20 seconds"),
+        (RuntimeError("no token"), "A clean-up failed: RuntimeError: no token"),
+        (KeyError("x"), "A clean-up failed: KeyError: 'x'"),
+        (asyncio.CancelledError(), "A clean-up failed: CancelledError: "),
+        (ExceptionGroup("two", [OSError("a"), OSError("b")]), "A clean-up failed: ExceptionGroup: two (2 sub-exceptions)"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_clean_up_that_fails_is_a_warning_and_hides_no_other(
+    scopes: Scopes, warnings: list[str], error: BaseException, warning: str
+) -> None:
     seen: list[str] = []
-
-    async def fail() -> None:
-        raise HostError("the host is gone")
-
+    scopes.on_end(noting(seen, "run"))
+    scopes.begin("test")
     scopes.on_end(noting(seen, "older"))
-    scopes.on_end(fail)
+    scopes.on_end(failing(error))
     scopes.on_end(noting(seen, "newer"))
     scopes.close()
-    assert seen == ["newer", "older"]
-    assert warnings == ["A clean-up failed: the host is gone"]
+    assert seen == ["newer", "older", "run"]
+    assert warnings == [warning]
+
+
+def test_a_clean_up_that_cannot_even_begin_hides_no_other(scopes: Scopes, warnings: list[str]) -> None:
+    seen: list[str] = []
+
+    def broken() -> Any:
+        raise LookupError("not there")
+
+    scopes.on_end(noting(seen, "older"))
+    scopes.on_end(broken)
+    scopes.close()
+    assert seen == ["older"]
+    assert warnings == ["A clean-up failed: LookupError: not there"]
+
+
+def test_an_interrupt_during_clean_up_comes_after_the_others(scopes: Scopes) -> None:
+    seen: list[str] = []
+    scopes.begin("suite")
+    scopes.on_end(noting(seen, "oldest"))
+    scopes.on_end(failing(Interrupted()))
+    scopes.on_end(noting(seen, "newest"))
+    with pytest.raises(Interrupted):
+        scopes.end()
+    assert seen == ["newest", "oldest"]
+    scopes.close()
+    assert seen == ["newest", "oldest"]
+
+
+def test_what_cleans_up_while_the_run_ends_is_in_no_test(scopes: Scopes) -> None:
+    seen: list[float | None] = []
+
+    async def look() -> None:
+        seen.append(scopes.test_began)
+
+    scopes.begin("test")
+    scopes.on_end(look)
+    scopes.close()
+    assert seen == [None]
 
 
 def test_the_innermost_time_out_counts(scopes: Scopes) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from OttoLibrary.transfer.archive import TreeError, Unpacker, merge, packed, scan
+from OttoLibrary.transfer.archive import TreeError, Unpacker, packed, scan
+from OttoLibrary.transfer.received_folder import merge
 
 
 def archive(*members: tuple[str, bytes, str]) -> io.BytesIO:
@@ -44,8 +45,8 @@ def archive(*members: tuple[str, bytes, str]) -> io.BytesIO:
 def test_nothing_gets_out_of_the_folder(tmp_path: Path, members: list[tuple[str, bytes, str]]) -> None:
     folder = tmp_path / "inside"
     folder.mkdir()
-    with pytest.raises(TreeError, match="which leads outside the folder"):
-        Unpacker(folder).run(archive(*members))
+    with pytest.raises(TreeError, match="leads outside the folder"):
+        Unpacker(folder, 1 << 20, 100).run(archive(*members))
     assert not (tmp_path / "evil").exists()
     assert not Path("/tmp/evil").exists()
 
@@ -55,14 +56,14 @@ def test_a_link_is_not_written_through(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_text("mine")
     members = [("link", tarfile.SYMTYPE, str(outside)), ("link", tarfile.REGTYPE, "theirs")]
-    with pytest.raises(OSError, match="exists"):
-        Unpacker(tmp_path / "inside").run(archive(*members))
+    with pytest.raises(TreeError, match="was sent twice"):
+        Unpacker(tmp_path / "inside", 1 << 20, 100).run(archive(*members))
     assert outside.read_text() == "mine"
 
 
 def test_a_device_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TreeError, match="'pipe' is not a file, folder or link"):
-        Unpacker(tmp_path).run(archive(("pipe", tarfile.FIFOTYPE, "")))
+        Unpacker(tmp_path, 1 << 20, 100).run(archive(("pipe", tarfile.FIFOTYPE, "")))
 
 
 @pytest.mark.parametrize("piece", [1, 511, 4096, 1 << 20])
@@ -73,7 +74,7 @@ def test_an_archive_comes_in_any_pieces(tmp_path: Path, piece: int) -> None:
     (source / "link").symlink_to("folder")
     target.mkdir()
     data = b"".join(packed(source, scan(source, follow=False)))
-    unpacker = Unpacker(target)
+    unpacker = Unpacker(target, 1 << 20, 100)
     thread = threading.Thread(target=unpacker.run)
     thread.start()
     for at in range(0, len(data), piece):
@@ -88,7 +89,7 @@ def test_an_archive_comes_in_any_pieces(tmp_path: Path, piece: int) -> None:
 def test_an_archive_that_ends_too_early_is_damaged(tmp_path: Path) -> None:
     whole = archive(("file", tarfile.REGTYPE, "x" * 5000)).getvalue()
     with pytest.raises((TreeError, OSError)):
-        Unpacker(tmp_path).run(io.BytesIO(whole[:2000]))
+        Unpacker(tmp_path, 1 << 20, 100).run(io.BytesIO(whole[:2000]))
 
 
 def test_a_file_that_shrinks_meanwhile_is_told(tmp_path: Path) -> None:
