@@ -22,6 +22,7 @@ from OttoLibrary.lab.settings import import_init
 from OttoLibrary.masking import mask
 from OttoLibrary.run.listener import LibraryListener
 from OttoLibrary.run.progress import ConsoleProgress
+from OttoLibrary.run.robot_errors import without_traceback
 from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import suite_folder, variable
@@ -87,7 +88,8 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             suite_folder=suite_folder(),
         )
         session = self.session = Session(lab, reservations, context)
-        import_init(session.suite.settings)
+        with without_traceback():
+            import_init(session.suite.settings)
         self.ROBOT_LIBRARY_LISTENER = LibraryListener(session, self._take_instructions)
         groups = (
             ArtifactKeywords,

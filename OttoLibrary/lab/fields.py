@@ -53,7 +53,7 @@ from OttoLibrary.schema.source_position import SourcePosition
 
 SSH = ObjectOf({
     "config_file": Field(PATH, "An OpenSSH client configuration to read; relative to the lab file."),
-    "agent": Field(SWITCH, "Offer the keys of the SSH agent; true by default."),
+    "agent": Field(SWITCH, "Offer the keys of the SSH agent; by default only when the lab names no identity_file."),
     "forward_agent": Field(SWITCH, "Let the host use the SSH agent of this machine."),
     "ciphers": Field(NameList(), "Ciphers, best first; a leading + adds to the defaults."),
     "kex": Field(NameList(), "Key exchange algorithms, best first; a leading + adds to the defaults."),

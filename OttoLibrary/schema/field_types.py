@@ -67,7 +67,19 @@ class Scalar:
             return self.convert(value, position)
         except ValueError:
             name = value if isinstance(value, str) else ""
-            return position.wrong(f"{shown} is not {self.form}", name, self.json_schema.get("examples", ()))
+            advice = self._advice(value, position)
+            return position.wrong(f"{shown} is not {self.form}{advice}", name, self.json_schema.get("examples", ()))
+
+    def _advice(self, value: object, position: SourcePosition) -> str:
+        """Return what to write for a value that is right but for its quotes."""
+        meant = self.from_text(value) if isinstance(value, str) and not self.secret else value
+        if isinstance(meant, str) or meant is value:
+            return ""
+        try:
+            self.convert(meant, position)
+        except ValueError:
+            return ""
+        return f"; write {shown(meant)} without quotes"
 
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema; where text is not allowed, a reference still is."""
