@@ -27,6 +27,7 @@ from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import suite_folder, variable
 from OttoLibrary.run.verdict import in_teardown
+from OttoLibrary.text import printable
 from OttoLibrary.version import VERSION
 
 
@@ -83,7 +84,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
         context = RunContext(
             variable=variable,
             may_interrupt=lambda: not in_teardown(),
-            tell=lambda sentence: logger.console(mask(sentence)),
+            tell=lambda sentence: logger.console(printable(mask(sentence))),
             progress=ConsoleProgress(),
             suite_folder=suite_folder(),
         )

@@ -41,19 +41,9 @@ def reveal(text: str | Secret) -> str:
     return text.value if isinstance(text, Secret) else text
 
 
-def _escape_bytes(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    broken = error.object[error.start : error.end]
-    return "".join(f"\\x{byte:02x}" for byte in broken), error.end
-
-
-codecs.register_error("otto.bytes", _escape_bytes)
-
-
 def decode(data: bytes) -> str:
     r"""Return UTF-8 ``data`` as text; a byte that is not UTF-8 is kept as ``\xNN``."""
-    return data.decode("utf-8", "otto.bytes")
+    return data.decode("utf-8", "backslashreplace")
 
 
 def printable(text: str) -> str:
@@ -73,7 +63,7 @@ def _visible(control: re.Match[str]) -> str:
 
 def incremental_decoder(encoding: str = "utf-8") -> codecs.IncrementalDecoder:
     """Return a decoder that does what ``decode`` does for data which comes in pieces."""
-    return codecs.getincrementaldecoder(encoding)("otto.bytes")
+    return codecs.getincrementaldecoder(encoding)("backslashreplace")
 
 
 def plain_text(text: str) -> str:

@@ -23,6 +23,7 @@ class CommandResult:
         signal: Name of the signal that ended it, such as ``SIGKILL``, or None.
         duration_s: Wall time in seconds.
         shell_ended: True when the command ended the shell it ran in, as ``exit 3`` does.
+        left_out_bytes: How many bytes of its output were not kept; a line in the middle of the output stands for them.
     """
 
     host: str
@@ -33,6 +34,7 @@ class CommandResult:
     signal: str | None
     duration_s: float
     shell_ended: bool = False
+    left_out_bytes: int = 0
 
     def __getitem__(self, key: str) -> Any:
         """Return an attribute by name, so that ``${result}[rc]`` works too."""
@@ -107,6 +109,14 @@ class EndOfStream(Exception):
     def __init__(self, lost: str | None = None) -> None:
         self.lost = lost
         super().__init__(lost or "end of stream")
+
+
+class UnexpectedAnswer(EndOfStream):
+    """The other side sent something other than what was agreed; nothing after it can be trusted.
+
+    Args:
+        what: What it sent, as part of a sentence.
+    """
 
 
 class Channel(Protocol):

@@ -20,6 +20,7 @@ from OttoLibrary.text import Secret, decode, reveal
 
 _STOP_BOUND_S = 7.0
 _LAST_OUTPUT_S = 0.2
+_KEPT_BYTES = 1 << 16
 
 
 class BackgroundCommand:
@@ -47,6 +48,15 @@ class BackgroundCommand:
         self._launched.find_pid()
         return bytes(self._launched.output.data), bytes(self._launched.errors.data)
 
+    @property
+    def _left_out_bytes(self) -> int:
+        return self._launched.output.left_out_bytes + self._launched.errors.left_out_bytes
+
+    def release(self) -> None:
+        """Keep only the newest of its output; for one that has ended and that nobody will ask about its output again."""
+        self._launched.output.release(_KEPT_BYTES)
+        self._launched.errors.release(_KEPT_BYTES)
+
     def said(self) -> tuple[str, str]:
         """Return what it has written so far as text."""
         stdout, stderr = self.partial()
@@ -62,9 +72,9 @@ class BackgroundCommand:
             async with deadline.timeout():
                 outcome = await self._ended()
         except TimeoutError:
-            partial = self.partial()
+            partial, left_out = self.partial(), self._left_out_bytes
             await self.stop()
-            return CommandOutcome(*partial, status=None)
+            return CommandOutcome(*partial, status=None, left_out_bytes=left_out)
         except asyncio.CancelledError:
             self._begin_stop()
             raise
@@ -123,6 +133,9 @@ class BackgroundCommand:
 
     async def _stop(self) -> None:
         self._launched.find_pid()
+        # What floods has to wait: its end comes sooner.
+        self._launched.output.pause()
+        self._launched.errors.pause()
         with contextlib.suppress(TimeoutError, EndOfStream, OSError, UserChangeRefusedError):
             if self._launched.pid is not None and self._connection.lost is None:
                 async with asyncio.timeout(_STOP_BOUND_S):
@@ -136,4 +149,6 @@ class BackgroundCommand:
             async with asyncio.timeout(_LAST_OUTPUT_S):
                 while not (self._launched.output.ended and self._launched.errors.ended):
                     await self._launched.notifier.wait()
-        return CommandOutcome(*self.partial(), status=status)
+        self._launched.find_pid()
+        self._launched.check()
+        return CommandOutcome(*self.partial(), status=status, left_out_bytes=self._left_out_bytes)

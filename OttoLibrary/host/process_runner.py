@@ -229,8 +229,14 @@ class ProcessRunner:
             async with self._records.bounded(deadline, "did not start a shell"):
                 launched = await self._launched(shells.SCRIPT, deadline)
                 shell = CommandShell(launched, await self._stopper(launched, deadline))
-                await shell.begin(launch.prelude(facts.environment, facts.cwd, former_cwd))
+                try:
+                    await shell.begin(launch.prelude(facts.environment, facts.cwd, former_cwd))
+                except BaseException:
+                    await shell.close()
+                    raise
                 return shell
+        except EndOfStream as error:
+            raise self._records.loss(error) from error
         except shells.PreludeFailedError as error:
             host, path = self._records.host, self._records.path
             sentence = f"{subject(host, path)} rejected the lab's 'cwd' or 'environment': {error}."

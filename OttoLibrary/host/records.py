@@ -7,11 +7,12 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-from OttoLibrary.contracts.connections import CommandResult, EndOfStream, Expected, Record
+from OttoLibrary.contracts.connections import CommandResult, EndOfStream, Expected, Record, UnexpectedAnswer
 from OttoLibrary.contracts.transfers import FileResult
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import CommandError, ConnectionLostError, UsageError, WaitTimeoutError, shorten
+from OttoLibrary.errors import CommandError, ConnectionLostError, HostError, UsageError, WaitTimeoutError, shorten, subject
 from OttoLibrary.shell.command_shell import CommandOutcome
+from OttoLibrary.shell.pending_output import STREAM_LIMIT_BYTES
 from OttoLibrary.text import decode, plural, printable
 from OttoLibrary.units import size_text
 
@@ -83,9 +84,8 @@ class HostRecords:
     ) -> CommandResult:
         """Record a command and return its result; raise CommandError or WaitTimeoutError when it is not as it should be."""
         if outcome.status is None:
-            self.record(
-                title, command, began, (outcome.stdout, outcome.stderr), "Its time was over: everything it started is ended."
-            )
+            notes = ["Its time was over: everything it started was ended.", *_left_out(outcome)]
+            self.record(title, command, began, (outcome.stdout, outcome.stderr), *notes)
             said = decode(outcome.stdout) + decode(outcome.stderr)
             what = f"did not finish '{shorten(command)}'"
             raise WaitTimeoutError(self.host, self.path, what, deadline.seconds, last_output=said)
@@ -94,29 +94,44 @@ class HostRecords:
             notes.append("It ended the shell; the next command gets a new one.")
         if outcome.stray:
             notes.append(f"Background processes wrote before it:\n{decode(outcome.stray)}")
+        notes += _left_out(outcome)
         duration = time.monotonic() - began
         rc, signal = outcome.status.rc, outcome.status.signal
         stdout, stderr = decode(outcome.stdout), decode(outcome.stderr)
-        result = CommandResult(self.host, command, rc, stdout, stderr, signal, duration, outcome.shell_ended)
+        left_out = outcome.left_out_bytes
+        result = CommandResult(self.host, command, rc, stdout, stderr, signal, duration, outcome.shell_ended, left_out)
         self._journal(Record(title, self.host, self.path, command, result, notes=tuple(notes), duration_s=duration))
         if rc not in expected:
             raise CommandError(result, self.path, str(expected))
         return result
 
-    def loss(self, error: EndOfStream, said: tuple[bytes, bytes] = (b"", b"")) -> ConnectionLostError:
-        """Return the error for a connection that broke."""
+    def loss(self, error: EndOfStream, said: tuple[bytes, bytes] = (b"", b"")) -> HostError:
+        """Return the error for a connection that broke, or for an answer that cannot be right."""
+        if isinstance(error, UnexpectedAnswer):
+            sentence = f"{subject(self.host, self.path)} gave an answer that cannot be right: {error.lost}. Its shell was closed."
+            return HostError(sentence, host=self.host, path=self.path)
         return ConnectionLostError(self.host, self.path, error.lost or "the other side closed it", decode(said[0] + said[1]))
 
-    def recorded_loss(
-        self, error: EndOfStream, title: str, command: str, began: float, said: tuple[bytes, bytes]
-    ) -> ConnectionLostError:
+    def recorded_loss(self, error: EndOfStream, title: str, command: str, began: float, said: tuple[bytes, bytes]) -> HostError:
         """Record a command whose connection broke, and return the error."""
-        self.record(title, command, began, said, "The connection was lost while it ran.")
+        wrong = isinstance(error, UnexpectedAnswer)
+        note = "The host's answer cannot be right." if wrong else "The connection was lost while it ran."
+        self.record(title, command, began, said, note)
         return self.loss(error, said)
 
     def _take_news(self) -> list[str]:
         news, self.news = self.news, []
         return news
+
+
+def _left_out(outcome: CommandOutcome) -> list[str]:
+    if not outcome.left_out_bytes:
+        return []
+    note = (
+        f"{size_text(outcome.left_out_bytes)} of its output were left out: of each stream the first and the last "
+        f"{size_text(STREAM_LIMIT_BYTES // 2)} are kept at most. Write long output to a file on the host, and fetch that."
+    )
+    return [note]
 
 
 def _line(file: FileResult) -> str:

@@ -198,19 +198,16 @@ class HostFeed:
         assert launched is not None
         await launched.process.channel.write(f"{question}\n".encode())
         end_mark = f".{self._nonce}\n".encode()
-        while (at := launched.output.find(end_mark)) < 0:
+        while launched.output.find(end_mark) < 0:
             if launched.output.ended:
                 raise EndOfStream(launched.output.ended.lost or _last_words(launched))
             if len(launched.output.data) + len(launched.errors.data) > _LONGEST_ANSWER_BYTES:
                 raise ValueError(f"its answer is longer than {_LONGEST_ANSWER_BYTES >> 20} MiB")
             await launched.notifier.wait()
-        answer = decode(launched.output.take(at + len(end_mark))[: -len(end_mark)])
-        if launched.pid is None:
-            # The greeting of the login shell, and the process id, come before the first answer.
-            hello = f"@{launched.nonce}:"
-            number, _, answer = answer.partition(hello)[2].partition("\n")
-            launched.pid = int(number)
-        return answer
+        # The greeting of the login shell, and the process id, come before the first answer.
+        launched.find_pid()
+        launched.check()
+        return decode(launched.output.take(launched.output.find(end_mark) + len(end_mark))[: -len(end_mark)])
 
     async def _ask_line(self, question: str) -> str:
         assert self._line is not None

@@ -29,6 +29,7 @@ class BackgroundCommands:
 
         async def stop() -> None:
             await command.stop()
+            command.release()
 
         self._scopes.on_end(stop)
         return handle

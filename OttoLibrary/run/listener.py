@@ -20,7 +20,9 @@ from OttoLibrary.run.repeat import Iteration, is_repeated, retry
 from OttoLibrary.run.robot_results import learn, learn_variables, mask_before_output, mask_result, mask_suites_above
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import folder_of
+from OttoLibrary.text import printable
 
+_ON_CONSOLE = {"WARN", "ERROR"}
 # As in ${password: Secret}.
 _TYPE = re.compile(r": [^{}]*\}$")
 
@@ -56,6 +58,7 @@ class LibraryListener:
         self._session.journal.warn(*map(str, self._session.breaches.take()))
         self._end("suite")
         mask_result(result, self._session.masker)
+        result.message = printable(result.message)
         mask_suites_above(result, self._session.masker)
         self._session.suite.end()
 
@@ -73,6 +76,8 @@ class LibraryListener:
         verdict.conclude(self._session, result, () if is_repeated(data) else None)
         self._end("test")
         mask_result(result, self._session.masker)
+        # The console shows it, whatever a host had in it.
+        result.message = printable(result.message)
         self._session.tests.tell(self._mask(result.full_name), self._began, time.time(), result.status)
 
     def start_keyword(self, data: Any, result: Any) -> None:
@@ -109,10 +114,12 @@ class LibraryListener:
         """Hide secrets in the log."""
         # Robot cuts the values of variables before it writes '${name} = ...'.
         message.message = self._session.masker.mask_cut(message.message)
+        if message.level in _ON_CONSOLE or message.console:
+            message.message = printable(message.message)
 
     def message(self, message: Any) -> None:
         """Hide secrets in the system log."""
-        message.message = self._mask(message.message)
+        message.message = printable(self._mask(message.message))
 
     def close(self) -> None:
         """End the run."""

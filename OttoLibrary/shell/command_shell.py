@@ -1,8 +1,10 @@
 """The command shell: one persistent shell without a terminal that runs commands and reports exactly what each did.
 
 A command goes as one quoted word into ``command eval``, so that its syntax stays inside it; a line after it prints a marker
-with a nonce, a counter and the exit status on both streams. The command is done when both markers are here. The shell is an
-interactive one without a terminal: there SIGINT gives up the whole command and leaves the shell alive.
+with a secret, a counter and the exit status on both streams. The command is done when both markers are here. No command can read
+the secret: it is in no variable, and no argument of a process. What a command is known by, ``OTTO_COMMAND``, is another word.
+
+The shell is an interactive one without a terminal: there SIGINT gives up the whole command and leaves the shell alive.
 """
 
 from __future__ import annotations
@@ -10,12 +12,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import secrets
 import shlex
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from OttoLibrary.contracts.connections import EndOfStream, ExitStatus
+from OttoLibrary.contracts.connections import EndOfStream, ExitStatus, UnexpectedAnswer
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.shell.launch import Launched
 from OttoLibrary.shell.pending_output import PendingOutput
@@ -28,6 +31,7 @@ SCRIPT = (
 )
 # Descriptors 8 and 9 keep the way to us open when a command redirects the shell's own output.
 _SETUP = (
+    b"\\unset -f unset command builtin eval printf cd jobs exec export set 2>/dev/null\n"  # functions of the login's environment
     b"PS1= PS2= PS4='+ '\n"
     b"unset PROMPT_COMMAND HISTFILE MAILCHECK\n"
     b'[ -z "$BASH_VERSION" ] || set +o history +H\n'
@@ -35,12 +39,19 @@ _SETUP = (
     b"export OTTO_COMMAND\n"
     b": &\n"  # so that $! has a value, also under `set -u`
 )
-_JOB_NOTICE = re.compile(rb"^\[\d+\] (\d+)\n", re.MULTILINE)
+_MARK_END = re.compile(rb"(\d{1,3}):(\d{1,10})@\n")
+# The longest that a mark of ours gets; what has no end by then is none.
+_LONGEST_MARK = 20
+_JOBS_END = re.compile(rb"((?:\s*\d{1,10}\s*)*)@\n")
+_ERROR_END = re.compile(rb"@\n")
+_NO_JOB = re.compile(rb"[^\d\s@]|\d{11}")
+_JOB_NOTICE = re.compile(rb"^\[\d{1,9}\] (\d{1,10})\n", re.MULTILINE)
 # Interactive bash writes this to stderr when a command ends it with `exit`.
 _BASH_GOODBYE = b"exit\n"
 _RECOVERY_S = 5.0
 _RESYNC_S = 0.5
 _EXIT_GRACE_S = 0.3
+_JOB_QUERY_S = 2.0
 
 
 class PreludeFailedError(Exception):
@@ -55,6 +66,7 @@ class CommandOutcome:
         status: How it ended; None when its time was over.
         shell_ended: True when the shell is gone with it.
         stray: What background processes wrote since the command before.
+        left_out_bytes: How much of its output was not kept.
     """
 
     stdout: bytes
@@ -62,6 +74,7 @@ class CommandOutcome:
     status: ExitStatus | None
     shell_ended: bool = False
     stray: bytes = b""
+    left_out_bytes: int = 0
 
 
 class CommandShell:
@@ -83,12 +96,14 @@ class CommandShell:
         self._launched = launched
         self._stop = stop
         self.cwd: str | None = None
+        self._secret = secrets.token_hex(8)
         self._seq = 0
         self._jobs: list[int] = []
         self._last_job = b""
         self._ended = False
         self._away = False
         self._is_bash = False
+        self._mark_end = _MARK_END
         self._recovery: asyncio.Task[None] | None = None
         # A background child may keep the output open long after the shell is gone.
         self._exit = asyncio.create_task(self._watch_exit())
@@ -99,18 +114,19 @@ class CommandShell:
         return self._ended or self._exit.done() or self._launched.output.ended is not None
 
     async def begin(self, prelude: str) -> None:
-        """Make the shell ready; raise PreludeFailedError, or EndOfStream when it ended at once."""
+        """Make the shell ready; raise PreludeFailedError, or EndOfStream when it ended immediately."""
         await self._launched.process.channel.write(_SETUP)
         while not self._launched.find_pid():
             if self.ended:
                 raise EndOfStream(decode(bytes(self._errors.data)).strip() or "the shell ended immediately")
             await self._launched.notifier.wait()
+        self._launched.check()
         outcome = await self.run(f"echo $BASH_VERSION\n{prelude}", None)
         self._is_bash = bool(outcome.stdout.strip())
         if outcome.shell_ended:
             raise EndOfStream(decode(outcome.stderr).strip() or "the shell ended immediately")
         if outcome.status and outcome.status.rc:
-            raise PreludeFailedError(decode(outcome.stderr).strip().splitlines()[-1])
+            raise PreludeFailedError((decode(outcome.stderr).strip() or f"exit status {outcome.status.rc}").splitlines()[-1])
 
     async def run(self, command: str, deadline: Deadline | None, cwd: str | None = None) -> CommandOutcome:
         """Run one command, in ``cwd`` when given; the shell's own working directory is as before after it.
@@ -119,10 +135,12 @@ class CommandShell:
 
         Raises:
             EndOfStream: The connection broke; ``partial`` has what was written.
+            UnexpectedAnswer: What came cannot be from a shell of ours.
         """
-        if self._recovery is not None:
-            await asyncio.shield(self._recovery)
+        if not await self._recovered(deadline):
+            return CommandOutcome(b"", b"", status=None)
         stray = self._output.take() + self._errors.take()
+        self._output.left_out_bytes = self._errors.left_out_bytes = 0
         self._seq += 1
         self._away = cwd is not None
         try:
@@ -130,13 +148,26 @@ class CommandShell:
                 await self._launched.process.channel.write(self._frame(command, cwd))
                 await self._until_marked()
         except TimeoutError:
-            partial = self.partial()
+            partial, left_out = self.partial(), self._left_out_bytes
             await self._recover()
-            return CommandOutcome(*partial, status=None, shell_ended=self.ended, stray=stray)
+            return CommandOutcome(*partial, status=None, shell_ended=self.ended, stray=stray, left_out_bytes=left_out)
         except asyncio.CancelledError:
-            self._recovery = asyncio.create_task(self._end_command())
+            self._begin_recovery()
+            raise
+        except UnexpectedAnswer:
+            await self.close()
             raise
         return await self._outcome(stray)
+
+    async def _recovered(self, deadline: Deadline | None) -> bool:
+        """Wait until the command before is ended; return False when that takes too long."""
+        if self._recovery is not None:
+            try:
+                async with asyncio.timeout(deadline.remaining_s if deadline else None):
+                    await asyncio.shield(self._recovery)
+            except TimeoutError:
+                return False
+        return True
 
     def partial(self) -> tuple[bytes, bytes]:
         """Return what the present command has written so far, on both streams."""
@@ -162,24 +193,44 @@ class CommandShell:
 
     @property
     def _mark(self) -> bytes:
-        return f"\n@{self._tag}:".encode()
+        return f"\n@{self._secret}.{self._seq}:".encode()
+
+    @property
+    def _left_out_bytes(self) -> int:
+        return self._output.left_out_bytes + self._errors.left_out_bytes
+
+    @property
+    def _own(self) -> str:
+        r"""What makes the shell run its own command where a function or an alias has the same name."""
+        return "\\builtin" if self._is_bash else "\\command"
 
     def _frame(self, command: str, cwd: str | None) -> bytes:
-        there = f"OTTO_PWD=$PWD; cd -- {shlex.quote(cwd)} 2>&9 && " if cwd else ""
+        there = f"OTTO_PWD=$PWD; {self._own} cd -- {shlex.quote(cwd)} 2>&9 && " if cwd else ""
         streams = "</dev/null >&8 2>&9 8>&- 9>&-"
         # The braces hide the frame from `set -x`; the empty line lets bash recover from a syntax error in the command.
-        frame = f"{{ OTTO_COMMAND={self._tag}; {there}command eval {shlex.quote(command)} {streams}; }} 2>/dev/null\n\n"
-        return frame.encode("utf-8", "surrogateescape") + self._marker()
+        run = f"{there}{self._own} eval {shlex.quote(command)} {streams}"
+        return f"{{ OTTO_COMMAND={self._tag}; {run}; }} 2>/dev/null\n\n".encode("utf-8", "surrogateescape") + self._marker()
 
     def _marker(self) -> bytes:
-        """Return the line that ends a command: tag, status and the last background job; after a time-out it is sent once more."""
-        status, back = ("$OTTO_RC", 'OTTO_RC=$?; cd -- "$OTTO_PWD"; ') if self._away else ("$?", "")
-        first = f"printf '\\n@{self._tag}:%d:%d@\\n' {status} $!"
-        return f"{{ {back}{first}; printf '\\n@{self._tag}:@\\n' >&9; }} >&8 2>/dev/null\n".encode()
+        """Return the line that ends a command: mark, status and last background job; after a time-out it is sent once more."""
+        back = f'{self._own} cd -- "$OTTO_PWD"; ' if self._away else ""
+        return self._last_words(f"OTTO_RC=$?; {self._only_own}{back}", f"{self._printed('%d:%d')} $OTTO_RC $!")
 
     def _job_query(self) -> bytes:
-        listing = f"printf '\\n@{self._tag}:'; jobs -p; printf '@\\n'"
-        return f"{{ {listing}; printf '\\n@{self._tag}:@\\n' >&9; }} >&8 2>/dev/null\n".encode()
+        return self._last_words("", f"{self._printed('', '')}; {self._own} jobs -p; {self._own} printf '@\\n'")
+
+    @property
+    def _only_own(self) -> str:
+        """Shell text that takes away a function which would answer for the shell."""
+        return f"\\unset -f {self._own[1:]}; "
+
+    def _printed(self, values: str, end: str = "@\\n") -> str:
+        return f"{self._own} printf '\\n@{self._secret}.{self._seq}:{values}{end}'"
+
+    def _last_words(self, first: str, output: str) -> bytes:
+        # Without a last word of its own, $_ would tell the mark to the next command.
+        error = f"{self._own} printf '\\n@{self._secret}.{self._seq}:@\\n%.0s' ."
+        return f"{{ {first}{output}; {error} >&9; }} >&8 2>/dev/null\n".encode()
 
     async def _marked_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
@@ -189,45 +240,67 @@ class CommandShell:
         return False
 
     async def _until_marked(self) -> None:
-        while not (self._marked(self._output) and self._marked(self._errors)):
+        while not (self._end_of(self._output) and self._end_of(self._errors)):
             if self._output.ended or self._exit.done():
                 return
             await self._launched.notifier.wait()
 
-    def _marked(self, stream: PendingOutput) -> bool:
+    def _end_of(self, stream: PendingOutput) -> re.Match[bytes] | None:
+        """Return what follows the mark on a stream once all of it is here."""
         at = stream.find(self._mark)
-        return at >= 0 and stream.data.find(b"@\n", at + len(self._mark)) >= 0
+        if at < 0:
+            return None
+        start, pattern = at + len(self._mark), self._mark_end if stream is self._output else _ERROR_END
+        found = pattern.match(stream.data, start)
+        if found is None and self._is_wrong(stream.data, start, pattern):
+            raise UnexpectedAnswer("its shell reported the end of a command in a form that no shell uses")
+        return found
+
+    def _is_wrong(self, data: bytearray, start: int, pattern: re.Pattern[bytes]) -> bool:
+        """Return True when what begins there can no longer become what the pattern wants."""
+        if pattern is _JOBS_END:
+            return _NO_JOB.search(data, start) is not None
+        return data.find(b"\n", start) >= 0 or len(data) > start + _LONGEST_MARK
 
     async def _outcome(self, stray: bytes) -> CommandOutcome:
-        if not (self._marked(self._output) and self._marked(self._errors)):
+        left_out = self._left_out_bytes
+        if not (self._end_of(self._output) and self._end_of(self._errors)):
             return await self._last_outcome(stray)
-        stdout, status = self._split(self._output)
+        stdout, (rc, job) = self._split(self._output)
         stderr, _ = self._split(self._errors)
-        rc, _, job = status.partition(b":")
         if job != self._last_job:
             self._last_job = job
             stderr = await self._note_jobs(stderr)
-        return CommandOutcome(stdout, stderr, exit_status(int(rc)), stray=stray)
+        return CommandOutcome(stdout, stderr, exit_status(int(rc)), self._ended, stray, left_out)
 
     async def _note_jobs(self, stderr: bytes) -> bytes:
         """Learn which background jobs there are; return stderr without bash's notices of new ones."""
         self._seq += 1
-        await self._launched.process.channel.write(self._job_query())
-        await self._until_marked()
-        if not self._marked(self._output):
+        self._mark_end = _JOBS_END
+        try:
+            await self._launched.process.channel.write(self._job_query())
+            if not await self._marked_within(_JOB_QUERY_S):
+                raise UnexpectedAnswer("its shell does not answer")
+            if not self._end_of(self._output):
+                return stderr
+            _, (pids,) = self._split(self._output)
+            if self._end_of(self._errors):
+                self._split(self._errors)
+        except EndOfStream:
+            await self.close()
             return stderr
-        _, pids = self._split(self._output)
-        if self._marked(self._errors):
-            self._split(self._errors)
+        finally:
+            self._mark_end = _MARK_END
         before, self._jobs = self._jobs, [int(pid) for pid in pids.split()]
         started = {*self._jobs, int(self._last_job)} - set(before)
         return _JOB_NOTICE.sub(lambda notice: b"" if int(notice[1]) in started else notice[0], stderr)
 
-    def _split(self, stream: PendingOutput) -> tuple[bytes, bytes]:
-        at = stream.find(self._mark)
-        said = stream.take(at)
-        end = stream.data.find(b"@\n", len(self._mark))
-        return said, stream.take(end + 2)[len(self._mark) : -2]
+    def _split(self, stream: PendingOutput) -> tuple[bytes, tuple[bytes, ...]]:
+        """Take what was written before the mark off a stream, and return it with what the mark reports."""
+        found = self._end_of(stream)
+        assert found is not None
+        at, groups = found.start() - len(self._mark), found.groups()
+        return stream.take(found.end())[:at], groups
 
     async def _last_outcome(self, stray: bytes) -> CommandOutcome:
         """The shell ended: by ``exit``, by ``set -e``, or because the connection broke."""
@@ -240,7 +313,7 @@ class CommandShell:
         await self.close()
         if self._is_bash:
             stderr = stderr.removesuffix(_BASH_GOODBYE)
-        return CommandOutcome(stdout, stderr, status, shell_ended=True, stray=stray)
+        return CommandOutcome(stdout, stderr, status, True, stray, self._left_out_bytes)
 
     async def _status(self) -> ExitStatus | None:
         with contextlib.suppress(TimeoutError):
@@ -260,15 +333,24 @@ class CommandShell:
             self._launched.notifier.notify()
 
     async def _recover(self) -> None:
-        self._recovery = asyncio.create_task(self._end_command())
-        await asyncio.shield(self._recovery)
+        await asyncio.shield(self._begin_recovery())
+
+    def _begin_recovery(self) -> asyncio.Task[None]:
+        if self._recovery is None:
+            self._recovery = asyncio.create_task(self._end_command())
+        return self._recovery
 
     async def _end_command(self) -> None:
         tag, jobs = self._tag, self._jobs
+        # What floods has to wait: its end comes sooner.
+        self._output.pause()
+        self._errors.pause()
         try:
             async with asyncio.timeout(_RECOVERY_S):
                 self._seq += 1
                 self.cwd = await self._stop(tag, jobs) or None
+                self._output.resume()
+                self._errors.resume()
                 await self._launched.process.channel.write(self._marker())
                 # A loop of short commands may slip through between two of them: stop it again.
                 while not await self._marked_within(_RESYNC_S):

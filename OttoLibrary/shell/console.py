@@ -16,6 +16,8 @@ from OttoLibrary.text import incremental_decoder
 SCRIPT = 'exec "${SHELL:-/bin/sh}" -i'
 # A pattern may not span more than this many characters: without a bound each new chunk would search everything again.
 _WINDOW = 1 << 16
+# So many characters wait at most for whoever takes them; of more, the oldest and the newest.
+_TEXT_LIMIT = 2 << 20
 _INTERRUPT = b"\x03"
 _SETTLE_S = 1.0
 _SETTLE_QUIET_S = 0.05
@@ -29,6 +31,9 @@ class Console:
         self._encoding = encoding
         self._decoder = incremental_decoder(encoding)
         self._text = ""
+        self._hole = ""
+        self._missing = 0
+        self._gone = 0  # how many characters the text is shorter than all that came, so that places in it can be found again
 
     @property
     def ended(self) -> bool:
@@ -44,13 +49,28 @@ class Console:
     def pass_by(self) -> bytes:
         """Return what arrived since the last look, and keep it too."""
         news = self._stream.take()
-        self._text += self._decoder.decode(news)
+        self._keep(news)
         return news
 
     def absorb(self) -> None:
         """Keep what arrived so far, before another reader takes over."""
         if self._stream.data:
-            self._text += self._decoder.decode(self._stream.take())
+            self._keep(self._stream.take())
+
+    def _keep(self, news: bytes) -> None:
+        self._text += self._decoder.decode(news)
+        if len(self._text) > _TEXT_LIMIT:
+            self._shorten()
+
+    def _shorten(self) -> None:
+        """Leave out so much of the middle that there is room for a while."""
+        known = self._text.find(self._hole) if self._hole else -1
+        start = known if known >= 0 else _TEXT_LIMIT // 2
+        end = len(self._text) - _TEXT_LIMIT // 4
+        self._missing = (self._missing if known >= 0 else 0) + end - start - (len(self._hole) if known >= 0 else 0)
+        self._hole = f"\n[... {self._missing} characters left out ...]\n"
+        self._gone += end - start - len(self._hole)
+        self._text = self._text[:start] + self._hole + self._text[end:]
 
     async def send(self, text: str) -> None:
         """Type ``text`` exactly as it is; raise EndOfStream when the console is gone."""
@@ -86,8 +106,10 @@ class Console:
                     return Match(index, patterns[index].pattern, found[0], found.groups(), text[: found.start()])
                 if self._stream.ended:
                     raise EndOfStream(self._stream.ended.lost)
-                start = max(0, len(text) - _WINDOW)
+                searched = self._gone + len(text)
                 await self._notifier.wait()
+                self.absorb()
+                start = max(0, searched - self._gone - _WINDOW)
 
     async def read(self, quiet_s: float, deadline: Deadline) -> str:
         """Return all that was written, as soon as the console is quiet for ``quiet_s`` seconds or the deadline has passed."""

@@ -14,14 +14,19 @@ import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal, UnexpectedAnswer
 from OttoLibrary.deadline import Deadline
+from OttoLibrary.errors import shorten
 from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from OttoLibrary.text import Secret, decode
 from OttoLibrary.transport.channels import ResumedChannel
 
 _PASSWORD_PROMPT = re.compile(rb"(?i)(password|passwort|passcode|mot de passe)[^\n]*:\s*$")
 _STOP_BOUND_S = 6.0
+_LONGEST_PATH, _PROMPT_LENGTH = 4096, 1024
+_MOST_DIGITS = 10
+# Where the fields of /proc/PID/stat stand behind the name of the program.
+_SESSION_FIELD, _START_FIELD = 3, 19
 # A background command ends with us, however we end: when its standard input closes, a watcher hangs up its process group.
 LIFELINE = "exec 3<&0 </dev/null; (read -r line <&3; kill -s HUP -- -$$) >/dev/null 2>&1 & exec 3<&-"
 
@@ -39,12 +44,48 @@ class Account:
     password: Secret | None = None
 
 
+@dataclass(frozen=True)
+class ProcessId:
+    """A process on a host, told from a later one with the same number.
+
+    Attributes:
+        number: Its process id.
+        session: The session that it is in; 0 when the host did not report it.
+        started: When it began, in ticks since the host's boot; empty when the host did not report it.
+    """
+
+    number: int
+    session: int = 0
+    started: str = ""
+
+    @classmethod
+    def parsed(cls, number: bytes, stat: bytes) -> ProcessId:
+        """Return what a host reported; raise UnexpectedAnswer when it cannot be true.
+
+        Args:
+            number: The digits of the process id.
+            stat: Its ``/proc/PID/stat``, or nothing where there is none.
+        """
+        if len(number) > _MOST_DIGITS or not number.isdigit() or int(number) <= 1:
+            raise UnexpectedAnswer(f"it reported the process id '{shorten(decode(number[:100]))}'")
+        if not stat.strip():
+            return cls(int(number))
+        fields = stat.rpartition(b")")[2].split()
+        values = [field for at, field in enumerate(fields) if at in (_SESSION_FIELD, _START_FIELD)]
+        if len(values) < 2 or not all(value.isdigit() and len(value) <= 2 * _MOST_DIGITS for value in values):
+            raise UnexpectedAnswer(f"it reported process {int(number)} as '{shorten(decode(stat[:100]))}'")
+        if stat.split()[0] != number:
+            raise UnexpectedAnswer(f"it reported process {int(number)} with the data of another one")
+        return cls(int(number), int(values[0]), values[1].decode())
+
+
 @dataclass
 class Launched:
     """A started process with its streams.
 
     Attributes:
-        pid: Its process id on the host, or None when it is not known (a broken login shell).
+        pid: What it is on the host, or None when that is not known (a broken login shell).
+        wrong: Why the host's answer cannot be true, or None.
     """
 
     process: Process
@@ -52,10 +93,11 @@ class Launched:
     errors: PendingOutput
     notifier: Notifier
     nonce: str
-    pid: int | None = None
+    pid: ProcessId | None = None
+    wrong: UnexpectedAnswer | None = None
 
     @classmethod
-    def listening(cls, process: Process, nonce: str, pid: int | None = None) -> Launched:
+    def listening(cls, process: Process, nonce: str, pid: ProcessId | None = None) -> Launched:
         """Return a process whose streams are read from now on."""
         notifier = Notifier()
         return cls(
@@ -63,20 +105,30 @@ class Launched:
         )
 
     def find_pid(self) -> bool:
-        """Take login noise and the first line off the output; return True once the process id is known."""
-        if self.pid is not None:
+        """Take login noise and the first line off the output; return True once that is done."""
+        if self.pid is not None or self.wrong is not None:
             return True
-        hello = re.search(rb"@%b:(\d+)\r?\n" % self.nonce.encode(), self.output.data)
-        if hello is None:
+        mark = f"@{self.nonce}:".encode()
+        at = self.output.find(mark)
+        end = self.output.data.find(b"\n", at) if at >= 0 else -1
+        if end < 0:
             return False
-        self.pid = int(hello[1])
-        self.output.take(hello.end())
+        number, _, stat = self.output.take(end + 1)[at + len(mark) :].strip().partition(b":")
+        try:
+            self.pid = ProcessId.parsed(number, stat)
+        except UnexpectedAnswer as error:
+            self.wrong = error
         noise_end = self.errors.data.find(f"@{self.nonce}\n".encode())
         if noise_end >= 0:
             self.errors.take(noise_end + len(self.nonce) + 2)
         return True
 
-    async def hand_over(self, stop: Callable[[int], Awaitable[object]]) -> Process:
+    def check(self) -> None:
+        """Raise UnexpectedAnswer when the host's answer cannot be true."""
+        if self.wrong is not None:
+            raise self.wrong
+
+    async def hand_over(self, stop: Callable[[ProcessId], Awaitable[object]]) -> Process:
         """Return the process with all that it writes from its own first byte on, for a caller that reads its streams directly.
 
         Args:
@@ -86,9 +138,11 @@ class Launched:
             if self.output.ended:
                 raise EndOfStream(self.output.ended.lost or _said(self))
             await self.notifier.wait()
+        self.check()
         self.output.stop()
         self.errors.stop()
-        pid = self.pid or 0
+        pid = self.pid
+        assert pid is not None  # or the check had failed
         return _Continued(self.process, self.output.take(), self.errors.take(), lambda: stop(pid))
 
     async def close(self) -> None:
@@ -165,19 +219,20 @@ async def start(
     if account is not None:
         command = _become(account, command, nonce)
     process = await connection.execute(command, terminal)
-    notifier = Notifier()
-    launched = Launched(
-        process, PendingOutput(process.channel, notifier), PendingOutput(process.errors, notifier), notifier, nonce
-    )
-    if private or account is not None:
-        await _greet(launched, account)
-    if private:
-        await process.channel.write(private.encode())
+    launched = Launched.listening(process, nonce)
+    try:
+        if private or account is not None:
+            await _greet(launched, account)
+        if private:
+            await process.channel.write(private.encode())
+    except BaseException:
+        await launched.close()
+        raise
     return launched
 
 
 async def stop(
-    connection: Connection, pid: int, *, account: Account | None = None, spare: tuple[str, list[int]] | None = None
+    connection: Connection, pid: ProcessId, *, account: Account | None = None, spare: tuple[str, list[int]] | None = None
 ) -> str:
     """End what a process started: INT, then TERM, then KILL, with a moment for each; return its working directory.
 
@@ -195,18 +250,27 @@ async def stop(
         try:
             await launched.process.wait()
             launched.find_pid()
-            return decode(bytes(launched.output.data)).rstrip("\n")
+            return decode(bytes(launched.output.data[:_LONGEST_PATH])).rstrip("\n")
         finally:
             await launched.close()
 
 
-def stop_script(pid: int, spare: tuple[str, list[int]] | None = None, *, idle: bool = False) -> str:
-    """Return the script that does what ``stop`` does; ``idle`` for one that the shell runs itself when its command is gone."""
+def stop_script(pid: ProcessId | None, spare: tuple[str, list[int]] | None = None) -> str:
+    """Return the script that does what ``stop`` does; without a process id the shell runs it itself when its command is gone."""
     tag, jobs = spare or ("", [])
+    idle = pid is None
     lives = "idle" if idle else "yes"
-    words = {"PID": str(pid), "TAG": tag, "KEEP": " ".join(map(str, jobs)), "SHELL_LIVES": lives if spare else ""}
+    number, started, session = (str(pid.number), pid.started, str(pid.session)) if pid else ("", "", "")
+    words = {
+        "PID": number,
+        "STARTED": started,
+        "SESSION": session,
+        "TAG": tag,
+        "KEEP": " ".join(map(str, jobs)),
+        "SHELL_LIVES": lives if spare else "",
+    }
     settings = "".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items())
-    return settings + ('KEEP="$KEEP $$"\n' if idle else "") + _STOP
+    return settings + ('PID=$PPID KEEP="$KEEP $$"\n' if idle else "") + _STOP
 
 
 async def _greet(launched: Launched, account: Account | None) -> None:
@@ -215,15 +279,15 @@ async def _greet(launched: Launched, account: Account | None) -> None:
         if launched.output.ended and launched.errors.ended:
             raise UserChangeRefusedError(_said(launched))
         said = launched.errors if launched.process.errors else launched.output
-        if account and _PASSWORD_PROMPT.search(said.data):
+        if account and _PASSWORD_PROMPT.search(said.data[-_PROMPT_LENGTH:]):
             said.take()
             if password is None:
-                await launched.close()
                 raise UserChangeRefusedError("it asks for a password, and the lab's 'accounts' has none")
             await launched.process.channel.write(password.value.encode() + b"\n")
             password = None
             continue
         await launched.notifier.wait()
+    launched.check()
     launched.errors.take()
 
 
@@ -233,7 +297,8 @@ def _said(launched: Launched) -> str:
 
 
 def _hello(nonce: str, private_bytes: int, terminal: Terminal | None) -> str:
-    hello = f"echo @{nonce}:$$" if terminal else f"echo @{nonce} >&2; echo @{nonce}:$$"
+    itself = f'{{ read -r OTTO_STAT </proc/$$/stat; }} 2>/dev/null; echo "@{nonce}:$$:$OTTO_STAT"; unset OTTO_STAT'
+    hello = itself if terminal else f"echo @{nonce} >&2; {itself}"
     if not private_bytes:
         return hello
     hello = f'{hello}; eval "$(dd bs=1 count={private_bytes} 2>/dev/null)"'
@@ -252,11 +317,22 @@ def _become(account: Account, command: str, nonce: str) -> str:
 # Runs on the host. It names its victims by session, so that a command's background children go too, and reads /proc itself:
 # minimal systems have no pkill. A shell that must live gets INT together with its whole process group, so that it sees its child
 # die of it and gives up the command; background jobs of a shell without job control ignore INT (POSIX, 2.11): older ones live on.
-# The leader of its session, such as login, lives too.
+# The leader of its session, such as login, lives too. It ends nothing unless the process is the one that was started, is not the
+# first one or one of the kernel, and belongs to a session that itself or one of its ancestors leads.
 _STOP = r"""
-stat_of() { IFS= read -r line <"/proc/$1/stat" || return 1; set -- ${line##*) }; state=$1 ppid=$2 group=$3 session=$4; }
-stat_of "$PID" 2>/dev/null || exit 0
+stat_of() {
+  IFS= read -r line <"/proc/$1/stat" || return 1; set -- ${line##*) }
+  state=$1 ppid=$2 group=$3 session=$4; shift 19; started=$1
+}
+[ "$PID" -gt 1 ] 2>/dev/null && stat_of "$PID" 2>/dev/null || exit 0
 home=$session gang=$group
+[ "$home" -gt 1 ] && [ "$gang" -gt 1 ] || exit 0
+if [ "$SHELL_LIVES" != idle ]; then [ "$started" = "$STARTED" ] && [ "$home" = "$SESSION" ] || exit 0; fi
+above=$PID
+while [ "$above" != "$home" ]; do
+  stat_of "$above" 2>/dev/null && [ "$ppid" -gt 1 ] || exit 0
+  above=$ppid
+done
 readlink "/proc/$PID/cwd"
 older() {
   [ -n "$TAG" ] || return 1

@@ -88,7 +88,7 @@ class Line:
     def recoded(self, data: bytes) -> bytes:
         """Return what the console wrote as UTF-8."""
         encoding = self.prompts.profile.encoding
-        return data if encoding == "utf-8" else data.decode(encoding, "otto.bytes").encode()
+        return data if encoding == "utf-8" else data.decode(encoding, "backslashreplace").encode()
 
     async def more(self) -> bytes:
         """Return what it writes next; raise EndOfStream."""

@@ -1,7 +1,8 @@
 """A POSIX shell on a line: exact streams, exit status and state, although all of it goes over one terminal.
 
 For each command one short line is typed. It takes echo and conversions off the terminal, confirms it, and lets the shell
-read the real command as exactly so many bytes. Standard error goes to a private file that is printed behind standard output.
+read the real command as exactly so many bytes. Standard error goes to a file in a folder that only the user can enter, and is
+printed behind standard output.
 Marks with a nonce and a counter separate the parts; they are typed in a different form than they are printed, so that no echo
 and no trace looks like one. When the command is done, the terminal is as it was.
 """
@@ -13,11 +14,13 @@ import re
 import secrets
 import shlex
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
-from OttoLibrary.contracts.connections import Channel, EndOfStream, ExitStatus
+from OttoLibrary.contracts.connections import Channel, EndOfStream, ExitStatus, UnexpectedAnswer
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome, PreludeFailedError, exit_status
+from OttoLibrary.shell.launch import ProcessId
 from OttoLibrary.shell.line import Line
 from OttoLibrary.text import decode
 from OttoLibrary.transport.channels import ProcessChannel
@@ -38,18 +41,27 @@ _TTY_SIGNALS = re.compile(rb"[\x03\x1a\x1c]")
 _SETUP = r"""unset HISTFILE
 OTTO_LINE=%(nonce)s OTTO_TAG=
 export OTTO_COMMAND
+# A folder that is there already, whoever made it, is not taken: its name is a secret, and mkdir follows no link.
 for OTTO_DIR in "${TMPDIR:-/tmp}" /tmp /var/tmp /dev/shm "$HOME" ''; do
-[ -d "$OTTO_DIR" ] && [ -w "$OTTO_DIR" ] && break
+[ -d "$OTTO_DIR" ] && OTTO_DIR=$OTTO_DIR/.otto-%(folder)s && (umask 077; command mkdir "$OTTO_DIR") 2>/dev/null && break
 done
 __otto_end() {
-OTTO_RC=$1; printf '\036@%%s!\n' "$OTTO_TAG"
-[ -z "$OTTO_ERR" ] || { [ ! -s "$OTTO_ERR" ] || command cat "$OTTO_ERR"; command rm -f "$OTTO_ERR"; }
+OTTO_RC=$1; \unset -f command; command printf '\036@%%s!\n' "$OTTO_TAG"
+[ -z "$OTTO_ERR" ] || [ ! -s "$OTTO_ERR" ] || command cat "$OTTO_ERR"
 command stty %(tty)s
-printf '\036@%%s:%%d:%%s:' "$OTTO_TAG" "$OTTO_RC" "${2-}"; jobs -p; umask; printf '@\n'
+command printf '\036@%%s:%%d:%%s:' "$OTTO_TAG" "$OTTO_RC" "${2-}"; command jobs -p; command umask; command printf '@\n'
 OTTO_TAG=
 } 2>/dev/null
-trap 'OTTO_RC=$?; [ -z "$OTTO_TAG" ] || { __otto_end $OTTO_RC x; command sleep 0.2 || command sleep 1; } 2>/dev/null' EXIT
+trap 'OTTO_RC=$?; [ -z "$OTTO_TAG" ] || { __otto_end $OTTO_RC x; command sleep 0.2 || command sleep 1; } 2>/dev/null
+[ -z "$OTTO_DIR" ] || command rm -rf "$OTTO_DIR"' EXIT
 """
+_FACTS = (
+    "{ read -r OTTO_STAT </proc/$$/stat; } 2>/dev/null; "
+    'command printf "%s@%s@%s\\n%s\\n" "${BASH_VERSION:+bash}" $$ "$OTTO_DIR" "$OTTO_STAT"; unset OTTO_STAT'
+)
+# What follows the mark: status, whether the shell has ended, background jobs and umask.
+_END = re.compile(rb"(\d{1,3}):(x?):((?:\s*\d{1,10}\s)*?)\s*(\d{3,4})\s*@\r*\n")
+_NO_END = re.compile(rb"[^\d\s:x@]|\d{11}|@\r*[^\r\n]")
 
 
 class NoTerminalControlError(Exception):
@@ -75,11 +87,16 @@ class LineShell:
         self.cwd: str | None = None
         self.merged = False
         self._line, self._rescue = line, rescue
+        # What the end of a command is known by; no command can read it, nor the name of the folder.
         self._nonce = secrets.token_hex(4)
+        # What the processes of a command are known by.
+        self._name = secrets.token_hex(4)
         self._seq = 0
         self._began = False
+        self._stdout: bytes | None = None
         self._jobs: set[int] = set()
-        self._umask, self._tty, self._pid = "022", "", 0
+        self._umask, self._tty = "022", ""
+        self._pid: ProcessId | None = None
         self._ended = self._is_bash = False
         self._untold = 0
         self._used_by_console = False
@@ -96,10 +113,7 @@ class LineShell:
         self._line.set_aside()
         await self._sync()
         pager_off = " ".join(f"{line};" for line in self._line.prompts.profile.pager_off)
-        # Bash or not, and the folder for temporary files: without one stderr cannot be kept apart.
-        outcome = await self._setup(f'{pager_off} echo "${{BASH_VERSION:+bash}}@$OTTO_DIR"\n{prelude}')
-        shell, _, folder = decode(outcome.stdout).partition("\n")[0].partition("@")
-        self._is_bash, self.merged = shell == "bash", not folder
+        outcome = await self._setup(f"{pager_off}\n{prelude}")
         if outcome.shell_ended:
             raise EndOfStream(decode(outcome.stderr).strip() or "the shell ended immediately")
         if outcome.status and outcome.status.rc:
@@ -113,20 +127,27 @@ class LineShell:
         Raises:
             EndOfStream: The line ended; ``partial`` has what was written.
         """
-        await self._recovered()
+        stream = self._line.stream
         try:
             async with asyncio.timeout(deadline.remaining_s if deadline else None):
+                await self._recovered()
+                stream.left_out_bytes = 0
                 await self._start(self._frame(command, cwd))
                 return await self._outcome()
         except TimeoutError:
-            partial = self.partial()
+            if self._recovery is not None:
+                return CommandOutcome(b"", b"", status=None)
+            partial, left_out = self.partial(), stream.left_out_bytes
             await self.give_up()
-            return CommandOutcome(*partial, status=None, shell_ended=self.ended)
+            return CommandOutcome(*partial, status=None, shell_ended=self.ended, left_out_bytes=left_out)
+        except UnexpectedAnswer:
+            await self.close()
+            raise
         except NoTerminalControlError as error:
             self._ended = True
             raise EndOfStream("another shell is there now, and it has no stty") from error
         except asyncio.CancelledError:
-            self._recovery = asyncio.create_task(self._end_command())
+            self._begin_recovery()
             raise
 
     async def execute(self, script: str, terminal: bool = False) -> LineProcess:
@@ -145,7 +166,7 @@ class LineShell:
         try:
             await self._start(body)
         except asyncio.CancelledError:
-            self._recovery = asyncio.create_task(self._end_command())
+            self._begin_recovery()
             raise
         return LineProcess(self, self._line, terminal)
 
@@ -153,9 +174,15 @@ class LineShell:
         """Return what the present command has written so far, on both streams."""
         if not self._began:
             return b"", b""
-        said, mark = bytes(self._line.stream.data), self.separator
-        stdout, _, stderr = said.partition(mark)
+        self._split_off()
+        rest = bytes(self._line.stream.data)
+        stdout, stderr = (rest, b"") if self._stdout is None else (self._stdout, rest)
         return self._line.recoded(stdout), self._line.recoded(stderr)
+
+    def _split_off(self) -> None:
+        """Keep standard output apart as soon as its end is known."""
+        if self._stdout is None and (at := self._line.stream.find(self.separator)) >= 0:
+            self._stdout = self._line.stream.take(at + len(self.separator))[:at]
 
     @property
     def at_rest(self) -> bool:
@@ -177,6 +204,10 @@ class LineShell:
         return f"{self._nonce}.{self._seq}"
 
     @property
+    def _command_name(self) -> str:
+        return f"{self._name}.{self._seq}"
+
+    @property
     def _typed_tag(self) -> str:
         return f'{self._nonce[:4]}""{self._nonce[4:]}.{self._seq}'
 
@@ -190,12 +221,12 @@ class LineShell:
         self._line.set_aside()
         if self._used_by_console:
             await self._sync()
-        error_file = "" if self.merged else f'"$OTTO_DIR/.otto-{self._nonce}"'
+        error_file = "" if self.merged else '"$OTTO_DIR/stderr"'
         make_file = f"umask 077; true >|{error_file}; umask {self._umask}; " if error_file else ""
         self._seq += 1
-        self._began = False
-        begin = f"printf '@%s<\\n' {self._tag} >&8; "
-        settings = f"OTTO_TAG={self._tag} OTTO_ERR={error_file} OTTO_COMMAND={self._tag}; "
+        self._began, self._stdout = False, None
+        begin = f"command printf '@%s<\\n' {self._tag} >&8; "
+        settings = f"OTTO_TAG={self._tag} OTTO_ERR={error_file} OTTO_COMMAND={self._command_name}; "
         await self._send(f"{{ {settings}{make_file}{begin}{body}; __otto_end $? >&8; }} 8>&1 2>/dev/null")
 
     def _frame(self, command: str, cwd: str | None) -> str:
@@ -234,31 +265,39 @@ class LineShell:
 
     async def _until_end(self) -> re.Match[bytes]:
         while (found := self.find_end()) is None:
+            self._split_off()
             self._line.check()
             await self._line.notifier.wait()
         return found
 
     def find_end(self) -> re.Match[bytes] | None:
-        """Return the mark behind the command's output once it is here."""
-        stream = self._line.stream
-        at = stream.find(f"\x1e@{self._tag}:".encode())
+        """Return what follows the mark behind the command's output once all of it is here."""
+        stream, mark = self._line.stream, f"\x1e@{self._tag}:".encode()
+        at = stream.find(mark)
         if at < 0:
             return None
-        return re.compile(rb"\x1e@[\w.]+:(\d+):(x?):([\d\s]*?)(\d+)\s*@\r*\n").match(stream.data, at)
+        found = _END.match(stream.data, at + len(mark))
+        if found is None and _NO_END.search(stream.data, at + len(mark)):
+            raise UnexpectedAnswer("its shell reported the end of a command in a form that no shell uses")
+        return found
 
     def conclude(self, end: re.Match[bytes]) -> CommandOutcome:
         """Take all of the command's output off the line and note what the end mark reports."""
+        # A match looks into the bytes that it was made of, which are taken away below.
         rc, ended, jobs, self._umask = int(end[1]), bool(end[2]), {int(pid) for pid in end[3].split()}, end[4].decode()
-        said = self._line.stream.take(end.end())[: end.start()]
+        at = self._line.stream.data.find(f"\x1e@{self._tag}:".encode())
+        written = self._line.stream.take(end.end())[:at]
         self._line.fresh = True
-        stdout, _, stderr = said.partition(self.separator)
+        stdout, _, stderr = written.partition(self.separator) if self._stdout is None else (self._stdout, b"", written)
         started, self._jobs = jobs - self._jobs, jobs
         stderr = _JOB_NOTICE.sub(lambda notice: b"" if int(notice[1]) in started else notice[0], stderr)
         if ended:
             self._ended = True
             if self._is_bash:
                 stderr = stderr.removesuffix(b"exit\n").removesuffix(b"logout\n")
-        return CommandOutcome(self._line.recoded(stdout), self._line.recoded(stderr), exit_status(rc), shell_ended=ended)
+        left_out = self._line.stream.left_out_bytes
+        stdout, stderr = self._line.recoded(stdout), self._line.recoded(stderr)
+        return CommandOutcome(stdout, stderr, exit_status(rc), shell_ended=ended, left_out_bytes=left_out)
 
     # -- the shell
 
@@ -290,7 +329,7 @@ class LineShell:
             return False
 
     async def _sync_mark(self) -> bool:
-        stream, mark = self._line.stream, rb"\r@%b:(\d+) (\w*)@\r*\n" % re.escape(self._tag).encode()
+        stream, mark = self._line.stream, rb"\r@%b:\d+ (\w*)@\r*\n" % re.escape(self._tag).encode()
         while (found := re.search(mark, stream.data)) is None:
             self._line.check()
             if self._line.prompts.asks(self._line.text) == "password":
@@ -307,7 +346,7 @@ class LineShell:
             return False
         self._untold = 0
         self._umask, self._tty = told[1].decode(), told[2].decode()
-        self._pid, self._owner = int(found[1]), found[2].decode()
+        self._owner = found[1].decode()
         stream.take(found.end())
         return True
 
@@ -315,12 +354,25 @@ class LineShell:
         self._used_by_console = False
         self._seq += 1
         self._began = False
-        script = _SETUP % {"nonce": self._nonce, "tty": self._tty}
-        begin = f"printf '@%s<\\n' {self._tag} >&8; "
+        self._stdout = None
+        script = _SETUP % {"nonce": self._nonce, "tty": self._tty, "folder": secrets.token_hex(8)}
+        begin = f"command printf '@%s<\\n' {self._tag} >&8; {_FACTS} >&8; "
         body = f"command eval {shlex.quote(prelude)} </dev/null >&8 2>&8 8>&-" if prelude.strip() else "true"
         settings = f"OTTO_TAG={self._tag} OTTO_ERR=; "
         await self._send(f"{{ {script}\n{settings}{begin}{body}; __otto_end $? >&8; }} 8>&1 2>/dev/null")
-        return await self._outcome()
+        outcome = await self._outcome()
+        facts, _, rest = outcome.stdout.partition(b"\n")
+        stat, _, rest = rest.partition(b"\n")
+        self._learn(facts, stat)
+        return replace(outcome, stdout=rest)
+
+    def _learn(self, facts: bytes, stat: bytes) -> None:
+        """Note what the shell is: bash or not, which process, and whether it has a folder for standard error."""
+        found = re.fullmatch(rb"(bash)?@(\d+)@(.*)", facts)
+        if found is None:
+            raise UnexpectedAnswer(f"its shell described itself as '{decode(facts[:100])}'")
+        self._is_bash, self.merged = bool(found[1]), not found[3]
+        self._pid = ProcessId.parsed(found[2], stat)
 
     # -- time-outs
 
@@ -330,26 +382,30 @@ class LineShell:
 
     async def give_up(self) -> None:
         """End the present command and all it started."""
-        self._recovery = asyncio.create_task(self._end_command())
-        await asyncio.shield(self._recovery)
+        await asyncio.shield(self._begin_recovery())
+
+    def _begin_recovery(self) -> asyncio.Task[None]:
+        if self._recovery is None:
+            self._recovery = asyncio.create_task(self._end_command())
+        return self._recovery
 
     async def _end_command(self) -> None:
-        tag = self._tag
+        name = self._command_name
         try:
             async with asyncio.timeout(_RECOVERY_S):
-                await self._get_prompt_back(tag)
+                await self._get_prompt_back(name)
             async with asyncio.timeout(_CLEAN_UP_S):
-                await self._clean_up(tag)
+                await self._clean_up(name)
         except (TimeoutError, EndOfStream, OSError, NoTerminalControlError):
             await self.close()
         finally:
             self._recovery = None
 
-    async def _get_prompt_back(self, tag: str) -> None:
+    async def _get_prompt_back(self, name: str) -> None:
         keys = [_INTERRUPT, _INTERRUPT, _QUIT, _SUSPEND]
         for attempt in range(100):
-            if attempt == 1 and self._rescue is not None:
-                await self._rescue(launch.stop_script(self._pid, (tag, sorted(self._jobs))))
+            if attempt == 1 and self._rescue is not None and self._pid is not None:
+                await self._rescue(launch.stop_script(self._pid, (name, sorted(self._jobs))))
             await self._line.write(keys[attempt % len(keys)])
             # What is typed before the terminal has dealt with the key would be thrown away.
             await self._line.news(_PROMPT_S)
@@ -364,11 +420,10 @@ class LineShell:
         await self._line.write(f" stty {self._tty};{self._question}\n".encode())
         return await self._synced(_RESYNC_S)
 
-    async def _clean_up(self, tag: str) -> None:
+    async def _clean_up(self, name: str) -> None:
         """End what the command left behind."""
-        script = launch.stop_script(self._pid, (tag, sorted(self._jobs)), idle=True)
-        error_file = "" if self.merged else f'command rm -f "$OTTO_DIR/.otto-{self._nonce}"; '
-        await self._start(f"{error_file}sh -c {shlex.quote(script)} </dev/null >&8 2>/dev/null 8>&-")
+        script = launch.stop_script(None, (name, sorted(self._jobs)))
+        await self._start(f"sh -c {shlex.quote(script)} </dev/null >&8 2>/dev/null 8>&-")
         await self._outcome()
 
 

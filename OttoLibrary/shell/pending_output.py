@@ -7,6 +7,10 @@ import asyncio
 from OttoLibrary.contracts.connections import Channel, EndOfStream
 
 _CHUNK = 1 << 18
+# Of one stream; what is left out is left out of its middle.
+STREAM_LIMIT_BYTES = 8 << 20
+# A stream that floods is read in slices, so that everything else on the loop has its share.
+_FLOOD_PAUSE_S = 0.02
 
 
 class Notifier:
@@ -23,7 +27,7 @@ class Notifier:
                 waiter.set_result(None)
 
     async def wait(self) -> None:
-        """Return at the next ring."""
+        """Return at the next notification."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         await waiter
@@ -32,16 +36,24 @@ class Notifier:
 class PendingOutput:
     """What one channel has delivered and nobody has taken yet.
 
+    Of more than ``limit_bytes`` the oldest and the newest are kept, and a line in between counts what was left out.
+
     Attributes:
         data: The bytes.
         ended: The end of the stream, or None while it lasts.
+        left_out_bytes: How many bytes were left out since somebody set it to 0.
     """
 
-    def __init__(self, channel: Channel | None, notifier: Notifier) -> None:
+    def __init__(self, channel: Channel | None, notifier: Notifier, limit_bytes: int = STREAM_LIMIT_BYTES) -> None:
         self.data = bytearray()
         self.ended: EndOfStream | None = None
-        self._notifier = notifier
+        self.left_out_bytes = 0
+        self._limit, self._notifier = limit_bytes, notifier
+        self._hole: slice | None = None
+        self._missing = 0
         self._scanned: dict[bytes, int] = {}
+        self._wanted = asyncio.Event()
+        self._wanted.set()
         self._task = asyncio.create_task(self._pump(channel)) if channel else None
         if channel is None:
             self.ended = EndOfStream()
@@ -56,21 +68,44 @@ class PendingOutput:
     def take(self, count: int | None = None) -> bytes:
         """Return and forget the first ``count`` bytes, or all."""
         count = len(self.data) if count is None else count
-        taken = bytes(self.data[:count])
+        taken = bytes(memoryview(self.data)[:count])
         del self.data[:count]
         self._scanned.clear()
+        if self._hole is not None:
+            at = slice(self._hole.start - count, self._hole.stop - count)
+            self._hole = at if at.start >= 0 else None
+            self._missing = self._missing if self._hole else 0
         return taken
+
+    def pause(self) -> None:
+        """Read no more for the moment, so that a sender has to wait."""
+        self._wanted.clear()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._wanted.set()
 
     def stop(self) -> None:
         """Read no more."""
         if self._task is not None:
             self._task.cancel()
 
+    def release(self, keep_bytes: int) -> None:
+        """Stop, and keep only the newest bytes."""
+        self.stop()
+        self._leave_out(0, max(0, len(self.data) - keep_bytes))
+
     async def _pump(self, channel: Channel) -> None:
         try:
             while True:
+                if not self._wanted.is_set():
+                    await self._wanted.wait()
                 self.data += await channel.read(_CHUNK)
                 self._notifier.notify()
+                if len(self.data) > self._limit:
+                    # Those who look for something look first.
+                    await asyncio.sleep(_FLOOD_PAUSE_S)
+                    self._shorten()
         except EndOfStream as end:
             self.ended = end
         except asyncio.CancelledError:
@@ -78,3 +113,23 @@ class PendingOutput:
             raise
         finally:
             self._notifier.notify()
+
+    def _shorten(self) -> None:
+        """Leave out so much of the middle that there is room for a while."""
+        end = len(self.data) - self._limit // 4
+        start = self._hole.start if self._hole else self._limit // 2
+        if end > start:
+            self._leave_out(start, end)
+
+    def _leave_out(self, start: int, end: int) -> None:
+        """Put a line in the place of the bytes between two positions; a hole before it is part of them."""
+        if end <= start:
+            return
+        known = len(range(*self._hole.indices(end))) if self._hole is not None and self._hole.stop <= end else 0
+        count = end - start - known
+        self.left_out_bytes += count
+        self._missing += count
+        line = b"\n[... %d bytes left out ...]\n" % self._missing
+        self.data[start:end] = line
+        self._hole = slice(start, start + len(line))
+        self._scanned = {mark: min(at, start) for mark, at in self._scanned.items()}

@@ -68,19 +68,24 @@ class PromptShell:
             raise UsageError("a prompt takes one line at a time; run each line with a call of its own")
         if cwd is not None:
             raise UsageError("a prompt has no folders; leave 'cwd' out")
-        if self._recovery is not None:
-            await asyncio.shield(self._recovery)
-        self._line.set_aside()
+        stream = self._line.stream
         try:
             async with asyncio.timeout(deadline.remaining_s if deadline else None):
-                said = await self._ask(command.strip())
-                return CommandOutcome(said.encode(), b"", await self._rc())
+                if self._recovery is not None:
+                    await asyncio.shield(self._recovery)
+                self._line.set_aside()
+                stream.left_out_bytes = 0
+                output = await self._ask(command.strip())
+                left_out = stream.left_out_bytes
+                return CommandOutcome(output.encode(), b"", await self._rc(), left_out_bytes=left_out)
         except TimeoutError:
-            partial = self.partial()
-            await self._recover()
-            return CommandOutcome(*partial, status=None, shell_ended=self.ended)
+            if self._recovery is not None:
+                return CommandOutcome(b"", b"", status=None)
+            partial, left_out = self.partial(), stream.left_out_bytes
+            await asyncio.shield(self._begin_recovery())
+            return CommandOutcome(*partial, status=None, shell_ended=self.ended, left_out_bytes=left_out)
         except asyncio.CancelledError:
-            self._recovery = asyncio.create_task(self._interrupt())
+            self._begin_recovery()
             raise
 
     def partial(self) -> tuple[bytes, bytes]:
@@ -95,7 +100,7 @@ class PromptShell:
         self._ended = True
 
     def _text(self) -> str:
-        return self._line.stream.data.decode(self._line.prompts.profile.encoding, "otto.bytes")
+        return self._line.stream.data.decode(self._line.prompts.profile.encoding, "backslashreplace")
 
     async def _ask(self, command: str) -> str:
         self._command = command
@@ -106,7 +111,7 @@ class PromptShell:
     async def _rc(self) -> ExitStatus:
         if not self._status:
             return ExitStatus(NO_STATUS)
-        found = re.search(r"-?\d+", await self._ask(self._status))
+        found = re.search(r"(?<!\d)-?\d{1,9}(?!\d)", await self._ask(self._status))
         return exit_status(int(found[0])) if found else ExitStatus(NO_STATUS)
 
     async def _until_prompt(self) -> str:
@@ -125,9 +130,10 @@ class PromptShell:
     def _at_prompt(self) -> bool:
         return self._line.prompts.prompt(self._line.text) is not None
 
-    async def _recover(self) -> None:
-        self._recovery = asyncio.create_task(self._interrupt())
-        await asyncio.shield(self._recovery)
+    def _begin_recovery(self) -> asyncio.Task[None]:
+        if self._recovery is None:
+            self._recovery = asyncio.create_task(self._interrupt())
+        return self._recovery
 
     async def _interrupt(self) -> None:
         try:

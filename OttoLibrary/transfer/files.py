@@ -14,8 +14,7 @@ import os
 import re
 import secrets
 import stat
-import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -28,6 +27,7 @@ from OttoLibrary.transfer import checksums
 from OttoLibrary.transfer.host_file_agent import FilePlace, Found, HostFileAgent, IdleShells, RefusedError, matches
 from OttoLibrary.transfer.received_folder import KEPT_MODE
 from OttoLibrary.transfer.transfer import Moved, Work, begin, check_paths, guarded, site_of, told
+from OttoLibrary.transfer.unfinished import noted, temporary_folder
 
 _NEWS_S = 0.1
 
@@ -119,7 +119,7 @@ class Files:
             WaitTimeoutError: The time was over.
         """
         check_paths(source, target)
-        with tempfile.TemporaryDirectory(prefix="otto-copy-") as folder:
+        with temporary_folder("copy") as folder:
             async with self.begin("Get", source, options) as work:
                 paths = await self._expanded(work, source)
                 here = [Path(folder, str(number), path.rstrip("/").rpartition("/")[2]) for number, path in enumerate(paths)]
@@ -164,7 +164,7 @@ class Files:
     async def read(self, path: str, encoding: str) -> str:
         """Return the text of a file."""
         codec = _codec(encoding)
-        with tempfile.TemporaryDirectory(prefix="otto-read-") as folder:
+        with temporary_folder("read") as folder:
             content = Path(folder, "content")
             async with self.begin("Read", path, PLAIN) as work:
                 result = await self.get_one(work, path, content, PLAIN, what=f"did not give '{path}'")
@@ -185,7 +185,7 @@ class Files:
             data = text.encode(_codec(encoding))
         except UnicodeError as error:
             raise UsageError(f"The text for '{path}' cannot be written as {encoding}: {error}.") from error
-        with tempfile.TemporaryDirectory(prefix="otto-write-") as folder:
+        with temporary_folder("write") as folder:
             content = Path(folder, path.rpartition("/")[2] or "content")
             content.write_bytes(data)
             async with self.begin("Write", path, options) as work:
@@ -283,7 +283,7 @@ class Files:
             if options.skip_same and await _is_here(agent, found, tool, target, moved):
                 return FileResult(source, str(target), found.size, 0, skipped=True)
             part = target.with_name(_temporary_name(target.name, found.size, found.mtime, options))
-            try:
+            with _unfinished(part, options.resume):
                 start = _begin_part(part, found.size, options.resume and work.transfer.resumes)
                 moved.begin(start)
                 # The host makes its checksum while the bytes are being moved.
@@ -293,12 +293,6 @@ class Files:
                 moved.stir(part.stat().st_size)
                 checksum = await self._checked(agent, part, found, tool)
                 _keep_part(part, target, found, options.mode)
-            except RefusedError:
-                part.unlink(missing_ok=True)
-                raise
-            finally:
-                if not options.resume:
-                    part.unlink(missing_ok=True)
         return FileResult(source, str(target), found.size, moved.count, checksum)
 
     async def _checked(self, agent: HostFileAgent, part: Path, found: Found, tool: str) -> str:
@@ -370,6 +364,23 @@ def _temporary_name(name: str, size: int, mtime: int, options: TransferOptions) 
     """Return a unique name; for ``resume`` it is the same each time for the same state of the same file."""
     identity = hashlib.sha256(f"{name}\0{size}\0{mtime}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return f".otto-{identity if options.resume else secrets.token_hex(6)}.part"
+
+
+@contextlib.contextmanager
+def _unfinished(part: Path, resume: bool) -> Iterator[None]:
+    """Remove the local temporary file in the end, unless it was renamed; one to be resumed stays, unless its content is wrong."""
+    if resume:
+        try:
+            yield
+        except RefusedError:
+            part.unlink(missing_ok=True)
+            raise
+        return
+    with noted(part):
+        try:
+            yield
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _begin_part(part: Path, size: int, resume: bool) -> int:

@@ -8,7 +8,6 @@ import re
 import secrets
 import shlex
 import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from OttoLibrary.transfer.files import Files, local_place, plain_name
 from OttoLibrary.transfer.host_file_agent import FolderPlace, HostFileAgent, RefusedError
 from OttoLibrary.transfer.received_folder import OutsideError, ReceivedFolder, check_names, merge
 from OttoLibrary.transfer.transfer import Moved, Work, check_paths
+from OttoLibrary.transfer.unfinished import noted, temporary_folder
 from OttoLibrary.units import size_text
 
 KEEP_LINKS = TransferOptions(links="keep")
@@ -164,14 +164,14 @@ class _SentFolder:
             await process.close()
 
     async def _archive(self, place: FolderPlace, entries: list[Entry]) -> None:
-        with tempfile.NamedTemporaryFile(prefix="otto-pack-") as archive:
-            for piece in packed(self.source, entries):
-                await asyncio.to_thread(archive.write, piece)
-                self.moved.stir()
-            archive.flush()
-            there = f"{place.temporary}/.otto-archive"
+        with temporary_folder("pack") as folder:
+            here, there = folder / "archive", f"{place.temporary}/.otto-archive"
+            with here.open("wb") as archive:
+                for piece in packed(self.source, entries):
+                    await asyncio.to_thread(archive.write, piece)
+                    self.moved.stir()
             await self.agent.touch(there)
-            await self.work.put(Job(Path(archive.name), there, archive.tell(), 0, self.moved.add))
+            await self.work.put(Job(here, there, here.stat().st_size, 0, self.moved.add))
             await self.agent.unpack(there, place.temporary)
 
     async def _one_by_one(self, place: FolderPlace, entries: list[Entry]) -> None:
@@ -214,18 +214,16 @@ class _FetchedFolder:
     async def fetch(self, final: Path) -> list[FileResult]:
         """Fetch what differs, check it, and put it in its place."""
         part = (final if final.is_dir() else final.parent) / f".otto-{secrets.token_hex(6)}.part"
-        part.mkdir(mode=0o700)
-        try:
-            await self._move(final, part)
-            entries = await asyncio.to_thread(lambda: scan(part, follow=False))
-            self.moved.stir(self.moved.count)
-            here = await self._check(part, _file_names(entries))
-            await asyncio.to_thread(merge, part, final)
-            with ReceivedFolder(final) as folder:
-                for name, mode in self.locked.items():
-                    folder.set_mode(name, mode)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        with noted(part):
+            part.mkdir(mode=0o700)
+            try:
+                await self._move(final, part)
+                entries = await asyncio.to_thread(lambda: scan(part, follow=False))
+                self.moved.stir(self.moved.count)
+                here = await self._check(part, _file_names(entries))
+                await asyncio.to_thread(self._put_in_place, part, final)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
         there = Path(self.place.path)
         results = [_result(there, str(final), entry, here) for entry in entries if entry.kind != "folder"]
         return results + [FileResult(str(there / name), str(final / name), 0, 0, skipped=True) for name in sorted(self.same)]
@@ -263,11 +261,17 @@ class _FetchedFolder:
     async def _archive(self, part: Path) -> None:
         unpacker = await self._unpacker(part)
         found = await self.agent.pack(self.place.path, f".otto-{secrets.token_hex(6)}.part", follow=self.follow)
-        with tempfile.TemporaryDirectory(prefix="otto-unpack-") as folder:
-            archive = Path(folder, "archive")
+        with temporary_folder("unpack") as folder:
+            archive = folder / "archive"
             archive.touch()
             await self.work.get(Job(archive, found.path, found.size, 0, self.moved.add))
             self.locked = await asyncio.to_thread(_unpack_file, archive, unpacker)
+
+    def _put_in_place(self, part: Path, final: Path) -> None:
+        merge(part, final)
+        with ReceivedFolder(final) as folder:
+            for name, mode in self.locked.items():
+                folder.set_mode(name, mode)
 
     async def _unpacker(self, part: Path) -> Unpacker:
         """Return what unpacks no more than the host has now; what grows or is added meanwhile may be as much again."""

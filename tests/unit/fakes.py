@@ -141,7 +141,7 @@ class FakeConnection:
     async def execute(self, command: str, terminal: object = None) -> Any:
         self.commands.append(command)
         process = self._made(command)
-        nonce = re.search(r"echo @(\w+):\$\$", command)
+        nonce = re.search(r"echo \"?@(\w+):\$\$", command)
         if nonce is not None:
             process.errors.inbox.feed(b"@%b\n" % nonce[1].encode())
             process.channel.inbox.feed(b"@%b:4711\n" % nonce[1].encode())

@@ -104,7 +104,6 @@ SPELLED = "s3cr/t <p>&'a\"ö$x`\\!"
         urllib.parse.quote_plus(SPELLED),
         urllib.parse.quote(SPELLED),
         "".join(f"%{byte:02x}" for byte in SPELLED.encode()),
-        escape(shlex.quote(SPELLED)),
     ],
 )
 def test_a_secret_is_hidden_as_programs_write_it(form: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.shell.command_shell import CommandOutcome, CommandShell, exit_status
-from OttoLibrary.shell.launch import Launched
+from OttoLibrary.shell.launch import Launched, ProcessId
 from tests.unit.fakes import FakeShell
 
 _NOISE = st.binary(max_size=200) | st.lists(
@@ -19,12 +19,13 @@ _NOISE = st.binary(max_size=200) | st.lists(
 
 
 async def _run(fake: FakeShell, command: str = "true", timeout_s: float = 5) -> CommandOutcome:
-    launched = Launched.listening(fake, "abc123", pid=1)  # type: ignore[arg-type]
+    launched = Launched.listening(fake, "abc123", pid=ProcessId(4711))  # type: ignore[arg-type]
 
     async def stop(tag: str, jobs: list[int]) -> str:
         return "/"
 
     shell = CommandShell(launched, stop)
+    shell._secret = "abc123"
     try:
         await shell.begin("")
         return await shell.run(command, Deadline(timeout_s))

@@ -9,7 +9,7 @@ import pytest
 
 from OttoLibrary.contracts.connections import EndOfStream
 from OttoLibrary.shell import launch
-from OttoLibrary.shell.launch import Account, Launched, UserChangeRefusedError
+from OttoLibrary.shell.launch import Account, Launched, ProcessId, UserChangeRefusedError
 from OttoLibrary.text import Secret
 from tests.unit.fakes import FakeConnection, FakeProcess
 
@@ -28,7 +28,7 @@ def test_login_noise_is_taken_off_and_the_process_id_is_known(pieces: int) -> No
             await asyncio.sleep(0)
             if launched.find_pid():
                 break
-        assert launched.pid == 4711
+        assert launched.pid == ProcessId(4711)
         assert not launched.output.data.startswith(b"Welcome")
 
     asyncio.run(go())
@@ -36,12 +36,13 @@ def test_login_noise_is_taken_off_and_the_process_id_is_known(pieces: int) -> No
 
 def test_a_process_that_is_handed_over_is_ended_when_it_is_closed_before_its_end() -> None:
     async def go(ends: bool) -> list[int]:
-        process, stopped = FakeProcess(), []
+        process = FakeProcess()
+        stopped: list[int] = []
         launched = Launched.listening(process, "abc")
         process.channel.inbox.feed(b"@abc:4711\nfirst")
 
-        async def stop(pid: int) -> None:
-            stopped.append(pid)
+        async def stop(pid: ProcessId) -> None:
+            stopped.append(pid.number)
 
         handed = await launched.hand_over(stop)
         assert await handed.channel.read(100) == b"first"
@@ -63,7 +64,7 @@ def test_a_process_that_never_began_is_told_with_its_last_words() -> None:
         process.errors.inbox.feed(b"This account is not available.\n")
         process.exit(1)
 
-        async def stop(pid: int) -> None:
+        async def stop(pid: ProcessId) -> None:
             raise AssertionError
 
         with pytest.raises(EndOfStream, match="This account is not available"):
@@ -117,5 +118,5 @@ def test_a_prelude_exports_and_changes_the_folder(path: str) -> None:
 
 
 def test_the_stop_script_is_a_shell_script() -> None:
-    for text in (launch.stop_script(4711), launch.stop_script(4711, ("abc.1", [5, 6]), idle=True)):
+    for text in (launch.stop_script(ProcessId(4711)), launch.stop_script(None, ("abc.1", [5, 6]))):
         subprocess.run(["sh", "-n"], input=text.encode(), check=True)

@@ -32,7 +32,7 @@ class FakeTerminal:
         self.channel = FakeChannel(self._written)
         self.stdout, self.stderr, self.rc, self.pieces = stdout, stderr, rc, pieces
         self.settings: bytes | None = TTY
-        self.setup = b"bash@/tmp\n"
+        self.setup = b"bash@4711@/tmp/.otto\n4711 (bash) S 1 4711 4711 34816 4711 0 0 0 0 0 0 0 0 0 20 0 1 0 5000 0\n"
         self.ends = True
         self._wanted, self._payload, self._tag = 0, b"", b""
         self._ready = False
@@ -142,7 +142,7 @@ def test_control_characters_of_a_command_reach_it() -> None:
 def test_a_host_without_room_for_files_has_one_stream() -> None:
     async def go() -> None:
         terminal = FakeTerminal(b"out and err")
-        terminal.setup = b"bash@\n"
+        terminal.setup = b"bash@4711@\n\n"
         outcome, shell = await _run(terminal)
         assert shell.merged
         assert outcome.stdout == b"out and err"
