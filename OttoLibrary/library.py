@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from robot.api import logger
 from robot.api.deco import library
 from robot.libraries.BuiltIn import BuiltIn
@@ -54,7 +56,8 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
 
     `Run On Host` uses the *command shell*: it has no terminal, keeps its directory, environment and functions from call to call,
     keeps stdout and stderr apart, and returns the exit status. `Send To Host` and `Expect From Host` use the *console*: a
-    terminal, as a person sees it, which opens with the directory and environment of the command shell.
+    terminal, as a person sees it, which opens with the directory and environment of the command shell. Both end with the suite
+    that opened them, or as `shell_scope` says; those that the setup of a parent suite opened serve its child suites.
 
     ## Results
 
@@ -71,7 +74,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
     Passwords of the lab and Robot's `Secret` values are shown as `<secret>` wherever they would appear.
     """
 
-    def __init__(self, lab: str = "", reservations: str = "") -> None:
+    def __init__(self, lab: str = "", reservations: str = "", shell_scope: Literal["suite", "test", "run"] = "suite") -> None:
         """Name the lab; nothing of it is read or opened before the first keyword needs it.
 
         Args:
@@ -80,6 +83,8 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
                 variable `OTTO_LAB` counts when nothing is given, then the settings.
             reservations: Who decides about reservations: `file`, `redis`, `json`, `pabot`, `none` or one of a plug-in. The
                 environment variable `OTTO_RESERVATION_BACKEND` counts when nothing is given, then the settings.
+            shell_scope: How long a shell or console and its state last: as long as the `suite` that opened it (those that the
+                setup of a parent suite opened serve its child suites), as the `test`, or as the whole `run`.
         """
         context = RunContext(
             variable=variable,
@@ -87,6 +92,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             tell=lambda sentence: logger.console(printable(mask(sentence))),
             progress=ConsoleProgress(),
             suite_folder=suite_folder(),
+            shell_scope=shell_scope,
         )
         session = self.session = Session(lab, reservations, context)
         with without_traceback():

@@ -191,6 +191,8 @@ def spellings(value: str) -> set[str]:
     """Return how a secret may be written."""
     forms = {value, printable(value), *_in_shells(value), *_in_json(value), *_in_urls(value), *_in_html(value)}
     forms |= {repr(value)[1:-1], value.replace("\\", "\\\\")}
+    if not value.isascii():
+        forms.add(repr(_encoded(value))[2:-1])
     forms |= {line for line in value.splitlines() if len(line) >= _SHORTEST}
     return {form for form in forms if form.strip()} | _in_base64(value)
 

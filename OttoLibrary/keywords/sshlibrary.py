@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 from robot.libraries.BuiltIn import BuiltIn
 
 from OttoLibrary.contracts.connections import Channel, EndOfStream
+from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostKeyError, UsageError
 from OttoLibrary.host.host import Host
 from OttoLibrary.keywords.component import Component
 
 _CHUNK = 1 << 16
+_SSH_PORT = 22
 
 
 def share(component: Component, name: str, timeout_s: float) -> None:
     """Open the host in SSHLibrary under its name."""
     library = _library()
+    # It comes with SSHLibrary.
+    from paramiko import BadHostKeyException
+
     session = component.session
     facts = session.lab.facts(name)
     if facts.transport != "ssh":
@@ -26,17 +32,16 @@ def share(component: Component, name: str, timeout_s: float) -> None:
     host = session.hosts.use(name)
     deadline = Deadline(timeout_s)
     connection: Any = session.engine.call(host.connection.open(deadline))
-    address, port = facts.address, facts.port or 22
+    address, port = facts.address, facts.port or _SSH_PORT
     if host.hop is not None:
         address, port = "127.0.0.1", session.engine.call(_way_through(host.hop, address, port, deadline))
     library.open_connection(address, alias=name, port=port, timeout=f"{timeout_s} s")
-    user = facts.user or connection.client.get_extra_info("username")
-    if facts.identity_file:
-        passphrase = facts.passphrase.value if facts.passphrase else None
-        library.login_with_public_key(user, facts.identity_file, passphrase or "")
-    else:
-        library.login(user, facts.password.value if facts.password else None)
-    _check_key(library, name, host, connection.server_key)
+    _trust_only(connection.server_key, library.current.client, address, port)
+    try:
+        _log_in(library, facts, facts.user or connection.client.get_extra_info("username"))
+    except BadHostKeyException as error:
+        library.close_connection()
+        raise HostKeyError(name, host.path, "SSHLibrary got a different host key than OttoLibrary") from error
 
 
 def _library() -> Any:
@@ -49,13 +54,21 @@ def _library() -> Any:
         ) from error
 
 
-def _check_key(library: Any, name: str, host: Host, ours: str) -> None:
-    theirs = library.current.client.get_transport().get_remote_server_key()
-    key = f"{theirs.get_name()} {theirs.get_base64()}"
-    if key.split()[:2] == ours.split()[:2] or theirs.get_name() != ours.split(maxsplit=1)[0]:
-        return
-    library.close_connection()
-    raise HostKeyError(name, host.path, "SSHLibrary got a different host key than OttoLibrary")
+def _trust_only(server_key: str, client: Any, address: str, port: int) -> None:
+    """Let a client of Paramiko send a password only to a server that proves the same key as it did to us."""
+    from paramiko import PKey, RejectPolicy
+
+    kind, data = server_key.split()[:2]
+    name = address if port == _SSH_PORT else f"[{address}]:{port}"
+    client.get_host_keys().add(name, kind, PKey.from_type_string(kind, base64.b64decode(data)))
+    client.set_missing_host_key_policy(RejectPolicy())
+
+
+def _log_in(library: Any, facts: HostFacts, user: str) -> None:
+    if facts.identity_file:
+        library.login_with_public_key(user, facts.identity_file, facts.passphrase.value if facts.passphrase else "")
+    else:
+        library.login(user, facts.password.value if facts.password else None)
 
 
 async def _way_through(hop: Host, address: str, port: int, deadline: Deadline) -> int:

@@ -110,6 +110,14 @@ class LibraryListener:
         self._learn([data.name])
         mask_result(result, self._session.masker)
 
+    def variables_import(self, attributes: Any, importer: Any) -> None:
+        """Learn the secrets that a variable file brought."""
+        learn_variables(self._session.masker)
+
+    def resource_import(self, resource: Any, importer: Any) -> None:
+        """Learn the secrets that a resource file brought."""
+        learn_variables(self._session.masker)
+
     def log_message(self, message: Any) -> None:
         """Hide secrets in the log."""
         # Robot cuts the values of variables before it writes '${name} = ...'.
@@ -132,7 +140,7 @@ class LibraryListener:
 
     def _begin(self, kind: str) -> None:
         self._scopes.append(kind)
-        self._session.scopes.begin(kind)
+        self._session.begin(kind)
 
     def _end(self, kind: str) -> None:
         if self._scopes and self._scopes[-1] == kind:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -87,6 +88,13 @@ class Session:
                 variable=self._context.variable,
             )
         return self._reservations
+
+    def begin(self, kind: str) -> None:
+        """Enter a ``suite`` or a ``test``; shells that are opened in it end with it when they are to last so long."""
+        self.scopes.begin(kind)
+        if kind == self._context.shell_scope:
+            began = time.monotonic()
+            self.scopes.on_end(lambda: self.hosts.close_shells(began))
 
     def renew_leases(self) -> None:
         """Renew what is reserved now; a run that has reserved nothing loads nothing for it."""

@@ -13,10 +13,11 @@ Firmware Answers Behind A Hop
     Should Contain    ${result.stdout}    2.1
 
 State Lasts From Call To Call
-    [Documentation]    Directory, variables and functions stay.
+    [Documentation]    Directory, variables and functions stay, until the suite ends.
     Run On Host    dut1    cd /tmp && STAGE=two && greet() { echo "stage $STAGE in $PWD"; }
     ${result}=    Run On Host    dut1    greet
     Should Be Equal    ${result.stdout}    stage two in /tmp\n
+    [Teardown]    Run On Host    dut1    cd
 
 Every Dut Passes Its Self Test
     [Documentation]    One command on many hosts, one table in the log.

@@ -17,7 +17,7 @@ import asyncssh
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.host.host import Host
-from tests.benchmarks import dashboard, files, labs, lines, masking, reserving, watching
+from tests.benchmarks import dashboard, files, labs, lines, masking, reserving, transfer_memory, watching
 from tests.benchmarks.measure import ROUNDS, Measure, Otto, Row, compare, timed
 from tests.peers.keys import make_keys
 from tests.peers.sshd import Sshd
@@ -191,6 +191,7 @@ def main() -> int:
                     rows += asyncio.run(over_ssh(sshd, keys.identity_file, otto))
                 if "files" in wanted:
                     rows += asyncio.run(files.over_ssh(sshd, keys.identity_file, otto))
+                    rows += transfer_memory.over_every_protocol(sshd, keys.identity_file)
                 if "lines" in wanted:
                     rows += asyncio.run(lines.all_rows())
                 if "watching" in wanted:

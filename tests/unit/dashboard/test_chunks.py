@@ -120,3 +120,11 @@ def test_a_chunk_with_an_absurd_count_is_refused(count: object) -> None:
     head = json.dumps({"host": "dut1", "began": 0.0, "count": count, "series": []}).encode()
     with pytest.raises(UsageError, match="not a chunk of readings"):
         unpack(struct.pack("<4sI", b"OTT1", len(head)) + head + zlib.compress(b""))
+
+
+def test_a_chunk_that_is_honestly_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunk = pack("dut1", [BEGAN + row for row in range(1000)], {"cpu_percent": [1.0] * 1000})
+    assert len(unpack(chunk)[1]) == 1000
+    monkeypatch.setattr("OttoLibrary.dashboard.chunks._LARGEST_BYTES", 5000)
+    with pytest.raises(UsageError, match="its length is wrong"):
+        unpack(chunk)

@@ -185,7 +185,7 @@ LABS = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=150)
 @given(content=LABS)
 def test_any_json_loads_or_is_a_lab_error(folder: Path, content: Any) -> None:
     file = folder / "any.json"
@@ -198,7 +198,7 @@ def test_any_json_loads_or_is_a_lab_error(folder: Path, content: Any) -> None:
             lab.secrets(name)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=40))
 def test_any_bytes_are_a_lab_error(folder: Path, content: bytes) -> None:
     (folder / "any.json").write_bytes(content)
