@@ -169,11 +169,8 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         command, cwd=folder, env={**os.environ, **SECRETS}, capture_output=True, text=True, timeout=120, check=False
     )
     assert "13 tests" in done.stdout, done.stdout + done.stderr
-    files = {
-        str(path.relative_to(folder)): path.read_bytes().decode("utf-8", "replace")
-        for path in (folder / "out").rglob("*")
-        if path.is_file()
-    }
+    found = [path for path in (folder / "out").rglob("*") if path.is_file()]
+    files = {str(path.relative_to(folder)): path.read_bytes().decode("utf-8", "replace") for path in found}
     return {"console": done.stdout, "stderr": done.stderr, **files}
 
 
