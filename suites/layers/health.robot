@@ -42,6 +42,7 @@ Errors Of The Kernel Count From A Time On
     ...    Kernel Should Be Healthy    dut2    since=1 s
     Say By Kernel    Oops: 0002 without a time\n
     Run Keyword And Expect Error    Host 'dut2': kernel: 1 errors, *    Kernel Should Be Healthy    dut2    since=1 s
+    [Teardown]    Run On Host    dut2    rm ~/bin/dmesg
 
 A Wrong Clock Is Told
     [Documentation]    A date of the test, two minutes behind.
@@ -51,6 +52,7 @@ A Wrong Clock Is Told
     ${error}=    Run Keyword And Expect Error    *    Clock Should Be Right    tag:dut    offset=30 s
     Should Match Regexp    ${error}
     ...    ^1 of 3 hosts are not healthy:\nHost 'dut3': clock: -1\\d\\d\\.\\d s \\(wanted: at most 30 s\\)\\.$
+    [Teardown]    Run On Host    dut3    rm ~/bin/date
 
 *** Keywords ***
 Say By Kernel
