@@ -388,9 +388,9 @@ class Monitor:
         metrics = self._metrics.get(host, {})
         base, bracket, label = metric.partition("[")
         if metric in metrics:
-            return metrics[metric].main
+            return printable(metrics[metric].main)
         if base in metrics:
-            return f"{metrics[base].main}{bracket}{label}"
+            return printable(f"{metrics[base].main}{bracket}{label}")
         known = self.known(host)
         if metric in known:
             return metric
@@ -405,7 +405,7 @@ class Monitor:
     def mains(self, host: str) -> list[str]:
         """Return the series that stand for the metrics of a host, and the series that callers recorded."""
         metrics = self._metrics.get(host, {})
-        main = [metric.main for metric in metrics.values()]
+        main = [printable(metric.main) for metric in metrics.values()]
         known = self.known(host)
         return [name for name in dict.fromkeys([*main, *sorted(self._recorded)]) if name in known]
 

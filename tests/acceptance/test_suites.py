@@ -40,9 +40,9 @@ def test_suite(suite: Path, request: pytest.FixtureRequest, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("options", [[], ["--randomize", "all"], ["--dryrun"]], ids=["in order", "randomized", "dryrun"])
-def test_the_demo_in_one_process(options: list[str], request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_all_suites_in_one_process(options: list[str], request: pytest.FixtureRequest, tmp_path: Path) -> None:
     command = ["robot", *options, "--outputdir", str(tmp_path / "results")]
-    _run(command, [ROOT / "suites" / "demo"], _variables("demo", request, tmp_path), tmp_path)
+    _run(command, [ROOT / "suites"], _variables("demo", request, tmp_path), tmp_path)
 
 
 @pytest.mark.parametrize("lab", sorted({_lab_of(suite) for suite in SUITES}))
