@@ -139,6 +139,9 @@ class SshConnection:
             try:
                 await self.client.create_session(partial(_itself, session), words, **options)
                 return session
+            except asyncio.CancelledError:
+                await session.close()
+                raise
             except asyncssh.ChannelOpenError:
                 pause_s = next(pauses_s, None)
                 if self.lost or pause_s is None:
@@ -213,6 +216,7 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
         self._output, self._errors = ReceiveBuffer(flow), ReceiveBuffer(flow)
         self._has_terminal = has_terminal
         self._chan: Any = None
+        self._closed = False
         self._status: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         self._status.add_done_callback(lambda status: status.cancelled() or status.exception())
         self._writable = asyncio.Event()
@@ -234,7 +238,9 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
         return await asyncio.shield(self._status)
 
     async def close(self) -> None:
-        self._chan.close()
+        self._closed = True
+        if self._chan is not None:
+            self._chan.close()
         self._finish(None)
 
     async def write(self, data: bytes) -> None:
@@ -255,6 +261,8 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
 
     def connection_made(self, chan: Any) -> None:
         self._chan = chan
+        if self._closed:  # its caller was cancelled meanwhile
+            chan.close()
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         (self._errors if datatype else self._output).feed(data)
