@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from robot.api import logger
 from robot.api.deco import library
 from robot.libraries.BuiltIn import BuiltIn
@@ -22,10 +24,12 @@ from OttoLibrary.lab.settings import import_init
 from OttoLibrary.masking import mask
 from OttoLibrary.run.listener import LibraryListener
 from OttoLibrary.run.progress import ConsoleProgress
+from OttoLibrary.run.robot_errors import without_traceback
 from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import suite_folder, variable
 from OttoLibrary.run.verdict import in_teardown
+from OttoLibrary.text import printable
 from OttoLibrary.version import VERSION
 
 
@@ -52,7 +56,8 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
 
     `Run On Host` uses the *command shell*: it has no terminal, keeps its directory, environment and functions from call to call,
     keeps stdout and stderr apart, and returns the exit status. `Send To Host` and `Expect From Host` use the *console*: a
-    terminal, as a person sees it, which opens with the directory and environment of the command shell.
+    terminal, as a person sees it, which opens with the directory and environment of the command shell. Both end with the suite
+    that opened them, or as `shell_scope` says; those that the setup of a parent suite opened serve its child suites.
 
     ## Results
 
@@ -69,7 +74,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
     Passwords of the lab and Robot's `Secret` values are shown as `<secret>` wherever they would appear.
     """
 
-    def __init__(self, lab: str = "", reservations: str = "") -> None:
+    def __init__(self, lab: str = "", reservations: str = "", shell_scope: Literal["suite", "test", "run"] = "suite") -> None:
         """Name the lab; nothing of it is read or opened before the first keyword needs it.
 
         Args:
@@ -78,16 +83,20 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
                 variable `OTTO_LAB` counts when nothing is given, then the settings.
             reservations: Who decides about reservations: `file`, `redis`, `json`, `pabot`, `none` or one of a plug-in. The
                 environment variable `OTTO_RESERVATION_BACKEND` counts when nothing is given, then the settings.
+            shell_scope: How long a shell or console and its state last: as long as the `suite` that opened it (those that the
+                setup of a parent suite opened serve its child suites), as the `test`, or as the whole `run`.
         """
         context = RunContext(
             variable=variable,
             may_interrupt=lambda: not in_teardown(),
-            tell=lambda sentence: logger.console(mask(sentence)),
+            tell=lambda sentence: logger.console(printable(mask(sentence))),
             progress=ConsoleProgress(),
             suite_folder=suite_folder(),
+            shell_scope=shell_scope,
         )
         session = self.session = Session(lab, reservations, context)
-        import_init(session.suite.settings)
+        with without_traceback():
+            import_init(session.suite.settings)
         self.ROBOT_LIBRARY_LISTENER = LibraryListener(session, self._take_instructions)
         groups = (
             ArtifactKeywords,

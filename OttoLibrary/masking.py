@@ -11,7 +11,6 @@ import urllib.parse
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from html import escape, unescape
-from itertools import product
 from typing import Any
 
 from OttoLibrary.text import MASK, Secret, printable, reveal
@@ -21,14 +20,22 @@ _SHORTEST = 4
 # At the edge of cut text so much of a secret is not left.
 _SHORTEST_PIECE = 3
 _MASK = MASK.encode()
-_HTML = "&<>\"'"
-_C_ESCAPES = str.maketrans({
+_SPECIAL = "&<>\"'"
+_HTML_NUMBERS = [{ord(letter): form.format(ord(letter)) for letter in _SPECIAL} for form in ("&#{:d};", "&#x{:x};", "&#x{:X};")]
+_JSON_LOWER = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&'"}
+_JSON_UPPER = {ord(letter): f"\\u{ord(letter):04X}" for letter in "<>&'"}
+_URL_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~")
+_URL_UPPER = [chr(byte) if byte in _URL_PLAIN else f"%{byte:02X}" for byte in range(256)]
+_URL_LOWER = [chr(byte) if byte in _URL_PLAIN else f"%{byte:02x}" for byte in range(256)]
+_URL_MARKS_UPPER = [(f"%{ord(mark):02X}", mark) for mark in "!*'()"]
+_URL_MARKS_LOWER = [(f"%{ord(mark):02x}", mark) for mark in "!*'()"]
+_IN_DOUBLE_QUOTES = {ord(letter): f"\\{letter}" for letter in '"$`\\'}
+_BACKSLASHED = {ord(letter): f"\\{letter}" for letter in " |&;()<>!{}*[]?^$`,'\"\\"}
+_NO_WORD = re.compile(r"[^\w@%+=:,./-]")
+_C_ESCAPES = {code: f"\\{code:03o}" for code in (*range(0x20), 0x7F)} | str.maketrans({
     "\\": "\\\\", "'": "\\'", "\a": "\\a", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r",
     "\x1b": "\\E",
 })  # fmt: skip
-
-# How HTML writes what it cannot have as it is by numbers.
-_NUMBERS = tuple({ord(letter): form.format(ord(letter)) for letter in _HTML} for form in ("&#{:d};", "&#x{:x};", "&#x{:X};"))
 # Text of which every letter is written by its number: what each begins with, and the number.
 _NUMBERED = [
     (mark, re.compile(b"%b%b%b%b%b%b(?:%b%b)*" % ((re.escape(mark), number) * 4)))
@@ -184,9 +191,9 @@ def spellings(value: str) -> set[str]:
     """Return how a secret may be written."""
     forms = {value, printable(value), *_in_shells(value), *_in_json(value), *_in_urls(value), *_in_html(value)}
     forms |= {repr(value)[1:-1], value.replace("\\", "\\\\")}
+    if not value.isascii():
+        forms.add(repr(_encoded(value))[2:-1])
     forms |= {line for line in value.splitlines() if len(line) >= _SHORTEST}
-    # What a log shows is HTML, whatever it quotes.
-    forms |= {form for plain in forms for form in (escape(plain), escape(plain, quote=False))}
     return {form for form in forms if form.strip()} | _in_base64(value)
 
 
@@ -195,43 +202,48 @@ def _in_shells(value: str) -> Iterator[str]:
     # 'set -x', '${x@Q}' and 'set' of bash.
     yield value.replace("'", "'\\''")
     # 'declare -p' and 'export -p'.
-    yield re.sub(r'(["$`\\])', r"\\\1", value)
+    yield value.translate(_IN_DOUBLE_QUOTES)
     # 'printf %q' of bash, with and without the comma of brace expansion; '#' and '~' count at the beginning.
-    for special in (r"""[ |&;()<>!{}*\[\]?^$`,'"\\]""", r"""[ |&;()<>!{}*\[\]?^$`'"\\]""", r"[^\w@%+=:,./-]"):
-        yield re.sub(rf"({special}|^[#~])", r"\\\1", value)
-    # All of them, when it has control characters.
-    escaped = value.translate(_C_ESCAPES)
-    yield re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\{ord(found[0]):03o}", escaped)
-    yield "".join(chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}" for byte in _encoded(escaped))
+    escaped = ("\\" if value[0] in "#~" else "") + value.translate(_BACKSLASHED)
+    yield escaped
+    yield escaped.replace("\\,", ",")
+    yield _NO_WORD.sub(r"\\\g<0>", value)
+    # All of them, when it has control characters, or letters that the locale does not have.
+    in_c = value.translate(_C_ESCAPES)
+    yield in_c
+    if not in_c.isascii():
+        yield "".join(chr(byte) if byte < 0x80 else f"\\{byte:03o}" for byte in _encoded(in_c))
 
 
 def _in_json(value: str) -> Iterator[str]:
-    for is_ascii in (True, False):
-        plain = json.dumps(value, ensure_ascii=is_ascii)[1:-1]
-        for text in {plain, plain.replace("/", "\\/")}:
+    for plain in {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}:
+        for text in (plain, plain.replace("/", "\\/")):
             yield text
-            yield re.sub(r"[<>&']", lambda found: f"\\u{ord(found[0]):04x}", text)
-            yield re.sub(r"[<>&']", lambda found: f"\\u{ord(found[0]):04X}", text)
-        yield re.sub(r"\\u[0-9a-f]{4}", lambda found: f"\\u{found[0][2:].upper()}", plain)
+            yield text.translate(_JSON_LOWER)
+            yield text.translate(_JSON_UPPER)
+        if "\\u" in plain:
+            yield re.sub(r"\\u[0-9a-f]{4}", lambda found: f"\\u{found[0][2:].upper()}", plain)
 
 
 def _in_urls(value: str) -> Iterator[str]:
-    for quoted in {
-        urllib.parse.quote(value, safe="", errors="surrogateescape"),
-        urllib.parse.quote(value, safe="/", errors="surrogateescape"),
-        urllib.parse.quote(value, safe="!*'()", errors="surrogateescape"),
-        urllib.parse.quote_plus(value, errors="surrogateescape"),
-    }:
+    data = _encoded(value)
+    for table, slash, marks in ((_URL_UPPER, "%2F", _URL_MARKS_UPPER), (_URL_LOWER, "%2f", _URL_MARKS_LOWER)):
+        quoted = "".join([table[byte] for byte in data])
         yield quoted
-        yield re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
+        yield quoted.replace(slash, "/")
+        yield quoted.replace("%20", "+")
+        # What JavaScript leaves as it is.
+        for escaped, mark in marks:
+            quoted = quoted.replace(escaped, mark)
+        yield quoted
 
 
 def _in_html(value: str) -> Iterator[str]:
-    yield escape(value)
-    yield escape(value, quote=False)
-    for apostrophe, quote in product(("&#39;", "&apos;", "'"), ("&quot;", "&#34;", '"')):
-        yield escape(value, quote=False).replace("'", apostrophe).replace('"', quote)
-    for numbers in _NUMBERS:
+    text = escape(value, quote=False)
+    for apostrophe in ("'", "&#x27;", "&#39;", "&apos;"):
+        for quote in ('"', "&quot;", "&#34;"):
+            yield text.replace("'", apostrophe).replace('"', quote)
+    for numbers in _HTML_NUMBERS:
         yield value.translate(numbers)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from OttoLibrary import masking
 from tests.peers.accounts import Accounts
@@ -22,6 +23,11 @@ from tests.peers.telnetd import Telnetd
 
 if TYPE_CHECKING:
     from tests.peers.faulty_ssh import FaultySsh
+
+
+# No test depends on how busy the machine is.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from OttoLibrary.monitor.limit import clock_text
 from OttoLibrary.run.session import Session
+from OttoLibrary.text import printable
 from OttoLibrary.units import unit_of, value_text
 
 # A reading is shown for this many intervals.
@@ -68,10 +70,11 @@ def _table(session: Session) -> Table:
     table = Table(title=clock_text(time.time()), title_justify="left", box=None, header_style="bold")
     table.add_column("host")
     for name in series:
-        table.add_column(name, justify="right")
+        table.add_column(Text(printable(name)), justify="right")
     for host, readings in latest.items():
-        cells = (value_text(readings[name], unit_of(name)) if name in readings else "-" for name in series)
-        table.add_row(host, *cells, style=None if readings else "dim")
+        # As Text: a name in brackets is no markup.
+        cells = (Text(value_text(readings[name], unit_of(name)) if name in readings else "-") for name in series)
+        table.add_row(Text(printable(host)), *cells, style=None if readings else "dim")
     return table
 
 
@@ -79,10 +82,10 @@ def _print_lines(console: Console, session: Session) -> None:
     clock = clock_text(time.time())
     for host, readings in _latest(session).items():
         said = ", ".join(f"{name} {value_text(value, unit_of(name))}" for name, value in readings.items())
-        console.print(f"{clock} {host}: {said or 'no readings'}", markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(f"{clock} {host}: {said or 'no readings'}"), markup=False, highlight=False, soft_wrap=True)
     _tell(console, session)
 
 
 def _tell(console: Console, session: Session) -> None:
     for sentence in [*session.journal.take_warnings(), *session.monitor.do(lambda monitor: monitor.take_warnings())]:
-        console.print(session.masker.mask(sentence), markup=False, highlight=False, soft_wrap=True, style="red")
+        console.print(printable(session.masker.mask(sentence)), markup=False, highlight=False, soft_wrap=True, style="red")

@@ -27,6 +27,7 @@ _LONGEST_MS = 2**32 - 1
 _LARGEST = 1e300
 # More would take twice the time for a tenth of the size.
 _LEVEL = 6
+_LARGEST_BYTES = 1 << 30
 
 
 def pack(host: str, times: Sequence[float], columns: Columns) -> bytes:
@@ -59,9 +60,14 @@ def unpack(chunk: bytes) -> tuple[str, list[float], dict[str, list[float]]]:
     try:
         magic, length = _HEAD.unpack_from(chunk)
         head = json.loads(chunk[_HEAD.size : _HEAD.size + length])
-        data = zlib.decompress(chunk[_HEAD.size + length :])
         count = head["count"]
-        if magic != _MAGIC or len(data) != count * (4 + 2 * len(head["series"])):
+        size = count * (4 + 2 * len(head["series"]))
+        if magic != _MAGIC or not 0 <= size <= _LARGEST_BYTES:
+            raise ValueError("its length is wrong")
+        # One byte more would show that it is longer than it says, however much longer.
+        packed = zlib.decompressobj()
+        data = packed.decompress(chunk[_HEAD.size + length :], size + 1)
+        if len(data) != size or not packed.eof:
             raise ValueError("its length is wrong")
         return head["host"], _times(head["began"], data[: 4 * count]), _columns(head["series"], data[4 * count :], count)
     except (ValueError, KeyError, TypeError, struct.error, zlib.error) as error:

@@ -60,7 +60,7 @@ class Host:
         self.connection: HostConnection = HostConnection(name, path, load_facts, hops_connection, self._on_lost, self._on_open)
         self._transcript = transcript
         self._opened: Runner | None = None
-        self._names: list[str] = []
+        self._names: dict[str, float] = {}
         self._one_shots = Turn(self._records, _ONE_SHOTS_AT_A_TIME)
 
     async def deadline(self, timeout_s: float | None) -> Deadline:
@@ -105,7 +105,7 @@ class Host:
         """Open an extra shell; raise UsageError when the name is taken."""
         if not name or name in self._names:
             raise UsageError(f"Host '{self.name}' has a shell '{name}' already. Close it first, or choose another name.")
-        self._names.append(name)
+        self._names[name] = time.monotonic()
         try:
             async with (await self._runner(deadline)).shell(name, deadline):
                 pass
@@ -117,9 +117,17 @@ class Host:
         """Close an extra shell, or the main one; raise NotOpenError for an unknown one."""
         self._check_shell(name)
         if name:
-            self._names.remove(name)
+            del self._names[name]
         if self._opened is not None:
             await self._opened.close_shell(name)
+
+    async def close_shells(self, began: float) -> None:
+        """Close what was opened at this time of ``time.monotonic`` or later: shells and consoles; the main ones open again."""
+        for name, opened in list(self._names.items()):
+            if opened >= began:
+                await self.close_shell(name)
+        if self._opened is not None and await self._opened.close_since(began):
+            self._records.news.append("Its shell ended with the scope that had opened it; this is a new one.")
 
     def _check_shell(self, name: str) -> None:
         if name and name not in self._names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -32,11 +33,16 @@ _RESCUE_S = 5.0
 
 @dataclass
 class LineSlot:
-    """Where a shell has its line and what runs commands there, each from its first use on."""
+    """Where a shell has its line and what runs commands there, each from its first use on.
+
+    Attributes:
+        shell_began: When the shell was ready, as a time of ``time.monotonic``.
+    """
 
     turn: Turn
     line: Line | None = None
     shell: LineShell | PromptShell | None = None
+    shell_began: float = 0.0
 
     async def leave(self) -> None:
         """Note that the shell has ended; hang up unless the next login can use the same line."""
@@ -68,10 +74,12 @@ class LineRunner:
     def __init__(self, records: HostRecords, connection: HostConnection, transcript: Callable[[str], Transcript | None]) -> None:
         self._records, self._connection, self._transcript = records, connection, transcript
         self._main = LineSlot(Turn(records))
+        self._logs_in = False
         self._slots = {"": self._main}
 
     async def connected(self, connection: Connection) -> None:
         """Listen to the main line from its first moment on: what a wire carries comes only once, and a lost login is noticed."""
+        self._logs_in = connection.logs_in
         await self._line(self._main, connection)
 
     async def close(self) -> None:
@@ -84,6 +92,15 @@ class LineRunner:
         slot = self._slots.pop(name, None) if name else self._main
         if slot is not None:
             await slot.close()
+
+    async def close_since(self, began: float) -> bool:
+        """Log out of the lines whose shells began at this time or later; a console that others log in to stays as it is."""
+        if not self._logs_in:
+            return False
+        young = [slot for slot in self._slots.values() if slot.shell is not None and slot.shell_began >= began]
+        for slot in young:
+            await slot.close()
+        return bool(young)
 
     # -- commands
 
@@ -262,7 +279,7 @@ class LineRunner:
         host, path = self._records.host, self._records.path
         try:
             async with deadline.timeout():
-                slot.shell = await self._begun(line, connection)
+                slot.shell, slot.shell_began = await self._begun(line, connection), time.monotonic()
         except TimeoutError as error:
             last_output = line.console.text
             if connection.logs_in:

@@ -35,6 +35,8 @@ class NamedShell:
 
     Attributes:
         cwd: Where the next command shell begins, when the one before it was ended by force.
+        command_began: When the command shell was opened, as a time of ``time.monotonic``.
+        console_began: The same of the console.
     """
 
     turn: Turn
@@ -43,13 +45,30 @@ class NamedShell:
     console: Console | None = None
     launched: Launched | None = field(default=None, repr=False)
     cwd: str | None = None
+    command_began: float = 0.0
+    console_began: float = 0.0
 
     async def close(self) -> None:
         """Close what is open; it may open again."""
+        await self.close_command()
+        await self.close_console()
+
+    async def close_since(self, began: float) -> bool:
+        """Close what was opened at this time or later, and return True when something was."""
+        command, console = self.command is not None, self.console is not None
+        command, console = command and self.command_began >= began, console and self.console_began >= began
+        if command:
+            self.cwd = None
+            await self.close_command()
+        if console:
+            await self.close_console()
+        return command or console
+
+    async def close_command(self) -> None:
+        """Close the command shell; it may open again."""
         command, self.command = self.command, None
         if command is not None:
             await command.close()
-        await self.close_console()
 
     async def close_console(self) -> None:
         """Close the console; it may open again."""
@@ -71,6 +90,8 @@ class ProcessRunner:
         self._records, self._connection = records, connection
         self._shells: dict[str, NamedShell] = {}
         self._ending: dict[asyncio.Task[None], CommandShell] = {}
+        # Who used the host before each switch of the user, and when that was.
+        self._former_accounts: list[tuple[float, Account | None]] = []
 
     async def connected(self, connection: Connection) -> None:
         """Do nothing: processes start when they are needed."""
@@ -88,6 +109,19 @@ class ProcessRunner:
         named = self._shells.pop(name, None) if name else self._named("")
         if named is not None:
             await named.close()
+
+    async def close_since(self, began: float) -> bool:
+        """Close the shells and consoles that were opened at this time or later, and be the user of before."""
+        switched = False
+        while self._former_accounts and self._former_accounts[-1][0] >= began:
+            _, self.account = self._former_accounts.pop()
+            switched = True
+        if switched:
+            # What another user opened cannot serve this one, however old it is.
+            await self.close()
+            return True
+        closed = [await named.close_since(began) for named in list(self._shells.values())]
+        return any(closed)
 
     # -- commands
 
@@ -191,7 +225,7 @@ class ProcessRunner:
         await named.close_console()
         private = await self._state_of(named, deadline, None)
         launched = await self._launch(consoles.SCRIPT, deadline, "did not open its console", Terminal(), private)
-        named.launched = launched
+        named.launched, named.console_began = launched, time.monotonic()
         named.console = Console(launched.process.channel, launched.output, launched.notifier)
         await named.console.settle()
 
@@ -209,7 +243,8 @@ class ProcessRunner:
                 self.account = before
                 raise
             await self.close()
-            named.command = fresh.command
+            named.command, named.command_began = fresh.command, fresh.command_began
+            self._former_accounts.append((time.monotonic(), before))
 
     async def probe(self, deadline: Deadline) -> None:
         """Run ``true`` as a process of its own."""
@@ -236,6 +271,7 @@ class ProcessRunner:
             await named.command.close()
             named.command = None
         named.command, named.cwd = await self._begun(named.cwd, deadline), None
+        named.command_began = time.monotonic()
         return named.command
 
     async def _begun(self, former_cwd: str | None, deadline: Deadline) -> CommandShell:

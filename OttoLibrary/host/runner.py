@@ -52,6 +52,13 @@ class Runner(Protocol):
     async def close_shell(self, name: str) -> None:
         """Close one shell and forget it."""
 
+    async def close_since(self, began: float) -> bool:
+        """Close what was opened at this time of ``time.monotonic`` or later, and be the user again who used the host before.
+
+        Returns:
+            True when there was something to close.
+        """
+
     def shell(self, name: str, deadline: Deadline) -> AbstractAsyncContextManager[Shell]:
         """Give a shell to one caller at a time, a new one when there is none that lives."""
 

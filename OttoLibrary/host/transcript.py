@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -14,6 +13,8 @@ from OttoLibrary.transport.channels import WrappedChannel
 
 # A line without an end is written so far at this length.
 _LONG = 4096
+# So much of it waits for more, in which a secret may end.
+_HELD = (1024, 768, 512)
 
 
 class Transcript:
@@ -23,11 +24,12 @@ class Transcript:
         folder: Where the file goes; it is made when there is something to write.
         host: Name of the host; the file is ``console-HOST.log``.
         mask: Hides secrets.
+        warn: Called with a sentence, once, when the file cannot be written.
     """
 
-    def __init__(self, folder: Path, host: str, mask: Callable[[str], str]) -> None:
+    def __init__(self, folder: Path, host: str, mask: Callable[[str], str], warn: Callable[[str], None]) -> None:
         self.path = folder / "console-{}.log".format(re.sub(r"[^\w.-]+", "_", host))
-        self._mask = mask
+        self._mask, self._warn, self._warned = mask, warn, False
         self._decoder = incremental_decoder()
         self._line, self._began = "", ""
 
@@ -47,10 +49,17 @@ class Transcript:
             self._began = self._began or _now()
             self._line += rest
         if len(self._line) > _LONG:
-            lines.append(f"{self._began} {self._line}")
-            self._line = self._began = ""
+            at = self._cut()
+            lines.append(f"{self._began} {self._line[:at]}")
+            self._line, self._began = self._line[at:], _now()
         if lines:
             self._write(lines)
+
+    def _cut(self) -> int:
+        """Return where a line without an end is cut: some of it is held back, and no secret is cut in two."""
+        whole = self._mask(self._line)
+        places = (len(self._line) - held for held in _HELD)
+        return next((at for at in places if whole.startswith(self._mask(self._line[:at]))), len(self._line))
 
     def _finish(self) -> None:
         if self._line:
@@ -58,11 +67,15 @@ class Transcript:
             self._line = self._began = ""
 
     def _write(self, lines: list[str]) -> None:
-        # A full disk must not stop the console.
-        with contextlib.suppress(OSError):
+        try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
                 file.writelines(f"{self._mask(line)}\n" for line in lines)
+        except OSError as error:
+            # A full disk must not stop the console.
+            if not self._warned:
+                self._warn(f"The transcript '{self.path}' has gaps: {error.strerror or error}.")
+            self._warned = True
 
 
 class Recorded(WrappedChannel):

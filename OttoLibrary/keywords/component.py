@@ -84,7 +84,7 @@ class Component:
         if self._attachments is None:
             from OttoLibrary.report.blocks import Attachments
 
-            self._attachments = Attachments(_output_folder(), self.session.masker.mask)
+            self._attachments = Attachments(_output_folder(), self.session.masker.mask, logger.warn)
         return self._attachments
 
     def timeout(self, host: str, given: timedelta | None) -> float | None:

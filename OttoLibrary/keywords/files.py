@@ -113,7 +113,8 @@ class FileKeywords(Component):
         Raises:
             TransferError, WaitTimeoutError, UsageError: As for `Put File To Host`.
 
-        A file that grows meanwhile, such as a log, is fetched with the length that it had at the start.
+        A file that grows meanwhile, such as a log, is fetched with the length that it had at the start. A link at the target
+        is replaced, and setuid, setgid and sticky bits are dropped.
 
         ```robotframework
         Write Host File    dut1    boot.log    ready\n
@@ -204,7 +205,10 @@ class FileKeywords(Component):
             The result, as for `Put Directory To Host`.
 
         Raises:
-            TransferError, WaitTimeoutError, UsageError: As for `Put Directory To Host`.
+            TransferError, WaitTimeoutError, UsageError: As for `Put Directory To Host`; also when the host sends names that
+                lead outside the target, or more than it announced.
+
+        Nothing is written through a link on this machine. Setuid, setgid and sticky bits are dropped.
 
         ```robotframework
         Create Host Directory    dut1    logs/today

@@ -10,6 +10,7 @@ from robot.api.deco import keyword
 
 from OttoLibrary.errors import NotFreeError
 from OttoLibrary.keywords.component import Component, dotted
+from OttoLibrary.masking import mask
 from OttoLibrary.text import plural
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class ReservationKeywords(Component):
         """
         names = self.session.lab.select(hosts)
         reservations = self.session.reservations
-        demand = reservations.demand(self._entries(names), count or len(names), lease.total_seconds(), purpose, priority)
+        demand = reservations.demand(self._entries(names), count or len(names), lease.total_seconds(), mask(purpose), priority)
         leases = reservations.leases
         granted = self.call(leases.reserve(demand, wait.total_seconds()))
 

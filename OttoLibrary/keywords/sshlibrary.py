@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 from robot.libraries.BuiltIn import BuiltIn
@@ -15,14 +16,14 @@ from OttoLibrary.host.host import Host
 from OttoLibrary.keywords.component import Component
 
 _CHUNK = 1 << 16
-_PORT = 22
-_ANOTHER_KEY = "SSHLibrary got a different host key than OttoLibrary"
+_SSH_PORT = 22
 
 
 def share(component: Component, name: str, timeout_s: float) -> None:
     """Open the host in SSHLibrary under its name."""
     library = _library()
-    from paramiko import BadHostKeyException  # SSHLibrary's own
+    # It comes with SSHLibrary.
+    from paramiko import BadHostKeyException
 
     session = component.session
     facts = session.lab.facts(name)
@@ -31,25 +32,16 @@ def share(component: Component, name: str, timeout_s: float) -> None:
     host = session.hosts.use(name)
     deadline = Deadline(timeout_s)
     connection: Any = session.engine.call(host.connection.open(deadline))
-    address, port = facts.address, facts.port or 22
+    address, port = facts.address, facts.port or _SSH_PORT
     if host.hop is not None:
         address, port = "127.0.0.1", session.engine.call(_way_through(host.hop, address, port, deadline))
     library.open_connection(address, alias=name, port=port, timeout=f"{timeout_s} s")
-    _trust_only(library.current.client, address, port, connection.server_key)
+    _trust_only(connection.server_key, library.current.client, address, port)
     try:
         _log_in(library, facts, facts.user or connection.client.get_extra_info("username"))
     except BadHostKeyException as error:
         library.close_connection()
-        raise HostKeyError(name, host.path, _ANOTHER_KEY) from error
-    _check_key(library, name, host, connection.server_key)
-
-
-def _log_in(library: Any, facts: HostFacts, user: str) -> None:
-    if facts.identity_file:
-        passphrase = facts.passphrase.value if facts.passphrase else None
-        library.login_with_public_key(user, facts.identity_file, passphrase or "")
-    else:
-        library.login(user, facts.password.value if facts.password else None)
+        raise HostKeyError(name, host.path, "SSHLibrary got a different host key than OttoLibrary") from error
 
 
 def _library() -> Any:
@@ -62,24 +54,21 @@ def _library() -> Any:
         ) from error
 
 
-def _trust_only(client: Any, address: str, port: int, ours: str) -> None:
-    """Let a login end before it sends anything when the server shows another key than it proved to us."""
-    from paramiko import RejectPolicy
-    from paramiko.hostkeys import HostKeyEntry
+def _trust_only(server_key: str, client: Any, address: str, port: int) -> None:
+    """Let a client of Paramiko send a password only to a server that proves the same key as it did to us."""
+    from paramiko import PKey, RejectPolicy
 
-    name = address if port == _PORT else f"[{address}]:{port}"
-    entry = HostKeyEntry.from_line(f"{name} {ours}")
+    kind, data = server_key.split()[:2]
+    name = address if port == _SSH_PORT else f"[{address}]:{port}"
+    client.get_host_keys().add(name, kind, PKey.from_type_string(kind, base64.b64decode(data)))
     client.set_missing_host_key_policy(RejectPolicy())
-    client.get_host_keys().clear()
-    if entry is not None and entry.key is not None:
-        client.get_host_keys().add(name, entry.key.get_name(), entry.key)
 
 
-def _check_key(library: Any, name: str, host: Host, ours: str) -> None:
-    theirs = library.current.client.get_transport().get_remote_server_key()
-    if [theirs.get_name(), theirs.get_base64()] != ours.split()[:2]:
-        library.close_connection()
-        raise HostKeyError(name, host.path, _ANOTHER_KEY)
+def _log_in(library: Any, facts: HostFacts, user: str) -> None:
+    if facts.identity_file:
+        library.login_with_public_key(user, facts.identity_file, facts.passphrase.value if facts.passphrase else "")
+    else:
+        library.login(user, facts.password.value if facts.password else None)
 
 
 async def _way_through(hop: Host, address: str, port: int, deadline: Deadline) -> int:

@@ -9,6 +9,7 @@ import math
 import platform
 import time
 from array import array
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,18 +29,26 @@ from OttoLibrary.monitor.store import Store
 from OttoLibrary.monitor.watch import Clock, Watch
 from OttoLibrary.report.charts import ChartLine, charts
 from OttoLibrary.report.summaries import metadata, summary
+from OttoLibrary.text import printable
 from OttoLibrary.units import quantity, unit_of, value_text
 from OttoLibrary.version import VERSION
 
 DEFAULT_METRICS = ("cpu", "memory", "disk", "network", "load")
 SHORTEST_INTERVAL_S = 0.1
 _FLUSH_S = 1.0
-# Older readings are read from the store.
+# Of each series; older readings are read from the store. With very many series it is less, so that all stay within bounds.
 _KEPT = 3600
+_KEPT_OF_ALL = 2_000_000
+_LEAST_KEPT = 60
+# Of one host. Names of series may come from what a host prints.
+_MOST_SERIES = 5000
 _EVENTS_KEPT = 10_000
+_LONGEST_EVENT = 500
+_WARNINGS_KEPT = 1000
 _PICTURE_BYTES = 6000
 _FIRST_READING_S = 10.0
 _LATE_S = 0.5
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -48,11 +57,11 @@ class _Series:
     values: array[float] = field(default_factory=lambda: array("d"))
     dropped: bool = False
 
-    def add(self, at: float, value: float) -> None:
+    def add(self, at: float, value: float, kept: int) -> None:
         self.times.append(at)
         self.values.append(value)
-        if len(self.times) > 2 * _KEPT:
-            del self.times[:_KEPT], self.values[:_KEPT]
+        if len(self.times) > 2 * kept:
+            del self.times[:-kept], self.values[:-kept]
             self.dropped = True
 
 
@@ -129,8 +138,8 @@ class Monitor:
         self.names, self.interval_s = tuple(names), interval_s
         self.store: Store | None = None
         self.began = time.time()
-        self._warnings: list[str] = []
-        self._told: set[str] = set()
+        self._warnings: deque[str] = deque(maxlen=_WARNINGS_KEPT)
+        self._warned: dict[str, None] = {}
         self._mask = mask
         self._metrics: dict[str, dict[str, Metric]] = {}
         self._series: dict[tuple[str, str], _Series] = {}
@@ -141,6 +150,9 @@ class Monitor:
         self._tasks: list[asyncio.Task[None]] = []
         self._open_spans: dict[str, int] = {}
         self._recorded: set[str] = set()
+        self._names: dict[str, set[str]] = {}
+        self._kept = _KEPT
+        self._full: set[str] = set()
         self._odd: set[tuple[str, str]] = set()
         self._audiences: list[Audience] = []
 
@@ -202,14 +214,17 @@ class Monitor:
 
     def take_warnings(self) -> list[str]:
         """Return the warnings that the user has not seen yet."""
-        warnings, self._warnings = self._warnings, []
+        warnings = list(self._warnings)
+        self._warnings.clear()
         return warnings
 
     def _warn(self, sentence: str) -> None:
         sentence = self._mask(sentence)
-        if sentence not in self._told:
-            self._told.add(sentence)
+        if sentence not in self._warned:
+            self._warned[sentence] = None
             self._warnings.append(sentence)
+        if len(self._warned) > _WARNINGS_KEPT:
+            del self._warned[next(iter(self._warned))]
 
     # -- taking
 
@@ -217,23 +232,40 @@ class Monitor:
         """Take readings."""
         if not all(map(math.isfinite, tick.values.values())):
             tick = self._finite(tick)
+        if not tick.values.keys() <= self._names.get(tick.host, _NO_NAMES):
+            tick = self._admitted(tick)
         for audience in self._audiences:
             audience.tick(tick)
+        kept = self._kept
         for name, value in tick.values.items():
-            series = self._series.get((tick.host, name))
-            if series is None:
-                series = self._series[tick.host, name] = _Series()
-            series.add(tick.at, value)
+            self._series[tick.host, name].add(tick.at, value, kept)
         if self.store is not None:
             self.store.add(tick)
         if self._limits:
             self._check_limits(tick.host)
 
+    def _admitted(self, tick: Tick) -> Tick:
+        """Begin series that are new; leave out those of a host that has too many."""
+        # Labels may be what a host prints, and they are shown on terminals.
+        values = {printable(name): value for name, value in tick.values.items()}
+        names = self._names.setdefault(tick.host, set())
+        new = [name for name in values if name not in names]
+        room = max(0, _MOST_SERIES - len(names))
+        for name in new[:room]:
+            names.add(name)
+            self._series[tick.host, name] = _Series()
+        self._kept = max(_LEAST_KEPT, min(_KEPT, _KEPT_OF_ALL // len(self._series)))
+        if len(new) > room and tick.host not in self._full:
+            self._full.add(tick.host)
+            text = f"There are more than {_MOST_SERIES} series; '{new[room]}' and all further ones are left out"
+            self.mark(Event(tick.at, text, "error", tick.host))
+        return replace(tick, values={name: value for name, value in values.items() if name in names})
+
     def _finite(self, tick: Tick) -> Tick:
         """Leave out what is not a finite number: it would be neither above nor below a limit."""
         odd = [name for name, value in tick.values.items() if not math.isfinite(value)]
         for name in odd:
-            if (tick.host, name) not in self._odd:
+            if (tick.host, name) not in self._odd and len(self._odd) < _MOST_SERIES:
                 self._odd.add((tick.host, name))
                 self.mark(
                     Event(
@@ -247,7 +279,7 @@ class Monitor:
 
     def mark(self, event: Event) -> int:
         """Take an event and return its number; errors are warnings too."""
-        event = replace(event, text=self._mask(event.text))
+        event = replace(event, text=self._shown_text(event.text))
         self._last_event += 1
         number = self.store.mark(event) if self.store is not None else self._last_event
         self._events[number] = event
@@ -277,10 +309,16 @@ class Monitor:
         if event is None:
             del self._events[number]
         else:
-            event = self._events[number] = replace(event, text=self._mask(event.text))
+            event = self._events[number] = replace(event, text=self._shown_text(event.text))
         if self.store is not None:
             self.store.change_event(number, event)
         self._tell(number, event)
+
+    def _shown_text(self, text: str) -> str:
+        """Return what a host, a plug-in or a user wrote without secrets and terminal escapes, of limited length."""
+        # Once more after the escapes are gone: they may stand in the middle of a secret.
+        shown = self._mask(printable(self._mask(text)))
+        return shown if len(shown) <= _LONGEST_EVENT else f"{shown[: _LONGEST_EVENT - 1]}…"
 
     def _tell(self, number: int, event: Event | None) -> None:
         for audience in self._audiences:
@@ -350,9 +388,9 @@ class Monitor:
         metrics = self._metrics.get(host, {})
         base, bracket, label = metric.partition("[")
         if metric in metrics:
-            return metrics[metric].main
+            return printable(metrics[metric].main)
         if base in metrics:
-            return f"{metrics[base].main}{bracket}{label}"
+            return printable(f"{metrics[base].main}{bracket}{label}")
         known = self.known(host)
         if metric in known:
             return metric
@@ -367,7 +405,7 @@ class Monitor:
     def mains(self, host: str) -> list[str]:
         """Return the series that stand for the metrics of a host, and the series that callers recorded."""
         metrics = self._metrics.get(host, {})
-        main = [metric.main for metric in metrics.values()]
+        main = [printable(metric.main) for metric in metrics.values()]
         known = self.known(host)
         return [name for name in dict.fromkeys([*main, *sorted(self._recorded)]) if name in known]
 

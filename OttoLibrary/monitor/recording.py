@@ -1,6 +1,7 @@
 """Reads recordings: ours, also while another process writes them, and those of otto's monitor.
 
-The file is described in ``OttoLibrary.monitor.store``, which writes it.
+The file is described in ``OttoLibrary.monitor.store``, which writes it. A file may be damaged, or made by others to do harm: what
+is read from it is checked and bounded, and anything that a recording does not have is one sentence.
 """
 
 from __future__ import annotations
@@ -13,20 +14,29 @@ import math
 import sqlite3
 import time
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from OttoLibrary.contracts.metrics import Event, Tick
 from OttoLibrary.errors import UnknownNameError, UsageError
+from OttoLibrary.text import printable
 
 APPLICATION_ID = 0x4F74746F
 SCHEMA_VERSION = 1
 BUSY_MS = 5000
 _BLOCK_ROWS = 500
+_BLOCK_CHARACTERS = 1 << 20
+# Of one value in the file: a description of a lab is the largest.
+_LONGEST_VALUE_BYTES = 4 << 20
+_MOST_SERIES = 10_000
+# The year 5000.
+_LATEST_S = 1e11
+_LONGEST_REASON = 200
 _MAKING_S = 1.0
+_Kind = TypeVar("_Kind", dict[str, Any], list[Any])
 # Times and values of each series of each host.
 Samples: TypeAlias = dict[tuple[str, str], tuple["array[float]", "array[float]"]]
 
@@ -173,16 +183,29 @@ class _OwnFile:
             "SELECT id, label, began, ended, lab, versions, interval_s, process FROM session ORDER BY began, id"
         )
         return [
-            RecordedSession(number, label, began, ended, json.loads(lab), json.loads(versions), interval_s, process)
+            RecordedSession(
+                _whole(number),
+                _text(label),
+                _time(began),
+                None if ended is None else _time(ended),
+                _parsed(lab, dict),
+                _parsed(versions, dict),
+                _number(interval_s),
+                _text(process),
+            )
             for number, label, began, ended, lab, versions, interval_s, process in rows
         ]
 
     def hosts(self) -> list[str]:
-        return [host for (host,) in self._database.execute("SELECT DISTINCT host FROM tick ORDER BY host")]
+        return [_text(host) for (host,) in self._database.execute("SELECT DISTINCT host FROM tick ORDER BY host")]
 
     def series(self, host: str) -> list[str]:
         used = "SELECT series FROM layout WHERE id IN (SELECT layout FROM tick WHERE host = ?) ORDER BY id"
-        return list(dict.fromkeys(name for (names,) in self._database.execute(used, (host,)) for name in json.loads(names)))
+        found: dict[str, None] = {}
+        for (names,) in self._database.execute(used, (host,)):
+            found |= dict.fromkeys(_series_names(names))
+            _check_count(found)
+        return list(found)
 
     def samples(self, since: float, until: float, session: int | str | None = None, host: str | None = None) -> Samples:
         found: Samples = {}
@@ -192,14 +215,15 @@ class _OwnFile:
             columns = zip(*json.loads(f"[{','.join(texts)}]"), strict=True)
             for series, column in zip(names(layout), columns, strict=True):
                 _extend(found.setdefault((name, series), (array("d"), array("d"))), times, column)
+            _check_count(found)
         return {key: kept for key, kept in found.items() if kept[0]}
 
     def ticks(self, since: float, until: float, host: str | None = None) -> Iterator[Tick]:
         names = self._names()
         for name, at, uptime_s, layout, readings in self._rows(since, until, host=host):
-            pairs = zip(names(layout), json.loads(readings), strict=True)
-            values = {series: float(value) for series, value in pairs if value is not None}
-            yield Tick(name, at, math.nan if uptime_s is None else uptime_s, values)
+            pairs = zip(names(layout), _parsed(readings, list), strict=True)
+            values = {series: float(value) for series, value in pairs if value is not None and math.isfinite(value)}
+            yield Tick(name, at, math.nan if uptime_s is None else _number(uptime_s), values)
 
     def reach(self) -> tuple[float, float] | None:
         # Each by itself is one step in the index; both in one query would read all of it.
@@ -208,7 +232,7 @@ class _OwnFile:
             for found in self.sessions()
             for end in ("min", "max")
         ]
-        moments = [moment for moment in ends if moment is not None]
+        moments = [_time(moment) for moment in ends if moment is not None]
         return (min(moments), max(moments)) if moments else None
 
     def events(self, since: float, until: float) -> dict[int, Event]:
@@ -217,14 +241,21 @@ class _OwnFile:
             " (at >= ? OR until >= ? OR (kind = 'span' AND until IS NULL)) ORDER BY at, id",
             (until, since, since),
         )
-        return {number: Event(*row) for number, *row in rows}
+        return {
+            _whole(number): Event(_time(at), _text(text), _text(kind), _text(host), None if until is None else _time(until))
+            for number, at, text, kind, host, until in rows
+        }
 
     def _blocks(
         self, since: float, until: float, session: int | str | None, host: str | None
     ) -> Iterator[tuple[str, int, array[float], list[str]]]:
         """Yield rows of one host and one layout, each host's in the order of time: host, layout, times, readings."""
         waiting: dict[str, tuple[str, int, array[float], list[str]]] = {}
+        characters = 0
         for name, at, _, layout, readings in self._rows(since, until, session, host):
+            if characters > _BLOCK_CHARACTERS:
+                yield from waiting.values()
+                waiting, characters = {}, 0
             block = waiting.get(name)
             if block is None or block[1] != layout or len(block[3]) >= _BLOCK_ROWS:
                 if block is not None:
@@ -232,6 +263,7 @@ class _OwnFile:
                 block = waiting[name] = (name, layout, array("d"), [])
             block[2].append(at)
             block[3].append(readings)
+            characters += len(readings)
         yield from waiting.values()
 
     def _rows(
@@ -241,19 +273,23 @@ class _OwnFile:
         chosen = "+session = ?1 AND host = ?4" if host is not None else "session = ?1 AND ?4 IS NULL"
         for found in self.sessions():
             if session is None or found.id == session:
-                yield from self._database.execute(
+                rows = self._database.execute(
                     f"SELECT host, at, uptime_s, layout, readings FROM tick WHERE {chosen}"  # noqa: S608
                     " AND at BETWEEN ?2 AND ?3 ORDER BY at, id",
                     (found.id, since, until, host),
                 )
+                for name, at, uptime_s, layout, readings in rows:
+                    yield _text(name), _time(at), uptime_s, layout, _text(readings)
 
     def _names(self) -> Callable[[int], tuple[str, ...]]:
         """Return a function that looks up the names of a layout; for one call only, since pruned numbers may be used again."""
 
         @functools.cache
         def names(layout: int) -> tuple[str, ...]:
-            (series,) = self._database.execute("SELECT series FROM layout WHERE id = ?", (layout,)).fetchone()
-            return tuple(json.loads(series))
+            row = self._database.execute("SELECT series FROM layout WHERE id = ?", (layout,)).fetchone()
+            if row is None:
+                raise ValueError(f"layout {layout!r} is missing")
+            return _series_names(row[0])
 
         return names
 
@@ -276,11 +312,13 @@ class _OttoFile:
         return [_otto_session(dict(zip(names, row, strict=True))) for row in rows]
 
     def hosts(self) -> list[str]:
-        return [host for (host,) in self._database.execute(f"SELECT DISTINCT {self._host} FROM metrics ORDER BY 1")]  # noqa: S608
+        return [_text(host) for (host,) in self._database.execute(f"SELECT DISTINCT {self._host} FROM metrics ORDER BY 1")]  # noqa: S608
 
     def series(self, host: str) -> list[str]:
         query = f"SELECT label FROM metrics WHERE {self._host} = ? GROUP BY label ORDER BY min(rowid)"  # noqa: S608
-        return [label for (label,) in self._database.execute(query, (host,))]
+        found = [_text(label) for (label,) in self._database.execute(query, (host,))]
+        _check_count(found)
+        return found
 
     def samples(self, since: float, until: float, session: int | str | None = None, host: str | None = None) -> Samples:
         found: Samples = {}
@@ -288,6 +326,7 @@ class _OttoFile:
             key = (name, series)
             if key not in found:
                 found[key] = (array("d"), array("d"))
+                _check_count(found)
             times, values = found[key]
             times.append(at)
             values.append(value)
@@ -331,29 +370,77 @@ class _OttoFile:
             if text != said:
                 said, at = text, _moment(text)
             if since <= at <= until:
-                yield at, name, series, value
+                yield at, _text(name), _text(series), _number(value)
 
 
 def _otto_session(row: Mapping[str, Any]) -> RecordedSession:
     ended = row.get("end")
-    lab = json.loads(row.get("lab_json") or "{}")
-    return RecordedSession(row["id"], row.get("label") or "", _moment(row["start"]), _moment(ended) if ended else None, lab)
+    lab = _parsed(row.get("lab_json") or "{}", dict)
+    number = row["id"] if isinstance(row["id"], str) else _whole(row["id"])
+    return RecordedSession(number, _text(row.get("label") or ""), _moment(row["start"]), _moment(ended) if ended else None, lab)
 
 
 def _otto_event(began: str, ended: str | None, label: str) -> Event:
     if not ended:
-        return Event(_moment(began), label, "mark")
-    return Event(_moment(began), label, "span", until=_moment(ended))
+        return Event(_moment(began), _text(label), "mark")
+    return Event(_moment(began), _text(label), "span", until=_moment(ended))
 
 
 def _moment(text: str) -> float:
     # Without an offset it is this machine's local time.
-    return datetime.fromisoformat(text).timestamp()
+    return _time(datetime.fromisoformat(text).timestamp())
+
+
+# -- what a value of the file must be
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"there is {type(value).__name__} in place of a text")
+    return value
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int):
+        raise ValueError(f"there is {type(value).__name__} in place of a whole number")
+    return value
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"there is {type(value).__name__} in place of a number")
+    return value
+
+
+def _time(value: object) -> float:
+    moment = _number(value)
+    if not 0 <= moment < _LATEST_S:
+        raise ValueError(f"{moment:g} is not a time in seconds since 1970")
+    return moment
+
+
+def _parsed(text: object, kind: type[_Kind]) -> _Kind:
+    """Return the JSON value in a text, which must be of a kind."""
+    found = json.loads(_text(text))
+    if not isinstance(found, kind):
+        raise ValueError(f"there is {type(found).__name__} in place of {kind.__name__}")
+    return found
+
+
+def _series_names(text: object) -> tuple[str, ...]:
+    names = tuple(_text(name) for name in _parsed(text, list))
+    _check_count(names)
+    return names
+
+
+def _check_count(series: Sized) -> None:
+    if len(series) > _MOST_SERIES:
+        raise ValueError(f"there are more than {_MOST_SERIES} series")
 
 
 def _extend(kept: tuple[array[float], array[float]], times: array[float], column: Sequence[float | None]) -> None:
-    if None in column:
-        pairs = [(at, value) for at, value in zip(times, column, strict=True) if value is not None]
+    if None in column or not math.isfinite(sum(cast("Sequence[float]", column))):
+        pairs = [(at, value) for at, value in zip(times, column, strict=True) if value is not None and math.isfinite(value)]
         times, column = array("d", [at for at, _ in pairs]), [value for _, value in pairs]
     kept[0].extend(times)
     kept[1].extend(array("d", cast("Sequence[float]", column)))
@@ -375,6 +462,9 @@ def _connect_to_read(address: str) -> sqlite3.Connection:
     database = sqlite3.connect(address, uri=True, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
     try:
         pragma(database, "schema_version")
+        # Functions that a schema calls are not trusted, and no value is larger than a recording has.
+        database.execute("PRAGMA trusted_schema = OFF")
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE_BYTES)
     except BaseException:
         database.close()
         raise
@@ -397,6 +487,23 @@ def check_own(database: sqlite3.Connection, path: Path) -> None:
             f"The recording '{path}' is of version {version}; this OttoLibrary reads versions up to {SCHEMA_VERSION}. "
             "Use a newer OttoLibrary."
         )
+    _check_tables(database, path, ("session", "layout", "tick", "event"))
+
+
+def _check_tables(database: sqlite3.Connection, path: Path, names: Sequence[str]) -> None:
+    """Raise UsageError when there is something that computes, and could do so without end, in place of plain tables."""
+    found = database.execute("SELECT name, type, sql FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger')").fetchall()
+    for name, kind, sql in found:
+        computes = name in names and (
+            kind == "view" or str(sql).upper().startswith("CREATE VIRTUAL") or _is_computed(database, name)
+        )
+        if kind == "trigger" or computes:
+            raise UsageError(f"'{path}' is not a recording of OttoLibrary: {kind} '{printable(str(name))}' is not part of one.")
+
+
+def _is_computed(database: sqlite3.Connection, table: str) -> bool:
+    hidden = database.execute("SELECT count(*) FROM pragma_table_xinfo(?) WHERE hidden > 0", (table,)).fetchone()[0]
+    return bool(hidden)
 
 
 def _reader(database: sqlite3.Connection, path: Path) -> _OwnFile | _OttoFile:
@@ -405,6 +512,7 @@ def _reader(database: sqlite3.Connection, path: Path) -> _OwnFile | _OttoFile:
     while not pragma(database, "schema_version") and time.monotonic() < end:
         time.sleep(0.02)
     if pragma(database, "application_id") != APPLICATION_ID and {"ts", "label", "value"} <= _columns(database, "metrics"):
+        _check_tables(database, path, ("metrics", "events", "sessions"))
         return _OttoFile(database)
     check_own(database, path)
     return _OwnFile(database)
@@ -427,6 +535,7 @@ def translated(path: Path, done: str = "written") -> Iterator[None]:
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
             raise UsageError(f"'{path}' is not a recording of OttoLibrary.") from error
-        raise UsageError(f"The recording '{path}' cannot be {done}: {error}.") from error
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"The recording '{path}' cannot be {done}: {error}.") from error
+        raise UsageError(f"The recording '{path}' cannot be {done}: {printable(str(error))[:_LONGEST_REASON]}.") from error
+    except (TypeError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+        reason = printable(str(error) or type(error).__name__)[:_LONGEST_REASON]
+        raise UsageError(f"The recording '{path}' cannot be {done}: {reason}.") from error

@@ -39,7 +39,9 @@ from OttoLibrary.errors import UsageError
 from OttoLibrary.monitor.recording import BUSY_MS, check_exists, check_own, pragma, translated
 from OttoLibrary.text import plural
 
-QUEUE_LIMIT = 100_000
+# Of ticks, and of events: about 50 MB with the usual metrics.
+QUEUE_LIMIT = 20_000
+_LAYOUTS_KEPT = 5000
 _SCHEMA = """
 PRAGMA auto_vacuum = INCREMENTAL;
 BEGIN IMMEDIATE;
@@ -125,6 +127,10 @@ class _Layouts:
             return self._known[session, widest], widest
         if comparable:
             self._widest[session, tick.host] = names
+        if len(self._known) >= _LAYOUTS_KEPT:
+            # Stored once more when they come again.
+            self._known.clear()
+            self._widest = {(session, tick.host): names} if comparable else {}
         made = self._known[session, names] = self._next
         self._next += 1
         self.unsaved.append((made, session, _compact(names)))
@@ -135,7 +141,7 @@ class Store:
     """Writes what is watched; everything but opening and closing may be called from any thread.
 
     ``add``, ``mark``, ``end_event`` and ``change_event`` keep things in memory, ``flush`` writes them. What could not be written
-    waits for the next ``flush``, at most 100 000 ticks and as many events; an event of kind ``gap`` says how
+    waits for the next ``flush``, at most 20 000 ticks and as many events; an event of kind ``gap`` says how
     much was lost beyond that.
 
     Args:
@@ -372,7 +378,7 @@ class Store:
     def _first_free(self, table: str) -> int:
         with translated(self.path):
             (number,) = self._database.execute(f"SELECT coalesce(max(id), 0) + 1 FROM {table}").fetchone()  # noqa: S608
-        return int(number)
+            return int(number)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

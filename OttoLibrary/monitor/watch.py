@@ -38,6 +38,7 @@ _ANSWER_S = 5.0
 _COMMAND_ANSWER_S = 10.0
 _LONGEST_PAUSE_S = 30.0
 _LONGEST_LINE_BYTES = 1 << 16
+_MOST_LINES_PER_S = 5000
 _STEP_S = 0.2
 _CLOCK_INTERVAL_S = 60.0
 Work: TypeAlias = Callable[[], Awaitable[None]]
@@ -323,9 +324,20 @@ class Watch:
         launched = await launch.start(connection, f"{launch.LIFELINE}\n{metric.script()}")
         try:
             while True:
-                self._take_line(name, metric, decode(await self._next_line(name, launched)).rstrip("\r\n"))
+                second = time.monotonic() + 1
+                for _ in range(_MOST_LINES_PER_S):
+                    self._take_line(name, metric, decode(await self._next_line(name, launched)).rstrip("\r\n"))
+                if (rest_s := second - time.monotonic()) > 0:
+                    await self._hold_back(name, launched, rest_s)
         finally:
             await asyncio.shield(asyncio.ensure_future(end(connection, launched)))
+
+    async def _hold_back(self, name: str, launched: launch.Launched, rest_s: float) -> None:
+        """Let what writes lines wait for the rest of a second: others want to be read too."""
+        self._problem(name, f"Metric '{name}': more than {_MOST_LINES_PER_S} lines a second are read late")
+        launched.output.pause()
+        await asyncio.sleep(rest_s)
+        launched.output.resume()
 
     async def _next_line(self, name: str, launched: launch.Launched) -> bytes:
         """Return the next line; of one that is too long only the beginning."""

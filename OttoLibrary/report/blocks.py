@@ -41,21 +41,36 @@ class Attachments:
     Args:
         folder: Where they are written; None keeps nothing, and long output says so.
         mask: Hides secrets in what is written.
+        warn: Called with a sentence, once, when there is no room for a file, or no right to write one.
     """
 
-    def __init__(self, folder: Path | None, mask: Callable[[str], str]) -> None:
-        self._folder, self._mask = folder, mask
+    def __init__(self, folder: Path | None, mask: Callable[[str], str], warn: Callable[[str], None]) -> None:
+        self._folder, self._mask, self._warn = folder, mask, warn
+        self._warned = False
         self._counter = itertools.count(1)
 
     def keep(self, name: str, text: str) -> str | None:
         """Write ``text`` to a new file; return its address relative to the log, or None."""
         if self._folder is None:
             return None
-        place = self._folder / "otto"
+        try:
+            return log_address(self._folder, self._written(self._folder / "otto", re.sub(r"[^\w.-]+", "_", name), text))
+        except OSError as error:
+            # What a command printed is no reason to fail it.
+            if not self._warned:
+                self._warn(f"Long output is not kept beside the log: {error.strerror or error} ({self._folder / 'otto'}).")
+            self._warned = True
+            return None
+
+    def _written(self, place: Path, name: str, text: str) -> Path:
         place.mkdir(parents=True, exist_ok=True)
-        path = self._new_path(place, re.sub(r"[^\w.-]+", "_", name))
-        path.write_text(self._mask(text), encoding="utf-8", errors="surrogateescape")
-        return log_address(self._folder, path)
+        path = self._new_path(place, name)
+        try:
+            path.write_text(self._mask(text), encoding="utf-8", errors="surrogateescape")
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        return path
 
     def _new_path(self, place: Path, name: str) -> Path:
         while (path := place / f"{name}-{next(self._counter)}.txt").exists():

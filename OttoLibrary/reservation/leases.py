@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from OttoLibrary.contracts.reservations import Demand, Holding, Lease, Leasing, Reservations
 from OttoLibrary.deadline import since_boot_s
+from OttoLibrary.engine import BackOff, Failure, supervise
 from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
 from OttoLibrary.text import plural
 from OttoLibrary.units import duration_text
@@ -16,6 +17,7 @@ from OttoLibrary.units import duration_text
 _LOOK_S = 5.0
 _REPORT_S = 10.0
 _MOST_PACE_S = 2.0
+_RENEW_AGAIN_S = 0.2
 
 
 class Leases:
@@ -25,10 +27,19 @@ class Leases:
         backend: Decides who gets what.
         tell: Called with a sentence while a reservation waits.
         lost: Called with an error when a lease is lost.
+        warn: Called with a sentence when something unforeseen is wrong with the renewal, which goes on.
     """
 
-    def __init__(self, backend: Leasing, tell: Callable[[str], None], lost: Callable[[LeaseLostError], None]) -> None:
+    def __init__(
+        self,
+        backend: Leasing,
+        tell: Callable[[str], None],
+        lost: Callable[[LeaseLostError], None],
+        warn: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
         self.backend = backend
+        self._warn = warn
+        self._warned: set[int] = set()
         self._tell, self._lost = tell, lost
         self._leases: dict[int, Lease] = {}
         # When each ends unless renewed, by a clock that cannot be set.
@@ -62,16 +73,18 @@ class Leases:
             raise ReservationError(
                 f"{demand.count} hosts were requested, but only {named} can be chosen from. Ask for fewer, or select more."
             )
-        ticket = await asyncio.to_thread(self.backend.join, demand)
+        joining = asyncio.ensure_future(asyncio.to_thread(self.backend.join, demand))
         try:
+            ticket = await asyncio.shield(joining)
             lease = await self._wait(ticket, demand, wait_s)
         except BaseException:
-            await asyncio.shield(asyncio.to_thread(self.backend.leave, ticket))
+            await asyncio.shield(self._leave(joining))
             raise
         self._keep(lease)
         self._kept.set()
         if self._renewing is None:
-            self._renewing = asyncio.create_task(self._keep_renewing())
+            back_off = BackOff(_RENEW_AGAIN_S, _MOST_PACE_S)
+            self._renewing = asyncio.create_task(supervise(self._keep_renewing, self._failed, back_off))
         return lease
 
     async def release(self, names: Sequence[str] = ()) -> list[str]:
@@ -110,6 +123,14 @@ class Leases:
             await asyncio.wait([renewing])
         self._leases.clear()
         await asyncio.to_thread(self.backend.close)
+
+    async def _leave(self, joining: asyncio.Future[str]) -> None:
+        """Leave the queue: a thread cannot be cancelled, and joins after all when its caller is."""
+        try:
+            ticket = await joining
+        except Exception:  # noqa: BLE001 - it did not join, and its caller hears why
+            return
+        await asyncio.to_thread(self.backend.leave, ticket)
 
     async def _wait(self, ticket: str, demand: Demand, wait_s: float) -> Lease:
         began, reported = time.monotonic(), float("-inf")
@@ -150,11 +171,24 @@ class Leases:
         except LeaseLostError as error:
             self._lose(lease, error)
         except ReservationError as error:
-            if since_boot_s() > self._ends[lease.token]:
-                self._lose(lease, LeaseLostError(lease.hosts, f"it could not be renewed ({error})"))
+            self._not_renewed(lease, str(error))
+        except Exception as error:  # noqa: BLE001 - one plug-in's mistake must not end the renewal of the others
+            cause = f"{type(error).__name__}: {error}"
+            if lease.token not in self._warned:
+                self._warned.add(lease.token)
+                self._warn(f"The lease of {', '.join(lease.hosts)} could not be renewed ({cause}); this is tried again.")
+            self._not_renewed(lease, cause)
         else:
             if lease.token in self._leases:
                 self._keep(renewed)
+
+    def _not_renewed(self, lease: Lease, cause: str) -> None:
+        # It is ours until its end: the next renewal may have an answer.
+        if since_boot_s() > self._ends.get(lease.token, 0.0):
+            self._lose(lease, LeaseLostError(lease.hosts, f"it could not be renewed ({cause})"))
+
+    def _failed(self, failure: Failure) -> None:
+        self._warn(f"The renewal of leases failed ({failure}).")
 
     def _lose(self, lease: Lease, error: LeaseLostError) -> None:
         # What was released meanwhile is not lost.

@@ -29,6 +29,7 @@ class RunReservations:
         engine: Renews the leases.
         tell: Called with a sentence while a reservation waits.
         lost: Called with an error when a lease is lost.
+        warn: Called with a sentence when something unforeseen is wrong with the renewal.
         variable: Returns the value of a variable of the run, empty when it is not set.
 
     Attributes:
@@ -43,10 +44,11 @@ class RunReservations:
         *,
         tell: Callable[[str], None] = lambda sentence: None,
         lost: Callable[[LeaseLostError], None] = lambda error: None,
+        warn: Callable[[str], None] = lambda sentence: None,
         variable: Callable[[str], str] = lambda name: os.environ.get(name, ""),
     ) -> None:
         self.user = os.environ.get("OTTO_USER") or getpass.getuser()
-        self._tell, self._lost, self._variable = tell, lost, variable
+        self._tell, self._lost, self._warn, self._variable = tell, lost, warn, variable
         self._name = name or os.environ.get("OTTO_RESERVATION_BACKEND", "")
         self._settings, self._engine = settings, engine
         self._backend: Reservations | None = None
@@ -78,7 +80,7 @@ class RunReservations:
     def leases(self) -> Leases:
         """What is reserved now; raise UsageError when the backend can only say who has what."""
         if self._leases is None:
-            self._leases = Leases(self.leasing, self._tell, self._lost)
+            self._leases = Leases(self.leasing, self._tell, self._lost, self._warn)
         return self._leases
 
     def demand(self, hosts: Iterable[HostEntry], count: int, lease_s: float, purpose: str, priority: int) -> Demand:

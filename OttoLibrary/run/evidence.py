@@ -28,6 +28,9 @@ _GRACE_S = 2.0
 # So much more is fetched than is kept, so that a secret at the cut is known as one.
 _OVERLAP = 4096
 _MOST_LETTERS = 60
+_MOST_DIGITS = 20
+# All else could be a page with a script, such as .html, .svg and .xml, or what has no suffix and looks like one.
+_SHOWN_AS_TEXT = {".txt", ".log"}
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,8 @@ class _Errand:
             kept.append(self._without(what, _last_line(answer.stderr) or f"it is not readable (rc {answer.rc})"))
             return
         size, _, data = answer.stdout.partition(b"\n")
-        whole = max(int(size), len(data))
+        # What the host says of the size may be anything.
+        whole = max(int(size) if size.isdigit() and len(size) < _MOST_DIGITS else 0, len(data))
         kept.append(await self._keep(what, name or path, data, whole > limit, whole))
 
     async def _keep(self, what: str, name: str, data: bytes, is_cut: bool, whole: int = 0) -> Piece:
@@ -192,7 +196,7 @@ class _Errand:
         if is_cut:
             data = data[-self._bounds.size_bytes :]
             data = data.partition(b"\n")[2] or data
-        path = await asyncio.to_thread(self._write, _safe(self._mask(name)), data)
+        path = await asyncio.to_thread(self._write, _file_name(self._mask(name)), data)
         of = f" of {size_text(whole)}" if whole else ""
         note = f"the last {size_text(len(data))}{of}" if is_cut else ""
         return Piece(self._host.name, self._mask(what), path, len(data), note)
@@ -200,7 +204,7 @@ class _Errand:
     def _write(self, name: str, data: bytes) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
         for number in count(1):
-            path = self._folder / (f"{name}-{number}" if number > 1 else name)
+            path = self._folder / (f"{Path(name).stem}-{number}{Path(name).suffix}" if number > 1 else name)
             try:
                 with path.open("xb") as file:
                     file.write(data)
@@ -212,6 +216,12 @@ class _Errand:
 
 def _name(source: EvidenceSource) -> str:
     return source.command or source.file
+
+
+def _file_name(name: str) -> str:
+    """Return a name for a kept file, under which no browser and no server takes it for a page that runs."""
+    safe = _safe(name)
+    return safe if Path(safe).suffix.lower() in _SHOWN_AS_TEXT else f"{safe}.txt"
 
 
 def _safe(name: str) -> str:

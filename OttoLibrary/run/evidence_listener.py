@@ -8,6 +8,7 @@ from robot.api import logger
 
 from OttoLibrary import units
 from OttoLibrary.errors import ValueFormatError
+from OttoLibrary.masking import mask
 from OttoLibrary.run import verdict
 from OttoLibrary.run.artifacts import artifact_folder, artifact_link
 from OttoLibrary.run.evidence import Bounds, Piece, collect, evidence_table
@@ -15,7 +16,7 @@ from OttoLibrary.run.listener_guard import harmless
 from OttoLibrary.run.repeat import Iteration, is_repeated
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.word_options import given_options
-from OttoLibrary.text import plural
+from OttoLibrary.text import plural, printable
 
 _OPTIONS = ("max_size", "timeout")
 _MOST_RUNS = 3
@@ -88,7 +89,7 @@ class Evidence:
 
     def warn(self, sentence: str) -> None:
         """Warn in the log and on the console."""
-        logger.warn(sentence)
+        logger.warn(printable(mask(sentence)))
 
     def _counts(self, result: Any) -> bool:
         # A user who stops the execution does not want to wait for it.

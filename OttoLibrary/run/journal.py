@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 from OttoLibrary.contracts.connections import Record
+from OttoLibrary.masking import mask
+from OttoLibrary.text import printable
 
 T = TypeVar("T")
 
@@ -21,8 +23,8 @@ class Journal:
         self._records.append(record)
 
     def warn(self, *sentences: str) -> None:
-        """Note what the reader must know."""
-        self._warnings += sentences
+        """Note what the reader must know; it will be on a console, so it shows no secret and steers no terminal."""
+        self._warnings += (printable(mask(sentence)) for sentence in sentences)
 
     def take_records(self) -> list[Record]:
         """Return what hosts did since the last call."""

@@ -20,7 +20,9 @@ from OttoLibrary.run.repeat import Iteration, is_repeated, retry
 from OttoLibrary.run.robot_results import learn, learn_variables, mask_before_output, mask_result, mask_suites_above
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import folder_of
+from OttoLibrary.text import printable
 
+_ON_CONSOLE = {"WARN", "ERROR"}
 # As in ${password: Secret}.
 _TYPE = re.compile(r": [^{}]*\}$")
 
@@ -56,6 +58,7 @@ class LibraryListener:
         self._session.journal.warn(*map(str, self._session.breaches.take()))
         self._end("suite")
         mask_result(result, self._session.masker)
+        result.message = printable(result.message)
         mask_suites_above(result, self._session.masker)
         self._session.suite.end()
 
@@ -73,6 +76,8 @@ class LibraryListener:
         verdict.conclude(self._session, result, () if is_repeated(data) else None)
         self._end("test")
         mask_result(result, self._session.masker)
+        # The console shows it, whatever a host had in it.
+        result.message = printable(result.message)
         self._session.tests.tell(self._mask(result.full_name), self._began, time.time(), result.status)
 
     def start_keyword(self, data: Any, result: Any) -> None:
@@ -105,14 +110,24 @@ class LibraryListener:
         self._learn([data.name])
         mask_result(result, self._session.masker)
 
+    def variables_import(self, attributes: Any, importer: Any) -> None:
+        """Learn the secrets that a variable file brought."""
+        learn_variables(self._session.masker)
+
+    def resource_import(self, resource: Any, importer: Any) -> None:
+        """Learn the secrets that a resource file brought."""
+        learn_variables(self._session.masker)
+
     def log_message(self, message: Any) -> None:
         """Hide secrets in the log."""
         # Robot cuts the values of variables before it writes '${name} = ...'.
         message.message = self._session.masker.mask_cut(message.message)
+        if message.level in _ON_CONSOLE or message.console:
+            message.message = printable(message.message)
 
     def message(self, message: Any) -> None:
         """Hide secrets in the system log."""
-        message.message = self._mask(message.message)
+        message.message = printable(self._mask(message.message))
 
     def close(self) -> None:
         """End the run."""
@@ -125,7 +140,7 @@ class LibraryListener:
 
     def _begin(self, kind: str) -> None:
         self._scopes.append(kind)
-        self._session.scopes.begin(kind)
+        self._session.begin(kind)
 
     def _end(self, kind: str) -> None:
         if self._scopes and self._scopes[-1] == kind:

@@ -11,6 +11,7 @@ from robot.libraries.BuiltIn import BuiltIn
 
 from OttoLibrary import units
 from OttoLibrary.contracts.metrics import Event
+from OttoLibrary.masking import mask
 from OttoLibrary.run import verdict
 from OttoLibrary.run.listener_guard import harmless
 from OttoLibrary.run.run_context import RunContext
@@ -18,7 +19,7 @@ from OttoLibrary.run.run_monitor import monitor_option, recording_path
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import folder_of, variable
 from OttoLibrary.run.word_options import given_options
-from OttoLibrary.text import listed
+from OttoLibrary.text import listed, printable
 
 _OPTIONS = ("hosts", "interval", "lab", "metrics", "store")
 _MOST_MARKS = 20
@@ -138,7 +139,7 @@ class Metrics:
         """Warn in the log and on the console, once of each."""
         if sentence not in self._told:
             self._told.add(sentence)
-            logger.warn(sentence)
+            logger.warn(printable(mask(sentence)))
 
     def _begin(self, data: Any) -> None:
         self._options = _read(self._given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -103,6 +104,10 @@ class OpenHosts:
 
     def _close(self, host: Host) -> None:
         self._engine.call(host.close())
+
+    async def close_shells(self, began: float) -> None:
+        """Close the shells and consoles of all hosts that were opened at this time of ``time.monotonic`` or later."""
+        await asyncio.gather(*(host.close_shells(began) for host in self._hosts.values()))
 
     def _checked(self, name: str) -> Host:
         if name not in self._hosts:

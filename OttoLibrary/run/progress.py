@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from OttoLibrary.contracts.transfers import Progress
+from OttoLibrary.masking import mask
+from OttoLibrary.text import printable
 from OttoLibrary.units import duration_text, size_text
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class ConsoleProgress:
 
     def __call__(self, news: Progress) -> None:
         """Show the progress of one file."""
+        # A host may have named the file.
+        news = replace(news, label=printable(mask(news.label)))
         now = self._clock()
         file = self._files.setdefault(news.label, _File(now, shown_at=now))
         stream = self._stream or sys.__stderr__

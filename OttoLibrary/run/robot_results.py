@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -14,7 +15,10 @@ from robot.output.loggerapi import LoggerApi  # type: ignore[import-untyped]
 from OttoLibrary.masking import Masker
 
 # What Robot's results of suites, tests, keywords and control structures hold that can come from variables.
-_TEXTS = ("name", "doc", "message", "value", "values", "args", "assign", "condition", "limit", "patterns", "tags", "metadata")
+_TEXTS = (
+    *("name", "doc", "message", "tags", "metadata", "args", "assign"),
+    *("value", "values", "condition", "limit", "on_limit_message", "patterns"),
+)
 
 
 def mask_result(result: Any, masker: Masker) -> None:
@@ -26,12 +30,11 @@ def mask_result(result: Any, masker: Masker) -> None:
     """
     if masker.is_empty:
         return
-    for name in _TEXTS:
-        if _is_own(type(result), name):
-            before = getattr(result, name)
-            after = _masked(before, masker)
-            if after is not before and after != before:
-                setattr(result, name, after)
+    for name in _own_texts(result.__class__):
+        before = getattr(result, name)
+        after = _masked(before, masker)
+        if after is not before and after != before:
+            setattr(result, name, after)
 
 
 def mask_suites_above(result: Any, masker: Masker) -> None:
@@ -90,10 +93,11 @@ def learn(value: Any, masker: Masker) -> None:
             learn(item, masker)
 
 
-def _is_own(kind: type, name: str) -> bool:
-    """Return True for an attribute that can be set; some results have others of the same name for old listeners."""
-    found = getattr(kind, name, None)
-    return found is not None and not (isinstance(found, property) and found.fset is None)
+@functools.cache
+def _own_texts(kind: type) -> list[str]:
+    """Return the attributes that can be set; some results have others of the same name for old listeners."""
+    found = {name: getattr(kind, name, None) for name in _TEXTS}
+    return [name for name, own in found.items() if own is not None and not (isinstance(own, property) and own.fset is None)]
 
 
 def _masked(value: Any, masker: Masker) -> Any:

@@ -40,6 +40,7 @@ class RunContext:
         progress: Called with news of files on their way.
         suite_folder: The folder of the suite that runs when the session begins; the current folder when it is None.
         output_folder: Where files beside the log go, in a folder ``otto``; None keeps none.
+        shell_scope: How long a shell lasts: as long as the ``suite`` or the ``test`` that opened it, or as the ``run``.
     """
 
     masker: Masker = field(default_factory=process_masker)
@@ -49,3 +50,4 @@ class RunContext:
     progress: Callable[[Progress], None] = _ignore_progress
     suite_folder: Path | None = None
     output_folder: Path | None = None
+    shell_scope: str = "run"

@@ -87,7 +87,7 @@ class RunMonitor:
         monitor = Monitor(hosts, metrics, interval_s, mask=self._notes.mask)
         self._engine.call(monitor.prepare())
         if store is not None:
-            monitor.store = open_store(store, label, self._described(hosts), interval_s)
+            monitor.store = open_store(store, self._notes.mask(label), self._described(hosts), interval_s)
         self._monitor, self._its_engine = monitor, self._engine
         self._engine.call(monitor.start())
 
@@ -124,7 +124,7 @@ class RunMonitor:
     def _described(self, hosts: Sequence[Host]) -> dict[str, Any]:
         lab = self._lab
         return {
-            "labs": lab.references,
+            "labs": self._notes.mask(lab.references),
             "hosts": {host.name: list(host.path) for host in hosts},
             "tags": {host.name: list(lab.loaded.entry(host.name).tags) for host in hosts},
         }

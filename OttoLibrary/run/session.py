@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -61,9 +62,9 @@ class Session:
         self.journal = Journal()
         self.suite = RunningSuite(self._context.suite_folder, self._context.output_folder)
         self.lab = CurrentLab(references or os.environ.get("OTTO_LAB", ""), self.suite, self.masker)
-        notes = HostNotes(self.journal.add, self._warn, self._transcript)
+        notes = HostNotes(self.journal.add, self.journal.warn, self._transcript)
         self.hosts = OpenHosts(self.lab, self.engine, self._check, notes)
-        self.scopes = Scopes(self.engine, self._warn)
+        self.scopes = Scopes(self.engine, self.journal.warn)
         self.files = HostFiles(self.hosts, self._context.progress, self.scopes.timeout)
         self.commands = BackgroundCommands(self.scopes)
         self.breaches = Breaches(self.engine, self._context.may_interrupt)
@@ -83,9 +84,17 @@ class Session:
                 self.engine,
                 tell=self._context.tell,
                 lost=self.breaches.add,
+                warn=self.journal.warn,
                 variable=self._context.variable,
             )
         return self._reservations
+
+    def begin(self, kind: str) -> None:
+        """Enter a ``suite`` or a ``test``; shells that are opened in it end with it when they are to last so long."""
+        self.scopes.begin(kind)
+        if kind == self._context.shell_scope:
+            began = time.monotonic()
+            self.scopes.on_end(lambda: self.hosts.close_shells(began))
 
     def renew_leases(self) -> None:
         """Renew what is reserved now; a run that has reserved nothing loads nothing for it."""
@@ -109,7 +118,7 @@ class Session:
         try:
             end()
         except Exception as error:  # noqa: BLE001 - whatever it is, the rest has to end too
-            self._warn(f"The end of the run failed: {error}")
+            self.journal.warn(f"The end of the run failed: {error}")
 
     def _close_hosts(self) -> None:
         if self.engine.running:
@@ -120,9 +129,6 @@ class Session:
         if self._reservations is not None:
             self._reservations.close()
 
-    def _warn(self, sentence: str) -> None:
-        self.journal.warn(self.masker.mask(sentence))
-
     def _check(self, host: HostEntry) -> str:
         return self.reservations.check(host)
 
@@ -130,4 +136,4 @@ class Session:
         from OttoLibrary.host.transcript import Transcript
 
         folder = self.suite.output_folder
-        return Transcript(folder / "otto", host, self.masker.mask) if folder else None
+        return Transcript(folder / "otto", host, self.masker.mask, self.journal.warn) if folder else None

@@ -13,6 +13,7 @@ PLAIN = "H=\n"
 # $K begins each report. Values may contain anything else: the paths of a host are bytes, newlines included.
 WORDS = r"""
 LC_ALL=C; export LC_ALL
+ORIGIN=$PWD
 say() { printf '\n%s:%s:%s' "$K" "$1" "$2"; [ "$1" != . ] || echo; }
 absolute() { case $T in '~') T=$HOME ;; '~/'*) T=$HOME/${T#??} ;; /*) ;; *) T=$PWD/$T ;; esac; }
 facts() { stat -L -c '%s %Y %a' -- "$1" 2>/dev/null || stat -L -f '%z %m %Lp' -- "$1"; }
@@ -31,6 +32,8 @@ sum() {
   S=${S%% *}
 }
 """
+# A step may leave the shell elsewhere, and the same shell serves the next transfer.
+BACK = 'cd -- "$ORIGIN"\n'
 # `true` where `:` would do: in busybox, a redirection that fails for a special built-in ends more than its own command.
 PLACE = r"""
 absolute
@@ -149,7 +152,9 @@ say path "$T"
 SIZES = r"""
 cd -- "$T" || { say fail "'$T' cannot be entered"; return; }
 if stat -c %s . >/dev/null 2>&1; then C='stat -c %s'; else C='stat -f %z'; fi
-say sizes "$(find $FOLLOW . -exec $C $FOLLOW {} + 2>/dev/null)"
+S=$(find $FOLLOW . -exec $C $FOLLOW {} + 2>/dev/null)
+[ -n "$S" ] || { say fail "it has no find or no stat to measure the folder with"; return; }
+say sizes "$S"
 """
 TREE = r"""
 say tree ""

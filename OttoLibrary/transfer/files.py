@@ -14,8 +14,7 @@ import os
 import re
 import secrets
 import stat
-import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,9 +24,10 @@ from OttoLibrary.errors import TransferError, UsageError
 from OttoLibrary.host.host import Host
 from OttoLibrary.text import decode
 from OttoLibrary.transfer import checksums
-from OttoLibrary.transfer.host_file_agent import FilePlace, Found, HostFileAgent, IdleShells, RefusedError, matches
+from OttoLibrary.transfer.host_file_agent import FilePlace, FoundFile, HostFileAgent, IdleShells, RefusedError, matches
 from OttoLibrary.transfer.received_folder import KEPT_MODE
-from OttoLibrary.transfer.transfer import Moved, Work, begin, check_paths, guarded, site_of, told
+from OttoLibrary.transfer.transfer import ByteCount, TransferCall, begin, check_paths, guarded, site_of, system_message
+from OttoLibrary.transfer.unfinished import noted, temporary_folder
 
 _NEWS_S = 0.1
 
@@ -75,10 +75,10 @@ class Files:
             target = f"{target.rstrip('/')}/"
             if twice := _twice(list(map(str, sources))):
                 raise UsageError(f"{twice} would have the same name in '{target}'. Put them one by one, each with its own name.")
-        async with self.begin("Put", f"{_names(sources)} → {target}", options) as work:
+        async with self.begin("Put", f"{_names(sources)} → {target}", options) as call:
             for source in sources:
-                work.files.append(await self.put_one(work, source, target, options))
-        return work.result()
+                call.files.append(await self.put_one(call, source, target, options))
+        return call.result()
 
     async def get(self, source: str, target: str, options: TransferOptions = PLAIN) -> TransferResult:
         """Copy files of the host to this machine.
@@ -93,8 +93,8 @@ class Files:
             WaitTimeoutError: The time was over.
         """
         check_paths(source, target)
-        async with self.begin("Get", f"{source} → {target}", options) as work:
-            paths = await self._expanded(work, source)
+        async with self.begin("Get", f"{source} → {target}", options) as call:
+            paths = await self._expanded(call, source)
             if len(paths) > 1:
                 target = f"{target.rstrip('/')}/"
                 if twice := _twice(paths):
@@ -102,8 +102,8 @@ class Files:
                         f"{twice} would have the same name in '{target}'. Get them one by one, each with its own name."
                     )
             for path in paths:
-                work.files.append(await self.get_one(work, path, local_place(path, target, options), options))
-        return work.result()
+                call.files.append(await self.get_one(call, path, local_place(path, target, options), options))
+        return call.result()
 
     async def copy(self, source: str, to: Files, target: str, options: TransferOptions = PLAIN) -> TransferResult:
         """Copy files of this host to another one, by way of this machine; each of the two steps may take the whole time-out.
@@ -119,27 +119,27 @@ class Files:
             WaitTimeoutError: The time was over.
         """
         check_paths(source, target)
-        with tempfile.TemporaryDirectory(prefix="otto-copy-") as folder:
-            async with self.begin("Get", source, options) as work:
-                paths = await self._expanded(work, source)
-                here = [Path(folder, str(number), path.rstrip("/").rpartition("/")[2]) for number, path in enumerate(paths)]
+        with temporary_folder("copy") as folder:
+            async with self.begin("Get", source, options) as call:
+                paths = await self._expanded(call, source)
+                here = [folder / str(number) / plain_name(path) for number, path in enumerate(paths)]
                 if twice := _twice(paths):
                     raise UsageError(
                         f"{twice} would have the same name in '{target}'. Copy them one by one, each with its own name."
                     )
                 for path, file in zip(paths, here, strict=True):
                     file.parent.mkdir(exist_ok=True)
-                    got = await self.get_one(work, path, file, options, what=f"did not give '{path}'")
-                    work.files.append(replace(got, target=""))
+                    got = await self.get_one(call, path, file, options, what=f"did not give '{path}'")
+                    call.files.append(replace(got, target=""))
             if len(paths) > 1:
                 target = f"{target.rstrip('/')}/"
-            async with to.begin("Put", f"{source} of {self.host.name} → {target}", options) as work:
+            async with to.begin("Put", f"{source} of {self.host.name} → {target}", options) as call:
                 for path, file in zip(paths, here, strict=True):
                     what = f"did not take '{path}' of host '{self.host.name}' as '{target}'"
-                    work.files.append(replace(await to.put_one(work, file, target, options, what=what), source=path))
-            return work.result()
+                    call.files.append(replace(await to.put_one(call, file, target, options, what=what), source=path))
+            return call.result()
 
-    def begin(self, title: str, text: str, options: TransferOptions) -> contextlib.AbstractAsyncContextManager[Work]:
+    def begin(self, title: str, text: str, options: TransferOptions) -> contextlib.AbstractAsyncContextManager[TransferCall]:
         """Begin a call that moves files of this host."""
         return begin(self.host, self._patience_s(), title, text, options)
 
@@ -164,11 +164,11 @@ class Files:
     async def read(self, path: str, encoding: str) -> str:
         """Return the text of a file."""
         codec = _codec(encoding)
-        with tempfile.TemporaryDirectory(prefix="otto-read-") as folder:
+        with temporary_folder("read") as folder:
             content = Path(folder, "content")
-            async with self.begin("Read", path, PLAIN) as work:
-                result = await self.get_one(work, path, content, PLAIN, what=f"did not give '{path}'")
-                work.files.append(replace(result, target=""))
+            async with self.begin("Read", path, PLAIN) as call:
+                result = await self.get_one(call, path, content, PLAIN, what=f"did not give '{path}'")
+                call.files.append(replace(result, target=""))
             data = content.read_bytes()
         if codec == "utf-8":
             return decode(data)
@@ -185,12 +185,13 @@ class Files:
             data = text.encode(_codec(encoding))
         except UnicodeError as error:
             raise UsageError(f"The text for '{path}' cannot be written as {encoding}: {error}.") from error
-        with tempfile.TemporaryDirectory(prefix="otto-write-") as folder:
-            content = Path(folder, path.rpartition("/")[2] or "content")
+        with temporary_folder("write") as folder:
+            name = path.rpartition("/")[2]
+            content = folder / ("content" if name in {"", ".", ".."} else name)
             content.write_bytes(data)
-            async with self.begin("Write", path, options) as work:
-                result = await self.put_one(work, content, path, options, what=f"did not take '{path}'", into_folder=False)
-                work.files.append(replace(result, source=""))
+            async with self.begin("Write", path, options) as call:
+                result = await self.put_one(call, content, path, options, what=f"did not take '{path}'", into_folder=False)
+                call.files.append(replace(result, source=""))
 
     async def remove(self, pattern: str) -> None:
         """Remove the files that a pattern matches."""
@@ -207,19 +208,19 @@ class Files:
     async def _single(self, what: str) -> AsyncIterator[HostFileAgent]:
         """Give an agent for steps that move no bytes."""
         site = await site_of(self.host, self._patience_s())
-        moved = Moved(lambda news: None, "", 0)
+        moved = ByteCount(lambda news: None, "", 0)
         async with guarded(self.host, what, moved, site.patience_s), HostFileAgent(site, self.shells) as agent:
             yield agent
 
     # -- one file
 
     async def put_one(
-        self, work: Work, source: Path, target: str, options: TransferOptions, *, what: str = "", into_folder: bool = True
+        self, call: TransferCall, source: Path, target: str, options: TransferOptions, *, what: str = "", into_folder: bool = True
     ) -> FileResult:
         """Copy one file to the host.
 
         Args:
-            work: The call that it is part of.
+            call: The call that it is part of.
             source: The file.
             target: A folder or a name; a folder is refused unless ``into_folder``.
             options: How.
@@ -227,13 +228,13 @@ class Files:
             into_folder: Whether the file keeps its name in a folder.
         """
         if options.links == "keep" and source.is_symlink():
-            return await self._put_link(work, source, target, options)
-        facts = _local_facts(source, work)
-        moved = Moved(self.progress, f"{source.name} → {self.host.name}", facts.st_size)
+            return await self._put_link(call, source, target, options)
+        facts = _local_facts(source, call)
+        moved = ByteCount(self.progress, f"{source.name} → {self.host.name}", facts.st_size)
         name = _temporary_name(source.name, facts.st_size, int(facts.st_mtime), options)
-        tools = checksums.tools(work.verify(options))
+        tools = checksums.tools(call.verify(options))
         what = what or f"did not take '{source}' as '{target}'"
-        async with work.attempt(what, moved), HostFileAgent(work.site, self.shells) as agent:
+        async with call.attempt(what, moved), HostFileAgent(call.site, self.shells) as agent:
             own_name = source.name if into_folder else ""
             place = await agent.place(
                 target, own_name, name, facts.st_size, parents=options.parents, with_tools=tools, resume=options.resume
@@ -243,14 +244,14 @@ class Files:
             try:
                 if options.skip_same and await _is_there(agent, place, facts, summing):
                     return FileResult(str(source), place.path, facts.st_size, 0, await summing, skipped=True)
-                start = place.present if work.transfer.resumes else 0
+                start = place.present if call.transfer.resumes else 0
                 moved.begin(start)
                 try:
-                    await work.put(Job(source, place.temporary, facts.st_size, start, moved.add))
+                    await call.put(Job(source, place.temporary, facts.st_size, start, moved.add))
                 except ConnectionError:
                     raise  # the host cannot be asked for its free space
                 except OSError as error:
-                    raise OSError(told(error) + await agent.room(place.temporary)) from error
+                    raise OSError(system_message(error) + await agent.room(place.temporary)) from error
                 moved.stir(facts.st_size)
                 if _state(source.stat()) != _state(facts):
                     raise RefusedError("it changed on this machine while it was being sent")
@@ -260,48 +261,44 @@ class Files:
             finally:
                 summing.cancel()
 
-    async def _put_link(self, work: Work, source: Path, target: str, options: TransferOptions) -> FileResult:
+    async def _put_link(self, call: TransferCall, source: Path, target: str, options: TransferOptions) -> FileResult:
         name = f".otto-{secrets.token_hex(6)}.part"
-        moved = Moved(self.progress, source.name, 0)
+        moved = ByteCount(self.progress, source.name, 0)
         what = f"did not take the link '{source}' as '{target}'"
-        async with work.attempt(what, moved), HostFileAgent(work.site, self.shells) as agent:
+        async with call.attempt(what, moved), HostFileAgent(call.site, self.shells) as agent:
             place = await agent.place(target, source.name, name, 0, parents=options.parents, with_tools="", resume=False)
             await agent.link(place, str(source.readlink()))
         return FileResult(str(source), place.path, 0, 0)
 
-    async def get_one(self, work: Work, source: str, target: Path, options: TransferOptions, *, what: str = "") -> FileResult:
+    async def get_one(
+        self, call: TransferCall, source: str, target: Path, options: TransferOptions, *, what: str = ""
+    ) -> FileResult:
         """Copy one file of the host to this machine; arguments as of ``put_one``."""
-        moved = Moved(self.progress, f"{self.host.name} → {target.name}", 0)
+        moved = ByteCount(self.progress, f"{self.host.name} → {target.name}", 0)
         what = what or f"did not give '{source}' as '{target}'"
-        async with work.attempt(what, moved), HostFileAgent(work.site, self.shells) as agent:
+        async with call.attempt(what, moved), HostFileAgent(call.site, self.shells) as agent:
             if options.links == "keep" and (points_to := await agent.points_to(source)):
                 _keep_link(points_to, target)
                 return FileResult(source, str(target), 0, 0)
             name = f".otto-{secrets.token_hex(6)}"
-            found, tool = await agent.look(source, name, checksums.tools(work.verify(options)))
+            found, tool = await agent.look(source, name, checksums.tools(call.verify(options)))
             moved.size = found.size
             if options.skip_same and await _is_here(agent, found, tool, target, moved):
                 return FileResult(source, str(target), found.size, 0, skipped=True)
             part = target.with_name(_temporary_name(target.name, found.size, found.mtime, options))
-            try:
-                start = _begin_part(part, found.size, options.resume and work.transfer.resumes)
+            with _unfinished(part, options.resume):
+                start = _begin_part(part, found.size, options.resume and call.transfer.resumes)
                 moved.begin(start)
                 # The host makes its checksum while the bytes are being moved.
                 if tool:
                     await agent.begin_checksum(found.path, tool, found.size)
-                await work.get(Job(part, found.path, found.size, start, moved.add))
+                await call.get(Job(part, found.path, found.size, start, moved.add))
                 moved.stir(part.stat().st_size)
                 checksum = await self._checked(agent, part, found, tool)
                 _keep_part(part, target, found, options.mode)
-            except RefusedError:
-                part.unlink(missing_ok=True)
-                raise
-            finally:
-                if not options.resume:
-                    part.unlink(missing_ok=True)
         return FileResult(source, str(target), found.size, moved.count, checksum)
 
-    async def _checked(self, agent: HostFileAgent, part: Path, found: Found, tool: str) -> str:
+    async def _checked(self, agent: HostFileAgent, part: Path, found: FoundFile, tool: str) -> str:
         if part.stat().st_size != found.size:
             raise RefusedError(f"{part.stat().st_size} of {found.size} bytes arrived")
         if not tool:
@@ -311,10 +308,10 @@ class Files:
             raise RefusedError(f"the {tool} checksum is {there or 'unknown, because it became shorter'} there and {here} here")
         return here
 
-    async def _expanded(self, work: Work, pattern: str) -> list[str]:
+    async def _expanded(self, call: TransferCall, pattern: str) -> list[str]:
         async with (
-            work.attempt(f"did not give '{pattern}'", Moved(self.progress, pattern, 0)),
-            HostFileAgent(work.site, self.shells) as agent,
+            call.attempt(f"did not give '{pattern}'", ByteCount(self.progress, pattern, 0)),
+            HostFileAgent(call.site, self.shells) as agent,
         ):
             found = await agent.expand(pattern, folders=False)
             wrong = [path for path in found if not matches(pattern, path)]
@@ -329,7 +326,7 @@ def _state(facts: os.stat_result) -> tuple[int, int, int]:
     return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
-def _local_facts(source: Path, work: Work) -> os.stat_result:
+def _local_facts(source: Path, call: TransferCall) -> os.stat_result:
     """Return the facts of a file to send; raise TransferError when it is none, or cannot be read (permission denied)."""
     cause = ""
     try:
@@ -341,7 +338,7 @@ def _local_facts(source: Path, work: Work) -> os.stat_result:
     except OSError as error:
         cause = error.strerror or str(error)
     what = f"was sent nothing, because '{source}' cannot be read on this machine"
-    raise TransferError(work.host.name, work.host.path, what, cause)
+    raise TransferError(call.host.name, call.host.path, what, cause)
 
 
 def local_place(source: str, target: str, options: TransferOptions) -> Path:
@@ -372,6 +369,23 @@ def _temporary_name(name: str, size: int, mtime: int, options: TransferOptions) 
     return f".otto-{identity if options.resume else secrets.token_hex(6)}.part"
 
 
+@contextlib.contextmanager
+def _unfinished(part: Path, resume: bool) -> Iterator[None]:
+    """Remove the local temporary file in the end, unless it was renamed; one to be resumed stays, unless its content is wrong."""
+    if resume:
+        try:
+            yield
+        except RefusedError:
+            part.unlink(missing_ok=True)
+            raise
+        return
+    with noted(part):
+        try:
+            yield
+        finally:
+            part.unlink(missing_ok=True)
+
+
 def _begin_part(part: Path, size: int, resume: bool) -> int:
     """Make the local temporary file; return how much of it is there already."""
     # A name that is resumed can be guessed: what is there may be somebody else's, or a link.
@@ -389,7 +403,7 @@ def _begin_part(part: Path, size: int, resume: bool) -> int:
         os.close(file)
 
 
-def _keep_part(part: Path, target: Path, found: Found, mode: int | None) -> None:
+def _keep_part(part: Path, target: Path, found: FoundFile, mode: int | None) -> None:
     part.chmod(found.mode & KEPT_MODE if mode is None else mode)
     os.utime(part, (found.mtime, found.mtime))
     part.replace(target)
@@ -411,7 +425,7 @@ async def _is_there(agent: HostFileAgent, place: FilePlace, facts: os.stat_resul
     return await agent.checksum() == await summing
 
 
-async def _is_here(agent: HostFileAgent, found: Found, tool: str, target: Path, moved: Moved) -> bool:
+async def _is_here(agent: HostFileAgent, found: FoundFile, tool: str, target: Path, moved: ByteCount) -> bool:
     facts = target.lstat() if target.exists() else None
     if facts is None or not stat.S_ISREG(facts.st_mode) or facts.st_size != found.size:
         return False

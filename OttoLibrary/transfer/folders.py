@@ -8,7 +8,6 @@ import re
 import secrets
 import shlex
 import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,8 @@ from OttoLibrary.transfer.checksums import checksums, tools
 from OttoLibrary.transfer.files import Files, local_place, plain_name
 from OttoLibrary.transfer.host_file_agent import FolderPlace, HostFileAgent, RefusedError
 from OttoLibrary.transfer.received_folder import OutsideError, ReceivedFolder, check_names, merge
-from OttoLibrary.transfer.transfer import Moved, Work, check_paths
+from OttoLibrary.transfer.transfer import ByteCount, TransferCall, check_paths
+from OttoLibrary.transfer.unfinished import noted, temporary_folder
 from OttoLibrary.units import size_text
 
 KEEP_LINKS = TransferOptions(links="keep")
@@ -61,31 +61,31 @@ class Folders:
             WaitTimeoutError: The time was over.
         """
         _check(str(source), target, options)
-        async with self._files.begin("Put folder", f"{source} → {target}", options) as work:
-            moved = Moved(self._files.progress, f"{source.name} → {work.host.name}", 0)
-            async with work.attempt(f"did not take the folder '{source}' as '{target}'", moved), _explained():
+        async with self._files.begin("Put folder", f"{source} → {target}", options) as call:
+            moved = ByteCount(self._files.progress, f"{source.name} → {call.host.name}", 0)
+            async with call.attempt(f"did not take the folder '{source}' as '{target}'", moved), _explained():
                 entries = await asyncio.to_thread(_scanned, source, options)
                 moved.size = sum(entry.size for entry in entries)
-                async with HostFileAgent(work.site, self._files.shells) as agent:
-                    folder = _SentFolder(self._files, work, agent, moved, source, entries, options)
-                    work.files.extend(await folder.send(target))
-        return work.result()
+                async with HostFileAgent(call.site, self._files.shells) as agent:
+                    folder = _SentFolder(self._files, call, agent, moved, source, entries, options)
+                    call.files.extend(await folder.send(target))
+        return call.result()
 
     async def get(self, source: str, target: str, options: TransferOptions = KEEP_LINKS) -> TransferResult:
         """Copy a folder of the host to this machine; arguments and errors as for ``put``."""
         _check(source, target, options)
-        async with self._files.begin("Get folder", f"{source} → {target}", options) as work:
-            moved = Moved(self._files.progress, f"{work.host.name} → {target}", 0)
+        async with self._files.begin("Get folder", f"{source} → {target}", options) as call:
+            moved = ByteCount(self._files.progress, f"{call.host.name} → {target}", 0)
             what = f"did not give the folder '{source}' as '{target}'"
             async with (
-                work.attempt(what, moved),
+                call.attempt(what, moved),
                 _explained(),
-                HostFileAgent(work.site, self._files.shells) as agent,
+                HostFileAgent(call.site, self._files.shells) as agent,
             ):
-                place = await agent.look_folder(source, tools(work.verify(options)))
-                folder = _FetchedFolder(self._files, work, agent, moved, place, options)
-                work.files.extend(await folder.fetch(_local_folder(source, target, options)))
-        return work.result()
+                place = await agent.look_folder(source, tools(call.verify(options)))
+                folder = _FetchedFolder(self._files, call, agent, moved, place, options)
+                call.files.extend(await folder.fetch(_local_folder(source, target, options)))
+        return call.result()
 
 
 @dataclass
@@ -94,7 +94,7 @@ class _SentFolder:
 
     Attributes:
         files: The files of the host.
-        work: The call that it is part of.
+        call: The call that it is part of.
         agent: Works for us on the host.
         moved: Counts its bytes.
         source: The folder.
@@ -103,9 +103,9 @@ class _SentFolder:
     """
 
     files: Files
-    work: Work
+    call: TransferCall
     agent: HostFileAgent
-    moved: Moved
+    moved: ByteCount
     source: Path
     entries: list[Entry]
     options: TransferOptions
@@ -113,7 +113,7 @@ class _SentFolder:
     async def send(self, target: str) -> list[FileResult]:
         """Send what differs, check it, and put it in its place."""
         name, temporary = self.source.absolute().name, f".otto-{secrets.token_hex(6)}.part"
-        wanted = tools(self.work.verify(self.options))
+        wanted = tools(self.call.verify(self.options))
         place = await self.agent.place_folder(target, name, temporary, parents=self.options.parents, with_tools=wanted)
         here = await checksums(self.source, _file_names(self.entries), place.tool) if place.tool else {}
         same = await self._same_there(place, here)
@@ -136,7 +136,7 @@ class _SentFolder:
     async def _move(self, place: FolderPlace, entries: list[Entry]) -> None:
         if not place.has_tar:
             await self._one_by_one(place, entries)
-        elif _streams(self.work):
+        elif _streams(self.call):
             await self._stream(place, entries)
         else:
             await self._archive(place, entries)
@@ -151,8 +151,8 @@ class _SentFolder:
         return {entry.name: entry.mode for entry in self.entries if entry.kind == "folder" and entry.mode & 0o700 != 0o700}
 
     async def _stream(self, place: FolderPlace, entries: list[Entry]) -> None:
-        self.work.protocol = _STREAM
-        process = await self.work.site.execute(f"cd -- {shlex.quote(place.temporary)} && exec tar xpf -")
+        self.call.protocol = _STREAM
+        process = await self.call.site.execute(f"cd -- {shlex.quote(place.temporary)} && exec tar xpf -")
         try:
             with contextlib.suppress(EndOfStream):  # it ended too early: its status says why
                 for piece in packed(self.source, entries):
@@ -164,14 +164,14 @@ class _SentFolder:
             await process.close()
 
     async def _archive(self, place: FolderPlace, entries: list[Entry]) -> None:
-        with tempfile.NamedTemporaryFile(prefix="otto-pack-") as archive:
-            for piece in packed(self.source, entries):
-                await asyncio.to_thread(archive.write, piece)
-                self.moved.stir()
-            archive.flush()
-            there = f"{place.temporary}/.otto-archive"
+        with temporary_folder("pack") as folder:
+            here, there = folder / "archive", f"{place.temporary}/.otto-archive"
+            with here.open("wb") as archive:
+                for piece in packed(self.source, entries):
+                    await asyncio.to_thread(archive.write, piece)
+                    self.moved.stir()
             await self.agent.touch(there)
-            await self.work.put(Job(Path(archive.name), there, archive.tell(), 0, self.moved.add))
+            await self.call.put(Job(here, there, here.stat().st_size, 0, self.moved.add))
             await self.agent.unpack(there, place.temporary)
 
     async def _one_by_one(self, place: FolderPlace, entries: list[Entry]) -> None:
@@ -179,7 +179,7 @@ class _SentFolder:
         for entry in entries:
             if entry.kind != "folder":
                 there = f"{place.temporary}/{entry.name}"
-                await self.files.put_one(self.work, self.source / entry.name, there, self.options)
+                await self.files.put_one(self.call, self.source / entry.name, there, self.options)
 
 
 @dataclass
@@ -188,7 +188,7 @@ class _FetchedFolder:
 
     Attributes:
         files: The files of the host.
-        work: The call that it is part of.
+        call: The call that it is part of.
         agent: Works for us on the host.
         moved: Counts its bytes.
         place: Where it is.
@@ -198,9 +198,9 @@ class _FetchedFolder:
     """
 
     files: Files
-    work: Work
+    call: TransferCall
     agent: HostFileAgent
-    moved: Moved
+    moved: ByteCount
     place: FolderPlace
     options: TransferOptions
     same: set[str] = field(default_factory=set)
@@ -214,18 +214,16 @@ class _FetchedFolder:
     async def fetch(self, final: Path) -> list[FileResult]:
         """Fetch what differs, check it, and put it in its place."""
         part = (final if final.is_dir() else final.parent) / f".otto-{secrets.token_hex(6)}.part"
-        part.mkdir(mode=0o700)
-        try:
-            await self._move(final, part)
-            entries = await asyncio.to_thread(lambda: scan(part, follow=False))
-            self.moved.stir(self.moved.count)
-            here = await self._check(part, _file_names(entries))
-            await asyncio.to_thread(merge, part, final)
-            with ReceivedFolder(final) as folder:
-                for name, mode in self.locked.items():
-                    folder.set_mode(name, mode)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        with noted(part):
+            part.mkdir(mode=0o700)
+            try:
+                await self._move(final, part)
+                entries = await asyncio.to_thread(lambda: scan(part, follow=False))
+                self.moved.stir(self.moved.count)
+                here = await self._check(part, _file_names(entries))
+                await asyncio.to_thread(self._put_in_place, part, final)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
         there = Path(self.place.path)
         results = [_result(there, str(final), entry, here) for entry in entries if entry.kind != "folder"]
         return results + [FileResult(str(there / name), str(final / name), 0, 0, skipped=True) for name in sorted(self.same)]
@@ -233,7 +231,7 @@ class _FetchedFolder:
     async def _move(self, final: Path, part: Path) -> None:
         if (self.options.skip_same and final.is_dir()) or not self.place.has_tar:
             await self._one_by_one(final, part)
-        elif _streams(self.work):
+        elif _streams(self.call):
             await self._stream(part)
         else:
             await self._archive(part)
@@ -253,8 +251,8 @@ class _FetchedFolder:
 
     async def _stream(self, part: Path) -> None:
         unpacker = await self._unpacker(part)
-        self.work.protocol, flags = _STREAM, "chf" if self.follow else "cf"
-        process = await self.work.site.execute(f"cd -- {shlex.quote(self.place.path)} && exec tar {flags} - .")
+        self.call.protocol, flags = _STREAM, "chf" if self.follow else "cf"
+        process = await self.call.site.execute(f"cd -- {shlex.quote(self.place.path)} && exec tar {flags} - .")
         try:
             self.locked = await _unpack_from(process, unpacker, self.moved)
         finally:
@@ -263,11 +261,17 @@ class _FetchedFolder:
     async def _archive(self, part: Path) -> None:
         unpacker = await self._unpacker(part)
         found = await self.agent.pack(self.place.path, f".otto-{secrets.token_hex(6)}.part", follow=self.follow)
-        with tempfile.TemporaryDirectory(prefix="otto-unpack-") as folder:
-            archive = Path(folder, "archive")
+        with temporary_folder("unpack") as folder:
+            archive = folder / "archive"
             archive.touch()
-            await self.work.get(Job(archive, found.path, found.size, 0, self.moved.add))
+            await self.call.get(Job(archive, found.path, found.size, 0, self.moved.add))
             self.locked = await asyncio.to_thread(_unpack_file, archive, unpacker)
+
+    def _put_in_place(self, part: Path, final: Path) -> None:
+        merge(part, final)
+        with ReceivedFolder(final) as folder:
+            for name, mode in self.locked.items():
+                folder.set_mode(name, mode)
 
     async def _unpacker(self, part: Path) -> Unpacker:
         """Return what unpacks no more than the host has now; what grows or is added meanwhile may be as much again."""
@@ -289,7 +293,7 @@ class _FetchedFolder:
                 (part / name).mkdir(parents=True, exist_ok=True)
             elif name not in self.same:
                 (part / name).parent.mkdir(parents=True, exist_ok=True)
-                await self.files.get_one(self.work, f"{self.place.path}/{name}", part / name, self.options)
+                await self.files.get_one(self.call, f"{self.place.path}/{name}", part / name, self.options)
 
     async def _same_here(self, final: Path, names: list[str]) -> set[str]:
         if not self.options.skip_same or not self.place.tool:
@@ -318,12 +322,12 @@ def _file_names(entries: list[Entry]) -> list[str]:
     return [entry.name for entry in entries if entry.kind == "file"]
 
 
-def _streams(work: Work) -> bool:
+def _streams(call: TransferCall) -> bool:
     """Return True when the folder goes as one stream between a tar there and ours."""
-    return work.site.parallel and work.protocol not in _MOVE_BYTES_THEMSELVES
+    return call.site.parallel and call.protocol not in _MOVE_BYTES_THEMSELVES
 
 
-async def _unpack_from(process: Process, unpacker: Unpacker, moved: Moved) -> dict[str, int]:
+async def _unpack_from(process: Process, unpacker: Unpacker, moved: ByteCount) -> dict[str, int]:
     unpacking = asyncio.create_task(asyncio.to_thread(unpacker.run))
     try:
         with contextlib.suppress(EndOfStream):

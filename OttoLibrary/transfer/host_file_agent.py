@@ -29,8 +29,8 @@ from OttoLibrary.units import size_text
 _CHUNK = 1 << 18
 _GOODBYE_S = 5.0
 _DISMISS_S = 0.3
-# A listing of some 100 000 files.
-_MOST_REPLY = 32 << 20
+# A listing with checksums of some 100 000 files.
+_MOST_REPLY = 16 << 20
 _SHOWN = 80
 # Of the classes that a shell knows in brackets, those that names are made of.
 _CLASSES = {b"digit": b"0-9", b"lower": b"a-z", b"upper": b"A-Z", b"alpha": b"a-zA-Z", b"alnum": b"a-zA-Z0-9"}
@@ -76,12 +76,12 @@ class Reply:
         """Return a number that is not negative."""
         return _number(self.text(key))
 
-    def facts(self, path: str, key: str) -> Found:
+    def facts(self, path: str, key: str) -> FoundFile:
         """Return size, time and mode of a file."""
         found = re.fullmatch("([0-9]{1,18}) (-?[0-9]{1,12}) ([0-7]{1,4})", self.text(key).strip())
         if found is None:
             raise _unexpected(self.text(key))
-        return Found(path, int(found[1]), int(found[2]), int(found[3], 8))
+        return FoundFile(path, int(found[1]), int(found[2]), int(found[3], 8))
 
     def counted(self) -> list[str]:
         """Return what the host said under 1, 2, and so on."""
@@ -89,7 +89,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundFile:
     """A file on the host.
 
     Attributes:
@@ -139,7 +139,7 @@ class FilePlace:
     path: str
     temporary: str
     present: int
-    old: Found | None
+    old: FoundFile | None
     tool: str
 
 
@@ -267,7 +267,7 @@ class HostFileAgent:
 
     # -- reading a file
 
-    async def look(self, path: str, temporary: str, with_tools: str) -> tuple[Found, str]:
+    async def look(self, path: str, temporary: str, with_tools: str) -> tuple[FoundFile, str]:
         """Return the file to read, and the checksum tool; one without a size of its own, as in /proc, is copied first."""
         self._scratch = temporary
         reply = await self._step(agent_scripts.LOOK, T=path, W=temporary, TOOLS=with_tools)
@@ -316,7 +316,7 @@ class HostFileAgent:
         """Unpack an archive into a folder, and remove it."""
         await self._step(agent_scripts.UNPACK, A=archive, Z=folder)
 
-    async def pack(self, folder: str, temporary: str, *, follow: bool) -> Found:
+    async def pack(self, folder: str, temporary: str, *, follow: bool) -> FoundFile:
         """Make an archive of a folder under a temporary name."""
         self._scratch = temporary
         reply = await self._step(agent_scripts.PACK, T=folder, W=temporary, FLAGS="chf" if follow else "cf")
@@ -393,7 +393,7 @@ class HostFileAgent:
     async def _begin(self, body: str, **words: object) -> None:
         variables = "".join(f"{name}={shlex.quote(str(word))}\n" for name, word in words.items())
         self._asked = True
-        self._script = f"K=@{self._nonce}\n{variables}step() {{\n{body}\n}}\nstep\nsay .\n"
+        self._script = f"K=@{self._nonce}\n{variables}step() {{\n{body}\n}}\nstep\n{agent_scripts.BACK}say .\n"
         if self._process is not None:
             # One word, so that the shell has read all of a step before the step itself can read from the same input.
             line = f"eval {shlex.quote(self._script)} </dev/null\n"

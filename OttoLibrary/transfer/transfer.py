@@ -31,7 +31,9 @@ _CHECKED_BYTES_S = 5 << 20
 
 
 @contextlib.asynccontextmanager
-async def begin(host: Host, patience_s: float | None, title: str, text: str, options: TransferOptions) -> AsyncIterator[Work]:
+async def begin(
+    host: Host, patience_s: float | None, title: str, text: str, options: TransferOptions
+) -> AsyncIterator[TransferCall]:
     """Begin a call: choose the protocol, limit the time, and record what happened to the files.
 
     Args:
@@ -42,7 +44,7 @@ async def begin(host: Host, patience_s: float | None, title: str, text: str, opt
         options: How.
     """
     began = time.monotonic()
-    work: Work | None = None
+    work: TransferCall | None = None
     bound = Deadline(options.timeout_s) if options.timeout_s is not None else None
     try:
         async with asyncio.timeout(bound.remaining_s if bound else None):
@@ -58,10 +60,10 @@ async def begin(host: Host, patience_s: float | None, title: str, text: str, opt
             host.note_transfer(title, f"{text} ({work.protocol})", began, work.files)
 
 
-async def _begun(host: Host, patience_s: float | None, options: TransferOptions, began: float) -> Work:
+async def _begun(host: Host, patience_s: float | None, options: TransferOptions, began: float) -> TransferCall:
     site = await site_of(host, patience_s)
     name = options.via or site.facts.transfer or _best(site, host)
-    work = Work(host, site, name, registry.load("transfer", name), began)
+    work = TransferCall(host, site, name, registry.load("transfer", name), began)
     _check(options, work, host)
     return work
 
@@ -74,7 +76,7 @@ async def site_of(host: Host, patience_s: float | None) -> HostSite:
 
 
 @dataclass
-class Work:
+class TransferCall:
     """One call in progress."""
 
     host: Host
@@ -92,7 +94,7 @@ class Work:
         """Return what was done."""
         return TransferResult(self.host.name, self.protocol, tuple(self.files), time.monotonic() - self.began)
 
-    def attempt(self, what: str, moved: Moved) -> contextlib.AbstractAsyncContextManager[None]:
+    def attempt(self, what: str, moved: ByteCount) -> contextlib.AbstractAsyncContextManager[None]:
         """Turn any failure into a TransferError whose sentence says ``what`` did not happen."""
         return guarded(self.host, what, moved, self.site.patience_s)
 
@@ -116,7 +118,7 @@ class Work:
 
 
 @contextlib.asynccontextmanager
-async def guarded(host: Host, what: str, moved: Moved, patience_s: float) -> AsyncIterator[None]:
+async def guarded(host: Host, what: str, moved: ByteCount, patience_s: float) -> AsyncIterator[None]:
     """Turn any failure of the work on one file into a TransferError; work that stalls for too long is ended."""
 
     def failure(cause: str) -> TransferError:
@@ -137,7 +139,7 @@ async def guarded(host: Host, what: str, moved: Moved, patience_s: float) -> Asy
     except TimeoutError:
         raise
     except OSError as error:
-        raise failure(told(error)) from error
+        raise failure(system_message(error)) from error
     finally:
         moved.end()
 
@@ -182,7 +184,7 @@ class _StalledError(Exception):
     """No byte moved for too long."""
 
 
-class Moved:
+class ByteCount:
     """Counts the bytes of one file, reports them now and then, and notices when it stalls."""
 
     def __init__(self, progress: Callable[[Progress], None], label: str, size: int) -> None:
@@ -236,7 +238,7 @@ def _best(site: HostSite, host: Host) -> str:
     return "sftp" if site.connection.native is not None and host.account is None else "console"
 
 
-def _check(options: TransferOptions, work: Work, host: Host) -> None:
+def _check(options: TransferOptions, work: TransferCall, host: Host) -> None:
     for name, value, known in (
         ("verify", options.verify, ("auto", "sha256", "no")),
         ("links", options.links, ("follow", "keep")),
@@ -260,7 +262,7 @@ def check_paths(source: str, target: str) -> None:
         raise UsageError("The target is empty. Name a file or folder; './' keeps the name, in the current one.")
 
 
-def told(error: OSError) -> str:
+def system_message(error: OSError) -> str:
     """Return the message of the system, without its error number."""
     if error.strerror:
         return f"{error.strerror} ('{error.filename}')" if error.filename else error.strerror

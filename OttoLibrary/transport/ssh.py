@@ -492,7 +492,8 @@ def _options(facts: HostFacts, direct: bool) -> dict[str, Any]:
         "password": facts.password.value if facts.password else None,
     }
     options |= {name: value for name, value in given.items() if value is not None}
-    if not ssh.agent:
+    # A server hangs up after some keys: the one that the lab names must not come after those of an agent.
+    if not (ssh.agent if ssh.agent is not None else not facts.identity_file):
         options["agent_path"] = None
     if facts.password and not facts.identity_file:
         options["preferred_auth"] = "password,keyboard-interactive,publickey"
@@ -516,6 +517,9 @@ def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], trust:
             return LoginError(
                 name, path, f"the key {facts.identity_file} cannot be read ({error})", "Is 'passphrase' set and right?"
             )
+        case OSError() if facts.identity_file and error.filename in {facts.identity_file, os.fsencode(facts.identity_file)}:
+            cause = f"the key {facts.identity_file} cannot be read ({error.strerror})"
+            return LoginError(name, path, cause, "A relative identity_file starts at the folder of the lab file.")
         case asyncssh.ChannelOpenError():
             return _hop_refused(error, facts, path, where)
         case asyncssh.KeyExchangeFailed():

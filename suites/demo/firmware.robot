@@ -13,10 +13,11 @@ Firmware Answers Behind A Hop
     Should Contain    ${result.stdout}    2.1
 
 State Lasts From Call To Call
-    [Documentation]    Directory, variables and functions stay.
+    [Documentation]    Directory, variables and functions stay, until the suite ends.
     Run On Host    dut1    cd /tmp && STAGE=two && greet() { echo "stage $STAGE in $PWD"; }
     ${result}=    Run On Host    dut1    greet
     Should Be Equal    ${result.stdout}    stage two in /tmp\n
+    [Teardown]    Run On Host    dut1    cd
 
 Every Dut Passes Its Self Test
     [Documentation]    One command on many hosts, one table in the log.
@@ -26,7 +27,7 @@ Every Dut Passes Its Self Test
     END
 
 A Failing Command Says Why
-    [Documentation]    The exit status counts unless told otherwise; stderr is kept apart.
+    [Documentation]    An exit status other than 0 fails unless the test expects it; stderr is kept apart.
     ${result}=    Run On Host    dut2    ./fw explode    expected_rc=2
     Should Be Empty    ${result.stdout}
     Should Start With    ${result.stderr}    usage:

@@ -2,14 +2,14 @@
 *** Settings ***
 Documentation       Options are variables: of the suite, or of the command line, which wins.
 Library             OttoLibrary    lab=${LAB}
-Task Tags           demo
+Test Tags           demo
 
 *** Variables ***
 ${LAB}      demo
 ${DEBUG}    yes
 ${HOSTS}    dut1 OR dut2
 
-*** Tasks ***
+*** Test Cases ***
 Deploy With Debug
     [Documentation]    The same instruction, other options.
     ${hosts}=    Deploy Product

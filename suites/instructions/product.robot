@@ -1,13 +1,13 @@
 *** Settings ***
 Documentation       Instructions in place of a command line:
-...                 ``robot --rpa -v LAB:demo -v DEBUG:yes --task Deploy suites/instructions``
+...                 ``robot -v LAB:demo -v DEBUG:yes --test Deploy suites/instructions``
 Library             OttoLibrary    lab=${LAB}
-Task Tags           demo
+Test Tags           demo
 
 *** Variables ***
 ${LAB}      demo
 
-*** Tasks ***
+*** Test Cases ***
 Deploy
     [Documentation]    The product goes to all hosts of the options.
     ${hosts}=    Deploy Product    version=2.2

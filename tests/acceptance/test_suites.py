@@ -39,6 +39,12 @@ def test_suite(suite: Path, request: pytest.FixtureRequest, tmp_path: Path) -> N
     _run(["robot", "--outputdir", str(tmp_path / "results")], [suite], _variables(_lab_of(suite), request, tmp_path), tmp_path)
 
 
+@pytest.mark.parametrize("options", [[], ["--randomize", "all"], ["--dryrun"]], ids=["in order", "randomized", "dryrun"])
+def test_all_suites_in_one_process(options: list[str], request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    command = ["robot", *options, "--outputdir", str(tmp_path / "results")]
+    _run(command, [ROOT / "suites"], _variables("demo", request, tmp_path), tmp_path)
+
+
 @pytest.mark.parametrize("lab", sorted({_lab_of(suite) for suite in SUITES}))
 def test_suites_under_pabot(lab: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     suites = [suite for suite in SUITES if _lab_of(suite) == lab]

@@ -105,19 +105,3 @@ def test_jump_hosts_without_end_are_one_error(open_lab: Any, own_home: Path) -> 
     (own_home / ".ssh" / "config").write_text(f"Host *\n  ProxyJump {','.join(['127.0.0.1'] * 20)}\n")
     with pytest.raises(ConnectError, match="asks for more than 8 jump hosts"):
         _run(open_lab, {"address": "127.0.0.1", "port": 1})
-
-
-def test_sshlibrary_sends_no_password_to_a_server_with_another_key(server: Any) -> None:
-    paramiko = pytest.importorskip("paramiko")
-    from OttoLibrary.keywords.sshlibrary import _trust_only
-
-    client = paramiko.SSHClient()
-    client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
-    _trust_only(client, server.address, server.port, OTHER_LINE)
-    with pytest.raises(paramiko.SSHException):
-        client.connect(server.address, server.port, server.user, server.password, look_for_keys=False, allow_agent=False)
-    assert server.passwords == []
-    _trust_only(client, server.address, server.port, server.host_key)
-    client.connect(server.address, server.port, server.user, server.password, look_for_keys=False, allow_agent=False)
-    assert server.passwords == [server.password]
-    client.close()

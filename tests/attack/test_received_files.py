@@ -14,6 +14,7 @@ import pytest
 from OttoLibrary.contracts.transfers import TransferOptions
 from OttoLibrary.errors import TransferError, UsageError
 from OttoLibrary.run.session import Session
+from tests.peers.ftp import Pyftpdlib
 from tests.peers.hostile import HostileHost
 
 MIB = 1 << 20
@@ -291,3 +292,18 @@ def test_an_absurd_length_does_not_lengthen_the_wait(tmp_path: Path, hostile: Ca
     host.replies("1:/etc/hostname", "path:/etc/hostname", f"facts:{10**17} 1 644", "sum:1", "link:")
     with pytest.raises(TransferError, match="no byte moved for 1 seconds"):
         victim.get_file("/etc/hostname", via="console", verify="no")
+
+
+@pytest.mark.parametrize("via", ["ftp", "scp", "nc", "sftp", "console"])
+def test_650_mib_for_12_bytes(tmp_path: Path, hostile: Callable[..., HostileHost], open_lab: Any, via: str) -> None:
+    """The host says that a file has 12 bytes, and sends the 650 MiB that it has: 12 bytes are taken, as of a log that grows."""
+    host = hostile("sshd")
+    with Pyftpdlib("otto", "secret") as ftp:
+        victim = Victim(tmp_path, open_lab(box=host.lab | {"ftp": ftp.lab}), host)
+        big = victim.there / "big.bin"
+        with big.open("wb") as file:
+            file.truncate(650 * MIB)
+        host.tool("stat", "echo 12 1 644")
+        got = victim.get_file(big, via=via, verify="no")
+    assert (got.size_bytes, got.sent_bytes) == (12, 12)
+    assert (victim.here / "big.bin").stat().st_size == 12

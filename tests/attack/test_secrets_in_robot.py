@@ -14,6 +14,7 @@ SECRETS = {
     "TYPED": "vq7-tYxRob9",
     "MADE": "mWd5-kZqVar1",
     "UNUSED": "uNs3-hGfLab2",
+    "IMPORTED": "iMp8-wTzYcs6",
     "METRIC": "qXj8-pLmEnv4",
 }
 PLAIN = """
@@ -83,6 +84,10 @@ Skipped
 Failed
     Fail    because of ${LAB_PASSWORD}
 
+Imported
+    Import Variables    ${CURDIR}/later.py
+    Log    ${IMPORTED.value}
+
 Embedded
     Log In With "${LAB_PASSWORD}"
     Run Keyword If    '${LAB_PASSWORD}' == ''    Fail    ELSE    Log    ${LAB_PASSWORD}
@@ -126,13 +131,16 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "lab.json").write_text(json.dumps(LAB))
     (folder / "plain.py").write_text(PLAIN)
     (folder / "inner").mkdir()
+    (folder / "inner" / "later.py").write_text(
+        "import os\nfrom robot.api.types import Secret\nIMPORTED = Secret(os.environ['IMPORTED'])\n"
+    )
     (folder / "inner" / "robot.robot").write_text(SUITE)
     command = [sys.executable, "-m", "robot", "--loglevel", "TRACE", "--outputdir", "out", "--debugfile", "debug.txt"]
     command += ["--variablefile", "plain.py", "--xunit", "x.xml", "--name", "Top", "inner"]
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **SECRETS}, capture_output=True, text=True, timeout=120, check=False
     )
-    assert "11 tests" in done.stdout, done.stdout + done.stderr
+    assert "12 tests" in done.stdout, done.stdout + done.stderr
     files = {str(path.relative_to(folder)): path.read_text() for path in (folder / "out").rglob("*") if path.is_file()}
     return {"console": done.stdout, "stderr": done.stderr, **files}
 

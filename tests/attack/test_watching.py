@@ -138,6 +138,28 @@ def depths(session: Session) -> list[float]:
     return list(session.monitor.ask(lambda monitor: monitor.readings("box", "log_depth", 0))[1])
 
 
+def test_a_flood_of_lines_is_read_late_and_holds_up_nobody(
+    open_lab: Any,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("OttoLibrary.monitor.watch._MOST_LINES_PER_S", 200)
+    log = tmp_path / "app.log"
+    log.write_text("")
+    session = open_lab(
+        box={**LOCAL, "metrics": {"log": {"file": str(log), "pattern": r"depth (?P<depth>\d+)", "event": "ERROR"}}}
+    )
+    session.monitor.start(["box"], ["log", "load"], 0.1, None, "")
+    with log.open("a") as out:
+        wait_until(lambda: _written(out, "depth 1\n") and depths(session), "the first reading", 10)
+        before = count(session, "load_1min")
+        out.writelines(f"ERROR depth {number}\n" for number in range(2, 700))
+        out.flush()
+        wait_until(lambda: 699.0 in depths(session), "the last line", 30)
+    assert [event.text for event in events(session, "error")] == ["Metric 'log': more than 200 lines a second are read late"]
+    assert count(session, "load_1min") - before >= 10
+
+
 def _written(out: Any, text: str) -> bool:
     out.write(text)
     out.flush()

@@ -17,12 +17,12 @@ import asyncssh
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.host.host import Host
-from tests.benchmarks import dashboard, files, labs, lines, reserving, watching
+from tests.benchmarks import dashboard, files, labs, lines, masking, reserving, transfer_memory, watching
 from tests.benchmarks.measure import ROUNDS, Measure, Otto, Row, compare, timed
 from tests.peers.keys import make_keys
 from tests.peers.sshd import Sshd
 
-GROUPS = ["commands", "files", "lines", "keywords", "watching", "reserving", "dashboard", "labs"]
+GROUPS = ["commands", "files", "lines", "keywords", "watching", "reserving", "dashboard", "labs", "masking"]
 _TURNS = 500
 _LINES = "seq 1 100000"
 
@@ -191,6 +191,7 @@ def main() -> int:
                     rows += asyncio.run(over_ssh(sshd, keys.identity_file, otto))
                 if "files" in wanted:
                     rows += asyncio.run(files.over_ssh(sshd, keys.identity_file, otto))
+                    rows += transfer_memory.over_every_protocol(sshd, keys.identity_file)
                 if "lines" in wanted:
                     rows += asyncio.run(lines.all_rows())
                 if "watching" in wanted:
@@ -209,6 +210,8 @@ def main() -> int:
         rows += reserving.all_rows()
     if "labs" in wanted:
         rows += labs.all_rows()
+    if "masking" in wanted:
+        rows += masking.all_rows()
     print("| measurement | ours, ms | peer | peer, ms | ratio | limit | verdict |\n|---|---|---|---|---|---|---|")
     print(*rows, sep="\n")
     return 1 if any(row.missed for row in rows) else 0

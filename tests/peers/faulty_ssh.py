@@ -34,7 +34,6 @@ class FaultySsh:
     def __init__(self, fault: Fault) -> None:
         self.fault, self.port = fault, 0
         self.connections = 0
-        self.passwords: list[str] = []
         self._key = _new_key(fault)
         self._background = Background()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -142,7 +141,6 @@ class _Server(asyncssh.SSHServer):
         return True
 
     def validate_password(self, username: str, password: str) -> bool:
-        self._peer.passwords.append(password)
         return self._peer.fault != "password" and (username, password) == (USER, PASSWORD)
 
 

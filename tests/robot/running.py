@@ -76,7 +76,12 @@ def start(folder: Path, *words: str, **environment: str) -> subprocess.Popen[str
 def run(folder: Path, suite: str, *options: str, runner: tuple[str, ...] = ROBOT, **environment: str) -> Run:
     """Run a suite of this text to its end."""
     (folder / "suite.robot").write_text(suite)
-    rc, said = _ended(begin(folder, *options, "suite.robot", runner=runner, **environment))
+    return run_files(folder, *options, "suite.robot", runner=runner, **environment)
+
+
+def run_files(folder: Path, *arguments: str, runner: tuple[str, ...] = ROBOT, **environment: str) -> Run:
+    """Run suites that are in a folder already to their end."""
+    rc, said = _ended(begin(folder, *arguments, runner=runner, **environment))
     return Run(rc, said, folder / "results")
 
 

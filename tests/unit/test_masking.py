@@ -89,6 +89,7 @@ SPELLED = "s3cr/t <p>&'a\"ö$x`\\!"
     "form",
     [
         json.dumps(SPELLED, ensure_ascii=False)[1:-1],
+        repr(SPELLED.encode())[2:-1],
         json.dumps(SPELLED)[1:-1].replace("/", "\\/"),
         json.dumps(SPELLED)[1:-1].replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("'", "\\u0027"),
         json.dumps(SPELLED)[1:-1].replace("<", "\\u003C").replace(">", "\\u003E").replace("&", "\\u0026").replace("'", "\\u0027"),
@@ -104,7 +105,6 @@ SPELLED = "s3cr/t <p>&'a\"ö$x`\\!"
         urllib.parse.quote_plus(SPELLED),
         urllib.parse.quote(SPELLED),
         "".join(f"%{byte:02x}" for byte in SPELLED.encode()),
-        escape(shlex.quote(SPELLED)),
     ],
 )
 def test_a_secret_is_hidden_as_programs_write_it(form: str) -> None:
@@ -177,3 +177,14 @@ def test_secrets_learned_later_are_hidden_too() -> None:
     assert made.mask("first-one second-one") == f"{MASK} second-one"
     made.add("second-one")
     assert made.mask("first-one second-one") == f"{MASK} {MASK}"
+
+
+def test_what_stands_around_a_secret_in_wrapped_base64_stays_as_it_is() -> None:
+    secret = "hunter2-longer"
+    whole = lines_of(in_base64("x" * 50 + secret + "y" * 50), 76)
+    left, _, right = masker(secret).mask(whole).partition(MASK)
+    # The characters that hold the secret alone, and two on each side, which hold some of its bits; one line break before the end.
+    assert whole.startswith(left)
+    assert len(left) == -(-50 * 8 // 6) - 2
+    assert whole.endswith(right)
+    assert len(whole) - len(right) == 64 * 8 // 6 + 2 + 1

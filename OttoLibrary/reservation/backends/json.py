@@ -16,7 +16,10 @@ from typing import Any
 
 from OttoLibrary.contracts.reservations import Holding
 from OttoLibrary.errors import ReservationError
+from OttoLibrary.lab.plain_file import read_plain_file
 from OttoLibrary.reservation.queue import Ledger
+
+_MOST = 16 << 20
 
 
 class JsonReservations(Ledger):
@@ -42,8 +45,8 @@ class JsonReservations(Ledger):
         if not self._path.name:
             raise ReservationError("The reservations 'json' need a file. Name it in the environment variable OTTO_RESERVATIONS.")
         try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            content = json.loads(read_plain_file(self._path, _MOST))
+        except (OSError, ValueError, RecursionError) as error:
             raise ReservationError(
                 f"The reservations in '{self._path}' cannot be read ({error}); so it is unknown who has what."
             ) from error

@@ -25,7 +25,7 @@ import time
 import xmlrpc.client
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from xml.parsers.expat import ExpatError
 
 from OttoLibrary.contracts.reservations import Demand, Holding, Lease
@@ -140,7 +140,7 @@ class PabotReservations(Ledger):
         note = self._note(resource)
         if not _holds(note):
             return []
-        self._call("set_parallel_value_for_key", f"otto forced {note['token']}", f"{user} took it by force ({reason})")
+        self._call("set_parallel_value_for_key", f"otto forced {note.get('token')}", f"{user} took it by force ({reason})")
         self._give_back([resource], note["name"])
         return [_holding(resource, note)]
 
@@ -217,15 +217,17 @@ class PabotReservations(Ledger):
     def _note(self, resource: str) -> Note:
         """Return the note of who has a resource, or had it last; empty when nobody ever had it."""
         written = self._call("get_parallel_value_for_key", _key(resource))
-        note: Note = json.loads(written) if written else {}
-        return note
+        return _checked(written, resource) if written else {}
 
     def _write(self, resource: str, note: Note) -> None:
         self._call("set_parallel_value_for_key", _key(resource), json.dumps(note))
 
     def _resources(self) -> list[str]:
-        resources: list[str] = json.loads(self._call("get_parallel_value_for_key", _RESOURCES) or "[]")
-        return resources
+        written = self._call("get_parallel_value_for_key", _RESOURCES) or "[]"
+        try:
+            return [str(resource) for resource in json.loads(written)]
+        except (TypeError, ValueError, RecursionError) as error:
+            raise _wrong(_RESOURCES) from error
 
     def _remember(self, resource: str) -> None:
         """Add a resource to those that ``holdings`` looks at; another process may write the list at the same time."""
@@ -260,6 +262,22 @@ class _Transport(xmlrpc.client.Transport):
         connection = super().make_connection(host)
         connection.timeout = _PATIENCE_S
         return connection
+
+
+def _checked(written: Any, resource: str) -> Note:
+    """Return a note that any suite of the run may have written; raise ReservationError when it is none."""
+    try:
+        note = json.loads(written)
+        right = all(isinstance(note[key], str) for key in ("host", "name", "user", "purpose", "process", "machine", "started"))
+        if right and all(isinstance(note[key], int | float) for key in ("since", "end", "lease_s", "pid")):
+            return cast(Note, note)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _wrong(_key(resource)) from error
+    raise _wrong(_key(resource))
+
+
+def _wrong(key: str) -> ReservationError:
+    return ReservationError(f"PabotLib's value '{key}' is not what OttoLibrary wrote; so it is unknown who has what.")
 
 
 def _key(resource: str) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import tempfile
-from pathlib import Path
 
 import asyncssh
 
 from OttoLibrary.contracts.connections import EndOfStream
 from OttoLibrary.contracts.transfers import Job, Site
 from OttoLibrary.errors import UsageError
+from OttoLibrary.transfer.unfinished import temporary_folder
 
 _BLOCK = 1 << 20
 
@@ -26,9 +25,9 @@ class Scp:
     async def put(self, site: Site, job: Job) -> None:
         """Send the file."""
         client = _client(site)
-        with tempfile.TemporaryDirectory(prefix="otto-scp-") as folder:
+        with temporary_folder("scp") as folder:
             # The protocol sends the name too, and cannot express a newline or a backslash in it.
-            plain = Path(folder, "file")
+            plain = folder / "file"
             plain.symlink_to(job.local.absolute())
             await _copy(site, bytes(plain), (client, _quoted(job.remote)), job)
 

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import struct
+import tracemalloc
 import zlib
 from array import array
 
@@ -100,3 +101,30 @@ def test_what_is_no_chunk_is_said_so(damage: object) -> None:
     chunk = pack("dut1", [BEGAN], {"cpu_percent": [1.0]})
     with pytest.raises(UsageError, match="not a chunk of readings"):
         unpack(damage(chunk))  # type: ignore[operator]
+
+
+def test_a_chunk_that_unpacks_to_more_than_it_says_is_refused_without_being_unpacked() -> None:
+    head = json.dumps({"host": "dut1", "began": 0.0, "count": 1, "series": []}).encode()
+    bomb = struct.pack("<4sI", b"OTT1", len(head)) + head + zlib.compress(bytes(200 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UsageError, match="its length is wrong"):
+            unpack(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("count", [-1, 1 << 40, "1", None, 1.5])
+def test_a_chunk_with_an_absurd_count_is_refused(count: object) -> None:
+    head = json.dumps({"host": "dut1", "began": 0.0, "count": count, "series": []}).encode()
+    with pytest.raises(UsageError, match="not a chunk of readings"):
+        unpack(struct.pack("<4sI", b"OTT1", len(head)) + head + zlib.compress(b""))
+
+
+def test_a_chunk_that_is_honestly_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunk = pack("dut1", [BEGAN + row for row in range(1000)], {"cpu_percent": [1.0] * 1000})
+    assert len(unpack(chunk)[1]) == 1000
+    monkeypatch.setattr("OttoLibrary.dashboard.chunks._LARGEST_BYTES", 5000)
+    with pytest.raises(UsageError, match="its length is wrong"):
+        unpack(chunk)

@@ -141,3 +141,61 @@ def test_a_plug_in_that_does_not_say_how_it_is_asked_is_refused(monkeypatch: pyt
     monkeypatch.setitem(registry._registered, "metric", {"odd": (object, "odd")})
     with pytest.raises(PluginError, match=r"Metric 'odd' \(object\) is not a subclass of contracts\.metrics\.Metric"):
         make_metrics(["odd"], {})
+
+
+def test_names_and_events_cannot_control_a_terminal() -> None:
+    made, audience = monitor(), Audience()
+    made.subscribe(audience)
+    made.tick(Tick("dut1", AT, 100.0, {"disk_used_bytes[/mnt/\x1b]0;owned\x07]": 1.0}))
+    made.mark(Event(AT, "\x1b[31mERROR\x1b[0m \x1b]52;c;b3duZWQ=\x07\u202egpj.exe", "log", "dut1"))
+    texts = [*made.known("dut1"), *(event.text for event in made.numbered_events().values()), *audience.ticks[0].values]
+    assert all(text.isprintable() for text in texts), texts
+
+
+def test_a_secret_with_escapes_inside_is_hidden() -> None:
+    made = monitor(mask=lambda text: text.replace("hunter2", "<secret>").replace("tab\x01key", "<secret>"))
+    number = made.mark(Event(AT, "password hun\x1b[0mter2 and tab\x01key", "log", "dut1"))
+    assert made.numbered_events()[number].text == "password <secret> and <secret>"
+
+
+def test_a_long_event_is_cut_after_secrets_are_hidden() -> None:
+    made = monitor(mask=lambda text: text.replace("hunter2", "<secret>"))
+    number = made.mark(Event(AT, "x" * 495 + "hunter2" + "y" * 100_000, "log", "dut1"))
+    text = made.numbered_events()[number].text
+    assert len(text) == 500
+    assert text.endswith("<sec…")
+
+
+def test_series_without_end_are_bounded_and_warned_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("OttoLibrary.monitor.monitor._MOST_SERIES", 10)
+    made, audience = monitor(), Audience()
+    made.subscribe(audience)
+    for number in range(30):
+        made.tick(tick(number, load_1min=1.0, **{f"log_count[{number}]": 1.0}))
+    assert len(made.known("dut1")) == 10
+    assert all("load_1min" in heard.values for heard in audience.ticks)
+    assert [event.kind for _, event in audience.events if event is not None] == ["error"]
+    assert made.take_warnings() == [
+        "Monitor, host 'dut1': There are more than 10 series; 'log_count[9]' and all further ones are left out"
+    ]
+
+
+def test_readings_of_very_many_series_are_kept_for_less_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("OttoLibrary.monitor.monitor._KEPT_OF_ALL", 1000)
+    monkeypatch.setattr("OttoLibrary.monitor.monitor._LEAST_KEPT", 5)
+    made = monitor()
+    for second in range(300):
+        made.tick(tick(second, **{f"log_count[{number}]": float(second) for number in range(100)}))
+    kept, is_whole = made.remembered("dut1")
+    assert not is_whole
+    assert sum(len(times) for times, _ in kept.values()) <= 2 * 1000
+    assert all(values[-1] == 299.0 for _, values in kept.values())
+
+
+def test_warnings_that_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("OttoLibrary.monitor.monitor._WARNINGS_KEPT", 20)
+    made = monitor()
+    for number in range(100):
+        made.mark(Event(AT, f"problem {number}", "error", "dut1"))
+    assert len(made.take_warnings()) == 20
+    assert len(made._warned) <= 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import signal
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -503,3 +505,17 @@ def test_what_is_written_by_another_is_not_pruned(store: Store, path: Path) -> N
 
 
 # otto's files
+
+
+def test_a_lock_that_its_owner_removed_meanwhile_is_taken_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The file that was locked is no longer the one that others find under this name: they would write too.
+    real = fcntl.flock
+
+    def removed_first(file: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", real)
+        Path(f"{path}.lock").unlink()
+        real(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", removed_first)
+    with closing(Store(path)), pytest.raises(UsageError, match="is being written by process"):
+        Store(path)

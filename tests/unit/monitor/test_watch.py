@@ -184,3 +184,16 @@ def test_each_feed_has_its_own_uptime() -> None:
     assert sink.events == {}
     watch._took(fast, ["number"], frame(1000.0, 5.0))
     assert kinds(sink) == ["reboot"]
+
+
+def test_a_reboot_and_a_clock_are_told_once_whatever_feeds_there_are() -> None:
+    facts = HostFacts("box", address="127.0.0.1")
+    sink = Sink()
+    watch = Watch(Host("box", ("box",), lambda: facts, None, lambda record: None), {}, Clock(1.0), sink)
+    feeds = [schedule(number=0.0), schedule(number=0.0)]
+    for made in feeds:
+        watch._asking(made)
+    for at, uptime_s, wall in ((1000.0, 500.0, 1000.0), (1060.0, 5.0, 1000.0)):
+        for made in feeds:
+            watch._took(made, ["number"], frame(at, uptime_s, wall=wall))
+    assert kinds(sink) == ["reboot", "clock"]

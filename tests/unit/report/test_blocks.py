@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from OttoLibrary import masking
 from OttoLibrary.contracts.connections import CommandResult, Record
 from OttoLibrary.report.blocks import Attachments, block, fan_out, log_address, plain, topology
 
@@ -13,8 +14,30 @@ def _record(stdout: str, command: str = "cat file") -> Record:
     return Record("Run", "dut1", ("gateway", "dut1"), command, result, duration_s=0.01)
 
 
-def _attachments(folder: Path | None = None) -> Attachments:
-    return Attachments(folder, lambda text: text.replace("hunter2", "<secret>"))
+def _attachments(folder: Path | None = None, warnings: list[str] | None = None) -> Attachments:
+    return Attachments(folder, lambda text: text.replace("hunter2", "<secret>"), ([] if warnings is None else warnings).append)
+
+
+def test_no_room_beside_the_log_is_one_warning(tmp_path: Path) -> None:
+    (tmp_path / "otto").write_text("a file in the place of the folder")
+    warnings: list[str] = []
+    attachments = _attachments(tmp_path, warnings)
+    for _ in range(2):
+        html = block(_record("line\n" * 5000), attachments)
+        assert "cut here" in html
+        assert "whole output" not in html
+    assert warnings == [f"Long output is not kept beside the log: File exists ({tmp_path}/otto)."]
+
+
+def test_a_secret_at_the_cut_is_hidden() -> None:
+    masking.process_masker().add("hunter2-longer")
+    for before in range(3970, 4010):
+        assert "hunter" not in block(_record("x" * before + "hunter2-longer" + "y" * 20_000), _attachments())
+        assert "longer" not in block(_record("x" * 20_000 + "hunter2-longer" + "y" * before), _attachments())
+    for before in range(180, 210):
+        assert "hunter" not in block(_record("", "echo " + "x" * before + "hunter2-longer"), _attachments())
+    outcome = CommandResult("dut1", "true", 0, "x" * 295 + "hunter2-longer" + "y" * 400, "", None, 0.01)
+    assert "hunt" not in fan_out("true", [("dut1", ("dut1",), outcome)])
 
 
 def test_nothing_from_a_host_is_markup() -> None:

@@ -338,7 +338,7 @@ _LINES = st.builds(
 _EVENTS = st.builds(Event, st.floats(BEGAN - 100, BEGAN + 1000), _NAMES, _NAMES | st.just("gap"), _NAMES, st.none() | st.floats())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(_LINES, max_size=12),
     st.integers(1, 20),

@@ -163,3 +163,52 @@ def test_holdings_of_a_backend_that_cannot_list_them() -> None:
             return ["bob"] if resource == "a" else []
 
     assert holdings_of(Names(), ["a", "b"]) == [Holding("a", "bob")]
+
+
+def test_a_plug_in_that_raises_anything_is_warned_of_and_asked_again() -> None:
+    warned: list[str] = []
+
+    async def main() -> None:
+        backend = FakeBackend()
+        lost: asyncio.Queue[LeaseLostError] = asyncio.Queue()
+        leases = Leases(backend, lambda sentence: None, lost.put_nowait, warned.append)
+        backend.answer = replace(LEASE, lease_s=0.2)
+        backend.fail = RuntimeError("a mistake of the plug-in")
+        await leases.reserve(DEMAND, 0.0)
+        async with asyncio.timeout(20):
+            error = await lost.get()
+        assert "it could not be renewed (RuntimeError: a mistake of the plug-in)" in str(error)
+        backend.fail = None
+        backend.answer = replace(LEASE, token=2, lease_s=0.2)
+        await leases.reserve(DEMAND, 0.0)
+        backend.renewed.clear()
+        assert await asyncio.to_thread(backend.renewed.wait, 20)
+        await leases.close()
+
+    asyncio.run(main())
+    assert warned == ["The lease of a could not be renewed (RuntimeError: a mistake of the plug-in); this is tried again."]
+
+
+def test_a_cancelled_reservation_leaves_no_place_in_the_queue() -> None:
+    """The thread that joins cannot be cancelled: its ticket must be given up when it comes."""
+    may_join = threading.Event()
+
+    class SlowToJoin(FakeBackend):
+        def join(self, demand: Demand) -> str:
+            may_join.wait(20)
+            return super().join(demand)
+
+    async def main() -> None:
+        backend = SlowToJoin()
+        leases = Leases(backend, lambda sentence: None, lambda error: None)
+        reserving = asyncio.ensure_future(leases.reserve(DEMAND, 0.0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        reserving.cancel()
+        may_join.set()
+        with pytest.raises(asyncio.CancelledError):
+            await reserving
+        assert backend.calls == ["join", "leave"]
+        await leases.close()
+
+    asyncio.run(main())

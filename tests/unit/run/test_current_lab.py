@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from OttoLibrary import registry
 from OttoLibrary.errors import OttoError, UsageError
 from OttoLibrary.lab.settings import Repository, Settings
 from OttoLibrary.masking import Masker
@@ -68,11 +71,50 @@ def test_a_selection_of_nothing_is_an_error(tmp_path: Path) -> None:
         lab.select("a AND b")
 
 
-def test_the_secrets_of_a_host_that_is_used_are_masked(tmp_path: Path) -> None:
+def test_the_secrets_of_hosts_that_nobody_used_are_masked(tmp_path: Path) -> None:
     masker = Masker()
     lab = lab_of(lab_file(tmp_path, "one", "a", "b"), masker=masker)
+    assert lab.loaded.names() == ["a", "b"]
+    assert masker.mask("pass of a, pass of b, pass of c") == f"{MASK}, {MASK}, pass of c"
+    other = lab_file(tmp_path, "two", "c")
+    lab.replace(other, lab.read(other))
+    assert masker.mask("pass of c") == MASK
+
+
+class Asks:
+    """References that ask somebody, so that they are resolved only when they are needed."""
+
+    asked: ClassVar[list[str]] = []
+
+    def resolve(self, argument: str) -> str:
+        self.asked.append(argument)
+        return f"value of {argument}"
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_references_in_any_key_are_secrets_and_those_at_hand_are_known_from_the_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setenv("METRIC_TOKEN", "metric-token")
+    registry.register_reference("asks", Asks)
+    (tmp_path / "secret.txt").write_text("from-a-file\n")
+    host = {
+        "address": "${asks:address}",
+        "metrics": {"queue": {"command": "q ${env:METRIC_TOKEN}"}},
+        "evidence": [{"command": f"e ${{file:{tmp_path / 'secret.txt'}}}"}, {"command": "e ${asks:evidence}"}],
+    }
+    other = {"address": "b", "environment": {"X": "${env:NOT_SET}"}}
+    (tmp_path / "lab.json").write_text(json.dumps({"hosts": {"a": host, "b": other}}))
+    masker = Masker()
+    lab = lab_of(str(tmp_path / "lab.json"), masker=masker)
+    assert lab.loaded.names() == ["a", "b"]
+    assert masker.mask("metric-token from-a-file") == f"{MASK} {MASK}"
+    assert Asks.asked == []
     lab.facts("a")
-    assert masker.mask("pass of a") == MASK
+    assert masker.mask("value of evidence, value of address") == f"{MASK}, value of address"
 
 
 def test_a_closed_one_is_loaded_again(tmp_path: Path) -> None:

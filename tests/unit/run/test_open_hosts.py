@@ -10,6 +10,7 @@ import pytest
 from OttoLibrary.contracts.connections import Record
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import NotFreeError, UnknownNameError
+from OttoLibrary.host.host import Host
 from OttoLibrary.lab.host_entry import HostEntry
 from OttoLibrary.lab.settings import Settings
 from OttoLibrary.masking import Masker
@@ -160,3 +161,24 @@ def test_the_way_to_a_host_that_may_not_be_used_is_known(run: Run) -> None:
     assert run.hosts.path_to("dut1") == ("gate", "dut1")
     run.hosts.reroute("dut2", "other")
     assert run.hosts.path_to("dut2") == ("other", "dut2")
+
+
+def test_hosts_behind_hops_are_closed_first_and_one_that_fails_keeps_no_other_open(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    async def close(host: Host) -> None:
+        closed.append(host.name)
+        if host.name == "dut1":
+            raise RuntimeError("it does not end")
+
+    monkeypatch.setattr(Host, "close", close)
+    run.hosts.use("dut1")
+    run.hosts.use("dut2")
+    with pytest.raises(RuntimeError, match="it does not end"):
+        run.hosts.close()
+    assert closed[0] == "dut1"
+    assert sorted(closed) == ["dut1", "dut2", "gate"]
+    run.hosts.close()
+    assert len(closed) == 3

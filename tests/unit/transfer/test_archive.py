@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import tarfile
 import threading
 from pathlib import Path
@@ -115,3 +116,64 @@ def test_merging_keeps_what_is_there(tmp_path: Path) -> None:
         "a/old": "old",
         "b/new": "new",
     }
+
+
+def test_modes_of_an_archive(tmp_path: Path) -> None:
+    """A locked folder can be filled first; its mode is known for the end, without rights of another user."""
+    source = tmp_path / "source"
+    (source / "locked").mkdir(parents=True)
+    (source / "locked" / "program").write_text("x")
+    (source / "locked" / "program").chmod(0o6751)
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name in ("locked", "locked/program"):
+            info = archive.gettarinfo(source / name, name)
+            info.mode = 0o2500 if name == "locked" else 0o6751
+            archive.addfile(info, (source / name).open("rb") if info.isreg() else None)
+    made.seek(0)
+    target = tmp_path / "target"
+    target.mkdir()
+    unpacker = Unpacker(target, 1 << 20, 10)
+    unpacker.run(made)
+    assert unpacker.locked == {"locked": 0o500}
+    assert stat.S_IMODE((target / "locked").stat().st_mode) == 0o700
+    assert stat.S_IMODE((target / "locked" / "program").stat().st_mode) == 0o751
+
+
+def test_no_more_members_than_announced(tmp_path: Path) -> None:
+    with pytest.raises(TreeError, match="has more in it than the host announced"):
+        Unpacker(tmp_path, 1 << 20, 2).run(archive(*[(f"{number}", tarfile.REGTYPE, "") for number in range(3)]))
+
+
+def test_no_more_content_than_announced(tmp_path: Path) -> None:
+    with pytest.raises(TreeError, match="'b' is longer than the host announced"):
+        Unpacker(tmp_path, 10, 5).run(archive(("a", tarfile.REGTYPE, "x" * 6), ("b", tarfile.REGTYPE, "x" * 6)))
+
+
+def test_no_more_input_than_announced(tmp_path: Path) -> None:
+    """What comes behind the end of the archive counts too."""
+    unpacker = Unpacker(tmp_path, 0, 1)
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            unpacker.run()
+        except TreeError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    unpacker.feed(archive(("a", tarfile.REGTYPE, "")).getvalue())
+    for _ in range(100):
+        unpacker.feed(bytes(1 << 16))
+    unpacker.feed(b"")
+    thread.join(20)
+    assert [str(error) for error in failed] == ["the host sent more than it announced"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_name_is_not_read_into_memory_without_end(tmp_path: Path, kind: bytes) -> None:
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = kind, 8 << 30
+    with pytest.raises(TreeError, match="a name or an extended header that is too long"):
+        Unpacker(tmp_path, 1 << 40, 5).run(io.BytesIO(header.tobuf(tarfile.GNU_FORMAT) + bytes(10240)))
