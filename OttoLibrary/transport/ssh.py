@@ -137,10 +137,12 @@ class SshConnection:
         while True:
             session = _Session(on_terminal)
             try:
-                await self.client.create_session(partial(_itself, session), words, **options)
+                opening = asyncio.ensure_future(self.client.create_session(partial(_itself, session), words, **options))
+                await asyncio.shield(opening)
                 return session
             except asyncio.CancelledError:
-                await session.close()
+                # A session that is given up half-way would stay open on the server.
+                opening.add_done_callback(session.close_late)
                 raise
             except asyncssh.ChannelOpenError:
                 pause_s = next(pauses_s, None)
@@ -216,7 +218,6 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
         self._output, self._errors = ReceiveBuffer(flow), ReceiveBuffer(flow)
         self._has_terminal = has_terminal
         self._chan: Any = None
-        self._closed = False
         self._status: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         self._status.add_done_callback(lambda status: status.cancelled() or status.exception())
         self._writable = asyncio.Event()
@@ -238,10 +239,12 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
         return await asyncio.shield(self._status)
 
     async def close(self) -> None:
-        self._closed = True
-        if self._chan is not None:
-            self._chan.close()
+        self._chan.close()
         self._finish(None)
+
+    def close_late(self, opening: asyncio.Future[Any]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            self._chan.close()
 
     async def write(self, data: bytes) -> None:
         if self._chan.is_closing() or self._status.done():
@@ -261,8 +264,6 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
 
     def connection_made(self, chan: Any) -> None:
         self._chan = chan
-        if self._closed:  # its caller was cancelled meanwhile
-            chan.close()
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         (self._errors if datatype else self._output).feed(data)
