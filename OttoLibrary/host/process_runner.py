@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shlex
 import time
@@ -20,9 +21,10 @@ from OttoLibrary.shell import console as consoles
 from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome, CommandShell
 from OttoLibrary.shell.console import Console
-from OttoLibrary.shell.launch import Account, Launched, UserChangeRefusedError
+from OttoLibrary.shell.launch import Account, Launched, ProcessId, UserChangeRefusedError
 from OttoLibrary.text import decode
 
+_END_S, _END_TRIES = 1.0, 5
 _STATE = """pwd
 (unset OTTO_COMMAND TERM SHLVL PWD OLDPWD SUDO_COMMAND; [ -z "$BASH_VERSION" ] || set -o posix; export -p) 2>/dev/null"""
 
@@ -87,6 +89,7 @@ class ProcessRunner:
         self.account: Account | None = None
         self._records, self._connection = records, connection
         self._shells: dict[str, NamedShell] = {}
+        self._ending: dict[asyncio.Task[None], CommandShell] = {}
         # Who used the host before each switch of the user, and when that was.
         self._former_accounts: list[tuple[float, Account | None]] = []
 
@@ -95,6 +98,9 @@ class ProcessRunner:
 
     async def close(self) -> None:
         """Close all shells."""
+        for task, shell in list(self._ending.items()):
+            task.cancel()
+            await shell.close()
         for named in list(self._shells.values()):
             await named.close()
 
@@ -148,14 +154,18 @@ class ProcessRunner:
         if lifeline:
             script = f"{launch.LIFELINE}\n{script}"
         private = launch.prelude(facts.environment, None)
-        async with self._records.bounded(deadline, "did not start the command"):
-            launched = await self._launched(script, deadline, private=private)
-            if not lifeline:
-                await launched.process.end_input()
+        launched = await self._launch(script, deadline, "did not start the command", private=private)
+        if not lifeline:
+            await launched.process.end_input()
         return await self._background(command, launched, deadline)
 
     async def _background(self, command: str, launched: Launched, deadline: Deadline) -> BackgroundCommand:
-        return BackgroundCommand(self._records, command, launched, await self._connection.open(deadline), self.account)
+        try:
+            connection = await self._connection.open(deadline)
+        except BaseException:
+            await launched.close()
+            raise
+        return BackgroundCommand(self._records, command, launched, connection, self.account)
 
     # -- for transfers and watching
 
@@ -163,7 +173,12 @@ class ProcessRunner:
         """Start a process."""
         connection, account = await self._connection.open(deadline), self.account
         launched = await self._launch_at_home(script, deadline)
-        return await launched.hand_over(lambda pid: launch.stop(connection, pid, account=account))
+        try:
+            async with self._records.bounded(deadline, "did not start a process"):
+                return await launched.hand_over(lambda pid: launch.stop(connection, pid, account=account))
+        except BaseException:
+            await launched.close()
+            raise
 
     async def answer_of(self, script: str, deadline: Deadline) -> CommandOutcome:
         """Run a process to its end."""
@@ -268,7 +283,7 @@ class ProcessRunner:
                 try:
                     await shell.begin(launch.prelude(facts.environment, facts.cwd, former_cwd))
                 except BaseException:
-                    await shell.close()
+                    self._end_late(shell, launched)
                     raise
                 return shell
         except EndOfStream as error:
@@ -277,6 +292,32 @@ class ProcessRunner:
             host, path = self._records.host, self._records.path
             sentence = f"{subject(host, path)} rejected the lab's 'cwd' or 'environment': {error}."
             raise HostError(sentence, host=host) from error
+
+    def _end_late(self, shell: CommandShell, launched: Launched) -> None:
+        """End a shell that did not begin, without letting the caller wait for that."""
+        task = asyncio.create_task(self._ended(shell, launched, self.account))
+        self._ending[task] = shell
+        task.add_done_callback(self._ending.pop)
+
+    async def _ended(self, shell: CommandShell, launched: Launched, account: Account | None) -> None:
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_END_S):
+                    while not launched.find_pid() and not shell.ended:
+                        await launched.notifier.wait()
+        finally:
+            await shell.close()
+        if launched.pid is not None:
+            await self._stopped(launched.pid, account)
+
+    async def _stopped(self, pid: ProcessId, account: Account | None) -> None:
+        for _ in range(_END_TRIES):
+            if not self._connection.is_open:
+                return
+            with contextlib.suppress(EndOfStream, OSError, TimeoutError, HostError, UserChangeRefusedError):
+                await launch.stop(await self._connection.open(Deadline(_END_S)), pid, account=account)
+                return
+            await asyncio.sleep(_END_S)  # the server may have no session left before the others have ended
 
     async def _stopper(self, launched: Launched, deadline: Deadline) -> Callable[[str, list[int]], Awaitable[str]]:
         connection, account = await self._connection.open(deadline), self.account
