@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import shlex
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from OttoLibrary.contracts.connections import SUCCESS, Connection, EndOfStream, Process, Terminal
 from OttoLibrary.deadline import Deadline
@@ -24,7 +25,7 @@ from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account, Launched, ProcessId, UserChangeRefusedError
 from OttoLibrary.text import decode
 
-_END_S, _END_TRIES = 1.0, 5
+_END_S, _END_TRIES = 1.0, 10
 _STATE = """pwd
 (unset OTTO_COMMAND TERM SHLVL PWD OLDPWD SUDO_COMMAND; [ -z "$BASH_VERSION" ] || set -o posix; export -p) 2>/dev/null"""
 
@@ -89,7 +90,8 @@ class ProcessRunner:
         self.account: Account | None = None
         self._records, self._connection = records, connection
         self._shells: dict[str, NamedShell] = {}
-        self._ending: dict[asyncio.Task[None], CommandShell] = {}
+        # What was given up before it was there, and what closes it.
+        self._ending: dict[asyncio.Task[None], Callable[[], Awaitable[object]]] = {}
         # Who used the host before each switch of the user, and when that was.
         self._former_accounts: list[tuple[float, Account | None]] = []
 
@@ -98,9 +100,9 @@ class ProcessRunner:
 
     async def close(self) -> None:
         """Close all shells."""
-        for task, shell in list(self._ending.items()):
+        for task, close in list(self._ending.items()):
             task.cancel()
-            await shell.close()
+            await close()
         for named in list(self._shells.values()):
             await named.close()
 
@@ -283,7 +285,7 @@ class ProcessRunner:
                 try:
                     await shell.begin(launch.prelude(facts.environment, facts.cwd, former_cwd))
                 except BaseException:
-                    self._end_late(shell, launched)
+                    self._end_later(self._ended(launched, shell.close, self.account), shell.close)
                     raise
                 return shell
         except EndOfStream as error:
@@ -293,20 +295,27 @@ class ProcessRunner:
             sentence = f"{subject(host, path)} rejected the lab's 'cwd' or 'environment': {error}."
             raise HostError(sentence, host=host) from error
 
-    def _end_late(self, shell: CommandShell, launched: Launched) -> None:
-        """End a shell that did not begin, without letting the caller wait for that."""
-        task = asyncio.create_task(self._ended(shell, launched, self.account))
-        self._ending[task] = shell
+    def _end_later(self, end: Coroutine[Any, Any, None], close: Callable[[], Awaitable[object]]) -> None:
+        """End something without letting the caller wait for that."""
+        task = asyncio.create_task(end)
+        self._ending[task] = close
         task.add_done_callback(self._ending.pop)
 
-    async def _ended(self, shell: CommandShell, launched: Launched, account: Account | None) -> None:
+    async def _ended_start(self, starting: asyncio.Task[Launched], account: Account | None) -> None:
+        with contextlib.suppress(TimeoutError, EndOfStream, OSError, UserChangeRefusedError):
+            async with asyncio.timeout(_END_S):
+                launched = await starting
+            await self._ended(launched, launched.close, account)
+
+    async def _ended(self, launched: Launched, close: Callable[[], Awaitable[None]], account: Account | None) -> None:
+        """Close what did not begin, and end it on the host as soon as its process id is known."""
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_END_S):
-                    while not launched.find_pid() and not shell.ended:
+                    while not launched.find_pid() and not launched.output.ended:
                         await launched.notifier.wait()
         finally:
-            await shell.close()
+            await close()
         if launched.pid is not None:
             await self._stopped(launched.pid, account)
 
@@ -337,8 +346,13 @@ class ProcessRunner:
 
     async def _launched(self, script: str, deadline: Deadline, terminal: Terminal | None = None, private: str = "") -> Launched:
         connection = await self._connection.open(deadline)
+        account = self.account
+        starting = asyncio.create_task(launch.start(connection, script, terminal=terminal, account=account, private=private))
         try:
-            return await launch.start(connection, script, terminal=terminal, account=self.account, private=private)
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            self._end_later(self._ended_start(starting, account), lambda: _cancelled(starting))
+            raise
         except UserChangeRefusedError as error:
             user = self.account.user if self.account else "?"
             raise LoginError(self._records.host, self._records.path, f"switching to user '{user}' failed: {error}") from error
@@ -364,6 +378,11 @@ class ProcessRunner:
             return None
         outcome = await named.command.run("pwd", deadline)
         return decode(outcome.stdout).rstrip("\n") or None
+
+
+async def _cancelled(task: asyncio.Task[Launched]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 class _OneShot:
