@@ -44,6 +44,7 @@ _TAIL_WINDOW = 1 << 16
 _LONGEST = 10_000
 _MOST_PROBLEMS = 50
 _MOST_NAMES = 30
+_LONGEST_NAME = 100
 
 
 class Result(Protocol):
@@ -317,7 +318,7 @@ def subject(host: str, path: Sequence[str] = ()) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known name, or an empty string."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = difflib.get_close_matches(name, list(known), n=1) if len(name) <= _LONGEST_NAME else []
     return f" Did you mean '{near[0]}'?" if near else ""
 
 

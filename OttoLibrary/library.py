@@ -24,6 +24,7 @@ from OttoLibrary.lab.settings import import_init
 from OttoLibrary.masking import mask
 from OttoLibrary.run.listener import LibraryListener
 from OttoLibrary.run.progress import ConsoleProgress
+from OttoLibrary.run.robot_errors import without_traceback
 from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import suite_folder, variable
@@ -94,7 +95,8 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             shell_scope=shell_scope,
         )
         session = self.session = Session(lab, reservations, context)
-        import_init(session.suite.settings)
+        with without_traceback():
+            import_init(session.suite.settings)
         self.ROBOT_LIBRARY_LISTENER = LibraryListener(session, self._take_instructions)
         groups = (
             ArtifactKeywords,

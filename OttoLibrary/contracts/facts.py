@@ -15,11 +15,12 @@ class SshOptions:
     """The ``ssh`` object of a host: settings of SSH only.
 
     ``ciphers``, ``kex``, ``mac`` and ``host_key_algorithms`` are comma-separated names; a leading ``+`` adds to the
-    defaults, as in OpenSSH. ``forwards`` are ``[bind_address:]port:address:port``, opened with the connection.
+    defaults, as in OpenSSH. ``agent`` is None to offer the keys of the agent only where the lab names no key. ``forwards``
+    are ``[bind_address:]port:address:port``, opened with the connection.
     """
 
     config_file: str | None = None
-    agent: bool = True
+    agent: bool | None = None
     forward_agent: bool = False
     ciphers: str | None = None
     kex: str | None = None

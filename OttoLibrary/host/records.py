@@ -17,6 +17,7 @@ from OttoLibrary.text import decode, plural, printable
 from OttoLibrary.units import size_text
 
 _SHOWN_FILES = 100
+_SHOWN_END_BYTES = 128 << 10
 _RATED_BYTES = 1 << 20
 _CANCELLED = "It was cancelled, and everything it started was ended."
 
@@ -85,8 +86,10 @@ class HostRecords:
         """Record a command and return its result; raise CommandError or WaitTimeoutError when it is not as it should be."""
         if outcome.status is None:
             notes = ["Its time was over: everything it started was ended.", *_left_out(outcome)]
-            self.record(title, command, began, (outcome.stdout, outcome.stderr), *notes)
-            said = decode(outcome.stdout) + decode(outcome.stderr)
+            # Nobody gets this as a result: its ends are enough, and quick to show.
+            shown = _ends(outcome.stdout), _ends(outcome.stderr)
+            self.record(title, command, began, shown, *notes)
+            said = decode(shown[0]) + decode(shown[1])
             what = f"did not finish '{shorten(command)}'"
             raise WaitTimeoutError(self.host, self.path, what, deadline.seconds, last_output=said)
         notes = self._take_news()
@@ -122,6 +125,12 @@ class HostRecords:
     def _take_news(self) -> list[str]:
         news, self.news = self.news, []
         return news
+
+
+def _ends(output: bytes) -> bytes:
+    if len(output) <= 2 * _SHOWN_END_BYTES:
+        return output
+    return b"%b\n[...]\n%b" % (output[:_SHOWN_END_BYTES], output[-_SHOWN_END_BYTES:])
 
 
 def _left_out(outcome: CommandOutcome) -> list[str]:

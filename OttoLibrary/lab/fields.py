@@ -22,7 +22,6 @@ from OttoLibrary.lab.host_values import (
     TRANSPORT,
 )
 from OttoLibrary.schema.field_types import (
-    TEXT,
     AnyObject,
     ExactlyOneOf,
     Field,
@@ -41,6 +40,8 @@ from OttoLibrary.schema.scalar_types import (
     LABEL,
     NON_EMPTY,
     PATH,
+    PRIVATE_NON_EMPTY,
+    PRIVATE_TEXT,
     SECRET,
     SWITCH,
     TCP_PORT,
@@ -52,7 +53,7 @@ from OttoLibrary.schema.source_position import SourcePosition
 
 SSH = ObjectOf({
     "config_file": Field(PATH, "An OpenSSH client configuration to read; relative to the lab file."),
-    "agent": Field(SWITCH, "Offer the keys of the SSH agent; true by default."),
+    "agent": Field(SWITCH, "Offer the keys of the SSH agent; by default only when the lab names no identity_file."),
     "forward_agent": Field(SWITCH, "Let the host use the SSH agent of this machine."),
     "ciphers": Field(NameList(), "Ciphers, best first; a leading + adds to the defaults."),
     "kex": Field(NameList(), "Key exchange algorithms, best first; a leading + adds to the defaults."),
@@ -81,7 +82,7 @@ FTP = ObjectOf({
 })  # fmt: skip
 
 METRIC = ObjectOf({
-    "command": Field(NON_EMPTY, "A command whose output is read at every tick."),
+    "command": Field(PRIVATE_NON_EMPTY, "A command whose output is read at every tick."),
     "file": Field(NON_EMPTY, "A file on the host to follow, such as a log."),
     "pattern": Field(EXPRESSION, "Regular expression whose named groups are readings; the group 'label' tells them apart."),
     "event": Field(EXPRESSION, "Regular expression for lines that are events."),
@@ -90,7 +91,7 @@ METRIC = ObjectOf({
 
 EVIDENCE = ObjectOf({
     "file": Field(NON_EMPTY, "A file on the host, or a pattern of files such as /var/log/app/*.log."),
-    "command": Field(NON_EMPTY, "A command whose output is kept."),
+    "command": Field(PRIVATE_NON_EMPTY, "A command whose output is kept."),
     "name": Field(LABEL, "What the kept file is called; by default after the file or command."),
 })  # fmt: skip
 
@@ -131,7 +132,7 @@ HOST = ObjectOf({
     "tags": Field(ListOf(LABEL), "Words to select hosts by, as tag:NON_EMPTY."),
     "resources": Field(ListOf(LABEL), "What a reservation of the host takes."),
     "metadata": Field(AnyObject(), "Anything a suite wants to know about it."),
-    "environment": Field(MapOf(VARIABLE, TEXT), "Variables for every shell on it."),
+    "environment": Field(MapOf(VARIABLE, PRIVATE_TEXT), "Variables for every shell on it."),
     "cwd": Field(NON_EMPTY, "The folder in which every shell starts."),
     "timeout": Field(DURATION, "How long a command may take; 60 seconds by default."),
     "connect_timeout": Field(DURATION, "How long connecting may take; 15 seconds by default."),

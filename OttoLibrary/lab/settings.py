@@ -11,7 +11,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,8 @@ _FOLDER = Scalar("a folder", _folder, {"type": "string"}, literal=True)
 _VERSION = Scalar("a version such as '1.2.3'", _version, {"type": "string"}, literal=True)
 _MODULE = Scalar("the name of a Python module, such as 'my_sut.init'", _module, {"type": "string"}, literal=True)
 
+_PRIVATE_LABEL = replace(LABEL, secret=True)
+
 _LAB = ObjectOf({
     "backend": Field(LABEL, "Where labs come from: json (default), ssh_config, command or one of a plug-in."),
     "default": Field(NameList(), "The lab to use when none is given."),
@@ -62,7 +64,7 @@ _LAB = ObjectOf({
 
 _RESERVATIONS = ObjectOf({
     "backend": Field(LABEL, "Who decides: file (default), redis, json, pabot, none or one of a plug-in."),
-    "url": Field(LABEL, "Where the backend is, such as redis://host:6379/0."),
+    "url": Field(_PRIVATE_LABEL, "Where the backend is, such as redis://host:6379/0."),
     "path": Field(LABEL, "The file or folder of the backend."),
 })  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 from robot.api import SuiteVisitor
 from robot.utils.argumentparser import ArgFileParser  # type: ignore[import-untyped]
 
+from OttoLibrary.run.robot_errors import without_traceback
 from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import folder_of
@@ -42,7 +43,8 @@ class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no ty
         if not suite.tests:
             return None
         if not self._hosts:
-            self._hosts = self._chosen(suite)
+            with without_traceback():
+                self._hosts = self._chosen(suite)
         copies = [_copy(suite, host) for host in self._hosts]
         suite.tests.clear()
         suite.setup.config(name=None)

@@ -35,7 +35,7 @@ class Scalar:
         convert: Returns the converted value; raises ValueError. It may also note a mistake of its own.
         json_schema: Its JSON Schema.
         from_text: Turns the text of a reference into the value that JSON would hold.
-        secret: A message never shows the value.
+        secret: The value is, or may hold, a secret, so a message never shows it.
         literal: A reference is not allowed, because the value is needed before anything is resolved.
     """
 
@@ -57,17 +57,29 @@ class Scalar:
 
     def _shown(self, value: object) -> str:
         """Return how a message calls a wrong value; one of the wrong type may be a secret in the wrong place."""
-        if self.secret:
-            return "the value"
         is_text_wanted = self.json_schema.get("type") == "string"
-        return kind_of(value) if is_text_wanted and not isinstance(value, str) else shown(value)
+        if is_text_wanted and not isinstance(value, str):
+            return kind_of(value)
+        return "the value" if self.secret else shown(value)
 
     def _convert(self, value: object, position: SourcePosition, shown: str) -> Any:
         try:
             return self.convert(value, position)
         except ValueError:
             name = value if isinstance(value, str) else ""
-            return position.wrong(f"{shown} is not {self.form}", name, self.json_schema.get("examples", ()))
+            advice = self._advice(value, position)
+            return position.wrong(f"{shown} is not {self.form}{advice}", name, self.json_schema.get("examples", ()))
+
+    def _advice(self, value: object, position: SourcePosition) -> str:
+        """Return what to write for a value that is right but for its quotes."""
+        meant = self.from_text(value) if isinstance(value, str) and not self.secret else value
+        if isinstance(meant, str) or meant is value:
+            return ""
+        try:
+            self.convert(meant, position)
+        except ValueError:
+            return ""
+        return f"; write {shown(meant)} without quotes"
 
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema; where text is not allowed, a reference still is."""

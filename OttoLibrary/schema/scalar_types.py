@@ -98,6 +98,9 @@ _FILLED: JsonObject = {"type": "string", "minLength": 1}
 NON_EMPTY = Scalar("text with something in it", _non_empty, _FILLED)
 LABEL = Scalar("text with something in it", _non_empty, _FILLED, literal=True)
 TEXT_LITERAL = Scalar("text", text, STRING, literal=True)
+# Text that may hold a secret, such as a command with a password in it: no message shows it.
+PRIVATE_TEXT = Scalar("text", text, STRING, secret=True)
+PRIVATE_NON_EMPTY = Scalar("text with something in it", _non_empty, _FILLED, secret=True)
 SECRET = Scalar("text", _secret, STRING, secret=True)
 _TCP_PORT_SCHEMA = {"type": "integer", "minimum": 1, "maximum": 65535}
 TCP_PORT = Scalar("a port from 1 to 65535", _tcp_port, _TCP_PORT_SCHEMA, _number)

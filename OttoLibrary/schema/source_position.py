@@ -14,7 +14,8 @@ from OttoLibrary.errors import PluginError, did_you_mean
 # A file with more mistakes than this is something else than was thought: guesses take long then, and help nobody.
 _MOST_HINTS = 50
 _PLAIN_KEY = re.compile(r"[\w-]+")
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*):([^}]*)\}")
+# The argument has a bound, since each of many beginnings without an end would look through all that follows.
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*):([^}]{0,1000})\}")
 
 
 @dataclass(frozen=True)

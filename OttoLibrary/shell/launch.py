@@ -108,12 +108,15 @@ class Launched:
         """Take login noise and the first line off the output; return True once that is done."""
         if self.pid is not None or self.wrong is not None:
             return True
-        mark = f"@{self.nonce}:".encode()
-        at = self.output.find(mark)
-        end = self.output.data.find(b"\n", at) if at >= 0 else -1
-        if end < 0:
+        at = self.output.find(f"@{self.nonce}:".encode())
+        # A login shell that knows no $$ writes something else there.
+        hello = (
+            re.compile(rb"@%b:(\d+)(?::([^\n]*))?\r?\n" % self.nonce.encode()).search(self.output.data, at) if at >= 0 else None
+        )
+        if hello is None:
             return False
-        number, _, stat = self.output.take(end + 1)[at + len(mark) :].strip().partition(b":")
+        number, stat = hello[1], hello[2] or b""
+        self.output.take(hello.end())
         try:
             self.pid = ProcessId.parsed(number, stat)
         except UnexpectedAnswer as error:

@@ -1,8 +1,8 @@
 """A POSIX shell on a line: exact streams, exit status and state, although all of it goes over one terminal.
 
 For each command one short line is typed. It takes echo and conversions off the terminal, confirms it, and lets the shell
-read the real command as exactly so many bytes. Standard error goes to a file in a folder that only the user can enter, and is
-printed behind standard output.
+read the real command as exactly so many bytes. Standard error goes to a file of the command's own, which nobody else can read or
+has made before, and is printed behind standard output.
 Marks with a nonce and a counter separate the parts; they are typed in a different form than they are printed, so that no echo
 and no trace looks like one. When the command is done, the terminal is as it was.
 """
@@ -41,19 +41,17 @@ _TTY_SIGNALS = re.compile(rb"[\x03\x1a\x1c]")
 _SETUP = r"""unset HISTFILE
 OTTO_LINE=%(nonce)s OTTO_TAG=
 export OTTO_COMMAND
-# A folder that is there already, whoever made it, is not taken: its name is a secret, and mkdir follows no link.
 for OTTO_DIR in "${TMPDIR:-/tmp}" /tmp /var/tmp /dev/shm "$HOME" ''; do
-[ -d "$OTTO_DIR" ] && OTTO_DIR=$OTTO_DIR/.otto-%(folder)s && (umask 077; command mkdir "$OTTO_DIR") 2>/dev/null && break
+[ -d "$OTTO_DIR" ] && [ -w "$OTTO_DIR" ] && break
 done
 __otto_end() {
 OTTO_RC=$1; \unset -f command; command printf '\036@%%s!\n' "$OTTO_TAG"
-[ -z "$OTTO_ERR" ] || [ ! -s "$OTTO_ERR" ] || command cat "$OTTO_ERR"
+[ -z "$OTTO_ERR" ] || { [ ! -s "$OTTO_ERR" ] || command cat "$OTTO_ERR"; command rm -f "$OTTO_ERR"; }
 command stty %(tty)s
 command printf '\036@%%s:%%d:%%s:' "$OTTO_TAG" "$OTTO_RC" "${2-}"; command jobs -p; command umask; command printf '@\n'
 OTTO_TAG=
 } 2>/dev/null
-trap 'OTTO_RC=$?; [ -z "$OTTO_TAG" ] || { __otto_end $OTTO_RC x; command sleep 0.2 || command sleep 1; } 2>/dev/null
-[ -z "$OTTO_DIR" ] || command rm -rf "$OTTO_DIR"' EXIT
+trap 'OTTO_RC=$?; [ -z "$OTTO_TAG" ] || { __otto_end $OTTO_RC x; command sleep 0.2 || command sleep 1; } 2>/dev/null' EXIT
 """
 _FACTS = (
     "{ read -r OTTO_STAT </proc/$$/stat; } 2>/dev/null; "
@@ -87,7 +85,7 @@ class LineShell:
         self.cwd: str | None = None
         self.merged = False
         self._line, self._rescue = line, rescue
-        # What the end of a command is known by; no command can read it, nor the name of the folder.
+        # What the end of a command is known by; no command can read it.
         self._nonce = secrets.token_hex(4)
         # What the processes of a command are known by.
         self._name = secrets.token_hex(4)
@@ -95,7 +93,7 @@ class LineShell:
         self._began = False
         self._stdout: bytes | None = None
         self._jobs: set[int] = set()
-        self._umask, self._tty = "022", ""
+        self._umask, self._tty, self._error_file = "022", "", ""
         self._pid: ProcessId | None = None
         self._ended = self._is_bash = False
         self._untold = 0
@@ -221,8 +219,9 @@ class LineShell:
         self._line.set_aside()
         if self._used_by_console:
             await self._sync()
-        error_file = "" if self.merged else '"$OTTO_DIR/stderr"'
-        make_file = f"umask 077; true >|{error_file}; umask {self._umask}; " if error_file else ""
+        # With noclobber a file that is there already, or a link, is not taken.
+        error_file = self._error_file = "" if self.merged else f'"$OTTO_DIR/.otto-{secrets.token_hex(8)}"'
+        make_file = f"umask 077; (set -C; : >{error_file}) || OTTO_ERR=; umask {self._umask}; " if error_file else ""
         self._seq += 1
         self._began, self._stdout = False, None
         begin = f"command printf '@%s<\\n' {self._tag} >&8; "
@@ -355,7 +354,7 @@ class LineShell:
         self._seq += 1
         self._began = False
         self._stdout = None
-        script = _SETUP % {"nonce": self._nonce, "tty": self._tty, "folder": secrets.token_hex(8)}
+        script = _SETUP % {"nonce": self._nonce, "tty": self._tty}
         begin = f"command printf '@%s<\\n' {self._tag} >&8; {_FACTS} >&8; "
         body = f"command eval {shlex.quote(prelude)} </dev/null >&8 2>&8 8>&-" if prelude.strip() else "true"
         settings = f"OTTO_TAG={self._tag} OTTO_ERR=; "
@@ -423,7 +422,8 @@ class LineShell:
     async def _clean_up(self, name: str) -> None:
         """End what the command left behind."""
         script = launch.stop_script(None, (name, sorted(self._jobs)))
-        await self._start(f"sh -c {shlex.quote(script)} </dev/null >&8 2>/dev/null 8>&-")
+        left = f"command rm -f {self._error_file}; " if self._error_file else ""
+        await self._start(f"{left}sh -c {shlex.quote(script)} </dev/null >&8 2>/dev/null 8>&-")
         await self._outcome()
 
 

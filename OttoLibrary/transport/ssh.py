@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import getpass
 import os
+import re
 import socket
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import asyncssh
-from asyncssh.known_hosts import SSHKnownHosts
+from asyncssh.config import SSHClientConfig
 
 from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
 from OttoLibrary.contracts.facts import HostFacts
@@ -23,11 +26,17 @@ from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError, UsageError
 from OttoLibrary.transport import tcp
 from OttoLibrary.transport.channels import ProcessChannel
+from OttoLibrary.transport.known_hosts import KnownKey, known_keys, named
 from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
 
 # AES-GCM moves about twice what AsyncSSH's first choice, ChaCha20, does per CPU second; both are safe.
 _CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"
 _KEEPALIVES = 3
+_MOST_JUMPS = 8
+_FINGERPRINT = "SHA256:"
+# Where OpenSSH looks unless its configuration says otherwise.
+_USER_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
+_GLOBAL_FILES = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
 _SESSION_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 _LEGACY_ADVICE = (
     "An old host may need algorithms that are off by default: set 'kex', 'ciphers', 'mac' or 'host_key_algorithms' "
@@ -43,14 +52,37 @@ class Ssh:
         if hop is not None and not isinstance(hop, SshConnection):
             raise UsageError(f"Host '{path[-2]}' cannot be a hop to '{facts.name}': only SSH hosts carry SSH connections.")
         trust = _Trust(facts, path)
-        try:
-            async with deadline.timeout():
-                client = await _connect(facts, hop, trust)
-                connection = SshConnection(client, trust)
-                await connection.forward(facts.ssh.forwards)
-                return connection
-        except (OSError, asyncssh.Error, ValueError) as error:
-            raise _translate(error, facts, path, trust, deadline) from error
+        async with contextlib.AsyncExitStack() as opened:
+            try:
+                async with deadline.timeout():
+                    trust.read_config()
+                    jump = hop or await self._jump(facts, path, trust.jumps, opened, deadline)
+                    client = await _connect(facts, jump, trust)
+                    connection = SshConnection(client, trust)
+                    opened.push_async_callback(connection.close_client)
+                    await connection.forward(facts.ssh.forwards)
+            except (OSError, asyncssh.Error, ValueError) as error:
+                raise _translate(error, facts, path, trust, deadline) from error
+            connection.keep(opened.pop_all())
+            return connection
+
+    async def _jump(
+        self, facts: HostFacts, path: tuple[str, ...], jumps: list[str], opened: contextlib.AsyncExitStack, deadline: Deadline
+    ) -> SshConnection | None:
+        """Open the jump hosts that ssh_config asks for, each trusted as a hop of a lab is; return the last."""
+        last: Connection | None = None
+        if len(path) + len(jumps) > _MOST_JUMPS:
+            raise ConnectError(facts.name, path, f"its ssh_config asks for more than {_MOST_JUMPS} jump hosts")
+        for at, text in enumerate(jumps):
+            jump = _jump_facts(text, facts)
+            try:
+                last = await self.connect(jump, (*path[:-1], *jumps[:at], jump.name), last, deadline)
+            except HopError as error:
+                raise HopError(facts.name, path, error.hop, error.hop_did, error.cause) from error
+            except ConnectError as error:
+                raise HopError(facts.name, path, jump.name, error.what, error.cause) from error
+            opened.push_async_callback(last.close)
+        return last  # type: ignore[return-value]
 
 
 def _itself(session: _Session) -> _Session:
@@ -66,6 +98,7 @@ class SshConnection:
     def __init__(self, client: asyncssh.SSHClientConnection, trust: _Trust) -> None:
         self.client = client
         self._trust = trust
+        self._opened = contextlib.AsyncExitStack()
         self._quick: asyncio.Task[None] | None = None
 
     @property
@@ -104,8 +137,13 @@ class SshConnection:
         while True:
             session = _Session(on_terminal)
             try:
-                await self.client.create_session(partial(_itself, session), words, **options)
+                opening = asyncio.ensure_future(self.client.create_session(partial(_itself, session), words, **options))
+                await asyncio.shield(opening)
                 return session
+            except asyncio.CancelledError:
+                # A session that is given up half-way would stay open on the server.
+                opening.add_done_callback(session.close_late)
+                raise
             except asyncssh.ChannelOpenError:
                 pause_s = next(pauses_s, None)
                 if self.lost or pause_s is None:
@@ -141,8 +179,16 @@ class SshConnection:
             self._quick = asyncio.create_task(self._open_quick_session())
         return self.client
 
+    def keep(self, opened: contextlib.AsyncExitStack) -> None:
+        """Take what was opened for this connection, itself last, to be closed with it."""
+        self._opened = opened
+
     async def close(self) -> None:
         """Close it and everything on it."""
+        await self._opened.aclose()
+
+    async def close_client(self) -> None:
+        """Close it, but not what carries it."""
         if self._quick is not None:
             self._quick.cancel()
         self.client.close()
@@ -195,6 +241,10 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
     async def close(self) -> None:
         self._chan.close()
         self._finish(None)
+
+    def close_late(self, opening: asyncio.Future[Any]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            self._chan.close()
 
     async def write(self, data: bytes) -> None:
         if self._chan.is_closing() or self._status.done():
@@ -256,43 +306,73 @@ class _Trust(asyncssh.SSHClient):
     def __init__(self, facts: HostFacts, path: tuple[str, ...]) -> None:
         self.lost: str | None = None
         self.problem = ""
+        self.jumps: list[str] = []
+        self._facts = facts
         self._policy = facts.host_key
         self.direct = len(path) == 1
         # Behind different hops live different hosts with one address, so the way to a host is part of its name.
         name = facts.address if facts.port in {None, 22} else f"[{facts.address}]:{facts.port}"
         self._name = name if self.direct else f"{name}/via/{'/'.join(path[:-1])}"
-        self._known: list[Any] = []
+        self._files: list[Path] = []
+        self._known: list[KnownKey] = []
+        self._revoked: list[KnownKey] = []
+
+    def read_config(self) -> None:
+        """Learn from ssh_config which files of known keys count, and through which hosts the server is reached."""
+        config = _config(self._facts)
+        self._files = [*_files(config, "UserKnownHostsFile", _USER_FILES), *_files(config, "GlobalKnownHostsFile", _GLOBAL_FILES)]
+        jumps = str(config.get("ProxyJump") or "none")
+        self.jumps = [] if jumps.lower() == "none" or not self.direct else [text.strip() for text in jumps.split(",")]
 
     def known_hosts(self, host: str, addr: str, port: int | None) -> Any:
         """Return the keys on file for this host, in AsyncSSH's seven lists."""
-        if _is_key(self._policy):
-            return [asyncssh.import_public_key(self._policy)], [], [], [], [], [], []
-        own: Any = SSHKnownHosts(_read(known_hosts_file())).match(self._name, "", None)
-        users = SSHKnownHosts(_read(Path("~/.ssh/known_hosts").expanduser())).match(host, addr, port)
-        if self.direct or not own[0]:
-            own = tuple([*mine, *theirs] for mine, theirs in zip(own, users, strict=True))
+        own = _known([known_hosts_file()], [self._name.lower()])
+        with_port, without = (_known(self._files, named(host, addr, number)) for number in (port, None))
+        users = with_port if any(not known.is_revoked for known in with_port) else without
+        self._revoked = [known for known in dict.fromkeys([*own, *with_port, *without]) if known.is_revoked]
+        trusted = self._trusted(own, users)
         # A key that the user's file has for another machine with this address proves nothing about one behind a hop.
-        self._known = list(own[0]) if self.direct or self._policy == "strict" else []
-        return own
+        self._known = [known for known in trusted if known.is_host_key] if self.direct or self._policy == "strict" else []
+        authorities = [known.key for known in trusted if known.is_authority]
+        keys = [known.key for known in trusted if known.is_host_key]
+        if _is_key(self._policy):
+            keys = [asyncssh.import_public_key(self._policy)]
+        return keys, authorities, [known.key for known in self._revoked], [], [], [], []
+
+    def _trusted(self, own: list[KnownKey], users: list[KnownKey]) -> list[KnownKey]:
+        # What the lab pins is the only key; what it ignores needs no other.
+        if _is_key(self._policy) or self._policy == "ignore" or self._policy.startswith(_FINGERPRINT):
+            return []
+        both = self.direct or not any(known.is_host_key for known in own)
+        return [*own, *users] if both else own
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """Judge a key that is not on file."""
+        """Judge a key that is not in a file of known keys."""
         offered = key.get_fingerprint()
         if self._policy == "ignore":
             return True
-        if self._policy.startswith("SHA256:"):
+        if self._policy.startswith(_FINGERPRINT):
             return self._refuse_unless(offered == self._policy, f"it shows the key {offered}, the lab pins {self._policy}")
         if _is_key(self._policy):
             pinned = asyncssh.import_public_key(self._policy).get_fingerprint()
             return self._refuse_unless(False, f"it shows the key {offered}, the lab pins {pinned}")
-        own = SSHKnownHosts(_read(known_hosts_file())).match(self._name, "", None)[0]
-        known = [*own, *self._known]
-        if not known and self._policy == "strict":
+        if not self._known and self._policy == "strict":
             return self._refuse_unless(False, f"its host key {offered} is not in a known_hosts file, and 'host_key' is 'strict'")
         # Another process may note the same key at the same moment.
-        on_file = [one.get_fingerprint() for one in known or _remembered(self._name, key)]
-        changed = f"its host key has changed: it shows {offered}, known is {on_file[0]}"
-        return self._refuse_unless(offered in on_file, changed)
+        known = self._known or _remembered(self._name, key)
+        first = known[0]
+        changed = f"its host key has changed: it shows {offered}, known is {first.fingerprint} ({first.place})"
+        return self._refuse_unless(offered in [one.fingerprint for one in known], changed)
+
+    def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        """Judge a key that signed a certificate and is no known authority."""
+        return self._policy == "ignore"
+
+    def refusal(self, reason: str) -> str:
+        """Return why the key was refused, in the words of a sentence."""
+        if not self.problem and "revoked" in reason:
+            return f"its host key is revoked ({', '.join(known.place for known in self._revoked)})"
+        return self.problem or reason
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """Acknowledge what comes at once, so that a server with Nagle's algorithm on does not wait."""
@@ -321,22 +401,54 @@ def known_hosts_file() -> Path:
     return Path(os.environ.get("OTTO_KNOWN_HOSTS") or "~/.otto/known_hosts").expanduser()
 
 
-def _remembered(name: str, key: asyncssh.SSHKey) -> list[asyncssh.SSHKey]:
+def _known(files: list[Path], names: list[str]) -> list[KnownKey]:
+    return known_keys(files, names, asyncssh.import_public_key)
+
+
+def _remembered(name: str, key: asyncssh.SSHKey) -> list[KnownKey]:
     """Note the key of a host unless there is one by now; return what is on file."""
     path = known_hosts_file()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8", errors="replace") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        known: Any = SSHKnownHosts(file.read()).match(name, "", None)[0]
+        known = [one for one in _known([path], [name.lower()]) if one.is_host_key]
         if known:
-            return list(known)
+            return known
         file.write(f"{name} {key.export_public_key('openssh').decode().strip()}\n")
-        return [key]
+        return [KnownKey(key, "", str(path))]
 
 
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+def _config(facts: HostFacts) -> SSHClientConfig:
+    path = Path(facts.ssh.config_file or "~/.ssh/config").expanduser()
+    paths = [path] if facts.ssh.config_file or os.access(path, os.R_OK) else []
+    arguments: Any = (getpass.getuser(), facts.user or (), facts.address, facts.port or ())
+    config: SSHClientConfig = SSHClientConfig.load(None, paths, False, False, False, *arguments)  # type: ignore[assignment]
+    return config
+
+
+def _files(config: SSHClientConfig, option: str, usual: tuple[str, ...]) -> list[Path]:
+    names: Any = config.get(option, list(usual))
+    return [Path(name).expanduser() for name in names if name.lower() != "none"]
+
+
+def _jump_facts(text: str, facts: HostFacts) -> HostFacts:
+    """Return what is known of a jump host, ``[user@]address[:port]``; its keys are checked as those of the host behind it."""
+    user, _, where = text.removeprefix("ssh://").rstrip("/").rpartition("@")
+    found = re.fullmatch(r"\[?([^\[\]]+?)\]?(?::(\d{1,5}))?", where)
+    if found is None:
+        raise ValueError(f"'{text}' of ProxyJump is not a host")
+    policy = facts.host_key if facts.host_key in {"accept-new", "strict", "ignore"} else "accept-new"
+    return replace(
+        facts,
+        name=text,
+        address=found[1],
+        port=int(found[2]) if found[2] else None,
+        user=user or None,
+        password=None,
+        identity_file=None,
+        host_key=policy,
+        ssh=replace(facts.ssh, forwards=()),
+    )
 
 
 def _is_key(policy: str) -> bool:
@@ -345,10 +457,11 @@ def _is_key(policy: str) -> bool:
 
 async def _connect(facts: HostFacts, hop: SshConnection | None, trust: _Trust) -> asyncssh.SSHClientConnection:
     options = _options(facts, hop is None)
-    if facts.host_key != "ignore":
-        options["known_hosts"] = trust.known_hosts
+    options["known_hosts"] = trust.known_hosts
     if hop is not None:
         options["tunnel"] = hop.carry()
+    else:
+        options["tunnel"] = None
     try:
         return await asyncssh.connect(facts.address, client_factory=lambda: trust, **options)
     except asyncssh.ConnectionLost:
@@ -380,7 +493,8 @@ def _options(facts: HostFacts, direct: bool) -> dict[str, Any]:
         "password": facts.password.value if facts.password else None,
     }
     options |= {name: value for name, value in given.items() if value is not None}
-    if not ssh.agent:
+    # A server hangs up after some keys: the one that the lab names must not come after those of an agent.
+    if not (ssh.agent if ssh.agent is not None else not facts.identity_file):
         options["agent_path"] = None
     if facts.password and not facts.identity_file:
         options["preferred_auth"] = "password,keyboard-interactive,publickey"
@@ -398,12 +512,15 @@ def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], trust:
             offered = " and ".join(tried) or "the agent and the default keys"
             return LoginError(name, path, f"user '{facts.user or 'of this machine'}' with {offered}")
         case asyncssh.HostKeyNotVerifiable():
-            advice = f"If the host was reinstalled, remove its line from {known_hosts_file()}."
-            return HostKeyError(name, path, trust.problem or error.reason, advice if "changed" in trust.problem else "")
+            advice = "If the host was reinstalled, remove that line."
+            return HostKeyError(name, path, trust.refusal(error.reason), advice if "changed" in trust.problem else "")
         case asyncssh.KeyImportError() | asyncssh.KeyEncryptionError():
             return LoginError(
                 name, path, f"the key {facts.identity_file} cannot be read ({error})", "Is 'passphrase' set and right?"
             )
+        case OSError() if facts.identity_file and error.filename in {facts.identity_file, os.fsencode(facts.identity_file)}:
+            cause = f"the key {facts.identity_file} cannot be read ({error.strerror})"
+            return LoginError(name, path, cause, "A relative identity_file starts at the folder of the lab file.")
         case asyncssh.ChannelOpenError():
             return _hop_refused(error, facts, path, where)
         case asyncssh.KeyExchangeFailed():

@@ -18,7 +18,7 @@ A Build Reaches Every Dut
     Should Be Equal As Integers    ${again.dut1.sent_bytes}    0
 
 A Folder Goes There And Back
-    [Documentation]    Many small files travel as one stream, each of them verified.
+    [Documentation]    Many small files are sent as one stream, each of them verified.
     FOR    ${number}    IN RANGE    50
         Create File    ${BUILD}/web/pages/${number}.html    <h1>Page ${number}</h1>
     END
@@ -29,7 +29,7 @@ A Folder Goes There And Back
     Should Be Equal    ${page}    <h1>Page 7</h1>
 
 Hosts That Cannot See Each Other Share A File
-    [Documentation]    It travels through this machine.
+    [Documentation]    It is copied through this machine.
     Run On Host    dut1    ./fw selftest > selftest.log
     Copy File Between Hosts    dut1    selftest.log    dut2    from-dut1.log
     ${log}=    Read Host File    dut2    from-dut1.log

@@ -27,7 +27,7 @@ Every Dut Passes Its Self Test
     END
 
 A Failing Command Says Why
-    [Documentation]    The exit status counts unless told otherwise; stderr is kept apart.
+    [Documentation]    An exit status other than 0 fails unless the test expects it; stderr is kept apart.
     ${result}=    Run On Host    dut2    ./fw explode    expected_rc=2
     Should Be Empty    ${result.stdout}
     Should Start With    ${result.stderr}    usage:

@@ -16,7 +16,7 @@ A Self Test Stays Within Its Limits
     Log Metrics    dut1
 
 A Load Has A Name In The Charts
-    [Documentation]    A span is a stretch of time to ask about, a mark is a moment.
+    [Documentation]    A span is a stretch of time to query, a mark is a moment.
     Start Monitor Span    burn-in
     Run On Host    dut1    for i in $(seq 20000); do :; done; sleep 0.5
     Mark Monitor Event    the load is over    host=dut1
@@ -26,7 +26,7 @@ A Load Has A Name In The Charts
     Log    The busiest moment of the burn-in: ${percent} %
 
 Own Measurements Are Readings Too
-    [Documentation]    What the suite measured itself is checked, charted and exported as any other reading.
+    [Documentation]    What the suite measured itself is checked, charted and exported like any other reading.
     FOR    ${host}    IN    dut1    dut2    dut3
         ${result}=    Run On Host    ${host}    ~/fw --version
         Record Metric    ${host}    answer_s    ${result.duration_s}

@@ -1,7 +1,7 @@
 *** Settings ***
-Documentation       Flaky things found and endured: soft checks, tests that are tried again, files kept beside the log.
+Documentation       Flaky things found and tolerated: soft checks, tests that are tried again, files kept beside the log.
 ...                 Run it with --prerunmodifier OttoLibrary.Repeat:iterations=10 to see which tests are stable, and with
-...                 --listener OttoLibrary.Evidence to keep what the hosts of a failed test have to say.
+...                 --listener OttoLibrary.Evidence to keep evidence from the hosts of a failed test.
 Library             OttoLibrary    lab=${LAB}
 Test Tags           demo
 
@@ -10,7 +10,7 @@ ${LAB}      demo
 
 *** Test Cases ***
 All Of The Firmware Is Looked At
-    [Documentation]    A check that does not hold fails the test at its end, so that one look finds everything.
+    [Documentation]    A failed check fails the test at its end, so that one run finds everything.
     FOR    ${host}    IN    dut1    dut2    dut3
         ${result}=    Run On Host    ${host}    ./fw --version
         Check    '2.1' in $result.stdout    another version

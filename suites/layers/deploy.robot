@@ -1,5 +1,5 @@
 *** Settings ***
-Documentation       A build goes to all duts, is checked there, and is rolled back when it is no good.
+Documentation       A build goes to all duts, is checked there, and is rolled back when it does not work.
 Library             OperatingSystem
 Library             OttoLibrary    lab=${LAB}
 Resource            OttoLibrary/resources/deploy.resource
@@ -17,7 +17,7 @@ ${TO}           ~/opt/my app
 
 *** Test Cases ***
 A Build Reaches Every Dut
-    [Documentation]    It is sent, made ready and checked; the second time there is nothing to do.
+    [Documentation]    It is sent, installed and checked; the second time there is nothing to do.
     ${build}=    Deploy Build    tag:dut    ${HERE}/1.0/app    &{APP}
     Should Match Regexp    ${build}    ^app-[0-9a-f]{12}$
     Installed Build Should Be    tag:dut    ${HERE}/1.0/app    to=${TO}
@@ -27,12 +27,12 @@ A Build Reaches Every Dut
     Should Be Equal    ${again}    ${build}
 
 A Folder Is A Build Too
-    [Documentation]    All that is in it travels, names with blanks as well.
+    [Documentation]    Everything in it is copied, names with blanks too.
     Deploy Build    dut1    ${HERE}/folder    to=${TO}    check=grep debug "etc/my app.conf"
     Host File Should Exist    dut1    ${TO}/current/etc/my app.conf
 
 A Bad Build Is Rolled Back
-    [Documentation]    Its check fails: the message says what it said, and the old build is in use again.
+    [Documentation]    Its check fails: the message has its output, and the old build is in use again.
     ${good}=    Deploy Build    tag:dut    ${HERE}/1.0/app    &{APP}
     ${error}=    Run Keyword And Expect Error    *
     ...    Deploy Build    dut1    ${HERE}/broken/app    &{APP}
@@ -44,7 +44,7 @@ A Bad Build Is Rolled Back
     Should Be Equal    ${names}    ${{['.history', $good + '/']}}
 
 One Host Fails And The Others Do Not
-    [Documentation]    The one has its old build again, the others the new one; the message names both.
+    [Documentation]    One host has its old build again, the others the new one; the message names both.
     Deploy Build    tag:dut    ${HERE}/1.0/app    &{APP}
     ${error}=    Run Keyword And Expect Error    *
     ...    Deploy Build    tag:dut    ${HERE}/2.0/app    to=${TO}    check=test "$OTTO_DEMO_HOST" != dut2
@@ -55,7 +55,7 @@ One Host Fails And The Others Do Not
     Should Match    ${error}    Build 'app-*' should be in use in ${TO}: host 'dut2' has 'app-*'.
 
 We Go Back And Forth
-    [Documentation]    The build before comes back; the bad one is gone.
+    [Documentation]    The previous build comes back; the bad one is gone.
     ${old}=    Deploy Build    tag:dut    ${HERE}/1.0/app    &{APP}
     Deploy Build    tag:dut    ${HERE}/2.0/app    &{APP}
     &{builds}=    Roll Back Build    tag:dut    to=${TO}    check=./app --version

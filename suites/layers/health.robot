@@ -1,5 +1,5 @@
 *** Settings ***
-Documentation       Are the hosts fit for testing? One table in the log, one message with all that is wrong.
+Documentation       Are the hosts fit for testing? One table in the log, one message with everything that is wrong.
 Library             OttoLibrary    lab=${LAB}
 Resource            OttoLibrary/resources/health.resource
 Test Tags           demo
@@ -9,7 +9,7 @@ ${LAB}      demo
 
 *** Test Cases ***
 The Bench Is Fit
-    [Documentation]    The look before a long run; a busy machine serves the demo lab, so the limits are wide.
+    [Documentation]    The check before a long run; a busy machine serves the demo lab, so the limits are wide.
     Hosts Should Be Healthy    tag:dut    disk_free=0    inodes_free=0    memory_free=1    load=200    clock_offset=10 s
 
 Its Services Are There
@@ -30,7 +30,7 @@ All That Is Wrong Is Told At Once
     Should Match Regexp    ${error}    ^2 of 2 hosts are not healthy:\nHost 'dut1': ${wrong}\nHost 'dut3': ${wrong}$
 
 Errors Of The Kernel Count From A Time On
-    [Documentation]    What an own dmesg says stands for the kernel: one message of the past, one of now, one without a time.
+    [Documentation]    A dmesg of the test stands in for the kernel's: one old message, one of now, one without a time.
     [Setup]    Run On Host    dut2    mkdir -p ~/bin; PATH=~/bin:$PATH
     Say By Kernel    [${SPACE*4}0.100000] BUG: long ago\n
     Kernel Should Be Healthy    dut2    since=1 s
@@ -42,19 +42,21 @@ Errors Of The Kernel Count From A Time On
     ...    Kernel Should Be Healthy    dut2    since=1 s
     Say By Kernel    Oops: 0002 without a time\n
     Run Keyword And Expect Error    Host 'dut2': kernel: 1 errors, *    Kernel Should Be Healthy    dut2    since=1 s
+    [Teardown]    Run On Host    dut2    rm ~/bin/dmesg
 
 A Wrong Clock Is Told
-    [Documentation]    An own date that is two minutes behind.
+    [Documentation]    A date of the test, two minutes behind.
     [Setup]    Run On Host    dut3    mkdir -p ~/bin; PATH=~/bin:$PATH
     Write Host File    dut3    bin/date    \#!/bin/sh\necho $(($(/bin/date +%s) - 120))\n    mode=0755
     Clock Should Be Right    dut3    offset=3 min
     ${error}=    Run Keyword And Expect Error    *    Clock Should Be Right    tag:dut    offset=30 s
     Should Match Regexp    ${error}
     ...    ^1 of 3 hosts are not healthy:\nHost 'dut3': clock: -1\\d\\d\\.\\d s \\(wanted: at most 30 s\\)\\.$
+    [Teardown]    Run On Host    dut3    rm ~/bin/date
 
 *** Keywords ***
 Say By Kernel
-    [Documentation]    Makes a dmesg of the host's own that says a text.
+    [Documentation]    Puts a dmesg on the host that prints a text.
     [Arguments]    ${text}
     Write Host File    dut2    bin/messages    ${text}
     Write Host File    dut2    bin/dmesg    \#!/bin/sh\ncat ~/bin/messages\n    mode=0755

@@ -19,7 +19,7 @@ Nothing Bad Is Written
     Should Be Equal    ${lines}    ${{['self test passed']}}
 
 An Error Is Found After A Rotation
-    [Documentation]    The log was renamed and packed meanwhile; the message tells the host, the log and the lines.
+    [Documentation]    The log was renamed and packed meanwhile; the message names the host, the log and the lines.
     Run On Host    dut1    echo "ERROR: disk <sda>" >> app.log; gzip app.log; mv app.log.gz app.log.1.gz; echo well > app.log
     ...    cwd=log
     ${lines}=    Get New Log Lines    dut1    ~/log/app.log

@@ -134,6 +134,17 @@ def test_a_lab_of_another_user_is_refused(shared: Path, suites: Path) -> None:
 
 
 @needs_root
+def test_an_otto_file_of_another_user_is_not_even_read(shared: Path, suites: Path) -> None:
+    (shared / "labs").mkdir()
+    file = shared / "labs" / "hosts.json"
+    file.write_text('[{"ip": "192.0.2.66", "ne": "x", "creds": {"u": "p"}, "labs": ["bench"]}]')
+    assert load_lab("bench", suites).names() == ["x"]
+    give(file)
+    with pytest.raises(LabError, match=f"No lab named 'bench'.*\n.*hosts.json is not used, because .* belongs to user {MALLORY}"):
+        load_lab("bench", suites)
+
+
+@needs_root
 @pytest.mark.parametrize("allowed", ["", "..", "*"])
 def test_a_folder_that_is_named_is_used(shared: Path, suites: Path, allowed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = f"otto_allowed_{ {'': 'a', '..': 'b', '*': 'c'}[allowed] }"

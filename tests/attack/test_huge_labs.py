@@ -62,6 +62,16 @@ def test_a_mistake_in_every_host_is_a_bounded_message(tmp_path: Path) -> None:
         load_lab(str(tmp_path / "huge.json"))
 
 
+def test_a_value_full_of_beginnings_of_references_ends(tmp_path: Path) -> None:
+    text = "${env:" * 200_000
+    assert load(tmp_path, {"hosts": {"dut1": {"address": "a", "metadata": {"x": text}, "environment": {"A": text}}}}) == ["dut1"]
+
+
+def test_keys_of_a_megabyte_are_a_bounded_message(tmp_path: Path) -> None:
+    problems = load(tmp_path, {"hosts": {"dut1": {"address": "a", **{f"{number}{'x' * 1_000_000}": 1 for number in range(10)}}}})
+    assert len(problems) == 10
+
+
 def test_an_unknown_host_of_a_huge_lab_is_a_short_sentence(tmp_path: Path) -> None:
     load(tmp_path, {"hosts": {f"dut{number}": {"address": "a"} for number in range(20_000)}})
     lab = load_lab(str(tmp_path / "huge.json"))

@@ -52,7 +52,7 @@ def test_a_lab_that_is_a_device_or_huge_is_a_sentence(tmp_path: Path) -> None:
     huge = tmp_path / "huge.json"
     with huge.open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(LabError, match="cannot be read: it has more than 64 MiB @ top level"):
+    with pytest.raises(LabError, match="cannot be read: it has more than 16 MiB @ top level"):
         load_lab(str(huge))
 
 

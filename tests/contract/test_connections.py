@@ -422,8 +422,19 @@ def test_an_agent_holds_the_key(open_lab: Any, sshd: Any, keys: Any, tmp_path: P
             )
             with pytest.raises(LoginError):
                 run(open_lab(box=host | {"ssh": {"agent": False}}), "true")
+            named = host | {"identity_file": str(keys.stranger_file)}
+            with pytest.raises(LoginError, match=f"with the key {keys.stranger_file}"):
+                run(open_lab(box=named), "true")
+            assert run(open_lab(box=named | {"ssh": {"agent": True}}), "echo in").stdout == "in\n"
         finally:
             agent.terminate()
+
+
+def test_a_missing_key_is_named_and_where_it_was_looked_for(open_lab: Any, sshd: Any, keys: Any, tmp_path: Path) -> None:
+    advice = "A relative identity_file starts at the folder of the lab file."
+    with pytest.raises(LoginError) as raised:
+        run(open_lab(box=host_of(sshd, keys, identity_file="keys/none")), "true")
+    assert f"{tmp_path}/keys/none cannot be read (No such file or directory). {advice}" in str(raised.value)
 
 
 def test_forwards_are_opened_with_the_connection(open_lab: Any, sshd: Any, keys: Any) -> None:

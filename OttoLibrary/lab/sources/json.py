@@ -15,7 +15,7 @@ from OttoLibrary.schema import plain_data
 from OttoLibrary.schema.source_position import SourcePosition, expanded, is_path, shown_path
 
 _HOSTS_FILE = "hosts.json"
-_LARGEST_BYTES = 64 << 20
+_LARGEST_BYTES = 16 << 20
 _BUILT_IN = Path(__file__).parents[1] / "labs"
 
 
@@ -45,7 +45,7 @@ class JsonLabs:
 
     def list_labs(self) -> list[str]:
         """Return the names that the folders know, those of otto's files too."""
-        return sorted(dict.fromkeys(chain.from_iterable(map(_names_in, self._folders))))
+        return sorted(dict.fromkeys(chain.from_iterable(map(self._names_in, self._folders))))
 
     def file_of(self, name: str) -> Path:
         """Return the file of a lab; ``name`` may be a path, also of a folder with a ``hosts.json``."""
@@ -53,8 +53,8 @@ class JsonLabs:
             for folder in self._folders:
                 if is_file(folder / f"{name}.json"):
                     return self._checked(folder / f"{name}.json")
-                if name in _memberships(folder / _HOSTS_FILE):
-                    return self._checked(folder / _HOSTS_FILE)
+                if name in self._members(folder):
+                    return folder / _HOSTS_FILE
         for base in dict.fromkeys([Path.cwd(), self._suite_folder]):
             path = base / expanded(name)
             if (file := next(filter(is_file, (path, path / _HOSTS_FILE)), None)) is not None:
@@ -63,10 +63,23 @@ class JsonLabs:
 
     def _checked(self, file: Path) -> Path:
         """Return a file that was found by its name; raise LabError when another user may have put it there."""
-        problem = None if file.parent in self._unchecked else distrust(file)
+        problem = self._distrust(file)
         if problem:
             raise LabError([problem])
         return file
+
+    def _distrust(self, file: Path) -> str | None:
+        return None if file.parent in self._unchecked else distrust(file)
+
+    def _members(self, folder: Path) -> list[str]:
+        """Return the labs that the hosts of an otto file are part of; one that another user may have written is not even read."""
+        file = folder / _HOSTS_FILE
+        return _memberships(file) if is_file(file) and not self._distrust(file) else []
+
+    def _names_in(self, folder: Path) -> Iterator[str]:
+        if folder.is_dir():
+            yield from (file.stem for file in folder.glob("*.json") if file.name != _HOSTS_FILE)
+            yield from self._members(folder)
 
     def _not_found(self, name: str) -> LabError | UnknownNameError:
         if is_path(name):
@@ -75,7 +88,12 @@ class JsonLabs:
         unknown = UnknownNameError("lab", name, self.list_labs(), f"Searched: {searched}.")
         broken: list[str] = []
         for file in (folder / _HOSTS_FILE for folder in self._folders):
-            if is_file(file):
+            if not is_file(file):
+                continue
+            problem = self._distrust(file)
+            if problem:
+                broken.append(problem)
+            else:
                 _read(file, SourcePosition.in_file(file, broken))
         return LabError([str(unknown), *broken]) if broken else unknown
 
@@ -89,16 +107,8 @@ def _folders_of_variable() -> list[Path]:
     return [expanded(folder).absolute() for folder in os.environ.get("OTTO_LABS", "").split(os.pathsep) if folder]
 
 
-def _names_in(folder: Path) -> Iterator[str]:
-    if folder.is_dir():
-        yield from (file.stem for file in folder.glob("*.json") if file.name != _HOSTS_FILE)
-        yield from _memberships(folder / _HOSTS_FILE)
-
-
 def _memberships(file: Path) -> list[str]:
     """Return the labs that the hosts of an otto file are part of."""
-    if not is_file(file):
-        return []
     array = _read(file, SourcePosition.in_file(file))
     hosts = [host for host in array if isinstance(host, Mapping)] if isinstance(array, list) else []
     lists = [labs for host in hosts if isinstance(labs := host.get("labs"), list)]

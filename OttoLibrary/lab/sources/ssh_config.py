@@ -6,7 +6,7 @@ and it runs what ``Match exec`` says, so the lines are checked first.
 
 from __future__ import annotations
 
-import glob
+import io
 import os
 import re
 import shlex
@@ -16,11 +16,18 @@ from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any
 
+from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import LabError, UnknownNameError
+from OttoLibrary.lab.lab import MOST_HOPS
+from OttoLibrary.lab.plain_file import read_plain_file
 from OttoLibrary.schema.source_position import expanded, shown_path
 
 _FOLDER = "~/.ssh"
 _DEEPEST = 16
+_MOST_FILES = 1000
+_LARGEST_BYTES = 4 << 20
+# AsyncSSH reads the files again for each name.
+_LONGEST_S = 60.0
 _PATTERN = re.compile("[*?!]")
 # The criteria of Match that would run programs, ask the network, or read everything a second time.
 _NOT_EVALUATED = ("exec", "final", "canonical", "localnetwork")
@@ -39,7 +46,7 @@ class SshConfigLabs:
             raise LabError([f"The lab source 'ssh_config' takes no preferences, such as '{next(iter(preferences))}'."])
         file = self.file_of(name)
         try:
-            return {"name": file.stem, "hosts": _Hosts(file, list(dict.fromkeys(_names(file)))).hosts()}
+            return {"name": file.stem, "hosts": _Hosts(file, list(dict.fromkeys(_Reader().names(file)))).hosts()}
         except (OSError, ValueError) as error:
             raise LabError([_problem(file, error)]) from error
 
@@ -68,37 +75,59 @@ def _problem(file: Path, error: OSError | ValueError) -> str:
 # -- which names there are
 
 
-def _names(file: Path, depth: int = 0) -> Iterator[str]:
-    """Yield the names of ``Host`` lines that are no patterns, those of included files too."""
-    if depth > _DEEPEST:
-        raise ValueError(f"Include goes deeper than {_DEEPEST} files")
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="surrogateescape").splitlines(), 1):
-        keyword, words = _words(line, f"{file} line {number}")
-        if keyword == "host":
-            yield from (word for word in words if not _PATTERN.search(word))
-        elif keyword == "include":
-            for included in chain.from_iterable(map(_included, words)):
-                yield from _names(included, depth + 1)
-        elif keyword == "match":
-            _check_match(words, f"{file} line {number}")
+@dataclass
+class _Reader:
+    """The lines of a file and of those that it includes, in words as AsyncSSH reads them, before AsyncSSH does."""
+
+    files: int = 0
+    left_bytes: int = _LARGEST_BYTES
+
+    def names(self, file: Path, depth: int = 0) -> Iterator[str]:
+        """Yield the names of ``Host`` lines that are no patterns; raise ValueError for what would run a program or not end."""
+        self.files += 1
+        if depth > _DEEPEST:
+            raise ValueError(f"Include goes deeper than {_DEEPEST} files")
+        if self.files > _MOST_FILES:
+            raise ValueError(f"Include names more than {_MOST_FILES} files")
+        text = read_plain_file(file, self.left_bytes)
+        self.left_bytes -= len(text)
+        for number, line in enumerate(io.StringIO(text.decode("utf-8", "surrogateescape"), newline=None), 1):
+            where = f"{file} line {number}"
+            keyword, words = _words(line, where)
+            if keyword == "host":
+                # A comment ends the names; AsyncSSH takes its words for names that nobody asks for.
+                names = takewhile(lambda word: not word.startswith("#"), words)
+                yield from (word for word in names if not _PATTERN.search(word))
+            elif keyword == "include":
+                for included in chain.from_iterable(_included(pattern, where) for pattern in words):
+                    yield from self.names(included, depth + 1)
+            elif keyword == "match":
+                _check_match(words, where)
 
 
 def _words(line: str, where: str) -> tuple[str, list[str]]:
-    """Return the keyword, in lower case, and its arguments."""
-    text = line.strip()
-    if not text or text.startswith("#"):
+    """Return the keyword, in lower case, and its arguments, as AsyncSSH does."""
+    line = line.strip()
+    if not line or line.startswith("#"):
         return "", []
-    keyword, _, rest = re.sub(r"\s*=\s*|\s+", " ", text, count=1).partition(" ")
     try:
-        words = shlex.split(rest)
+        first, *others = shlex.split(line) or [""]
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-    return keyword.lower(), list(takewhile(lambda word: not word.startswith("#"), words))
+    keyword, _, value = first.partition("=")
+    words = [value, *others] if value else others
+    # In 'Match' a criterion may have its value behind a '=' too.
+    words = [part for word in words for part in (word.split("=", 1) if keyword.lower() == "match" else [word.removeprefix("=")])]
+    return keyword.lower(), list(filter(None, words))
 
 
-def _included(pattern: str) -> list[Path]:
+def _included(pattern: str, where: str) -> list[Path]:
+    """Return the files that AsyncSSH includes for a pattern."""
+    if "**" in pattern:
+        raise ValueError(f"{where}: 'Include {pattern}' would look into all folders. Write * for the files of one")
     path = expanded(pattern)
-    return [Path(found) for found in sorted(glob.glob(str(expanded(_FOLDER) / path))) if Path(found).is_file()]  # noqa: PTH207
+    start, rest = (Path(path.anchor), str(Path(*path.parts[1:]))) if path.anchor else (expanded(_FOLDER), pattern)
+    return sorted(found for found in start.glob(rest) if found.is_file())
 
 
 def _check_match(words: Sequence[str], where: str) -> None:
@@ -120,6 +149,7 @@ class _Hosts:
     file: Path
     names: list[str]
     _found: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _end: Deadline = field(default_factory=lambda: Deadline(_LONGEST_S))
 
     def hosts(self) -> dict[str, dict[str, Any]]:
         """Return the fields of all hosts, those with a ``Host`` line first."""
@@ -128,6 +158,8 @@ class _Hosts:
         return {name: self._found[name] for name in [*self.names, *self._found]}
 
     def _add(self, name: str, way: tuple[str, ...]) -> None:
+        if self._end.expired:
+            raise ValueError(f"its {len(self.names)} hosts cannot be read in {_LONGEST_S:g} seconds; split the file")
         if name not in self._found:
             options = _options(self.file, name)
             hop = self._last_hop(options, (*way, name))
@@ -136,7 +168,10 @@ class _Hosts:
     def _last_hop(self, options: Any, way: tuple[str, ...]) -> str | None:
         """Return the host behind which the last one of ``way`` is; the first of several jumps is the first hop."""
         before: str | None = None
-        for jump in options.tunnel.split(",") if options.tunnel else ():
+        jumps = options.tunnel.split(",") if options.tunnel else []
+        if len(jumps) > MOST_HOPS:
+            raise ValueError(f"'{way[-1]}' is behind more than {MOST_HOPS} ProxyJumps")
+        for jump in jumps:
             before = self._hop(jump.strip(), before, way)
         return before
 
@@ -145,6 +180,8 @@ class _Hosts:
         if found is None:
             raise ValueError(f"'{jump}' in ProxyJump of '{way[-1]}' is not [user@]host[:port]")
         alias = found["literal"] or found["name"]
+        if len(way) > MOST_HOPS:
+            raise ValueError(f"'{way[0]}' is behind more than {MOST_HOPS} ProxyJumps")
         if alias in way:
             raise ValueError(f"the ProxyJumps run in a circle: {' -> '.join([*way[way.index(alias) :], alias])}")
         if alias in self.names:

@@ -43,9 +43,9 @@ def test_no_lab_at_all_is_an_error(references: str) -> None:
     [
         ({"adress": "x"}, "unknown key 'adress' @ hosts.dut1 (did you mean 'address'?)"),
         ({"port": 70000}, "70000 is not a port from 1 to 65535 @ hosts.dut1.port"),
-        ({"port": "22"}, "'22' is not a port from 1 to 65535 @ hosts.dut1.port"),
+        ({"port": "22"}, "'22' is not a port from 1 to 65535; write 22 without quotes @ hosts.dut1.port"),
         ({"port": True}, "true is not a port from 1 to 65535 @ hosts.dut1.port"),
-        ({"password": 12}, "the value is not text @ hosts.dut1.password"),
+        ({"password": 12}, "a number is not text @ hosts.dut1.password"),
         ({"timeout": "soon"}, "'soon' is not a duration such as 10, '500ms' or '1 min 30 s' @ hosts.dut1.timeout"),
         ({"tags": "dut"}, "text is not a list @ hosts.dut1.tags"),
         ({"tags": ["a", 1]}, "a number is not text with something in it @ hosts.dut1.tags[1]"),

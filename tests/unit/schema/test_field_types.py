@@ -70,8 +70,22 @@ def test_a_wrong_type_is_named(kind: FieldType, value: object, problem: str) -> 
     assert read(kind, value) == (None, [f"{problem} @ top level"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "problem"),
+    [
+        (COUNT, "22", "'22' is not a number from 1 on; write 22 without quotes"),
+        (COUNT, "0", "'0' is not a number from 1 on"),
+        (SWITCH, "true", "'true' is not true or false; write true without quotes"),
+        (SWITCH, "yes", "'yes' is not true or false"),
+        (TEXT, 22, "a number is not text"),
+    ],
+)
+def test_quotes_that_are_too_many_are_named(kind: FieldType, value: object, problem: str) -> None:
+    assert read(kind, value)[1] == [f"{problem} @ top level"]
+
+
 def test_a_secret_of_the_wrong_type_is_not_shown() -> None:
-    assert read(SECRET, 1234) == (None, ["the value is not text @ top level"])
+    assert read(SECRET, 1234) == (None, ["a number is not text @ top level"])
 
 
 def test_a_reference_becomes_a_value_of_the_right_type() -> None:
