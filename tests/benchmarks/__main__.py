@@ -17,12 +17,12 @@ import asyncssh
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.host.host import Host
-from tests.benchmarks import dashboard, files, labs, lines, masking, reserving, transfer_memory, watching
+from tests.benchmarks import dashboard, files, floods, labs, lines, masking, reserving, transfer_memory, watching
 from tests.benchmarks.measure import ROUNDS, Measure, Otto, Row, compare, timed
 from tests.peers.keys import make_keys
 from tests.peers.sshd import Sshd
 
-GROUPS = ["commands", "files", "lines", "keywords", "watching", "reserving", "dashboard", "labs", "masking"]
+GROUPS = ["commands", "floods", "files", "lines", "keywords", "watching", "reserving", "dashboard", "labs", "masking"]
 _TURNS = 500
 _LINES = "seq 1 100000"
 
@@ -200,6 +200,8 @@ def main() -> int:
                 otto.close()
             if "watching" in wanted:
                 rows += watching.in_a_run(sshd, keys.identity_file)
+            if "floods" in wanted:
+                rows += floods.all_rows(sshd, keys.identity_file)
             if "dashboard" in wanted:
                 rows += dashboard.all_rows(sshd, keys.identity_file)
             if "keywords" in wanted:

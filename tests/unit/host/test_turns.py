@@ -38,7 +38,7 @@ def test_a_wait_ends_with_its_deadline() -> None:
         turn = _turn()
         async with turn.hold(Deadline(5)):
             with pytest.raises(WaitTimeoutError, match=r"'box' was busy with another command in 0\.01 seconds"):
-                async with turn.hold(Deadline(0.01)):
+                async with asyncio.timeout(5), turn.hold(Deadline(0.01)):
                     raise AssertionError("It had a turn that another one holds.")
         assert not turn.taken
 
