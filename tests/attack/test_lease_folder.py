@@ -223,4 +223,6 @@ mine.close()
     for account in (accounts.test, accounts.peer, accounts.test):
         facts = pwd.getpwnam(account.login)
         arguments = [str(folder), account.login, str(facts.pw_uid), str(facts.pw_gid)]
-        subprocess.run([sys.executable, "-c", code, *arguments], check=True, cwd=Path(__file__).parents[2])
+        words = [sys.executable, "-c", code, *arguments]
+        ended = subprocess.run(words, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+        assert ended.returncode == 0, ended.stderr
