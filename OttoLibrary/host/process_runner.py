@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shlex
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from OttoLibrary.contracts.connections import SUCCESS, Connection, EndOfStream, Process, Terminal
 from OttoLibrary.deadline import Deadline
@@ -20,9 +22,10 @@ from OttoLibrary.shell import console as consoles
 from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome, CommandShell
 from OttoLibrary.shell.console import Console
-from OttoLibrary.shell.launch import Account, Launched, UserChangeRefusedError
+from OttoLibrary.shell.launch import Account, Launched, ProcessId, UserChangeRefusedError
 from OttoLibrary.text import decode
 
+_END_S, _END_TRIES = 1.0, 10
 _STATE = """pwd
 (unset OTTO_COMMAND TERM SHLVL PWD OLDPWD SUDO_COMMAND; [ -z "$BASH_VERSION" ] || set -o posix; export -p) 2>/dev/null"""
 
@@ -87,6 +90,8 @@ class ProcessRunner:
         self.account: Account | None = None
         self._records, self._connection = records, connection
         self._shells: dict[str, NamedShell] = {}
+        # What was given up before it was there, and what closes it.
+        self._ending: dict[asyncio.Task[None], Callable[[], Awaitable[object]]] = {}
         # Who used the host before each switch of the user, and when that was.
         self._former_accounts: list[tuple[float, Account | None]] = []
 
@@ -95,6 +100,9 @@ class ProcessRunner:
 
     async def close(self) -> None:
         """Close all shells."""
+        for task, close in list(self._ending.items()):
+            task.cancel()
+            await close()
         for named in list(self._shells.values()):
             await named.close()
 
@@ -148,14 +156,18 @@ class ProcessRunner:
         if lifeline:
             script = f"{launch.LIFELINE}\n{script}"
         private = launch.prelude(facts.environment, None)
-        async with self._records.bounded(deadline, "did not start the command"):
-            launched = await self._launched(script, deadline, private=private)
-            if not lifeline:
-                await launched.process.end_input()
+        launched = await self._launch(script, deadline, "did not start the command", private=private)
+        if not lifeline:
+            await launched.process.end_input()
         return await self._background(command, launched, deadline)
 
     async def _background(self, command: str, launched: Launched, deadline: Deadline) -> BackgroundCommand:
-        return BackgroundCommand(self._records, command, launched, await self._connection.open(deadline), self.account)
+        try:
+            connection = await self._connection.open(deadline)
+        except BaseException:
+            await launched.close()
+            raise
+        return BackgroundCommand(self._records, command, launched, connection, self.account)
 
     # -- for transfers and watching
 
@@ -163,7 +175,12 @@ class ProcessRunner:
         """Start a process."""
         connection, account = await self._connection.open(deadline), self.account
         launched = await self._launch_at_home(script, deadline)
-        return await launched.hand_over(lambda pid: launch.stop(connection, pid, account=account))
+        try:
+            async with self._records.bounded(deadline, "did not start a process"):
+                return await launched.hand_over(lambda pid: launch.stop(connection, pid, account=account))
+        except BaseException:
+            await launched.close()
+            raise
 
     async def answer_of(self, script: str, deadline: Deadline) -> CommandOutcome:
         """Run a process to its end."""
@@ -268,7 +285,7 @@ class ProcessRunner:
                 try:
                     await shell.begin(launch.prelude(facts.environment, facts.cwd, former_cwd))
                 except BaseException:
-                    await shell.close()
+                    self._end_later(self._ended(launched, shell.close, self.account), shell.close)
                     raise
                 return shell
         except EndOfStream as error:
@@ -277,6 +294,39 @@ class ProcessRunner:
             host, path = self._records.host, self._records.path
             sentence = f"{subject(host, path)} rejected the lab's 'cwd' or 'environment': {error}."
             raise HostError(sentence, host=host) from error
+
+    def _end_later(self, end: Coroutine[Any, Any, None], close: Callable[[], Awaitable[object]]) -> None:
+        """End something without letting the caller wait for that."""
+        task = asyncio.create_task(end)
+        self._ending[task] = close
+        task.add_done_callback(self._ending.pop)
+
+    async def _ended_start(self, starting: asyncio.Task[Launched], account: Account | None) -> None:
+        with contextlib.suppress(TimeoutError, EndOfStream, OSError, UserChangeRefusedError):
+            async with asyncio.timeout(_END_S):
+                launched = await starting
+            await self._ended(launched, launched.close, account)
+
+    async def _ended(self, launched: Launched, close: Callable[[], Awaitable[None]], account: Account | None) -> None:
+        """Close what did not begin, and end it on the host as soon as its process id is known."""
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_END_S):
+                    while not launched.find_pid() and not launched.output.ended:
+                        await launched.notifier.wait()
+        finally:
+            await close()
+        if launched.pid is not None:
+            await self._stopped(launched.pid, account)
+
+    async def _stopped(self, pid: ProcessId, account: Account | None) -> None:
+        for _ in range(_END_TRIES):
+            if not self._connection.is_open:
+                return
+            with contextlib.suppress(EndOfStream, OSError, TimeoutError, HostError, UserChangeRefusedError):
+                await launch.stop(await self._connection.open(Deadline(_END_S)), pid, account=account)
+                return
+            await asyncio.sleep(_END_S)  # the server may have no session left before the others have ended
 
     async def _stopper(self, launched: Launched, deadline: Deadline) -> Callable[[str, list[int]], Awaitable[str]]:
         connection, account = await self._connection.open(deadline), self.account
@@ -296,8 +346,13 @@ class ProcessRunner:
 
     async def _launched(self, script: str, deadline: Deadline, terminal: Terminal | None = None, private: str = "") -> Launched:
         connection = await self._connection.open(deadline)
+        account = self.account
+        starting = asyncio.create_task(launch.start(connection, script, terminal=terminal, account=account, private=private))
         try:
-            return await launch.start(connection, script, terminal=terminal, account=self.account, private=private)
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            self._end_later(self._ended_start(starting, account), lambda: _cancelled(starting))
+            raise
         except UserChangeRefusedError as error:
             user = self.account.user if self.account else "?"
             raise LoginError(self._records.host, self._records.path, f"switching to user '{user}' failed: {error}") from error
@@ -323,6 +378,11 @@ class ProcessRunner:
             return None
         outcome = await named.command.run("pwd", deadline)
         return decode(outcome.stdout).rstrip("\n") or None
+
+
+async def _cancelled(task: asyncio.Task[Launched]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 class _OneShot:

@@ -12,6 +12,7 @@ import struct
 import termios
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
@@ -54,6 +55,8 @@ class LocalConnection:
         try:
             await process.start(command, terminal, self._environment)
         except BaseException:
+            await process.close()
+            process.kill()
             self._processes.discard(process)
             raise
         return process
@@ -97,7 +100,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
         self._master: int | None = None
         # Our own slave keeps the master readable until the process has opened the terminal; closed when it exits.
         self._slave: int | None = None
-        self._pid = 0
+        self._pid, self._born = 0, ""
         self._has_terminal = False
 
     async def start(self, command: str, terminal: Terminal | None, environment: dict[str, str]) -> None:
@@ -112,6 +115,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
             await self._start_on_terminal(command, terminal, environment)
         assert self._transport is not None
         self._pid = self._transport.get_pid()
+        self._born = _birth(self._pid)
 
     async def _start_on_terminal(self, command: str, terminal: Terminal, environment: dict[str, str]) -> None:
         loop = asyncio.get_running_loop()
@@ -158,7 +162,8 @@ class LocalProcess(asyncio.SubprocessProtocol):
     async def close(self) -> None:
         """Hang up its session and close its streams."""
         self._release_terminal()
-        if self._transport is not None and not self._exited.is_set():
+        # Its number may be another's by now.
+        if self._transport is not None and not self._exited.is_set() and _birth(self._pid) == self._born:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._pid, signal.SIGHUP)
         if self._transport is not None:
@@ -269,6 +274,14 @@ class LocalProcess(asyncio.SubprocessProtocol):
         if master is not None:
             asyncio.get_running_loop().remove_reader(master)
             os.close(master)
+
+
+def _birth(pid: int) -> str:
+    """Return when a process began, in ticks since the boot; empty for none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
 
 
 def _set_size(master: int, columns: int, rows: int) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import serial
 
 from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, Process, Terminal
-from OttoLibrary.contracts.facts import HostFacts
+from OttoLibrary.contracts.facts import HostFacts, SerialOptions
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError
 from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
@@ -38,12 +38,16 @@ class Serial:
             async with deadline.timeout():
                 device = await relay.open() if relay is not None else facts.device
                 port = await _opened(facts, device)
-        except TimeoutError as error:
-            raise ConnectError(facts.name, path, f"no answer from {facts.device} in {deadline.seconds:g} seconds") from error
-        except (OSError, ValueError) as error:
+        except BaseException as error:
             if relay is not None:
-                relay.close()
-            raise _translate(error, facts, path) from error
+                await relay.close()
+            if isinstance(error, TimeoutError):
+                what = f"no answer from {facts.device} in {deadline.seconds:g} seconds"
+                raise ConnectError(facts.name, path, what) from error
+            if isinstance(error, OSError | ValueError):
+                users = await asyncio.to_thread(_users, facts.device)
+                raise _translate(error, facts, path, users) from error
+            raise
         return SerialConnection(facts, port, relay)
 
 
@@ -79,7 +83,7 @@ class SerialConnection:
         """Close the port."""
         await self.line.release()
         if self._relay is not None:
-            self._relay.close()
+            await self._relay.close()
 
     def describe(self) -> str:
         """Return ``serial console DEVICE``."""
@@ -250,12 +254,14 @@ class _Relay:
         port = self._server.sockets[0].getsockname()[1]
         return parts._replace(netloc=f"127.0.0.1:{port}").geturl()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End it."""
         if self._server is not None:
             self._server.close()
         if self._carrying is not None:
             self._carrying.cancel()
+        if self._way is not None:
+            await self._way.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._carrying is not None or self._server is None:
@@ -289,12 +295,30 @@ class _Relay:
 
 
 async def _opened(facts: HostFacts, device: str) -> Any:
-    if "://" not in device and (users := _users(device)):
+    if "://" not in device and (users := await asyncio.to_thread(_users, device)):
         raise OSError(errno.EBUSY, f"it is in use by {users[0]}")
     options = facts.serial
     flow = {name: options.flow_control == name for name in ("rtscts", "dsrdtr", "xonxoff")}
-    port = await asyncio.to_thread(
-        serial.serial_for_url,
+    opening = asyncio.ensure_future(asyncio.to_thread(_port, device, options, flow))
+    try:
+        port = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # The thread cannot be stopped; what it opens too late is closed.
+        opening.add_done_callback(_close_late)
+        raise
+    if type(port) is serial.Serial:
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
+    return port
+
+
+def _close_late(opening: asyncio.Future[Any]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+def _port(device: str, options: SerialOptions, flow: dict[str, bool]) -> Any:
+    return serial.serial_for_url(
         device,
         baudrate=options.baudrate,
         bytesize=options.bytesize,
@@ -304,19 +328,14 @@ async def _opened(facts: HostFacts, device: str) -> Any:
         exclusive=True if "://" not in device else None,
         **flow,
     )
-    if type(port) is serial.Serial:
-        with contextlib.suppress(OSError):
-            fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
-    return port
 
 
-def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...]) -> ConnectError:
+def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], users: list[str]) -> ConnectError:
     number = getattr(error, "errno", None)
     device = facts.device
     if number is None and (found := re.search(r"\[Errno (\d+)\]", str(error))):
         number = int(found[1])
     if number in {errno.EBUSY, errno.EAGAIN}:
-        users = _users(device)
         user = users[0] if users else "another process"
         return ConnectError(facts.name, path, f"{device} is in use by {user}", "End that first, or use another port.")
     if number == errno.ENOENT:

@@ -137,8 +137,13 @@ class SshConnection:
         while True:
             session = _Session(on_terminal)
             try:
-                await self.client.create_session(partial(_itself, session), words, **options)
+                opening = asyncio.ensure_future(self.client.create_session(partial(_itself, session), words, **options))
+                await asyncio.shield(opening)
                 return session
+            except asyncio.CancelledError:
+                # A session that is given up half-way would stay open on the server.
+                opening.add_done_callback(session.close_late)
+                raise
             except asyncssh.ChannelOpenError:
                 pause_s = next(pauses_s, None)
                 if self.lost or pause_s is None:
@@ -236,6 +241,10 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
     async def close(self) -> None:
         self._chan.close()
         self._finish(None)
+
+    def close_late(self, opening: asyncio.Future[Any]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            self._chan.close()
 
     async def write(self, data: bytes) -> None:
         if self._chan.is_closing() or self._status.done():

@@ -148,17 +148,22 @@ WRONG = [
     json.dumps(new_state() | {"boot": boot(), "queue": [lease(ticket="9" * 20)]}),
     json.dumps(new_state() | {"boot": boot(), "queue": [lease(priority=0, count=1, candidates={"a": 7})]}),
     '{"last": ' + "9" * 5000 + "}",
-    "x" * (17 << 20),
 ]
 
 
 @pytest.mark.parametrize("text", WRONG[1:], ids=range(1, len(WRONG)))
 def test_a_state_that_is_none_is_one_sentence(folder: Path, text: str) -> None:
     (folder / "state.json").write_text(text)
-    with pytest.raises(ReservationError, match=r"state\.json' (cannot be read \(|is longer than)") as caught:
+    with pytest.raises(ReservationError, match=r"state\.json' cannot be read \(") as caught:
         FileReservations(str(folder)).holdings()
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_a_state_without_end_is_not_read(folder: Path) -> None:
+    (folder / "state.json").write_text(json.dumps(new_state() | {"boot": boot()}) + " " * (17 << 20))
+    with pytest.raises(ReservationError, match=r"state\.json' is longer than 16\.0 MiB"):
+        FileReservations(str(folder)).holdings()
 
 
 def test_text_of_others_is_one_line_without_control_characters(folder: Path) -> None:

@@ -84,6 +84,12 @@ Skipped
 Failed
     Fail    because of ${LAB_PASSWORD}
 
+On The Page And In The Recording
+    Mark Monitor Event    begins with ${LAB_PASSWORD}
+    Start Monitor Span    span ${LAB_PASSWORD}
+    End Monitor Span    span ${LAB_PASSWORD}
+    Log Metrics
+
 Imported
     Import Variables    ${CURDIR}/later.py
     Log    ${IMPORTED.value}
@@ -111,6 +117,25 @@ Checked
     Check    ${{$LONG + 'x' == 1}}    ${LONG}
     Fail    over
 """
+# Somebody's listener, which hears what Robot Framework writes.
+SPY = """
+from pathlib import Path
+
+ROBOT_LISTENER_API_VERSION = 3
+heard = Path("out/spy.txt").open("w", buffering=1)
+
+def _hear(data, result):
+    texts = ("name", "doc", "message", "tags", "args", "assign", "values", "value", "condition", "metadata")
+    print(*(getattr(result, text, "") for text in texts), file=heard)
+
+start_suite = end_suite = start_test = end_test = start_body_item = end_body_item = _hear
+start_keyword = end_keyword = start_for_iteration = end_for_iteration = _hear
+
+def log_message(message):
+    print(message.message, file=heard)
+
+message = log_message
+"""
 LAB = {
     "hosts": {
         "used": {"transport": "local", "accounts": {"root": "l4b-Pa55word/x"}},
@@ -135,13 +160,17 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "import os\nfrom robot.api.types import Secret\nIMPORTED = Secret(os.environ['IMPORTED'])\n"
     )
     (folder / "inner" / "robot.robot").write_text(SUITE)
+    (folder / "spy.py").write_text(SPY)
+    (folder / "out").mkdir()
     command = [sys.executable, "-m", "robot", "--loglevel", "TRACE", "--outputdir", "out", "--debugfile", "debug.txt"]
+    command += ["--listener", "spy.py", "--listener", "OttoLibrary.Metrics:hosts=watched:interval=1s:lab=lab.json"]
     command += ["--variablefile", "plain.py", "--xunit", "x.xml", "--name", "Top", "inner"]
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **SECRETS}, capture_output=True, text=True, timeout=120, check=False
     )
-    assert "12 tests" in done.stdout, done.stdout + done.stderr
-    files = {str(path.relative_to(folder)): path.read_text() for path in (folder / "out").rglob("*") if path.is_file()}
+    assert "13 tests" in done.stdout, done.stdout + done.stderr
+    found = [path for path in (folder / "out").rglob("*") if path.is_file()]
+    files = {str(path.relative_to(folder)): path.read_bytes().decode("utf-8", "replace") for path in found}
     return {"console": done.stdout, "stderr": done.stderr, **files}
 
 
@@ -161,3 +190,8 @@ def test_no_secret_shows(left: dict[str, str], name: str) -> None:
 def test_what_is_hidden_is_marked(left: dict[str, str]) -> None:
     for sentence in ("own-{}", "for {}", "because of {}", "Now {}", "It says {}", "tag-{}"):
         assert sentence.format("&lt;secret&gt;") in left["out/output.xml"]
+
+
+def test_listeners_and_recordings_were_looked_at(left: dict[str, str]) -> None:
+    assert "for <secret>" in left["out/spy.txt"]
+    assert "begins with <secret>" in left["out/otto/metrics.db"]

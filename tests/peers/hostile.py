@@ -42,8 +42,8 @@ class HostileHost:
 
     @property
     def path_setting(self) -> str:
-        """The PATH of the host, as ``SetEnv`` of an SSH server takes it."""
-        return f"PATH={self._path}"
+        """The PATH of the host, as ``SetEnv`` of an SSH server takes it; with SHLVL, bash reads no file that sets another."""
+        return f"PATH={self._path} SHLVL=2"
 
     def reached_by(self, sshd: Sshd, keys: Keys) -> None:
         """Reach it through an SSH server, which must have ``path_setting``."""

@@ -25,6 +25,7 @@ from OttoLibrary.text import decode
 _BLOCK = 1 << 20
 _BUFFER = 1 << 20
 _FINAL_REPLY_S = 3.0
+_MOST_LINES = 1000
 _ANSWER_S = 5.0
 # Commands carry bytes, so that names need no encoding.
 _BYTES = "latin-1"
@@ -74,7 +75,7 @@ async def _session(site: Site) -> AsyncIterator[_Client]:
         yield client
     except aioftp.StatusCodeError as error:
         raise OSError(_reply(error)) from error
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OverflowError, AttributeError, TypeError) as error:
         raise OSError(f"its FTP server sent a reply that cannot be understood ({error})") from error
     except ConnectionError as error:
         raise EndOfStream(client.lost or f"its FTP server ended the session ({error})") from error
@@ -95,7 +96,20 @@ class _Client(aioftp.Client):
         self._address = site.facts.address or "127.0.0.1"
         self._relays: list[_Relay] = []
         self.has_more = False
+        self._lines = 0
         self._context = _context(self._options.certificate) if self._options.tls != "no" else None
+
+    async def parse_response(self) -> tuple[aioftp.Code, list[str]]:
+        """Read a reply; called by aioftp."""
+        self._lines = 0
+        return await super().parse_response()
+
+    async def parse_line(self) -> tuple[aioftp.Code, str]:
+        """Read a line of a reply, of which there may be only so many; called by aioftp."""
+        self._lines += 1
+        if self._lines > _MOST_LINES:
+            raise ValueError(f"it has more than {_MOST_LINES} lines")
+        return await super().parse_line()
 
     @property
     def lost(self) -> str | None:

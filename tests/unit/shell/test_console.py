@@ -70,3 +70,45 @@ def test_the_end_is_told() -> None:
             await console.expect(_patterns("never"), Deadline(1))
 
     asyncio.run(talk())
+
+
+def test_a_pattern_may_reach_back_over_what_was_searched_before() -> None:
+    async def talk() -> None:
+        channel, console = await _with(b"begin " + b"x" * 60000)
+        waiting = asyncio.ensure_future(console.expect([re.compile("begin x+ end", re.DOTALL)], Deadline(5)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        channel.inbox.feed(b" end")
+        assert (await waiting).text.startswith("begin x")
+
+    asyncio.run(talk())
+
+
+def test_a_pattern_reaches_back_no_further_than_its_window() -> None:
+    async def talk() -> None:
+        channel, console = await _with(b"begin " + b"x" * 70000)
+        waiting = asyncio.ensure_future(console.expect([re.compile("begin.*end", re.DOTALL), re.compile("end")], Deadline(5)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        channel.inbox.feed(b" end")
+        assert (await waiting).index == 1
+
+    asyncio.run(talk())
+
+
+def test_a_console_that_nobody_reads_keeps_both_ends() -> None:
+    async def talk() -> None:
+        channel, console = await _with(b"first ")
+        for _ in range(40):
+            channel.inbox.feed(b"x" * (1 << 17))
+            await asyncio.sleep(0.001)
+            console.absorb()
+        channel.inbox.feed(b" last")
+        await asyncio.sleep(0.001)
+        text = console.text
+        assert len(text) <= (2 << 20) + 100
+        assert text.startswith("first ")
+        assert text.endswith(" last")
+        assert "characters left out ...]" in text
+
+    asyncio.run(talk())

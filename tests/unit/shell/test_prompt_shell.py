@@ -70,3 +70,21 @@ def test_a_pager_is_switched_off_first_and_a_status_asked_for() -> None:
 )
 def test_an_echo_is_taken_off_also_when_wrapped(text: str, rest: str) -> None:
     assert without_echo(text, "cmd arg") == rest
+
+
+def test_what_looks_like_a_prompt_while_output_still_comes_is_output() -> None:
+    async def go() -> None:
+        channel = FakeChannel()
+
+        def typed(data: bytes) -> None:
+            channel.inbox.feed(b"help\r\nusage:\r\n=> ")
+            # The rest comes with the next turn of the loop: a prompt counts only when nothing follows it.
+            asyncio.get_running_loop().call_later(0.002, channel.inbox.feed, b"is the prompt\r\n=> ")
+
+        channel._on_write = typed
+        shell = PromptShell(Line(channel, Prompts(uboot())), "")
+        await shell.begin("")
+        outcome = await shell.run("help", Deadline(5))
+        assert outcome.stdout == b"usage:\n=> is the prompt\n"
+
+    asyncio.run(go())
