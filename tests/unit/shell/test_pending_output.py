@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from OttoLibrary.contracts.connections import EndOfStream
 from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from tests.unit.fakes import FakeChannel
 
@@ -102,3 +103,70 @@ def test_what_is_released_keeps_its_end() -> None:
         assert bytes(output.data) == b"\n[... 500 bytes left out ...]\nthe end"
 
     asyncio.run(go())
+
+
+async def _news(notifier: Notifier) -> None:
+    async with asyncio.timeout(5):
+        await notifier.wait()
+
+
+def test_what_is_taken_is_gone_and_the_rest_is_found() -> None:
+    async def look() -> None:
+        channel, notifier = FakeChannel(), Notifier()
+        output = PendingOutput(channel, notifier)
+        channel.inbox.feed(b"one two one")
+        await _news(notifier)
+        assert output.find(b"none") == -1
+        assert output.take(4) == b"one "
+        assert output.find(b"one") == 4
+        assert output.take() == b"two one"
+        assert output.take() == b""
+
+    asyncio.run(look())
+
+
+def test_all_who_wait_are_woken_and_one_that_gave_up_harms_nobody() -> None:
+    async def look() -> None:
+        notifier = Notifier()
+        waiting = [asyncio.create_task(notifier.wait()) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[1].cancel()
+        notifier.notify()
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(each) for each in found] == [type(None), asyncio.CancelledError, type(None)]
+
+    asyncio.run(look())
+
+
+def test_the_end_wakes_those_who_wait_and_what_came_before_stays() -> None:
+    async def look() -> None:
+        channel, notifier = FakeChannel(), Notifier()
+        output = PendingOutput(channel, notifier)
+        channel.inbox.feed(b"last words")
+        await _news(notifier)
+        assert output.ended is None
+        await channel.close()
+        await _news(notifier)
+        assert isinstance(output.ended, EndOfStream)
+        assert output.take() == b"last words"
+
+    asyncio.run(look())
+
+
+def test_without_a_channel_it_has_ended_from_the_beginning() -> None:
+    output = PendingOutput(None, Notifier())
+    assert isinstance(output.ended, EndOfStream)
+    output.stop()
+
+
+def test_one_that_is_stopped_says_so() -> None:
+    async def look() -> None:
+        notifier = Notifier()
+        output = PendingOutput(FakeChannel(), notifier)
+        await asyncio.sleep(0)
+        output.stop()
+        await _news(notifier)
+        assert output.ended is not None
+        assert output.ended.lost == "reading was stopped"
+
+    asyncio.run(look())
