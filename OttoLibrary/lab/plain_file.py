@@ -14,14 +14,16 @@ def read_plain_file(path: Path, most_bytes: int) -> bytes:
     """Return the content of a file; raise OSError, also when it is no plain file or has more than ``most_bytes``."""
     # Without O_NONBLOCK the open of a pipe would wait for somebody who writes.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is not a plain file", str(path))
         content = bytearray()
-        while chunk := file.read(min(_CHUNK, most_bytes + 1 - len(content))):
+        while chunk := os.read(descriptor, min(_CHUNK, most_bytes + 1 - len(content))):
             content += chunk
-        if len(content) > most_bytes:
-            raise OSError(errno.EFBIG, f"it has more than {_size(most_bytes)}", str(path))
+    finally:
+        os.close(descriptor)
+    if len(content) > most_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {_size(most_bytes)}", str(path))
     return bytes(content)
 
 

@@ -36,3 +36,11 @@ def test_an_impossible_path_is_no_file(tmp_path: Path) -> None:
     assert not is_file(Path("a\0b"))
     assert not is_file(tmp_path / ("x" * 10_000))
     assert not is_file(tmp_path)
+
+
+def test_a_folder_is_named_and_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(OSError, match="it is not a plain file: '.*'"):
+            read_plain_file(tmp_path, 10)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
