@@ -7,6 +7,7 @@ import re
 
 MASK = "<secret>"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 # Newline and tab are none; carriage return is one, since it lets a line overwrite itself.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _SEQUENCES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|[\x00\x07]")
@@ -52,7 +53,9 @@ def printable(text: str) -> str:
     Colours are left out. Bytes that are not UTF-8, and control characters other than newline and tab, show as ``\xNN``;
     characters that change the direction of writing show as ``\uNNNN``.
     """
-    readable = decode(text.encode("utf-8", "surrogateescape"))
+    # Half characters that are no bytes of a file name come from JSON.
+    whole = _HALVES.sub(_visible, text)
+    readable = decode(whole.encode("utf-8", "surrogateescape"))
     return _CONTROLS.sub(_visible, _COLOURS.sub("", readable))
 
 

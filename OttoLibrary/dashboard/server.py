@@ -50,6 +50,8 @@ _BACKLOG = 32
 _SEND_BUFFER_BYTES = 256 * 1024
 _MOST_BODY_BYTES = 64 * 1024
 _BODY_S = 10.0
+# Each has a thread, a pipe and open recordings.
+_MOST_EXPORTS = 8
 _BLOCK_BYTES = 256 * 1024
 _TYPES = {"json": "application/json", "csv": "text/csv", "prom": "text/plain"}
 # The log of a run is other people's page: what it says and runs has no part in ours.
@@ -106,6 +108,7 @@ class Dashboard:
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._connections: Connections
+        self._exports = threading.BoundedSemaphore(_MOST_EXPORTS)
 
     # -- life
 
@@ -374,13 +377,17 @@ class Dashboard:
         return _Streamed(self._messages(), media_type="text/event-stream")
 
     def _get_export(self, request: Request) -> _Streamed:
+        from starlette.exceptions import HTTPException
+
         form = request.path_params["form"]
         if form not in EXPORTS:
             raise UnknownNameError("export", form, EXPORTS)
         asked = request.query_params
         window = Window(asked.get("host", ""), _moment(asked.get("since"), -math.inf), _moment(asked.get("until"), math.inf))
+        if not self._exports.acquire(blocking=False):
+            raise HTTPException(503, "Too many exports are running. Try again when one has ended.")
         return _Streamed(
-            _Export(self._source, form, window).blocks(),
+            _Export(self._source, form, window, self._exports.release).blocks(),
             media_type=f"{_TYPES[form]}; charset=utf-8",
             headers={"content-disposition": f'attachment; filename="metrics.{form}"'},
         )
@@ -451,12 +458,19 @@ class _Streamed:
 class _Export:
     """An export through a pipe: it may be larger than memory, and a client may be slow or disconnect.
 
+    Args:
+        source: Where the readings come from.
+        form: One of ``EXPORTS``.
+        window: What is exported.
+        on_end: Called when all is written, or nobody reads it any more.
+
     Raises:
         OttoError: It cannot be made; raised before the first block.
     """
 
-    def __init__(self, source: Source, form: str, window: Window) -> None:
+    def __init__(self, source: Source, form: str, window: Window, on_end: Callable[[], None]) -> None:
         self._failure: Exception | None = None
+        self._on_end = on_end
         reading, writing = os.pipe()
         self._file = os.fdopen(reading, "rb")
         threading.Thread(target=self._work, args=(source, form, window, writing), name="OttoLibrary export", daemon=True).start()
@@ -489,6 +503,8 @@ class _Export:
         except BrokenPipeError:
             # The client has disconnected.
             return
+        finally:
+            self._on_end()
 
 
 def _report(failure: Failure) -> None:

@@ -131,3 +131,19 @@ def test_much_news_at_once_is_no_slow_client(serve: Any, quick: None) -> None:  
     wait_until(lambda: len(stream.of("event")) == 500, "all events", 10)
     assert stream.of("resync") == []
     assert json.dumps(stream.of("event")[-1]) == '{"id": 499}'
+
+
+def test_exports_at_a_time_are_bounded_and_one_that_ends_makes_room(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setattr("OttoLibrary.dashboard.server._MOST_EXPORTS", 2)
+    source = FakeSource()
+    source.endless = 10**9
+    dashboard: Dashboard = serve(source)
+    with ExitStack() as ending:
+        answers = [ending.enter_context(Browser(dashboard).client.stream("GET", "api/export.csv")) for _ in range(2)]
+        # Kept: one that nobody refers to is closed.
+        blocks = [answer.iter_bytes() for answer in answers]
+        assert all(next(block) for block in blocks)
+        refused = Browser(dashboard).get("api/export.csv")
+        assert (refused.status_code, refused.text) == (503, "Too many exports are running. Try again when one has ended.")
+    source.endless = 3
+    wait_until(lambda: Browser(dashboard).get("api/export.csv").status_code == 200, "room for another", 10)

@@ -47,3 +47,7 @@ def test_plural() -> None:
 )
 def test_no_terminal_obeys_printable_text(said: str, shown: str) -> None:
     assert printable(said) == shown
+
+
+def test_half_a_character_is_shown_as_its_number() -> None:
+    assert printable("a\ud800b\udfff \udcff") == "a\\ud800b\\udfff \\xff"
