@@ -33,7 +33,7 @@ SCRIPT = (
 _SETUP = (
     b"\\unset -f unset command builtin eval printf cd jobs exec export set 2>/dev/null\n"  # functions of the login's environment
     b"PS1= PS2= PS4='+ '\n"
-    b"unset PROMPT_COMMAND HISTFILE MAILCHECK\n"
+    b"unset PROMPT_COMMAND HISTFILE MAILCHECK TMOUT 2>/dev/null\n"
     b'[ -z "$BASH_VERSION" ] || set +o history +H\n'
     b"exec 8>&1 9>&2\n"
     b"export OTTO_COMMAND\n"

@@ -38,7 +38,7 @@ _TTY_SIGNALS = re.compile(rb"[\x03\x1a\x1c]")
 
 # The shell's own: `__otto_end STATUS [x]` reports how a command ended, x when the shell ends with it. Then the shell waits a
 # moment: some Telnet servers throw away what was not sent yet when it is gone.
-_SETUP = r"""unset HISTFILE
+_SETUP = r"""unset HISTFILE TMOUT
 OTTO_LINE=%(nonce)s OTTO_TAG=
 export OTTO_COMMAND
 for OTTO_DIR in "${TMPDIR:-/tmp}" /tmp /var/tmp /dev/shm "$HOME" ''; do

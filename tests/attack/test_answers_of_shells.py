@@ -287,3 +287,17 @@ def test_there_is_no_predictable_name_in_tmp_and_what_is_there_is_not_taken(open
     assert modes == ("600", "600")
     assert not any(name.partition(".")[0] in file for name, file in zip(names, files, strict=True))
     assert not any(Path(file).exists() for file in files)
+
+
+# -- login files
+
+
+def test_a_limit_for_idle_shells_in_the_environment_does_not_end_ours(
+    open_lab: Any, hostile: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMOUT", "1")
+    session = open_lab(box=hostile().lab)
+    host = session.hosts.use("box")
+    session.engine.call(host.run("KEPT=yes"))
+    time.sleep(2.5)
+    assert session.engine.call(host.run("echo $KEPT")).stdout == "yes\n"

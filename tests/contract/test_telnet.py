@@ -123,7 +123,7 @@ def test_a_network_device_is_a_prompt(open_lab: Any, telnetd: Any, kind: str, tm
     program.write_text(_SWITCH)
     program.chmod(0o755)
     switch = host_of(telnetd(kind, login=program), profile="cisco-ios")
-    session = open_lab(box=switch, wrong=switch | {"password": "no"})
+    session = open_lab(box=switch, wrong=switch | {"password": "wrong-one"})
     assert run(session, "show clock", expected=ANY).stdout == "*12:00:00.123 UTC Mon Mar 1 2027\n"
     assert run(session, "show length", expected=ANY).stdout == "all\n"
     once = session.engine.call(session.hosts.use("box").run_once("show clock", expected=ANY, timeout_s=10))
