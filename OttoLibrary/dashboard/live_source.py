@@ -25,7 +25,7 @@ from OttoLibrary.dashboard.page_source import (
     write,
 )
 from OttoLibrary.errors import UsageError
-from OttoLibrary.monitor.recording import Recording
+from OttoLibrary.monitor.recording_reader import Recording
 from OttoLibrary.run.session import Session
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from OttoLibrary.dashboard.page_source import (
     write,
 )
 from OttoLibrary.errors import UnknownNameError
-from OttoLibrary.monitor import store
-from OttoLibrary.monitor.recording import RecordedSession, Recording
+from OttoLibrary.monitor import recording_writer
+from OttoLibrary.monitor.recording_reader import RecordedSession, Recording
 
 
 class RecordedSource:
@@ -105,19 +105,19 @@ class RecordedSource:
         """Add a mark or a span to the recording that it is nearest to and return it as the page's data has it."""
         event = made_event(facts, self._hosts())
         index = self._nearest(event.at)
-        number = store.add_event(self.paths[index], event) * len(self.paths) + index
+        number = recording_writer.add_event(self.paths[index], event) * len(self.paths) + index
         return self._told(number, event)
 
     def change_event(self, number: int, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Change a mark or a span and return it as the page's data has it."""
         event = made_event(facts, self._hosts(), editable(self.events(), number))
-        store.change_event(*self._place(number), event)
+        recording_writer.change_event(*self._place(number), event)
         return self._told(number, event)
 
     def delete_event(self, number: int) -> None:
         """Delete a mark or a span."""
         editable(self.events(), number)
-        store.change_event(*self._place(number), None)
+        recording_writer.change_event(*self._place(number), None)
         self._news.append(("gone", {"id": number}))
 
     def news(self) -> list[tuple[str, Any]]:

@@ -23,9 +23,9 @@ from OttoLibrary.errors import LimitError, OttoError, PluginError, UnknownNameEr
 from OttoLibrary.host.host import Host
 from OttoLibrary.monitor import export, own_metrics
 from OttoLibrary.monitor.limit import RELATIONS, Limit
-from OttoLibrary.monitor.recording import Recording
+from OttoLibrary.monitor.recording_reader import Recording
+from OttoLibrary.monitor.recording_writer import Store
 from OttoLibrary.monitor.statistics import STATISTICS, Statistics, one, summarize
-from OttoLibrary.monitor.store import Store
 from OttoLibrary.monitor.watch import Clock, Watch
 from OttoLibrary.report.charts import ChartLine, charts
 from OttoLibrary.report.summaries import metadata, summary

@@ -19,7 +19,7 @@ from OttoLibrary.dashboard.page_source import Window
 from OttoLibrary.dashboard.recorded_source import RecordedSource
 from OttoLibrary.dashboard.static_page import static_page
 from OttoLibrary.errors import OttoError
-from OttoLibrary.monitor.store import Store
+from OttoLibrary.monitor.recording_writer import Store
 
 BEGAN = 1_795_271_913.0
 WAYS = 200

@@ -12,7 +12,7 @@ import pytest
 
 from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.errors import LimitError, PluginError, UnknownNameError, UsageError
-from OttoLibrary.monitor.recording import Recording
+from OttoLibrary.monitor.recording_reader import Recording
 from OttoLibrary.registry import register_metric
 from OttoLibrary.run.session import Session
 from tests.peers import consoles, processes

@@ -30,8 +30,8 @@ from OttoLibrary.dashboard.page_source import Source, Window, write
 from OttoLibrary.dashboard.recorded_source import RecordedSource
 from OttoLibrary.dashboard.server import Dashboard
 from OttoLibrary.errors import PluginError, UsageError
-from OttoLibrary.monitor.recording import Recording
-from OttoLibrary.monitor.store import Store
+from OttoLibrary.monitor.recording_reader import Recording
+from OttoLibrary.monitor.recording_writer import Store
 from OttoLibrary.run.session import Session
 from tests.peers.ftp import make_certificate
 from tests.peers.processes import running, wait_until

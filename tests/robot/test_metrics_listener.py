@@ -22,7 +22,7 @@ import pytest
 from robot.api import ExecutionResult
 
 from OttoLibrary.errors import UsageError
-from OttoLibrary.monitor.recording import Recording
+from OttoLibrary.monitor.recording_reader import Recording
 from tests.peers import processes
 from tests.peers.keys import Keys
 from tests.peers.sshd import Sshd
@@ -34,7 +34,7 @@ import contextlib, time
 from pathlib import Path
 from robot.libraries.BuiltIn import BuiltIn
 from OttoLibrary.errors import UsageError
-from OttoLibrary.monitor.recording import Recording
+from OttoLibrary.monitor.recording_reader import Recording
 
 def last_until_read(*hosts):
     began, path = time.time(), Path(BuiltIn().get_variable_value("${OUTPUT DIR}"), "otto/metrics.db")

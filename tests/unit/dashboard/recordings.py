@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from OttoLibrary.contracts.metrics import Event, Tick
-from OttoLibrary.monitor.store import Store
+from OttoLibrary.monitor.recording_writer import Store
 
 BEGAN = 1_795_271_913.0
 EVIL = "<script>alert(1)</script>"

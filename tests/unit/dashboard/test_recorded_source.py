@@ -16,8 +16,8 @@ from OttoLibrary.dashboard.chunks import unpack
 from OttoLibrary.dashboard.page_source import Window
 from OttoLibrary.dashboard.recorded_source import RecordedSource
 from OttoLibrary.errors import UnknownNameError, UsageError, ValueFormatError
-from OttoLibrary.monitor.recording import Recording
-from OttoLibrary.monitor.store import Store
+from OttoLibrary.monitor.recording_reader import Recording
+from OttoLibrary.monitor.recording_writer import Store
 from tests.unit.dashboard.recordings import BEGAN, EVIL, record, tick
 
 ALL = Window()

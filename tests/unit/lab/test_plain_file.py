@@ -41,6 +41,6 @@ def test_an_impossible_path_is_no_file(tmp_path: Path) -> None:
 def test_a_folder_is_named_and_leaves_no_descriptor_open(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):
-        with pytest.raises(OSError, match="it is not a plain file: '.*'"):
+        with pytest.raises(OSError, match=r"it is not a plain file: '.*'"):
             read_plain_file(tmp_path, 10)
     assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -15,7 +15,7 @@ from OttoLibrary.host.host import Host
 from OttoLibrary.lab.settings import Settings
 from OttoLibrary.masking import Masker
 from OttoLibrary.monitor.monitor import Monitor
-from OttoLibrary.monitor.recording import Recording
+from OttoLibrary.monitor.recording_reader import Recording
 from OttoLibrary.run.current_lab import CurrentLab
 from OttoLibrary.run.open_hosts import HostNotes, OpenHosts
 from OttoLibrary.run.run_monitor import MonitorNotes, RunMonitor

@@ -11,7 +11,7 @@ import pytest
 
 from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.errors import UsageError
-from OttoLibrary.monitor.recording import Recording
+from OttoLibrary.monitor.recording_reader import Recording
 
 
 def _local(text: str) -> float:

@@ -36,7 +36,7 @@ from typing import Any
 
 from OttoLibrary.contracts.metrics import Event, Tick
 from OttoLibrary.errors import UsageError
-from OttoLibrary.monitor.recording import BUSY_MS, check_exists, check_own, pragma, translated
+from OttoLibrary.monitor.recording_reader import BUSY_MS, check_exists, check_own, pragma, translated
 from OttoLibrary.text import plural
 
 # Of ticks, and of events: about 50 MB with the usual metrics.

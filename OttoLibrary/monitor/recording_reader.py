@@ -1,7 +1,7 @@
 """Reads recordings: ours, also while another process writes them, and those of otto's monitor.
 
-The file is described in ``OttoLibrary.monitor.store``, which writes it. A file may be damaged, or made by others to do harm: what
-is read from it is checked and bounded, and anything that a recording does not have is one sentence.
+The file is described in ``OttoLibrary.monitor.recording_writer``, which writes it. A file may be damaged, or made by others to
+do harm: what is read from it is checked and bounded, and anything that a recording does not have is one sentence.
 """
 
 from __future__ import annotations

@@ -19,16 +19,16 @@ import pytest
 
 from OttoLibrary.contracts.metrics import Event, Tick
 from OttoLibrary.errors import UnknownNameError, UsageError
-from OttoLibrary.monitor import store as store_module
-from OttoLibrary.monitor.recording import APPLICATION_ID, SCHEMA_VERSION, Recording
-from OttoLibrary.monitor.store import Store, prune
+from OttoLibrary.monitor import recording_writer
+from OttoLibrary.monitor.recording_reader import APPLICATION_ID, SCHEMA_VERSION, Recording
+from OttoLibrary.monitor.recording_writer import Store, prune
 
 ROOT = Path(__file__).parents[3]
 AT = 1_700_000_000.0
 KILLED = """
 import sys, time
 from OttoLibrary.contracts.metrics import Tick
-from OttoLibrary.monitor.store import Store
+from OttoLibrary.monitor.recording_writer import Store
 store = Store(sys.argv[1])
 store.begin("killed", {}, {}, 0.1)
 for count in range(10_000):
@@ -420,7 +420,7 @@ def test_what_a_full_disk_did_not_take_waits(store: Store, recording: Recording)
 
 
 def test_what_could_not_wait_is_told(store: Store, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "QUEUE_LIMIT", 100)
+    monkeypatch.setattr(recording_writer, "QUEUE_LIMIT", 100)
     _fill(store)
     _add_many(store, 0, 90)
     with pytest.raises(UsageError, match="90 ticks and 0 events wait"):
