@@ -79,6 +79,32 @@ class Engine:
         return self._loop
 
 
+class _Settled:
+    """An event that one thread sets once and another waits for, wherever that wait is interrupted.
+
+    ``threading.Event`` does not promise that: when a signal raises an exception while its ``wait`` takes the lock inside, the
+    lock stays taken, and the loop would wait for it without end. Here the one who sets it waits for nothing.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._bell = threading.Lock()
+        self._bell.acquire()
+
+    def is_set(self) -> bool:
+        """Return True after ``set``."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Wake the one who waits; called once."""
+        self._is_set = True
+        self._bell.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Return True as soon as it is set, False when the time is over."""
+        return self._is_set or self._bell.acquire(timeout=seconds) or self._is_set
+
+
 class _Job(Generic[T]):
     """A coroutine that was handed over: it may be cancelled at any moment, even before it runs."""
 
@@ -89,7 +115,7 @@ class _Job(Generic[T]):
         self._task: asyncio.Task[None] | None = None
         self._begun = self._cancelled = False
         self._failure: Exception | None = None
-        self._settled = threading.Event()
+        self._settled = _Settled()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -296,3 +298,61 @@ def test_pauses_double_up_to_the_longest() -> None:
 def test_after_work_that_lasted_pauses_start_over() -> None:
     back_off = BackOff(1.0, 5.0)
     assert [back_off.pause_s(lasted) for lasted in (0.0, 4.9, 5.1, 0.0)] == [1.0, 2.0, 1.0, 2.0]
+
+
+class InterruptAt:
+    """Raises ``Interrupted`` in this thread at the n-th step inside of a wait, as a signal may."""
+
+    def __init__(self, step: int) -> None:
+        self.left = step
+
+    def __enter__(self) -> None:
+        sys.settrace(self._on_call)
+
+    def __exit__(self, *error: object) -> None:
+        sys.settrace(None)
+
+    def _on_call(self, frame: Any, event: str, argument: object) -> Any:
+        if self.left <= 0 or not _is_in_wait(frame):
+            return None
+        frame.f_trace_opcodes = True
+        return self._on_step
+
+    def _on_step(self, frame: Any, event: str, argument: object) -> Any:
+        if event == "opcode":
+            self.left -= 1
+            if self.left == 0:
+                sys.settrace(None)
+                raise Interrupted
+        return self._on_step
+
+
+def _is_in_wait(frame: Any) -> bool:
+    while frame is not None:
+        if frame.f_code.co_name == "wait" and frame.f_code.co_filename.endswith("engine.py"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def test_a_wait_that_is_interrupted_at_any_step_leaves_the_engine_usable(engine: Engine) -> None:
+    async def some_work() -> str:
+        await asyncio.sleep(0.002)
+        return "done"
+
+    answers: list[str] = []
+    for step in range(1, 400):
+        interrupt = InterruptAt(step)
+        try:
+            with interrupt:
+                engine.call(some_work())
+        except Interrupted:
+            pass
+        asking = threading.Thread(target=lambda: answers.append(engine.call(some_work())), daemon=True)
+        asking.start()
+        asking.join(10)
+        assert len(answers) == step, f"After an interrupt at step {step} nobody answers."
+        if interrupt.left > 0:
+            break
+    assert interrupt.left > 0, "The wait has more steps than this test tries."
+    assert step > 5
