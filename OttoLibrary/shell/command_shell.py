@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import secrets
 import shlex
 import signal
 from collections.abc import Awaitable, Callable
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 
 from OttoLibrary.contracts.connections import EndOfStream, ExitStatus, UnexpectedAnswer
 from OttoLibrary.deadline import Deadline
+from OttoLibrary.shell.end_mark import JOBS, NOTHING, STATUS_AND_JOB, EndMark
 from OttoLibrary.shell.launch import Launched
 from OttoLibrary.shell.pending_output import PendingOutput
 from OttoLibrary.text import decode
@@ -39,12 +39,6 @@ _SETUP = (
     b"export OTTO_COMMAND\n"
     b": &\n"  # so that $! has a value, also under `set -u`
 )
-_MARK_END = re.compile(rb"(\d{1,3}):(\d{1,10})@\n")
-# The longest that a mark of ours gets; what has no end by then is none.
-_LONGEST_MARK = 20
-_JOBS_END = re.compile(rb"((?:\s*\d{1,10}\s*)*)@\n")
-_ERROR_END = re.compile(rb"@\n")
-_NO_JOB = re.compile(rb"[^\d\s@]|\d{11}")
 _JOB_NOTICE = re.compile(rb"^\[\d{1,9}\] (\d{1,10})\n", re.MULTILINE)
 # Interactive bash writes this to stderr when a command ends it with `exit`.
 _BASH_GOODBYE = b"exit\n"
@@ -96,14 +90,13 @@ class CommandShell:
         self._launched = launched
         self._stop = stop
         self.cwd: str | None = None
-        self._secret = secrets.token_hex(8)
-        self._seq = 0
+        self._mark = EndMark()
         self._jobs: list[int] = []
         self._last_job = b""
         self._ended = False
         self._away = False
         self._is_bash = False
-        self._mark_end = _MARK_END
+        self._report = STATUS_AND_JOB
         self._recovery: asyncio.Task[None] | None = None
         # A background child may keep the output open long after the shell is gone.
         self._exit = asyncio.create_task(self._watch_exit())
@@ -141,7 +134,7 @@ class CommandShell:
             return CommandOutcome(b"", b"", status=None)
         stray = self._output.take() + self._errors.take()
         self._output.left_out_bytes = self._errors.left_out_bytes = 0
-        self._seq += 1
+        self._mark.renew()
         self._away = cwd is not None
         try:
             async with asyncio.timeout(deadline.remaining_s if deadline else None):
@@ -189,11 +182,7 @@ class CommandShell:
 
     @property
     def _tag(self) -> str:
-        return f"{self._launched.nonce}.{self._seq}"
-
-    @property
-    def _mark(self) -> bytes:
-        return f"\n@{self._secret}.{self._seq}:".encode()
+        return f"{self._launched.nonce}.{self._mark.number}"
 
     @property
     def _left_out_bytes(self) -> int:
@@ -225,11 +214,11 @@ class CommandShell:
         return f"\\unset -f {self._own[1:]}; "
 
     def _printed(self, values: str, end: str = "@\\n") -> str:
-        return f"{self._own} printf '\\n@{self._secret}.{self._seq}:{values}{end}'"
+        return f"{self._own} printf {self._mark.format(values, end)}"
 
     def _last_words(self, first: str, output: str) -> bytes:
         # Without a last word of its own, $_ would tell the mark to the next command.
-        error = f"{self._own} printf '\\n@{self._secret}.{self._seq}:@\\n%.0s' ."
+        error = self._printed("", "@\\n%.0s") + " ."
         return f"{{ {first}{output}; {error} >&9; }} >&8 2>/dev/null\n".encode()
 
     async def _marked_within(self, seconds: float) -> bool:
@@ -246,21 +235,8 @@ class CommandShell:
             await self._launched.notifier.wait()
 
     def _end_of(self, stream: PendingOutput) -> re.Match[bytes] | None:
-        """Return what follows the mark on a stream once all of it is here."""
-        at = stream.find(self._mark)
-        if at < 0:
-            return None
-        start, pattern = at + len(self._mark), self._mark_end if stream is self._output else _ERROR_END
-        found = pattern.match(stream.data, start)
-        if found is None and self._is_wrong(stream.data, start, pattern):
-            raise UnexpectedAnswer("its shell reported the end of a command in a form that no shell uses")
-        return found
-
-    def _is_wrong(self, data: bytearray, start: int, pattern: re.Pattern[bytes]) -> bool:
-        """Return True when what begins there can no longer become what the pattern wants."""
-        if pattern is _JOBS_END:
-            return _NO_JOB.search(data, start) is not None
-        return data.find(b"\n", start) >= 0 or len(data) > start + _LONGEST_MARK
+        """Return the report of the mark on a stream once all of it is here."""
+        return self._mark.find(stream, self._report if stream is self._output else NOTHING)
 
     async def _outcome(self, stray: bytes) -> CommandOutcome:
         left_out = self._left_out_bytes
@@ -275,8 +251,8 @@ class CommandShell:
 
     async def _note_jobs(self, stderr: bytes) -> bytes:
         """Learn which background jobs there are; return stderr without bash's notices of new ones."""
-        self._seq += 1
-        self._mark_end = _JOBS_END
+        self._mark.renew()
+        self._report = JOBS
         try:
             await self._launched.process.channel.write(self._job_query())
             if not await self._marked_within(_JOB_QUERY_S):
@@ -290,17 +266,14 @@ class CommandShell:
             await self.close()
             return stderr
         finally:
-            self._mark_end = _MARK_END
+            self._report = STATUS_AND_JOB
         before, self._jobs = self._jobs, [int(pid) for pid in pids.split()]
         started = {*self._jobs, int(self._last_job)} - set(before)
         return _JOB_NOTICE.sub(lambda notice: b"" if int(notice[1]) in started else notice[0], stderr)
 
     def _split(self, stream: PendingOutput) -> tuple[bytes, tuple[bytes, ...]]:
         """Take what was written before the mark off a stream, and return it with what the mark reports."""
-        found = self._end_of(stream)
-        assert found is not None
-        at, groups = found.start() - len(self._mark), found.groups()
-        return stream.take(found.end())[:at], groups
+        return self._mark.split(stream, self._report if stream is self._output else NOTHING)
 
     async def _last_outcome(self, stray: bytes) -> CommandOutcome:
         """The shell ended: by ``exit``, by ``set -e``, or because the connection broke."""
@@ -347,7 +320,7 @@ class CommandShell:
         self._errors.pause()
         try:
             async with asyncio.timeout(_RECOVERY_S):
-                self._seq += 1
+                self._mark.renew()
                 self.cwd = await self._stop(tag, jobs) or None
                 self._output.resume()
                 self._errors.resume()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.shell.command_shell import CommandOutcome, CommandShell, exit_status
+from OttoLibrary.shell.end_mark import EndMark
 from OttoLibrary.shell.launch import Launched, ProcessId
 from tests.unit.fakes import FakeShell
 
@@ -25,7 +26,7 @@ async def _run(fake: FakeShell, command: str = "true", timeout_s: float = 5) -> 
         return "/"
 
     shell = CommandShell(launched, stop)
-    shell._secret = "abc123"
+    shell._mark = EndMark("abc123")
     try:
         await shell.begin("")
         return await shell.run(command, Deadline(timeout_s))
