@@ -157,3 +157,10 @@ def _keywords_of(other: str) -> list[Any]:
 
 def _plain(name: str) -> str:
     return name.lower().replace(" ", "").replace("_", "")
+
+
+def test_every_test_that_the_page_on_security_names_is_there() -> None:
+    named = re.findall(r"`((?:tests/[a-z_/]+/)?test_[a-z_]+\.py)`", (ROOT / "docs" / "security.md").read_text())
+    assert len(named) > 30
+    missing = [name for name in named if not (ROOT / name).exists() and not (ROOT / "tests" / "attack" / name).exists()]
+    assert not missing
