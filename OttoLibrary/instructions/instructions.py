@@ -59,40 +59,44 @@ class Hosts:
         limit_s = timeout_s if timeout_s is not None else self._session.scopes.timeout(host)
         return await self._session.hosts.use(host).run(command, timeout_s=limit_s, cwd=cwd, expected=right)
 
-    async def put_file(self, host: str, source: str | Path, target: str, wishes: TransferOptions | None = None) -> TransferResult:
+    async def put_file(
+        self, host: str, source: str | Path, target: str, options: TransferOptions | None = None
+    ) -> TransferResult:
         """Copy a file of this machine to a host, as ``Put File To Host`` does; raise TransferError.
 
         Args:
             host: Name of the host.
             source: The file.
             target: A folder (it ends with ``/`` or exists), or the new name.
-            wishes: How, such as ``TransferOptions(parents=True, mode=0o755)`` of ``OttoLibrary.contracts``.
+            options: How, such as ``TransferOptions(parents=True, mode=0o755)`` of ``OttoLibrary.contracts``.
         """
         from OttoLibrary.contracts.transfers import TransferOptions
 
-        return await self._session.files.on(host).put([Path(source).expanduser()], target, wishes or TransferOptions())
+        return await self._session.files.on(host).put([Path(source).expanduser()], target, options or TransferOptions())
 
-    async def get_file(self, host: str, source: str, target: str | Path, wishes: TransferOptions | None = None) -> TransferResult:
+    async def get_file(
+        self, host: str, source: str, target: str | Path, options: TransferOptions | None = None
+    ) -> TransferResult:
         """Copy files of a host to this machine, as ``Get File From Host`` does; raise TransferError.
 
         Args:
             host: Name of the host.
             source: The file, or a pattern.
             target: A folder (it ends with ``/`` or exists), or the new name.
-            wishes: As of ``put_file``.
+            options: As of ``put_file``.
         """
         from OttoLibrary.contracts.transfers import TransferOptions
 
-        return await self._session.files.on(host).get(source, os.fspath(target), wishes or TransferOptions())
+        return await self._session.files.on(host).get(source, os.fspath(target), options or TransferOptions())
 
     async def put_directory(
-        self, host: str, source: str | Path, target: str, wishes: TransferOptions | None = None
+        self, host: str, source: str | Path, target: str, options: TransferOptions | None = None
     ) -> TransferResult:
         """Copy a folder of this machine to a host, as ``Put Directory To Host`` does; raise TransferError."""
         from OttoLibrary.contracts.transfers import TransferOptions
 
         return await self._session.files.folders_on(host).put(
-            Path(source).expanduser(), target, wishes or TransferOptions(links="keep")
+            Path(source).expanduser(), target, options or TransferOptions(links="keep")
         )
 
     async def each(self, selection: str, work: Callable[[str], Awaitable[T]], *, limit: int = 20) -> dict[str, T]:

@@ -47,12 +47,12 @@ _LARGEST = 16 * 1024 * 1024
 
 @contextmanager
 def warm_process(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes] | None]:
-    """Give a warm process, and tell what is started with this environment of it; None where it cannot be had.
+    """Give a warm process, and tell those that are started with this environment about it; None where there can be none.
 
     Args:
         environment: What the processes of the run get; it is changed.
     """
-    # A name that is no file: nothing is left of it, however the run ends.
+    # The name is not a file: nothing is left of it, however the run ends.
     name = f"otto-warm-{secrets.token_hex(16)}"
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f"\0{name}")
