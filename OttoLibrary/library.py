@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from robot.api import logger
 from robot.api.deco import library
 from robot.libraries.BuiltIn import BuiltIn
@@ -25,7 +23,7 @@ from OttoLibrary.masking import mask
 from OttoLibrary.run.listener import LibraryListener
 from OttoLibrary.run.progress import ConsoleProgress
 from OttoLibrary.run.robot_errors import without_traceback
-from OttoLibrary.run.run_context import RunContext
+from OttoLibrary.run.run_context import RunContext, check_shell_scope
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import suite_folder, variable
 from OttoLibrary.run.verdict import in_teardown
@@ -74,7 +72,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
     Passwords of the lab and Robot's `Secret` values are shown as `<secret>` wherever they would appear.
     """
 
-    def __init__(self, lab: str = "", reservations: str = "", shell_scope: Literal["suite", "test", "run"] = "suite") -> None:
+    def __init__(self, lab: str = "", reservations: str = "", shell_scope: str = "suite") -> None:
         """Name the lab; nothing of it is read or opened before the first keyword needs it.
 
         Args:
@@ -86,6 +84,8 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             shell_scope: How long a shell or console and its state last: as long as the `suite` that opened it (those that the
                 setup of a parent suite opened serve its child suites), as the `test`, or as the whole `run`.
         """
+        with without_traceback():
+            check_shell_scope(shell_scope)
         context = RunContext(
             variable=variable,
             may_interrupt=lambda: not in_teardown(),

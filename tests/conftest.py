@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-from OttoLibrary import masking
+from OttoLibrary import masking, registry
 from tests.peers.accounts import Accounts
 from tests.peers.consoles import SerialConsole
 from tests.peers.keys import Keys, make_keys
@@ -25,9 +26,17 @@ if TYPE_CHECKING:
     from tests.peers.faulty_ssh import FaultySsh
 
 
+# Ctrl-C counts in what tests start, also where they were started themselves by a shell in the background, which ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # No test depends on how busy the machine is.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+
+@pytest.fixture(autouse=True)
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is no other test's."""
+    monkeypatch.setattr(registry, "_registered", {kind: dict(known) for kind, known in registry._registered.items()})
 
 
 @pytest.fixture(scope="session", autouse=True)

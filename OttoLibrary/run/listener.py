@@ -24,6 +24,7 @@ from OttoLibrary.text import printable
 
 _ON_CONSOLE = {"WARN", "ERROR"}
 # As in ${password: Secret}.
+_SETS_VARIABLE = re.compile(r"Set (Local|Test|Task|Suite|Global) Variable")
 _TYPE = re.compile(r": [^{}]*\}$")
 
 
@@ -89,6 +90,8 @@ class LibraryListener:
     def end_keyword(self, data: Any, result: Any) -> None:
         """Hide secrets in what it leaves; fail what ran when a limit was broken that counts at once."""
         self._learn(result.assign)
+        if result.owner == "BuiltIn" and _SETS_VARIABLE.fullmatch(result.name):
+            learn_variables(self._session.masker)
         if isinstance(data, Iteration):
             verdict.conclude(self._session, result, EXECUTION_CONTEXTS.current.test.tags)
             self._end("test")

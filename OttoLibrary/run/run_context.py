@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from OttoLibrary.contracts.transfers import Progress
+from OttoLibrary.errors import UsageError
 from OttoLibrary.masking import Masker, process_masker
+
+_SHELL_SCOPES = ("suite", "test", "run")
+
+
+def check_shell_scope(scope: str) -> None:
+    """Raise UsageError when there is no such scope of shells."""
+    if scope not in _SHELL_SCOPES:
+        raise UsageError(f"shell_scope={scope} is not known. Use one of {', '.join(_SHELL_SCOPES)}.")
 
 
 def environment_variable(name: str) -> str:

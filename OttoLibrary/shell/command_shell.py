@@ -130,7 +130,7 @@ class CommandShell:
             EndOfStream: The connection broke; ``partial`` has what was written.
             UnexpectedAnswer: What came cannot be from a shell of ours.
         """
-        if not await self._recovered(deadline):
+        if not await self.recovered(deadline):
             return CommandOutcome(b"", b"", status=None)
         stray = self._output.take() + self._errors.take()
         self._output.left_out_bytes = self._errors.left_out_bytes = 0
@@ -152,8 +152,8 @@ class CommandShell:
             raise
         return await self._outcome(stray)
 
-    async def _recovered(self, deadline: Deadline | None) -> bool:
-        """Wait until the command before is ended; return False when that takes too long."""
+    async def recovered(self, deadline: Deadline | None) -> bool:
+        """Wait until a command that was given up is ended, which may end the shell; return False when that takes too long."""
         if self._recovery is not None:
             try:
                 async with asyncio.timeout(deadline.remaining_s if deadline else None):

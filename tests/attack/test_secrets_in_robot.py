@@ -13,6 +13,7 @@ SECRETS = {
     "LAB_PASSWORD": "l4b-Pa55word/x",
     "TYPED": "vq7-tYxRob9",
     "MADE": "mWd5-kZqVar1",
+    "SET": "sEt6-yBnSui3",
     "UNUSED": "uNs3-hGfLab2",
     "IMPORTED": "iMp8-wTzYcs6",
     "METRIC": "qXj8-pLmEnv4",
@@ -67,6 +68,8 @@ Cut By Robot
 
 Made By Var
     VAR    ${made: Secret}    %{MADE}
+    Set Suite Variable    ${set}    ${{ __import__('robot.api.types').api.types.Secret(os.environ['SET']) }}
+    Log    set: ${set.value}
     Log    ${made.value}
     Log    ${made.value}    WARN
     ${again}=    Set Variable    ${made}

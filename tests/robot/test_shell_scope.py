@@ -84,4 +84,28 @@ def test_the_scope_is_chosen_at_the_import(tmp_path: Path, scope: str, continues
 
 def test_another_scope_is_refused(tmp_path: Path) -> None:
     _write(tmp_path, "    shell_scope=sweet")
-    assert "Argument 'shell_scope' got value 'sweet'" in run_files(tmp_path, "suites").said
+    said = run_files(tmp_path, "suites").said
+    assert "shell_scope=sweet is not known. Use one of suite, test, run." in said
+    assert "Traceback" not in said
+
+
+_GIVEN_UP = """*** Settings ***
+Library     OttoLibrary    lab=demo
+
+*** Test Cases ***
+Is Given Up
+    [Timeout]    1 s
+    Run On Host    local    trap '' INT TERM; while :; do :; done
+
+Has A New Shell
+    ${result}=    Run On Host    local    echo fine
+    Should Be Equal    ${result.stdout}    fine\\n
+"""
+
+
+def test_a_time_out_of_robot_that_ends_the_shell_is_no_lost_connection(tmp_path: Path) -> None:
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "given_up.robot").write_text(_GIVEN_UP.replace("\\\\n", "\\n"))
+    tests = run_files(tmp_path, "suites").tests
+    assert "timeout" in tests["Is Given Up"].message
+    assert tests["Has A New Shell"].passed, tests["Has A New Shell"].message

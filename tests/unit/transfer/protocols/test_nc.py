@@ -63,7 +63,7 @@ def started(folder: Path, *helps: tuple[str, str], get: bool = False) -> str:
 @pytest.mark.parametrize(
     ("name", "text", "receives", "sends"),
     [
-        ("nc", OPENBSD, "exec nc -l 2", "exec nc -N -l 2"),
+        ("nc", OPENBSD, "exec nc -l ", "exec nc -N -l "),
         ("nc", TRADITIONAL, "exec nc -n -l -p ", "exec nc -n -q 0 -l -p "),
         ("ncat", NCAT, "exec ncat -n -l ", "exec ncat -n --send-only -l "),
         ("busybox nc", BUSYBOX, "exec busybox nc -l -p ", "exec busybox nc -l -p "),
