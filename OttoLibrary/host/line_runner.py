@@ -271,7 +271,7 @@ class LineRunner:
     async def _living(self, slot: LineSlot, deadline: Deadline) -> LineShell | PromptShell:
         """Return what runs commands on the line of a slot, made ready when it is new."""
         connection = await self._connection.open(deadline)
-        if slot.shell is not None and not slot.shell.ended:
+        if slot.shell is not None and (not await slot.shell.recovery.over(deadline) or not slot.shell.ended):
             return slot.shell
         if slot.shell is not None:
             await slot.leave()

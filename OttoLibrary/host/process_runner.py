@@ -266,7 +266,7 @@ class ProcessRunner:
     async def _living(self, named: NamedShell, deadline: Deadline) -> CommandShell:
         """Return the command shell, a new one when there is none that lives."""
         await self._connection.open(deadline)
-        if named.command is not None and (not await named.command.recovered(deadline) or not named.command.ended):
+        if named.command is not None and (not await named.command.recovery.over(deadline) or not named.command.ended):
             return named.command
         if named.command is not None:
             named.cwd = named.cwd or named.command.cwd

@@ -2,7 +2,7 @@
 
 Face: ``CommandShell`` (one process beside others), ``LineShell`` (a command on a terminal line), ``PromptShell`` (a
 line without a POSIX shell), ``Console`` (send and expect). ``launch`` has the scripts that start commands on a host,
-``end_mark`` decides that the end of a command has arrived.
+``end_mark`` decides that the end of a command has arrived, ``recovery`` ends one that was given up.
 It never opens a connection and never knows which transport carries its bytes.
 
 Who owns which bytes, and when. Each arrow takes bytes away from where they were::

@@ -22,6 +22,7 @@ from OttoLibrary.deadline import Deadline
 from OttoLibrary.shell.end_mark import JOBS, NOTHING, STATUS_AND_JOB, EndMark
 from OttoLibrary.shell.launch import Launched
 from OttoLibrary.shell.pending_output import PendingOutput
+from OttoLibrary.shell.recovery import Recovery
 from OttoLibrary.text import decode
 
 # Bash without readline; Debian's dash; busybox must not be interactive: there a background child's end would end it.
@@ -97,7 +98,7 @@ class CommandShell:
         self._away = False
         self._is_bash = False
         self._report = STATUS_AND_JOB
-        self._recovery: asyncio.Task[None] | None = None
+        self.recovery = Recovery(self._end_command)
         # A background child may keep the output open long after the shell is gone.
         self._exit = asyncio.create_task(self._watch_exit())
 
@@ -130,7 +131,7 @@ class CommandShell:
             EndOfStream: The connection broke; ``partial`` has what was written.
             UnexpectedAnswer: What came cannot be from a shell of ours.
         """
-        if not await self.recovered(deadline):
+        if not await self.recovery.over(deadline):
             return CommandOutcome(b"", b"", status=None)
         stray = self._output.take() + self._errors.take()
         self._output.left_out_bytes = self._errors.left_out_bytes = 0
@@ -142,25 +143,15 @@ class CommandShell:
                 await self._until_marked()
         except TimeoutError:
             partial, left_out = self.partial(), self._left_out_bytes
-            await self._recover()
+            await self.recovery.finish()
             return CommandOutcome(*partial, status=None, shell_ended=self.ended, stray=stray, left_out_bytes=left_out)
         except asyncio.CancelledError:
-            self._begin_recovery()
+            self.recovery.begin()
             raise
         except UnexpectedAnswer:
             await self.close()
             raise
         return await self._outcome(stray)
-
-    async def recovered(self, deadline: Deadline | None) -> bool:
-        """Wait until a command that was given up is ended, which may end the shell; return False when that takes too long."""
-        if self._recovery is not None:
-            try:
-                async with asyncio.timeout(deadline.remaining_s if deadline else None):
-                    await asyncio.shield(self._recovery)
-            except TimeoutError:
-                return False
-        return True
 
     def partial(self) -> tuple[bytes, bytes]:
         """Return what the present command has written so far, on both streams."""
@@ -305,14 +296,6 @@ class CommandShell:
         finally:
             self._launched.notifier.notify()
 
-    async def _recover(self) -> None:
-        await asyncio.shield(self._begin_recovery())
-
-    def _begin_recovery(self) -> asyncio.Task[None]:
-        if self._recovery is None:
-            self._recovery = asyncio.create_task(self._end_command())
-        return self._recovery
-
     async def _end_command(self) -> None:
         tag, jobs = self._tag, self._jobs
         # What floods has to wait: its end comes sooner.
@@ -333,8 +316,6 @@ class CommandShell:
         else:
             self._output.take()
             self._errors.take()
-        finally:
-            self._recovery = None
         if self._output.ended:
             await self.close()
 

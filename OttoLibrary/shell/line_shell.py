@@ -22,6 +22,7 @@ from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome, PreludeFailedError, exit_status
 from OttoLibrary.shell.launch import ProcessId
 from OttoLibrary.shell.line import Line
+from OttoLibrary.shell.recovery import Recovery
 from OttoLibrary.text import decode
 from OttoLibrary.transport.channels import ProcessChannel
 from OttoLibrary.transport.receive_buffer import ReceiveBuffer
@@ -98,7 +99,7 @@ class LineShell:
         self._ended = self._is_bash = False
         self._untold = 0
         self._used_by_console = False
-        self._recovery: asyncio.Task[None] | None = None
+        self.recovery = Recovery(self._end_command)
 
     @property
     def ended(self) -> bool:
@@ -128,15 +129,15 @@ class LineShell:
         stream = self._line.stream
         try:
             async with asyncio.timeout(deadline.remaining_s if deadline else None):
-                await self._recovered()
+                await self.recovery.over()
                 stream.left_out_bytes = 0
                 await self._start(self._frame(command, cwd))
                 return await self._outcome()
         except TimeoutError:
-            if self._recovery is not None:
+            if self.recovery.running:
                 return CommandOutcome(b"", b"", status=None)
             partial, left_out = self.partial(), stream.left_out_bytes
-            await self.give_up()
+            await self.recovery.finish()
             return CommandOutcome(*partial, status=None, shell_ended=self.ended, left_out_bytes=left_out)
         except UnexpectedAnswer:
             await self.close()
@@ -145,7 +146,7 @@ class LineShell:
             self._ended = True
             raise EndOfStream("another shell is there now, and it has no stty") from error
         except asyncio.CancelledError:
-            self._begin_recovery()
+            self.recovery.begin()
             raise
 
     async def execute(self, script: str, terminal: bool = False) -> LineProcess:
@@ -155,7 +156,7 @@ class LineShell:
             script: Shell text; it runs in a subshell.
             terminal: Give it the terminal as a person has it, stdout and stderr together.
         """
-        await self._recovered()
+        await self.recovery.over()
         body = f"( command eval {shlex.quote(script)} )"
         error = "2>&8" if terminal or self.merged else '2>|"$OTTO_ERR"'
         body = f"{body} >&8 {error} 8>&-"
@@ -164,7 +165,7 @@ class LineShell:
         try:
             await self._start(body)
         except asyncio.CancelledError:
-            self._begin_recovery()
+            self.recovery.begin()
             raise
         return LineProcess(self, self._line, terminal)
 
@@ -185,7 +186,7 @@ class LineShell:
     @property
     def at_rest(self) -> bool:
         """True when the last that came over the line was a command to its end, and nothing was typed since."""
-        return not self.ended and not self._used_by_console and self._recovery is None
+        return not self.ended and not self._used_by_console and not self.recovery.running
 
     def used_by_console(self) -> None:
         """Note that something was typed on the line: the terminal may be set differently, or another shell may be there."""
@@ -375,19 +376,6 @@ class LineShell:
 
     # -- time-outs
 
-    async def _recovered(self) -> None:
-        if self._recovery is not None:
-            await asyncio.shield(self._recovery)
-
-    async def give_up(self) -> None:
-        """End the present command and all it started."""
-        await asyncio.shield(self._begin_recovery())
-
-    def _begin_recovery(self) -> asyncio.Task[None]:
-        if self._recovery is None:
-            self._recovery = asyncio.create_task(self._end_command())
-        return self._recovery
-
     async def _end_command(self) -> None:
         name = self._command_name
         try:
@@ -397,8 +385,6 @@ class LineShell:
                 await self._clean_up(name)
         except (TimeoutError, EndOfStream, OSError, NoTerminalControlError):
             await self.close()
-        finally:
-            self._recovery = None
 
     async def _get_prompt_back(self, name: str) -> None:
         keys = [_INTERRUPT, _INTERRUPT, _QUIT, _SUSPEND]
@@ -506,7 +492,7 @@ class LineProcess:
         on_close, self.on_close = self.on_close, None
         try:
             if self.outcome is None and self._line.ended is None:
-                await self._shell.give_up()
+                await self._shell.recovery.finish()
         finally:
             self._errors.end()
             self._line.notifier.notify()

@@ -14,6 +14,7 @@ from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import UsageError
 from OttoLibrary.shell.command_shell import CommandOutcome, exit_status
 from OttoLibrary.shell.line import Line
+from OttoLibrary.shell.recovery import Recovery
 from OttoLibrary.text import plain_text
 
 _INTERRUPT = b"\x03"
@@ -37,7 +38,7 @@ class PromptShell:
         self._line, self._status = line, status
         self._command = ""
         self._ended = False
-        self._recovery: asyncio.Task[None] | None = None
+        self.recovery = Recovery(self._interrupt)
 
     @property
     def has_status(self) -> bool:
@@ -71,21 +72,20 @@ class PromptShell:
         stream = self._line.stream
         try:
             async with asyncio.timeout(deadline.remaining_s if deadline else None):
-                if self._recovery is not None:
-                    await asyncio.shield(self._recovery)
+                await self.recovery.over()
                 self._line.set_aside()
                 stream.left_out_bytes = 0
                 output = await self._ask(command.strip())
                 left_out = stream.left_out_bytes
                 return CommandOutcome(output.encode(), b"", await self._rc(), left_out_bytes=left_out)
         except TimeoutError:
-            if self._recovery is not None:
+            if self.recovery.running:
                 return CommandOutcome(b"", b"", status=None)
             partial, left_out = self.partial(), stream.left_out_bytes
-            await asyncio.shield(self._begin_recovery())
+            await self.recovery.finish()
             return CommandOutcome(*partial, status=None, shell_ended=self.ended, left_out_bytes=left_out)
         except asyncio.CancelledError:
-            self._begin_recovery()
+            self.recovery.begin()
             raise
 
     def partial(self) -> tuple[bytes, bytes]:
@@ -130,11 +130,6 @@ class PromptShell:
     def _at_prompt(self) -> bool:
         return self._line.prompts.prompt(self._line.text) is not None
 
-    def _begin_recovery(self) -> asyncio.Task[None]:
-        if self._recovery is None:
-            self._recovery = asyncio.create_task(self._interrupt())
-        return self._recovery
-
     async def _interrupt(self) -> None:
         try:
             async with asyncio.timeout(_RECOVERY_S):
@@ -146,8 +141,6 @@ class PromptShell:
         except (TimeoutError, EndOfStream, OSError):
             self._line.leave()
             await self.close()
-        finally:
-            self._recovery = None
 
     async def _newline_prompts(self) -> bool:
         await self._line.type("")
