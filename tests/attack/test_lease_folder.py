@@ -22,6 +22,7 @@ from OttoLibrary.contracts.reservations import Demand
 from OttoLibrary.errors import ReservationError
 from OttoLibrary.reservation.backends.file import FileReservations
 from OttoLibrary.reservation.queue import new_state
+from tests.peers.requirements import require
 
 DEMAND = Demand({"a": ("a",)}, 1, "alice", "testing", 60.0)
 
@@ -205,8 +206,7 @@ def test_files_have_the_rights_of_the_folder(tmp_path: Path) -> None:
 
 def test_two_users_share_a_sticky_folder(accounts: Any) -> None:
     """Each in turn writes what the other made; nobody may replace another's file in a sticky folder."""
-    if accounts is None:
-        pytest.skip("needs root, for two accounts")
+    require("root")
     code = """
 import os, sys
 from OttoLibrary.contracts.reservations import Demand

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import pytest
 
 from OttoLibrary.masking import Masker
 from OttoLibrary.text import decode
+from tests.peers.requirements import require
 
 SECRETS = [
     "p'a\"s <s>&\\ö$1`x`!",
@@ -48,12 +48,10 @@ WAYS = [
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("secret", SECRETS, ids=range(len(SECRETS)))
 def test_no_way_to_print_a_secret_shows_it(secret: str, way: str, locale: str) -> None:
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("there is no bash")
+    require("bash")
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "SECRET": secret, "LC_ALL": locale, "PYTHONUTF8": "1"}
     done = subprocess.run(
-        [bash, "-c", way.replace("\\\\n", "\\n")], env=environment, capture_output=True, timeout=30, check=False
+        ["bash", "-c", way.replace("\\\\n", "\\n")], env=environment, capture_output=True, timeout=30, check=False
     )
     masker = Masker()
     plain = decode(done.stdout + done.stderr)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 PACKAGES = {
+    "bash": "bash",
     "busybox": "busybox-static",
     "busybox telnetd": "busybox-static",  # the package busybox has no telnetd
     "chromium": "chromium",
