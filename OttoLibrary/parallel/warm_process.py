@@ -38,7 +38,10 @@ _MODULES = (
     "robot.libraries.BuiltIn",
     "OttoLibrary.library",
     "OttoLibrary.host.host",
-    "OttoLibrary.lab.lab",
+    "OttoLibrary.lab.loading",
+    "OttoLibrary.lab.sources.json",
+    "OttoLibrary.reservation.backends.file",
+    "OttoLibrary.reservation.reservations",
     "OttoLibrary.transport.local",
 )
 _READY_S, _REQUEST_S = 30.0, 10.0
