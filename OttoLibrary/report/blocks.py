@@ -221,7 +221,7 @@ def _output(label: str, text: str, record: Record, attachments: Attachments) -> 
         shown = f"{start}\n<i>… {size_text(len(text) - 2 * _SHOWN)} cut here …</i>\n{end}"
         address = attachments.keep(f"{record.host}-{label or 'stdout'}", text)
         link = f'<a href="{escape(address)}">whole {label or "output"}, {size_text(len(text))}</a>' if address else ""
-    title = f'<span style="color:{_BAD}">{label}</span>' if label else ""
+    title = f'<div style="color:{_BAD}">{label}</div>' if label else ""
     return f'{title}<pre style="{_PRE}">{shown}</pre>{link}'
 
 
