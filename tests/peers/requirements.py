@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+
+from tests.peers import environments
 
 PACKAGES = {
     "bash": "bash",
@@ -16,6 +19,7 @@ PACKAGES = {
     "busybox telnetd": "busybox-static",  # the package busybox has no telnetd
     "chromium": "chromium",
     "dash": "dash",
+    "fish": "fish",
     "hostname": "hostname",
     "ip": "iproute2",
     "iperf3": "iperf3",
@@ -24,6 +28,7 @@ PACKAGES = {
     "nc.traditional": "netcat-traditional",
     "ncat": "ncat",
     "nsenter": "util-linux",
+    "pdudaemon": "pdudaemon",
     "prometheus-node-exporter": "prometheus-node-exporter",
     "ps": "procps",
     "redis-server": "redis-server",
@@ -38,6 +43,7 @@ PACKAGES = {
     "sshd": "openssh-server",
     "su": "util-linux",
     "sudo": "sudo",
+    "tcsh": "tcsh",
     "telnet": "inetutils-telnet",
     "telnetd": "inetutils-telnetd",
     "umount": "mount",
@@ -83,6 +89,22 @@ def install_command(programs: list[str]) -> str:
 
 
 def main() -> int:
+    return _install_programs() or _make_environments()
+
+
+def _make_environments() -> int:
+    for name in environments.PACKAGES:
+        if environments.is_ready(name):
+            continue
+        try:
+            environments.make(name)
+        except subprocess.CalledProcessError as error:
+            print(f"'{shlex.join(map(str, error.cmd))}' failed with {error.returncode}.", file=sys.stderr)
+            return 1
+    return 0
+
+
+def _install_programs() -> int:
     missing = [program for program in PACKAGES if find(program) is None]
     if not missing:
         return 0
