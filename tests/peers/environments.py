@@ -23,12 +23,12 @@ def require_environment(name: str) -> Path:
     """Return the python of a peer's environment, or skip the test; with ``OTTO_PEERS=required`` fail it."""
     import pytest
 
-    if is_ready(name):
-        return python_of(name)
-    reason = f"The environment of {name} is missing. Make it: python -m tests.peers.requirements"
-    if os.environ.get("OTTO_PEERS") == "required":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+    if not is_ready(name):
+        reason = f"The environment of {name} is missing. Make it: python -m tests.peers.requirements"
+        if os.environ.get("OTTO_PEERS") == "required":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    return python_of(name)
 
 
 def python_of(name: str) -> Path:
