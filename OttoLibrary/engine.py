@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import threading
 import time
@@ -58,6 +59,20 @@ class Engine:
         job = self._interruptible
         if job is not None:
             job.fail(error)
+
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run ``coroutine`` on this loop, for one that may run on another engine's; return its result or raise its error."""
+        loop = self._ensure_loop()
+        if loop is asyncio.get_running_loop():
+            return await coroutine
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
+
+    def post(self, work: Callable[..., object], *arguments: object) -> None:
+        """Do something on the loop soon, in the order of the calls; after ``close`` do nothing. May be called in any thread."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(work, *arguments)
 
     def close(self) -> None:
         """Cancel what still runs and end the thread; idempotent."""

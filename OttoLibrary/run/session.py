@@ -122,7 +122,7 @@ class Session:
 
     def _close_hosts(self) -> None:
         if self.engine.running:
-            self._attempt(self.monitor.end)
+            self._attempt(self.monitor.close)
             self.hosts.close()
 
     def _give_back(self) -> None:
