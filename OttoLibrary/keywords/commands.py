@@ -40,7 +40,7 @@ class CommandKeywords(Component):
             shell: Name of an extra shell, see `Open Shell`.
 
         Returns:
-            The result: `rc`, `stdout`, `stderr`, `signal`, `duration_s`, `host`, `command`; of a very long output `left_out_bytes`,
+            The result: `rc`, `stdout`, `stderr`, `signal`, `duration_s`, `host`, `command`. A very long output has `left_out_bytes`,
                 `stdout_file` and `stderr_file` too, see `output_limit` of the library.
 
         Raises:
