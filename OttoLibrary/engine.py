@@ -34,18 +34,24 @@ class Engine:
         """True between the first ``call`` and ``close``."""
         return self._loop is not None
 
-    def call(self, coroutine: Coroutine[Any, Any, T], *, interruptible: bool = False) -> T:
+    def call(
+        self,
+        coroutine: Coroutine[Any, Any, T],
+        *,
+        interruptible: bool = False,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> T:
         """Run ``coroutine`` on the loop and return its result or raise its error.
 
         When the waiting thread is interrupted, the coroutine is cancelled and given two seconds to tidy up; ``interrupt`` does
-        the same to one that is ``interruptible``.
+        the same to one that is ``interruptible``. In the thread that waits, ``meanwhile`` is called several times a second.
         """
         job: _Job[T] = _Job(coroutine)
         try:
             if interruptible:
                 self._interruptible = job
             job.start(self._ensure_loop())
-            job.wait()
+            job.wait(meanwhile)
             return job.done.result()
         except BaseException:
             job.cancel()
@@ -136,10 +142,11 @@ class _Job(Generic[T]):
         self._loop = loop
         loop.call_soon_threadsafe(self._begin)
 
-    def wait(self) -> None:
+    def wait(self, meanwhile: Callable[[], None] | None = None) -> None:
         # The kernel may give a signal to any thread; Python acts on it in this one, and only when it wakes up.
         while not self._settled.wait(_LOOK_S):
-            pass
+            if meanwhile is not None:
+                meanwhile()
 
     def cancel(self) -> None:
         if self._settled.is_set():
