@@ -26,7 +26,9 @@ class TestbedKeywords(Component):
         Each value is shown with the file that it comes from and the value of the inventory that it replaces.
 
         ```robotframework
-        Load Lab    environment:labs/testbed/environment.json,labs/testbed/inventory.json,bench-1
+        Create File    environment.json    {"environment_def": {"box": {"software": "2.0"}}}
+        Create File    inventory.json    {"bench-1": {"devices": [{"name": "box", "type": "local", "transport": "local"}]}}
+        Load Lab    demo,environment:environment.json,inventory.json,bench-1
         Log Environment
         ```
         """

@@ -3,10 +3,8 @@ Documentation       What a testbed needs apart from where it is; the merged devi
 
 Library             OttoLibrary    lab=environment:${FILES}/environment.json,${FILES}/inventory.json,bench-1
 
-
 *** Variables ***
 ${FILES}    ${CURDIR}/../../labs/testbed
-
 
 *** Test Cases ***
 The Environment Wins Over The Inventory
