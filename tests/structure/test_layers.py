@@ -50,11 +50,13 @@ SAME_THING = {
     "console",
     "files",
     "instructions",
+    "environment",
     "lab",
     "labs",
     "monitor",
     "options",
-    "reservations",  # the noun and its keywords or contract
+    "reservations",
+    "testbed",  # the noun and its keywords or contract
     "file",
     "json",
     "local",
@@ -63,7 +65,8 @@ SAME_THING = {
 }
 WHO_KNOWS_ADAPTERS = {}
 # What is below run/ and needs another's package all the same: errors hide secrets before anything is cut.
-WHO_KNOWS_PACKAGES = {"masking": "ahocorasick_rs"}
+# The merge that an environment means is that of another's package too.
+WHO_KNOWS_PACKAGES = {"masking": "ahocorasick_rs", "lab/environment": "jsonmerge"}
 
 
 @dataclass(frozen=True)
