@@ -63,7 +63,8 @@ SAME_THING = {
 }
 WHO_KNOWS_ADAPTERS = {}
 # What is below run/ and needs another's package all the same: errors hide secrets before anything is cut.
-WHO_KNOWS_PACKAGES = {"masking": "ahocorasick_rs"}
+# Cron expressions are checked where descriptions are.
+WHO_KNOWS_PACKAGES = {"masking": "ahocorasick_rs", "scenario/cron": "cronsim"}
 
 
 @dataclass(frozen=True)

@@ -55,3 +55,10 @@ def test_a_duration_is_readable(value_s: float, text: str) -> None:
 )
 def test_a_size_is_readable(size_bytes: int, text: str) -> None:
     assert size_text(size_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("01:30", 90.0), ("1:00:00.5", 3600.5), ("2 weeks", 1209600.0), ("500 us", 0.0005)]
+)
+def test_durations_as_robot_framework_writes_them(text: str, expected: float) -> None:
+    assert seconds(text) == pytest.approx(expected)
