@@ -54,7 +54,11 @@ SAME_THING = {
     "labs",
     "monitor",
     "options",
-    "reservations",  # the noun and its keywords or contract
+    "reservations",
+    "scenario",
+    "scenarios",
+    "tunnel",
+    "tunnels",  # the noun and its keywords or contract
     "file",
     "json",
     "local",

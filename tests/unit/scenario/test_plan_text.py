@@ -28,8 +28,8 @@ def test_words_name_everything_that_was_described() -> None:
         "Scenario 'soak': 1 h, 2 events.",
         "Before all: install.",
         "Phase 'steady': from 0:10:00 to 1:00:00.",
-        "play: calls 'play', at the start and every 5 min (10 times); video=a.mp4; only in phase 'steady'; at most 9 s each; waits",
-        "link: impairment 'dut1 delay=1 ms', at the start and every 1 min (60 times); lasts 5 s; a failure ends the scenario; ends",
+        "play: calls 'play', at the start and every 5 min (10 times); video=a.mp4; only in phase 'steady'; at most 9 s each",
+        "link: impairment 'dut1 delay=1 ms', at the start and every 1 min (60 times); lasts 5 s; a failure ends the scenario",
     ):
         assert part in said
 
