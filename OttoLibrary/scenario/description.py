@@ -119,7 +119,7 @@ _EVENT = ObjectOf(
         "timeout": Field(DURATION, "How long a run may take."),
         "overlap": Field(choice_of(OVERLAPS), "What happens when it is due while it runs; 'skip' by default."),
         "on_error": Field(choice_of(ON_ERRORS), "What happens when it fails; 'fail' by default: the test fails at its end."),
-        "max_failures": Field(COUNT, "After so many failures it is not run again, and the scenario ends."),
+        "max_failures": Field(COUNT, "After so many failures it is not run again, and the test fails."),
         "depends_on": Field(Names(), "It starts only after these have passed."),
         "phase": Field(TEXT, "It is due only in this phase."),
         "undo": Field(TEXT, "The keyword or command that undoes it."),

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from OttoLibrary.scenario.cron import Cron
 from OttoLibrary.scenario.events import Scenario, ScenarioEvent
 
+_SAME_S = 1e-6
+
 
 class DueTimes:
     """The times of one event, one after the other.
@@ -22,17 +24,20 @@ class DueTimes:
 
     Attributes:
         number: How many have been taken.
+        ended_s: It is not due from here on.
     """
 
     def __init__(self, scenario: Scenario, event: ScenarioEvent, seed: str = "") -> None:
         self._event, self._seed = event, seed
-        self._began_s, self._ended_s = scenario.window(event)
+        self._began_s, ended_s = scenario.window(event)
+        # 3 * 11.7 is a little less than 35.1, as numbers of a computer are.
+        self.ended_s = ended_s - _SAME_S
         self._cron = Cron(event.cron, event.time_zone) if event.cron else None
         self._last_wall_s: float | None = None
         self.number = 0
 
     def next_s(self, now_s: float, wall_s: float) -> float | None:
-        """Return the next time, or None when there is none.
+        """Return the next time, or None when there is none; by a cron expression also one after the end, which may yet move.
 
         Args:
             now_s: The present time of the scenario.
@@ -44,13 +49,17 @@ class DueTimes:
         if base_s is None:
             return None
         due_s = base_s + self._jitter_s()
-        return due_s if due_s < self._ended_s else None
+        return due_s if due_s < self.ended_s or self._cron is not None else None
 
     def take(self, now_s: float, wall_s: float) -> None:
         """Go on to the time after the next one, whose time has come."""
         if self._cron is not None and not self._is_first_at_once:
             self._last_wall_s = self._cron.next_after(self._after_wall_s(now_s, wall_s))
         self.number += 1
+
+    def go_on(self, number: int, last_wall_s: float | None) -> None:
+        """Go on after so many that an earlier process has taken, the last by the wall clock at this time."""
+        self.number, self._last_wall_s = number, last_wall_s
 
     @property
     def _is_first_at_once(self) -> bool:
@@ -89,6 +98,6 @@ class DueTimes:
 def due_offsets(scenario: Scenario, event: ScenarioEvent, wall_s: float = 0.0, seed: str = "") -> Iterator[float]:
     """Yield the times of an event on paper: those of a scenario that starts at a time of the wall clock."""
     times = DueTimes(scenario, event, seed)
-    while (due_s := times.next_s(0.0, wall_s)) is not None:
+    while (due_s := times.next_s(0.0, wall_s)) is not None and due_s < times.ended_s:
         yield due_s
         times.take(0.0, wall_s)

@@ -129,4 +129,4 @@ def _details(event: ScenarioEvent) -> Iterator[str]:
     if event.on_error != "fail":
         yield {"continue": "a failure counts, and fails nothing", "stop": "a failure ends the scenario"}[event.on_error]
     if event.max_failures is not None:
-        yield f"ends after {plural(event.max_failures, 'failure')}"
+        yield f"given up after {plural(event.max_failures, 'failure')}"
