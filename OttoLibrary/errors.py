@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from OttoLibrary.masking import mask
@@ -64,6 +65,10 @@ class Result(Protocol):
     def signal(self) -> str | None: ...  # noqa: D102
     @property
     def duration_s(self) -> float: ...  # noqa: D102
+    @property
+    def stdout_file(self) -> Path | None: ...  # noqa: D102
+    @property
+    def stderr_file(self) -> Path | None: ...  # noqa: D102
 
 
 class OttoError(Exception):

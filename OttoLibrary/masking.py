@@ -19,6 +19,10 @@ from OttoLibrary.text import MASK, Secret, printable, reveal
 _SHORTEST = 4
 # At the edge of cut text so much of a secret is not left.
 _SHORTEST_PIECE = 3
+# Of text that is not complete yet so much waits for more at most; what has no place to cut it by then is cut at its end.
+_LEAST_HELD, _MOST_HELD, _ENDLESS = 512, 1 << 15, 1 << 20
+# A letter that is written by its number has at most so many characters more than it has in the longest spelling.
+_LETTER_LENGTH = 4
 _MASK = MASK.encode()
 _SPECIAL = "&<>\"'"
 _HTML_NUMBERS = [{ord(letter): form.format(ord(letter)) for letter in _SPECIAL} for form in ("&#{:d};", "&#x{:x};", "&#x{:X};")]
@@ -93,6 +97,21 @@ class Masker:
         body = masked[: len(masked) - len(cut)]
         return self._compiled().without_beginning(body) + cut
 
+    def settled(self, text: str) -> int:
+        """Return how many characters of the beginning of a text, of which more will come, can be masked by themselves.
+
+        No secret lies across that place, and none that may end in what will come begins before it.
+        """
+        if not self._known:
+            return len(text)
+        held = self._compiled().held
+        # Where a secret lies across a place, another place is tried, further to the front.
+        for at in range(len(text) - held, 0, -held // 2):
+            window = max(0, at - 2 * held)
+            if self.mask(text[window:]).startswith(self.mask(text[window:at])):
+                return at
+        return 0 if len(text) < _ENDLESS else len(text)
+
     def _compiled(self) -> _Patterns:
         with self._lock:
             if self._patterns is None:
@@ -118,6 +137,11 @@ class _Patterns:
         spans += [*self._base64(data), *self._numbered(data)]
         masked = _decoded(_replaced(data, spans)) if spans else text
         return self._words.sub(MASK, masked) if self._words else masked
+
+    @property
+    def held(self) -> int:
+        """How many characters at the end of a text may be the beginning of a secret, however it is written."""
+        return min(max(_LETTER_LENGTH * self._longest, _LEAST_HELD), _MOST_HELD)
 
     def without_beginning(self, text: str) -> str:
         """Return text without the beginning of a secret at its end."""

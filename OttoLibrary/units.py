@@ -16,6 +16,7 @@ _UNITS = {
     "w": 604800, "week": 604800, "weeks": 604800,
 }  # fmt: skip
 _LONGEST_S = 1e9
+_LARGEST_BYTES = 2**60
 # How the name of a series ends, and the unit of its numbers; the first that fits counts. The page of the dashboard has it too.
 SERIES_ENDINGS = {
     "_percent": "%",
@@ -80,6 +81,23 @@ def duration_text(value_s: float) -> str:
         return f"{value_s:.2f} s"
     minutes, rest = divmod(round(value_s), 60)
     return f"{minutes} min {rest} s"
+
+
+def size(value: object) -> int:
+    """Return a size in bytes.
+
+    Args:
+        value: A number of bytes, or text with a unit such as ``8 MiB``, ``200 kB`` or ``1 GB``.
+
+    Raises:
+        ValueFormatError: It is not a size, or is negative.
+    """
+    found = _QUANTITY.fullmatch(str(value).strip()) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    factor = _factor(found[2].strip(), "B") if found else None
+    number = float(found[1]) * factor if found and factor is not None else -1.0
+    if not 0 <= number < _LARGEST_BYTES:
+        raise ValueFormatError(f"{value!r} is not a size. Write a number of bytes, or text such as '8 MiB', '200 kB' or '1 GB'.")
+    return round(number)
 
 
 def size_text(size_bytes: int) -> str:

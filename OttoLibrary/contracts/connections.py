@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from OttoLibrary.contracts.facts import HostFacts
@@ -24,7 +25,9 @@ class CommandResult:
         signal: Name of the signal that ended it, such as ``SIGKILL``, or None.
         duration_s: Wall time in seconds.
         shell_ended: True when the command ended the shell it ran in, as ``exit 3`` does.
-        left_out_bytes: How many bytes of its output were not kept; a line in the middle of the output stands for them.
+        left_out_bytes: How many bytes of its output are not in ``stdout`` and ``stderr``; a line in the middle stands for them.
+        stdout_file: The file with all of standard output when some of it was left out, or None.
+        stderr_file: The same for standard error.
     """
 
     host: str
@@ -36,6 +39,8 @@ class CommandResult:
     duration_s: float
     shell_ended: bool = False
     left_out_bytes: int = 0
+    stdout_file: Path | None = None
+    stderr_file: Path | None = None
 
     def __getitem__(self, key: str) -> Any:
         """Return an attribute by name, so that ``${result}[rc]`` works too."""
@@ -263,6 +268,8 @@ class Record:
         stderr: The same for standard error.
         notes: Sentences a reader must know, such as that the shell is a new one.
         duration_s: Wall time in seconds.
+        stdout_file: The file with all of standard output when some of it was left out, or None.
+        stderr_file: The same for standard error.
     """
 
     title: str
@@ -274,3 +281,5 @@ class Record:
     stderr: str = ""
     notes: tuple[str, ...] = ()
     duration_s: float = 0.0
+    stdout_file: Path | None = None
+    stderr_file: Path | None = None

@@ -23,9 +23,12 @@ from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome, CommandShell
 from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account, Launched, ProcessId, UserChangeRefusedError
+from OttoLibrary.shell.output_file import NO_FILES, NewFile, OutputFiles, OutputLimits, no_file
 from OttoLibrary.text import decode
 
 _END_S, _END_TRIES = 1.0, 10
+# What is asked for by us, such as a list of files or the end of a log, is of use only as a whole.
+_OWN_LIMITS = OutputLimits(memory_bytes=32 << 20, file_bytes=0)
 _STATE = """pwd
 (unset OTTO_COMMAND TERM SHLVL PWD OLDPWD SUDO_COMMAND; [ -z "$BASH_VERSION" ] || set -o posix; export -p) 2>/dev/null"""
 
@@ -146,7 +149,7 @@ class ProcessRunner:
     async def start_on_terminal(self, name: str, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
         """Start a process on a terminal of its own, with folder and environment of a shell."""
         private = await self._state_of(self._named(name), deadline, cwd)
-        launched = await self._launch(command, deadline, "did not start the command", Terminal(), private)
+        launched = await self._launch(command, deadline, "did not start the command", Terminal(), private, self._records.limits)
         return await self._background(command, launched, deadline)
 
     async def _start(self, command: str, cwd: str | None, deadline: Deadline, *, lifeline: bool = False) -> BackgroundCommand:
@@ -156,18 +159,20 @@ class ProcessRunner:
         if lifeline:
             script = f"{launch.LIFELINE}\n{script}"
         private = launch.prelude(facts.environment, None)
-        launched = await self._launch(script, deadline, "did not start the command", private=private)
+        launched = await self._launch(script, deadline, "did not start the command", None, private, self._records.limits)
         if not lifeline:
             await launched.process.end_input()
         return await self._background(command, launched, deadline)
 
-    async def _background(self, command: str, launched: Launched, deadline: Deadline) -> BackgroundCommand:
+    async def _background(
+        self, command: str, launched: Launched, deadline: Deadline, new_file: NewFile | None = None
+    ) -> BackgroundCommand:
         try:
             connection = await self._connection.open(deadline)
         except BaseException:
             await launched.close()
             raise
-        return BackgroundCommand(self._records, command, launched, connection, self.account)
+        return BackgroundCommand(self._records, command, launched, connection, self.account, new_file or self._records.new_file)
 
     # -- for transfers and watching
 
@@ -184,7 +189,8 @@ class ProcessRunner:
 
     async def answer_of(self, script: str, deadline: Deadline) -> CommandOutcome:
         """Run a process to its end."""
-        background = await self._background(script, await self._launch_at_home(script, deadline), deadline)
+        launched = await self._launch_at_home(script, deadline)
+        background = await self._background(script, launched, deadline, no_file)
         return await background.finish(deadline)
 
     @contextlib.asynccontextmanager
@@ -226,7 +232,9 @@ class ProcessRunner:
     async def _open_console(self, named: NamedShell, deadline: Deadline) -> None:
         await named.close_console()
         private = await self._state_of(named, deadline, None)
-        launched = await self._launch(consoles.SCRIPT, deadline, "did not open its console", Terminal(), private)
+        launched = await self._launch(
+            consoles.SCRIPT, deadline, "did not open its console", Terminal(), private, self._records.limits
+        )
         named.launched, named.console_began = launched, time.monotonic()
         named.console = Console(launched.process.channel, launched.output, launched.notifier)
         await named.console.settle()
@@ -252,7 +260,7 @@ class ProcessRunner:
         """Run ``true`` as a process of its own."""
         began = time.monotonic()
         async with self.one_shot(deadline) as shell:
-            with self._records.attempt("Run once", "true", began, shell.partial):
+            with self._records.attempt("Run once", "true", began, shell):
                 outcome = await shell.run("true", deadline)
         self._records.conclude("Run once", "true", began, outcome, SUCCESS, deadline)
 
@@ -280,8 +288,8 @@ class ProcessRunner:
         facts = await self._connection.facts()
         try:
             async with self._records.bounded(deadline, "did not start a shell"):
-                launched = await self._launched(shells.SCRIPT, deadline)
-                shell = CommandShell(launched, await self._stopper(launched, deadline))
+                launched = await self._launched(shells.SCRIPT, deadline, limits=self._records.limits)
+                shell = CommandShell(launched, await self._stopper(launched, deadline), self._records.new_file)
                 try:
                     await shell.begin(launch.prelude(facts.environment, facts.cwd, former_cwd))
                 except BaseException:
@@ -339,15 +347,30 @@ class ProcessRunner:
         return stop
 
     async def _launch(
-        self, script: str, deadline: Deadline, what: str, terminal: Terminal | None = None, private: str = ""
+        self,
+        script: str,
+        deadline: Deadline,
+        what: str,
+        terminal: Terminal | None = None,
+        private: str = "",
+        limits: OutputLimits = _OWN_LIMITS,
     ) -> Launched:
         async with self._records.bounded(deadline, what):
-            return await self._launched(script, deadline, terminal, private)
+            return await self._launched(script, deadline, terminal, private, limits)
 
-    async def _launched(self, script: str, deadline: Deadline, terminal: Terminal | None = None, private: str = "") -> Launched:
+    async def _launched(
+        self,
+        script: str,
+        deadline: Deadline,
+        terminal: Terminal | None = None,
+        private: str = "",
+        limits: OutputLimits = _OWN_LIMITS,
+    ) -> Launched:
         connection = await self._connection.open(deadline)
         account = self.account
-        starting = asyncio.create_task(launch.start(connection, script, terminal=terminal, account=account, private=private))
+        starting = asyncio.create_task(
+            launch.start(connection, script, terminal=terminal, account=account, private=private, limits=limits)
+        )
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -398,6 +421,11 @@ class _OneShot:
         """Run one command."""
         self._background = await self._start(command, cwd, deadline)
         return await self._background.finish(deadline)
+
+    @property
+    def files(self) -> OutputFiles:
+        """The files with all that it wrote."""
+        return self._background.files if self._background is not None else NO_FILES
 
     def partial(self) -> tuple[bytes, bytes]:
         """Return what it has written so far."""

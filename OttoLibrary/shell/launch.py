@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal, UnexpectedAnswer
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import shorten
+from OttoLibrary.shell.output_file import OutputLimits
 from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from OttoLibrary.text import Secret, decode
 from OttoLibrary.transport.channels import ResumedChannel
 
 _PASSWORD_PROMPT = re.compile(rb"(?i)(password|passwort|passcode|mot de passe)[^\n]*:\s*$")
 _STOP_BOUND_S = 6.0
+_USUAL_LIMITS = OutputLimits()
 _LONGEST_PATH, _PROMPT_LENGTH = 4096, 1024
 _MOST_DIGITS = 10
 # Where the fields of /proc/PID/stat stand behind the name of the program.
@@ -97,12 +99,14 @@ class Launched:
     wrong: UnexpectedAnswer | None = None
 
     @classmethod
-    def listening(cls, process: Process, nonce: str, pid: ProcessId | None = None) -> Launched:
+    def listening(
+        cls, process: Process, nonce: str, pid: ProcessId | None = None, limits: OutputLimits = _USUAL_LIMITS
+    ) -> Launched:
         """Return a process whose streams are read from now on."""
         notifier = Notifier()
-        return cls(
-            process, PendingOutput(process.channel, notifier), PendingOutput(process.errors, notifier), notifier, nonce, pid
-        )
+        output = PendingOutput(process.channel, notifier, limits.memory_bytes)
+        errors = PendingOutput(process.errors, notifier, limits.memory_bytes)
+        return cls(process, output, errors, notifier, nonce, pid)
 
     def find_pid(self) -> bool:
         """Take login noise and the first line off the output; return True once that is done."""
@@ -203,6 +207,7 @@ async def start(
     terminal: Terminal | None = None,
     account: Account | None = None,
     private: str = "",
+    limits: OutputLimits = _USUAL_LIMITS,
 ) -> Launched:
     """Start ``script`` with the login shell, or as ``account``.
 
@@ -212,6 +217,7 @@ async def start(
         terminal: The terminal to run on, or None for separate streams.
         account: Become this user first.
         private: Shell text to run before ``script`` that must not show in the process list.
+        limits: How much of its output is kept.
 
     Raises:
         UserChangeRefusedError: The user change was refused.
@@ -222,7 +228,7 @@ async def start(
     if account is not None:
         command = _become(account, command, nonce)
     process = await connection.execute(command, terminal)
-    launched = Launched.listening(process, nonce)
+    launched = Launched.listening(process, nonce, limits=limits)
     try:
         if private or account is not None:
             await _greet(launched, account)
