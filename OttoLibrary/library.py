@@ -19,6 +19,7 @@ from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.keywords.options import OptionsKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
 from OttoLibrary.keywords.testbed import TestbedKeywords
+from OttoLibrary.keywords.tunnels import TunnelKeywords
 from OttoLibrary.lab.settings import import_init
 from OttoLibrary.masking import mask
 from OttoLibrary.run.artifacts import output_file_folder
@@ -126,6 +127,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             OptionsKeywords,
             ReservationKeywords,
             TestbedKeywords,
+            TunnelKeywords,
         )
         super().__init__([group(session) for group in groups])
         add_instructions(self, session)

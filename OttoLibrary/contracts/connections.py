@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -147,6 +148,27 @@ class Channel(Protocol):
         """Return what it is, for a log."""
 
 
+class Duplex(Channel, Protocol):
+    """A channel of two directions, each of which ends by itself, as those of a TCP connection do."""
+
+    async def end_output(self) -> None:
+        """Say that nothing more will be written; what comes is still read. Never raises."""
+
+
+class Listener(Protocol):
+    """What accepts connections on a host."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+
+    async def wait(self) -> None:
+        """Return once it listens no longer, whoever ended it."""
+
+    async def close(self) -> None:
+        """Listen no longer, however often; never raises. Connections that were accepted stay."""
+
+
 class Process(Protocol):
     """A process on a host: its channel is stdin and stdout (with a terminal: the terminal), plus stderr apart."""
 
@@ -202,8 +224,16 @@ class Connection(Protocol):
     async def open_line(self) -> Channel:
         """Open a line; what it wrote before is read first. Raises ConnectError; EndOfStream when it has none."""
 
-    async def dial(self, address: str, port: int) -> Channel:
+    async def dial(self, address: str, port: int) -> Duplex:
         """Open a byte stream from the host to ``address``; raise OSError when the host cannot."""
+
+    async def listen(self, port: int, accept: Callable[[Duplex], None]) -> Listener:
+        """Listen on the loopback of the host, on a free port for 0; raise OSError when the host cannot.
+
+        Args:
+            port: Where.
+            accept: Called with each connection; it must not wait.
+        """
 
     async def close(self) -> None:
         """Close it and everything on it; never raises."""
