@@ -52,6 +52,10 @@ class BackgroundCommand:
     def _left_out_bytes(self) -> int:
         return self._launched.output.left_out_bytes + self._launched.errors.left_out_bytes
 
+    async def end_input(self) -> None:
+        """Close its standard input."""
+        await self._launched.process.end_input()
+
     def release(self) -> None:
         """Keep only the newest of its output; for one that has ended and that nobody will ask about its output again."""
         self._launched.output.release(_KEPT_BYTES)
@@ -149,6 +153,7 @@ class BackgroundCommand:
             async with asyncio.timeout(_LAST_OUTPUT_S):
                 while not (self._launched.output.ended and self._launched.errors.ended):
                     await self._launched.notifier.wait()
-        self._launched.find_pid()
+        if not self._launched.find_pid():
+            raise await self._launched.refusal()
         self._launched.check()
         return CommandOutcome(*self.partial(), status=status, left_out_bytes=self._left_out_bytes)
