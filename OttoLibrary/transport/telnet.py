@@ -69,7 +69,7 @@ class TelnetConnection:
             line = await self._new_line(Deadline(self._facts.connect_timeout))
         return line
 
-    async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
+    async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
         """Refuse: Telnet knows lines only."""
         raise EndOfStream("a Telnet host starts no processes beside its lines")
 
