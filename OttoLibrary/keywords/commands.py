@@ -40,8 +40,8 @@ class CommandKeywords(Component):
             shell: Name of an extra shell, see `Open Shell`.
 
         Returns:
-            The result: `rc`, `stdout`, `stderr`, `signal`, `duration_s`, `host`, `command`. A very long output has
-                `left_out_bytes`, `stdout_file` and `stderr_file` too, see `output_limit` of the library.
+            The result: `rc`, `stdout`, `stderr`, `signal`, `duration_s`, `host`, `command`; of a very long output also
+                `left_out_bytes`, `stdout_file` and `stderr_file`, see `output_limit` of the library.
 
         Raises:
             CommandError: Another exit status; the message has the last lines of stderr.
