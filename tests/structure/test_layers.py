@@ -52,6 +52,7 @@ SAME_THING = {
     "instructions",
     "lab",
     "labs",
+    "load",  # the noun, and the metric that Unix calls so
     "monitor",
     "options",
     "reservations",  # the noun and its keywords or contract
@@ -63,7 +64,8 @@ SAME_THING = {
 }
 WHO_KNOWS_ADAPTERS = {}
 # What is below run/ and needs another's package all the same: errors hide secrets before anything is cut.
-WHO_KNOWS_PACKAGES = {"masking": "ahocorasick_rs"}
+# Of load, one file knows each package, and says so when it is missing.
+WHO_KNOWS_PACKAGES = {"masking": "ahocorasick_rs", "load/sockets": "zmq", "load/report_page": "jinja2"}
 
 
 @dataclass(frozen=True)
