@@ -135,6 +135,8 @@ class Monitor:
         if not interval_s >= SHORTEST_INTERVAL_S:
             raise UsageError(f"An interval of {interval_s:g} s is too short. The shortest is {SHORTEST_INTERVAL_S:g} s.")
         self.hosts = {host.name: host for host in hosts}
+        # Who has readings: the hosts, and what else is shown beside them, such as a load.
+        self.subjects = list(self.hosts)
         self.names, self.interval_s = tuple(names), interval_s
         self.store: Store | None = None
         self.began = time.time()
@@ -324,6 +326,17 @@ class Monitor:
         for audience in self._audiences:
             audience.event(number, event)
 
+    def add_subject(self, name: str) -> None:
+        """Let something that is no host have readings, by ``record``; idempotent."""
+        if name not in self.subjects:
+            self.subjects.append(name)
+
+    def record_all(self, host: str, at: float, values: Mapping[str, float]) -> None:
+        """Take readings that were made at a moment; raise UnknownNameError."""
+        self.check_host(host)
+        self._recorded.update(values)
+        self.tick(Tick(host, at, 0.0, values))
+
     def record(self, host: str, series: str, value: float) -> None:
         """Take a reading that the caller made; raise UnknownNameError."""
         self.check_host(host)
@@ -348,8 +361,8 @@ class Monitor:
 
     def check_host(self, host: str) -> None:
         """Raise UnknownNameError for a host that is not watched."""
-        if host not in self.hosts:
-            raise UnknownNameError("watched host", host, sorted(self.hosts))
+        if host not in self.subjects:
+            raise UnknownNameError("watched host", host, sorted(self.subjects))
 
     def subscribe(self, audience: Audience) -> Callable[[], None]:
         """Call an audience with everything that is taken from now on; return a function that ends this."""
@@ -412,7 +425,7 @@ class Monitor:
     def latest(self, since: float) -> dict[str, dict[str, float]]:
         """Return the last reading of each main series by host; those from before ``since`` are left out."""
         found: dict[str, dict[str, float]] = {}
-        for host in self.hosts:
+        for host in self.subjects:
             columns = {name: self._series[host, name] for name in self.mains(host)}
             found[host] = {name: column.values[-1] for name, column in columns.items() if column.times[-1] >= since}
         return found
@@ -441,7 +454,7 @@ class Monitor:
         return found
 
     async def _summarized(self, since: float, until: float | None, main_only: bool) -> list[tuple[Statistics, ChartLine]]:
-        wanted = [(host, name) for host in self.hosts for name in (self.mains(host) if main_only else self.known(host))]
+        wanted = [(host, name) for host in self.subjects for name in (self.mains(host) if main_only else self.known(host))]
         windows = await self._windows(wanted, since, until)
         return [(summarize(*place, *window), ChartLine(*place, *window)) for place, window in windows.items() if window[0]]
 

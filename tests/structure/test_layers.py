@@ -50,12 +50,18 @@ SAME_THING = {
     "console",
     "files",
     "instructions",
+    "environment",
     "lab",
     "labs",
     "load",  # the noun, and the metric that Unix calls so
     "monitor",
     "options",
-    "reservations",  # the noun and its keywords or contract
+    "reservations",
+    "testbed",  # the noun and its keywords or contract
+    "scenario",
+    "scenarios",
+    "tunnel",
+    "tunnels",  # the noun and its keywords or contract
     "file",
     "json",
     "local",
@@ -63,9 +69,16 @@ SAME_THING = {
     "tcp",  # adapters are called as suites and labs call them
 }
 WHO_KNOWS_ADAPTERS = {}
-# What is below run/ and needs another's package all the same: errors hide secrets before anything is cut.
-# Of load, one file knows each package, and says so when it is missing.
-WHO_KNOWS_PACKAGES = {"masking": "ahocorasick_rs", "load/sockets": "zmq", "load/report_page": "jinja2"}
+# What is below run/ and needs another's package all the same: errors hide secrets before anything is cut, the merge that an
+# environment means is that of another's package, cron expressions are checked where descriptions are, and of load one file
+# knows each package and says so when it is missing.
+WHO_KNOWS_PACKAGES = {
+    "masking": "ahocorasick_rs",
+    "lab/environment": "jsonmerge",
+    "scenario/cron": "cronsim",
+    "load/sockets": "zmq",
+    "load/report_page": "jinja2",
+}
 
 
 @dataclass(frozen=True)
