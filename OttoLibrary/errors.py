@@ -5,7 +5,7 @@
     OttoError
     ├─ UsageError                 the suite, lab or plug-in is wrong: fix it, don't retry
     │   ├─ UnknownNameError       (also LookupError)
-    │   ├─ LabError ─ SettingsError
+    │   ├─ LabError ─ SettingsError, ScenarioError
     │   ├─ PluginError
     │   ├─ ValueFormatError
     │   └─ NotOpenError
@@ -121,6 +121,12 @@ class SettingsError(LabError):
     """One or more mistakes in settings files, all of them in one message."""
 
     _subject = "The settings have"
+
+
+class ScenarioError(LabError):
+    """One or more mistakes in the description of a scenario, all of them in one message."""
+
+    _subject = "The scenario has"
 
 
 class PluginError(UsageError):

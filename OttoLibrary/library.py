@@ -18,6 +18,8 @@ from OttoLibrary.keywords.lab import LabKeywords
 from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.keywords.options import OptionsKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
+from OttoLibrary.keywords.testbed import TestbedKeywords
+from OttoLibrary.keywords.tunnels import TunnelKeywords
 from OttoLibrary.lab.settings import import_init
 from OttoLibrary.masking import mask
 from OttoLibrary.run.artifacts import output_file_folder
@@ -124,6 +126,8 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             MonitorKeywords,
             OptionsKeywords,
             ReservationKeywords,
+            TestbedKeywords,
+            TunnelKeywords,
         )
         super().__init__([group(session) for group in groups])
         add_instructions(self, session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -124,6 +125,14 @@ class UnexpectedAnswer(EndOfStream):
     """
 
 
+class ShellRefused(EndOfStream):
+    """What the account logs in to ended before it ran what was asked.
+
+    Args:
+        why: What it said, as part of a sentence.
+    """
+
+
 class Channel(Protocol):
     """A byte stream to and from something. One reader and one writer at a time."""
 
@@ -145,6 +154,27 @@ class Channel(Protocol):
 
     def describe(self) -> str:
         """Return what it is, for a log."""
+
+
+class Duplex(Channel, Protocol):
+    """A channel of two directions, each of which ends by itself, as those of a TCP connection do."""
+
+    async def end_output(self) -> None:
+        """Say that nothing more will be written; what comes is still read. Never raises."""
+
+
+class Listener(Protocol):
+    """What accepts connections on a host."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+
+    async def wait(self) -> None:
+        """Return once it listens no longer, whoever ended it."""
+
+    async def close(self) -> None:
+        """Listen no longer, however often; never raises. Connections that were accepted stay."""
 
 
 class Process(Protocol):
@@ -196,14 +226,31 @@ class Connection(Protocol):
     def native(self) -> object:
         """The protocol library's own connection, for an adapter that speaks the same library, or None."""
 
-    async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
-        """Start ``command`` under the login shell; raise EndOfStream when the connection is gone."""
+    async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
+        """Start POSIX shell text.
+
+        Args:
+            command: The text.
+            terminal: The terminal to run on, or None for separate streams.
+            login_shell: Run it by the login shell of the account, which must be known to be a POSIX shell; else by ``sh``.
+
+        Raises:
+            EndOfStream: The connection is gone, or starts nothing more.
+        """
 
     async def open_line(self) -> Channel:
         """Open a line; what it wrote before is read first. Raises ConnectError; EndOfStream when it has none."""
 
-    async def dial(self, address: str, port: int) -> Channel:
+    async def dial(self, address: str, port: int) -> Duplex:
         """Open a byte stream from the host to ``address``; raise OSError when the host cannot."""
+
+    async def listen(self, port: int, accept: Callable[[Duplex], None]) -> Listener:
+        """Listen on the loopback of the host, on a free port for 0; raise OSError when the host cannot.
+
+        Args:
+            port: Where.
+            accept: Called with each connection; it must not wait.
+        """
 
     async def close(self) -> None:
         """Close it and everything on it; never raises."""

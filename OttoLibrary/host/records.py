@@ -9,10 +9,19 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from OttoLibrary.contracts.connections import CommandResult, EndOfStream, Expected, Record, UnexpectedAnswer
+from OttoLibrary.contracts.connections import CommandResult, EndOfStream, Expected, Record, ShellRefused, UnexpectedAnswer
 from OttoLibrary.contracts.transfers import FileResult
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import CommandError, ConnectionLostError, HostError, UsageError, WaitTimeoutError, shorten, subject
+from OttoLibrary.errors import (
+    CommandError,
+    ConnectionLostError,
+    HostError,
+    LoginError,
+    UsageError,
+    WaitTimeoutError,
+    shorten,
+    subject,
+)
 from OttoLibrary.shell.command_shell import CommandOutcome
 from OttoLibrary.shell.output_file import NO_FILES, OutputFile, OutputFiles, OutputLimits
 from OttoLibrary.text import decode, plural, printable
@@ -155,12 +164,17 @@ class HostRecords:
         if isinstance(error, UnexpectedAnswer):
             sentence = f"{subject(self.host, self.path)} gave an answer that cannot be right: {error.lost}. Its shell was closed."
             return HostError(sentence, host=self.host, path=self.path)
+        if isinstance(error, ShellRefused):
+            return LoginError(self.host, self.path, str(error.lost))
         return ConnectionLostError(self.host, self.path, error.lost or "the other side closed it", decode(said[0] + said[1]))
 
     def recorded_loss(self, error: EndOfStream, title: str, command: str, began: float, said: tuple[bytes, bytes]) -> HostError:
         """Record a command whose connection broke, and return the error."""
-        wrong = isinstance(error, UnexpectedAnswer)
-        note = "The host's answer cannot be right." if wrong else "The connection was lost while it ran."
+        note = "The connection was lost while it ran."
+        if isinstance(error, UnexpectedAnswer):
+            note = "The host's answer cannot be right."
+        elif isinstance(error, ShellRefused):
+            note = "The host refused to run it."
         self.record(title, command, began, said, note)
         return self.loss(error, said)
 

@@ -20,6 +20,7 @@ from OttoLibrary.run.run_context import OutputBounds, RunContext
 from OttoLibrary.run.run_monitor import MonitorNotes, RunMonitor
 from OttoLibrary.run.running_suite import RunningSuite
 from OttoLibrary.run.scopes import Scopes
+from OttoLibrary.run.tunnels import Tunnels
 
 # The library is imported in every process of a run, but not every one opens a host: what is heavy comes with the first use.
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Session:
         files: Their files and folders.
         scopes: The run, its suites and its test, with what is set in each and cleaned up after it.
         commands: The background commands.
+        tunnels: The tunnels to hosts and back.
         breaches: What fails the present test.
         monitor: The monitor.
         tests: Tells others which test runs.
@@ -68,6 +70,7 @@ class Session:
         self.scopes = Scopes(self.engine, self.journal.warn)
         self.files = HostFiles(self.hosts, self._context.progress, self.scopes.timeout)
         self.commands = BackgroundCommands(self.scopes)
+        self.tunnels = Tunnels(self.hosts, self.scopes, self.journal.warn)
         self.breaches = Breaches(self.engine, self._context.may_interrupt)
         found = MonitorNotes(self.masker.mask, self.journal.warn, self.breaches.add_for_end)
         self.monitor = RunMonitor(self.hosts, self.lab, self.engine, found)

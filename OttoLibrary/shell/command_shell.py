@@ -117,11 +117,7 @@ class CommandShell:
     async def begin(self, prelude: str) -> None:
         """Make the shell ready; raise PreludeFailedError, or EndOfStream when it ended immediately."""
         await self._launched.process.channel.write(_SETUP)
-        while not self._launched.find_pid():
-            if self.ended:
-                raise EndOfStream(decode(bytes(self._errors.data)).strip() or "the shell ended immediately")
-            await self._launched.notifier.wait()
-        self._launched.check()
+        await self._launched.until_begun()
         outcome = await self.run(f"echo $BASH_VERSION\n{prelude}", None)
         self._is_bash = bool(outcome.stdout.strip())
         if outcome.shell_ended:

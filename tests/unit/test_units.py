@@ -58,6 +58,13 @@ def test_a_size_is_readable(size_bytes: int, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"), [("01:30", 90.0), ("1:00:00.5", 3600.5), ("2 weeks", 1209600.0), ("500 us", 0.0005)]
+)
+def test_durations_as_robot_framework_writes_them(text: str, expected: float) -> None:
+    assert seconds(text) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
     ("value", "expected"), [(0, 0), (512, 512), ("100", 100), ("8 MiB", 8 << 20), ("1.5KiB", 1536), ("2 MB", 2_000_000)]
 )
 def test_a_size_is_bytes(value: object, expected: int) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+_LOOPBACK = ("127.0.0.1", "localhost")
 _DUTS = ("dut1", "dut2", "dut3")
 _START_S = 20.0
 _LAST_OUTPUT_S, _LAST_OUTPUT_TRIES = 0.2, 50
@@ -197,10 +198,15 @@ def _server_class(password: str, ways: Callable[[str], int | None] | None) -> An
             return secrets.compare_digest(given.encode(), password.encode())
 
         def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
+            if dest_host in _LOOPBACK:
+                return True
             target = ways(dest_host) if ways else None
             if target is None or dest_port != 22:
                 raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, f"no such host: {dest_host}")
             return self._connection.forward_connection("127.0.0.1", target)
+
+        def server_requested(self, listen_host: str, listen_port: int) -> Any:
+            return listen_host in _LOOPBACK
 
     return Server
 
