@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from OttoLibrary.errors import UnknownNameError, UsageError, ValueFormatError
-from OttoLibrary.load.result_store import Phase
+from OttoLibrary.load.result_store import LoadPhase
 from OttoLibrary.load.second import Second, together
 from OttoLibrary.load.turret.batches import RESPONSE, SERVICE, TIMER
 from OttoLibrary.load.turret.histogram import Histogram
@@ -178,7 +178,7 @@ def time_statistic(histogram: Histogram, statistic: str) -> float:
     return histogram.percentile(50) if statistic == "med" else values[statistic]
 
 
-def in_phase(seconds_of_run: Sequence[Second], phases: Sequence[Phase], name: str) -> list[list[Second]]:
+def in_phase(seconds_of_run: Sequence[Second], phases: Sequence[LoadPhase], name: str) -> list[list[Second]]:
     """Return the stretches of a phase, of the whole run without a name; raise UnknownNameError."""
     if not name:
         return [list(seconds_of_run)]
@@ -191,7 +191,7 @@ def in_phase(seconds_of_run: Sequence[Second], phases: Sequence[Phase], name: st
     ]
 
 
-def judge(limit: LoadLimit, seconds_of_run: Sequence[Second], phases: Sequence[Phase]) -> LimitVerdict:
+def judge(limit: LoadLimit, seconds_of_run: Sequence[Second], phases: Sequence[LoadPhase]) -> LimitVerdict:
     """Return how a limit stands at the end of a run; raise UnknownNameError for a phase or a timer that there was not."""
     check_kind(limit.kind, seconds_of_run)
     stretches = in_phase(seconds_of_run, phases, limit.phase)
@@ -228,7 +228,7 @@ class AbortWatch:
         self.limit = limit if limit.window_s else _with_window(limit)
         self._since: float | None = None
 
-    def is_broken(self, seconds_of_run: Sequence[Second], phases: Sequence[Phase], now: float) -> bool:
+    def is_broken(self, seconds_of_run: Sequence[Second], phases: Sequence[LoadPhase], now: float) -> bool:
         """Return whether the run is to end."""
         limit = self.limit
         try:
