@@ -38,6 +38,8 @@ ADAPTERS = (
     "lab/sources",
     "lab/references",
     "reservation/backends",
+    "testbed/devices",
+    "testbed/power",
 )
 ROOT = "__init__"
 OF_ROBOT = {"robot", "robotlibcore"}
@@ -61,12 +63,13 @@ SAME_THING = {
     "json",
     "local",
     "pabot",
+    "snmp",
     "tcp",  # adapters are called as suites and labs call them
 }
 WHO_KNOWS_ADAPTERS = {}
 # What is below run/ and needs another's package all the same: errors hide secrets before anything is cut.
 # The merge that an environment means is that of another's package too.
-WHO_KNOWS_PACKAGES = {"masking": "ahocorasick_rs", "lab/environment": "jsonmerge"}
+WHO_KNOWS_PACKAGES = {"masking": "ahocorasick_rs", "lab/environment": "jsonmerge", "testbed/pexpect_console": "pexpect"}
 
 
 @dataclass(frozen=True)
