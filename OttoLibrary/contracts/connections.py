@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.masking import mask
+
+
+class CommandOutput(NamedTuple):
+    """What a command that runs has written so far.
+
+    Attributes:
+        stdout: Standard output.
+        stderr: Standard error.
+    """
+
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True)
@@ -23,7 +37,9 @@ class CommandResult:
         signal: Name of the signal that ended it, such as ``SIGKILL``, or None.
         duration_s: Wall time in seconds.
         shell_ended: True when the command ended the shell it ran in, as ``exit 3`` does.
-        left_out_bytes: How many bytes of its output were not kept; a line in the middle of the output stands for them.
+        left_out_bytes: How many bytes of its output are not in ``stdout`` and ``stderr``; a line in the middle stands for them.
+        stdout_file: The file with all of standard output when some of it was left out, or None.
+        stderr_file: The same for standard error.
     """
 
     host: str
@@ -35,6 +51,8 @@ class CommandResult:
     duration_s: float
     shell_ended: bool = False
     left_out_bytes: int = 0
+    stdout_file: Path | None = None
+    stderr_file: Path | None = None
 
     def __getitem__(self, key: str) -> Any:
         """Return an attribute by name, so that ``${result}[rc]`` works too."""
@@ -119,6 +137,14 @@ class UnexpectedAnswer(EndOfStream):
     """
 
 
+class ShellRefused(EndOfStream):
+    """What the account logs in to ended before it ran what was asked.
+
+    Args:
+        why: What it said, as part of a sentence.
+    """
+
+
 class Channel(Protocol):
     """A byte stream to and from something. One reader and one writer at a time."""
 
@@ -140,6 +166,27 @@ class Channel(Protocol):
 
     def describe(self) -> str:
         """Return what it is, for a log."""
+
+
+class Duplex(Channel, Protocol):
+    """A channel of two directions, each of which ends by itself, as those of a TCP connection do."""
+
+    async def end_output(self) -> None:
+        """Say that nothing more will be written; what comes is still read. Never raises."""
+
+
+class Listener(Protocol):
+    """What accepts connections on a host."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+
+    async def wait(self) -> None:
+        """Return once it listens no longer, whoever ended it."""
+
+    async def close(self) -> None:
+        """Listen no longer, however often; never raises. Connections that were accepted stay."""
 
 
 class Process(Protocol):
@@ -191,14 +238,31 @@ class Connection(Protocol):
     def native(self) -> object:
         """The protocol library's own connection, for an adapter that speaks the same library, or None."""
 
-    async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
-        """Start ``command`` under the login shell; raise EndOfStream when the connection is gone."""
+    async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
+        """Start POSIX shell text.
+
+        Args:
+            command: The text.
+            terminal: The terminal to run on, or None for separate streams.
+            login_shell: Run it by the login shell of the account, which must be known to be a POSIX shell; else by ``sh``.
+
+        Raises:
+            EndOfStream: The connection is gone, or starts nothing more.
+        """
 
     async def open_line(self) -> Channel:
         """Open a line; what it wrote before is read first. Raises ConnectError; EndOfStream when it has none."""
 
-    async def dial(self, address: str, port: int) -> Channel:
+    async def dial(self, address: str, port: int) -> Duplex:
         """Open a byte stream from the host to ``address``; raise OSError when the host cannot."""
+
+    async def listen(self, port: int, accept: Callable[[Duplex], None]) -> Listener:
+        """Listen on the loopback of the host, on a free port for 0; raise OSError when the host cannot.
+
+        Args:
+            port: Where.
+            accept: Called with each connection; it must not wait.
+        """
 
     async def close(self) -> None:
         """Close it and everything on it; never raises."""
@@ -233,6 +297,8 @@ class Record:
         stderr: The same for standard error.
         notes: Sentences a reader must know, such as that the shell is a new one.
         duration_s: Wall time in seconds.
+        stdout_file: The file with all of standard output when some of it was left out, or None.
+        stderr_file: The same for standard error.
     """
 
     title: str
@@ -244,3 +310,5 @@ class Record:
     stderr: str = ""
     notes: tuple[str, ...] = ()
     duration_s: float = 0.0
+    stdout_file: Path | None = None
+    stderr_file: Path | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from OttoLibrary import registry
-from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, Duplex, EndOfStream, Listener, Process, Terminal
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 
@@ -44,13 +46,17 @@ class ProgramConnection:
         self._lines.append(line)
         return line
 
-    async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
+    async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
         """Refuse: what is behind the program has only its console."""
         raise EndOfStream("a host behind a program starts no processes beside its lines")
 
-    async def dial(self, address: str, port: int) -> Channel:
+    async def dial(self, address: str, port: int) -> Duplex:
         """Refuse: a console carries nothing else."""
         raise OSError(f"{address}:{port}, because a host behind a program cannot be a hop")
+
+    async def listen(self, port: int, accept: Callable[[Duplex], None]) -> Listener:
+        """Refuse: a console carries nothing else."""
+        raise OSError("a host behind a program cannot listen for others")
 
     async def close(self) -> None:
         """End the program on all lines."""

@@ -59,6 +59,10 @@ SAME_THING = {
     "options",
     "reservations",
     "testbed",  # the noun and its keywords or contract
+    "scenario",
+    "scenarios",
+    "tunnel",
+    "tunnels",  # the noun and its keywords or contract
     "file",
     "json",
     "local",
@@ -67,9 +71,14 @@ SAME_THING = {
     "tcp",  # adapters are called as suites and labs call them
 }
 WHO_KNOWS_ADAPTERS = {}
-# What is below run/ and needs another's package all the same: errors hide secrets before anything is cut.
-# The merge that an environment means is that of another's package too.
-WHO_KNOWS_PACKAGES = {"masking": "ahocorasick_rs", "lab/environment": "jsonmerge", "testbed/pexpect_console": "pexpect"}
+# What is below run/ and needs another's package all the same: errors hide secrets before anything is cut, the merge that an
+# environment means is that of another's package, and cron expressions are checked where descriptions are.
+WHO_KNOWS_PACKAGES = {
+    "masking": "ahocorasick_rs",
+    "lab/environment": "jsonmerge",
+    "scenario/cron": "cronsim",
+    "testbed/pexpect_console": "pexpect",
+}
 
 
 @dataclass(frozen=True)

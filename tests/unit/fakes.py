@@ -138,7 +138,7 @@ class FakeConnection:
         self.commands: list[str] = []
         self._made = made
 
-    async def execute(self, command: str, terminal: object = None) -> Any:
+    async def execute(self, command: str, terminal: object = None, *, login_shell: bool = False) -> Any:
         self.commands.append(command)
         process = self._made(command)
         nonce = re.search(r"echo \"?@(\w+):\$\$", command)
@@ -152,6 +152,9 @@ class FakeConnection:
 
     async def dial(self, address: str, port: int) -> Any:
         raise OSError(f"{address}:{port}")
+
+    async def listen(self, port: int, accept: object) -> Any:
+        raise OSError("it cannot listen")
 
     async def close(self) -> None:
         self.lost = "closed"
