@@ -18,10 +18,10 @@ from OttoLibrary.run.session import Session
 if TYPE_CHECKING:
     from OttoLibrary.contracts.reservations import Demand
     from OttoLibrary.lab.host_entry import HostEntry
+    from OttoLibrary.testbed.bench_plan import BenchPlan
     from OttoLibrary.testbed.deployment import Deployment
     from OttoLibrary.testbed.device import Device
     from OttoLibrary.testbed.life_cycle import Step
-    from OttoLibrary.testbed.plan import BenchPlan
 
 T = TypeVar("T")
 Call = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -134,7 +134,7 @@ class Bench:
         from OttoLibrary.lab.environment_hosts import lab_of
         from OttoLibrary.lab.settings import import_init
         from OttoLibrary.lab.source import environment_of
-        from OttoLibrary.testbed.plan import plan
+        from OttoLibrary.testbed.bench_plan import plan
 
         suite, plans = self.session.suite, list[Any]()
         import_init(suite.settings)

@@ -75,7 +75,6 @@ WHO_KNOWS_ADAPTERS = {}
 # What is below run/ and needs another's package all the same: errors hide secrets before anything is cut, the merge that an
 # environment means is that of another's package, cron expressions are checked where descriptions are, and of load one file
 # knows each package and says so when it is missing.
-# environment means is that of another's package, and cron expressions are checked where descriptions are.
 WHO_KNOWS_PACKAGES = {
     "masking": "ahocorasick_rs",
     "lab/environment": "jsonmerge",
