@@ -17,6 +17,7 @@
     │   ├─ ConnectionLostError
     │   ├─ WaitTimeoutError       (also TimeoutError)
     │   ├─ CommandError           unexpected exit status; carries the CommandResult
+    │   ├─ EndedError             a background command that is needed has ended
     │   └─ TransferError          a file did not arrive complete; carries sent_bytes, expected_bytes, verified
     ├─ ReservationError           hosts could not be reserved
     │   ├─ NotFreeError           somebody else has reserved them; carries the holders
@@ -239,6 +240,20 @@ class CommandError(HostError):
         how = f"was ended by {result.signal}" if result.signal else f"exited with {result.rc}"
         sentence = f"{subject(result.host, path)}: command '{shorten(result.command)}' {how}, expected {expected}."
         super().__init__(sentence + _tail(f"Last lines of {stream}", said), host=result.host, path=path, last_output=said)
+
+
+class EndedError(HostError):
+    """A background command ended although it was needed.
+
+    Args:
+        ending: How it ended, such as ``exited with 3``.
+        then: What it did not do, such as ``and should be running``.
+        said: What it wrote.
+    """
+
+    def __init__(self, host: str, path: Sequence[str], command: str, ending: str, then: str, said: str) -> None:
+        sentence = f"{subject(host, path)}: background command '{shorten(command)}' {ending} {then}."
+        super().__init__(sentence + _tail("Last output", said), host=host, path=path, last_output=said)
 
 
 class TransferError(HostError):

@@ -6,24 +6,25 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from OttoLibrary.contracts.connections import CommandResult, Connection, EndOfStream, ExitStatus, Expected
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import WaitTimeoutError
+from OttoLibrary.errors import EndedError, HostError, WaitTimeoutError, shorten
 from OttoLibrary.host.records import HostRecords
 from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome
 from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account, Launched, UserChangeRefusedError
 from OttoLibrary.shell.output_file import NO_FILES, NewFile, OutputFile, all_ended, no_file
-from OttoLibrary.text import Secret, decode, reveal
+from OttoLibrary.text import Secret, decode, plain_text, reveal
 
 _STOP_BOUND_S = 7.0
 # After the end of a process its output is read as long as so much of it comes in each such time.
 _LAST_OUTPUT_S, _FLOWING_BYTES, _MOST_LAST_OUTPUT_S = 0.2, 1 << 16, 10.0
 _KEPT_BYTES = 1 << 16
+_LOOK_S = 0.1
 
 
 class BackgroundCommand:
@@ -147,6 +148,64 @@ class BackgroundCommand:
             raise self._records.recorded_loss(error, "Background", self.command, self._began, self.partial()) from error
         return self._records.conclude("Background", self.command, self._began, outcome, expected, deadline)
 
+    async def printed(self, pattern: re.Pattern[str], deadline: Deadline) -> str:
+        """Wait for a whole line that a pattern is found in, and return it; one that is there already counts.
+
+        Raises:
+            WaitTimeoutError: It wrote none in time.
+            HostError: It ended without one, or the connection broke.
+        """
+        what = f"print a line that matches '{pattern.pattern}'"
+        while True:
+            is_late = deadline.expired
+            try:
+                status = await self.status()
+            except EndOfStream as error:
+                raise self._records.recorded_loss(error, "Background", self.command, self._began, self.partial()) from error
+            if status is not None:
+                await self._drained()
+            line = _line_with(pattern, self.said(), has_ended=status is not None)
+            if line is not None:
+                return line
+            if status is not None:
+                raise self._ended_error(status, f"and did not {what}")
+            if is_late:
+                said, did_not = "".join(self.said()), f"'{shorten(self.command)}' did not {what}"
+                raise WaitTimeoutError(self.host, self._records.path, did_not, deadline.seconds, last_output=said)
+
+    async def check_running(self) -> None:
+        """Raise HostError when it has ended, with its exit status and its last output."""
+        try:
+            status = await self.status()
+        except EndOfStream as error:
+            raise self._records.recorded_loss(error, "Background", self.command, self._began, self.partial()) from error
+        if status is not None:
+            await self._drained()
+            raise self._ended_error(status, "and should be running")
+
+    async def status(self) -> ExitStatus | None:
+        """Return how it ended, or None while it runs; raise EndOfStream when the connection broke or it was ended by us."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_S):
+                return await self._launched.process.wait()
+        return None
+
+    def _ended_error(self, status: ExitStatus, then: str) -> HostError:
+        return EndedError(self.host, self._records.path, self.command, _ending(status), then, "".join(self.said()))
+
+    async def end(self) -> tuple[str, str]:
+        """Do what ``stop`` does for the user: the log says when it had ended before."""
+        status = None
+        if self._stopping is None:
+            with contextlib.suppress(EndOfStream):
+                status = await self.status()
+        if status is not None:
+            await self._drained()
+            self._records.record(
+                "Stop", self.command, self._began, self.partial(), f"It had ended already: it {_ending(status)}."
+            )
+        return await self.stop()
+
     async def stop(self) -> tuple[str, str]:
         """End it and all it started; return what it wrote. Idempotent; never raises."""
         await asyncio.shield(self._begin_stop())
@@ -211,3 +270,18 @@ class BackgroundCommand:
     @property
     def _received_bytes(self) -> int:
         return self._launched.output.received_bytes + self._launched.errors.received_bytes
+
+
+def _line_with(pattern: re.Pattern[str], said: Iterable[str], *, has_ended: bool) -> str | None:
+    """Return the first line in which a pattern is found; the last one counts once it has its end, or nothing more comes."""
+    for stream in said:
+        lines = stream.splitlines(keepends=True)
+        for line in lines if has_ended else (line for line in lines if line.endswith("\n")):
+            text = plain_text(line).rstrip("\r\n")
+            if pattern.search(text):
+                return text
+    return None
+
+
+def _ending(status: ExitStatus) -> str:
+    return f"was ended by {status.signal}" if status.signal else f"exited with {status.rc}"

@@ -125,6 +125,12 @@ class Host:
         if self._opened is not None:
             await self._opened.close_shell(name)
 
+    async def reset_shell(self, name: str) -> None:
+        """End a shell and its console, so that the next use begins anew; raise NotOpenError for an unknown one."""
+        self._check_shell(name)
+        if self._opened is not None:
+            await self._opened.close_shell(name)
+
     async def close_shells(self, began: float) -> None:
         """Close what was opened at this time of ``time.monotonic`` or later: shells and consoles; the main ones open again."""
         for name, opened in list(self._names.items()):
@@ -196,11 +202,14 @@ class Host:
         return self._records.conclude(title, command, began, outcome, expected, deadline)
 
     async def start(self, command: str, *, cwd: str | None = None, timeout_s: float | None = None) -> BackgroundCommand:
-        """Start a command apart from the shell, and return as soon as it has started."""
+        """Start a command apart from the shell, in its folder, and return as soon as it has started."""
         _check_command(command)
         deadline = await self.deadline(timeout_s)
-        background = await (await self._runner(deadline)).start(command, cwd, deadline)
-        self._records.record("Start", command, time.monotonic(), (b"", b""))
+        runner = await self._runner(deadline)
+        directory = cwd or await runner.directory(deadline)
+        background = await runner.start(command, directory, deadline)
+        notes = [f"It started in {directory}."] if directory else []
+        self._records.record("Start", command, time.monotonic(), (b"", b""), *notes)
         return background
 
     async def answer(

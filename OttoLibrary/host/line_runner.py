@@ -25,6 +25,7 @@ from OttoLibrary.shell.line import Line
 from OttoLibrary.shell.line_shell import LineProcess, LineShell, NoTerminalControlError
 from OttoLibrary.shell.output_file import OutputFiles, no_file
 from OttoLibrary.shell.prompt_shell import PromptShell
+from OttoLibrary.text import decode
 from OttoLibrary.transport.login import LoginRefusedError, Prompts, log_in
 
 # How long a console may be quiet before Enter is pressed.
@@ -125,6 +126,18 @@ class LineRunner:
         async with self._own(deadline) as shell:
             shell.new_file = self._records.new_file
             yield _OneShot(shell)
+
+    async def directory(self, deadline: Deadline) -> str | None:
+        """Ask the shell of the main line."""
+        shell = self._main.shell
+        if self._main.turn.taken or not isinstance(shell, LineShell):
+            return None
+        async with self._main.turn.hold(deadline):
+            try:
+                outcome = await shell.run("pwd", deadline)
+            except EndOfStream:
+                return None
+        return decode(outcome.stdout).rstrip("\n") or None
 
     async def start(self, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
         """Start a command on a line of its own."""

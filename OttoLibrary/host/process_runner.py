@@ -148,6 +148,14 @@ class ProcessRunner:
         """Give what runs a command as a process of its own."""
         yield _OneShot(self._start)
 
+    async def directory(self, deadline: Deadline) -> str | None:
+        """Ask the main shell."""
+        named = self._named("")
+        if named.turn.taken:
+            return None
+        async with named.turn.hold(deadline):
+            return await self._directory(named, deadline)
+
     async def start(self, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
         """Start a process that ends with us, however we end."""
         return await self._start(command, cwd, deadline, lifeline=True)
@@ -438,7 +446,10 @@ class ProcessRunner:
     async def _directory(self, named: NamedShell, deadline: Deadline) -> str | None:
         if named.command is None or named.command.ended:
             return None
-        outcome = await named.command.run("pwd", deadline)
+        try:
+            outcome = await named.command.run("pwd", deadline)
+        except EndOfStream:
+            return None
         return decode(outcome.stdout).rstrip("\n") or None
 
 

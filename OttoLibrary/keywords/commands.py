@@ -153,11 +153,12 @@ class CommandKeywords(Component):
         Args:
             host: Name of the host.
             command: Shell text for the host's login shell.
-            cwd: Directory to run in; by default the lab's.
+            cwd: Directory to run in; by default where the command shell is, or the lab's when none is open. The log says which.
             timeout: How long starting it may take, connecting included.
 
         Returns:
-            A handle for `Wait For Command`, `Stop Command` and `Get Command Output`.
+            A handle for `Wait For Command`, `Wait Until Command Prints`, `Command Should Be Running`, `Get Command Output` and
+            `Stop Command`.
 
         The command is ended, with all it started, at the end of the test, suite or run in which it was started.
 
@@ -212,12 +213,64 @@ class CommandKeywords(Component):
         Returns:
             Its stdout and its stderr.
 
+        When it had ended already, the log says with which exit status.
+
         ```robotframework
         ${job}=    Start On Host    dut1    sleep 100
         Stop Command    ${job}
         ```
         """
-        return self.call(self.session.commands.get(command).stop())
+        return self.call(self.session.commands.get(command).end())
+
+    @keyword(tags=["Command", "Background"])
+    def wait_until_command_prints(self, command: str, pattern: str, *, timeout: timedelta | None = None) -> str:
+        r"""Waits for a line of a background command.
+
+        Args:
+            command: The handle.
+            pattern: A regular expression that is found in the line, on stdout or stderr. A line that is there already counts;
+                an unfinished one does not.
+            timeout: How long to wait; by default the time-out of the host.
+
+        Returns:
+            The line.
+
+        Raises:
+            WaitTimeoutError: There was none in time; the command still runs.
+            EndedError: The command ended without it; the message has its exit status and last output.
+
+        ```robotframework
+        ${server}=    Start On Host    dut1    sleep 0.2; echo listening on 8080; sleep 100
+        ${line}=    Wait Until Command Prints    ${server}    listening on \\d+    timeout=10 s
+        Should Be Equal    ${line}    listening on 8080
+        ```
+        """
+        from OttoLibrary.host.host import compiled
+
+        running, wanted = self.session.commands.get(command), compiled(pattern)
+        name = running.host
+
+        async def printed() -> str:
+            return await running.printed(wanted, await self.session.hosts.use(name).deadline(self.timeout(name, timeout)))
+
+        return self.call(printed())
+
+    @keyword(tags=["Command", "Background"])
+    def command_should_be_running(self, command: str) -> None:
+        """Fails when a background command has ended.
+
+        Args:
+            command: The handle.
+
+        Raises:
+            EndedError: It has; the message has its exit status and last output.
+
+        ```robotframework
+        ${job}=    Start On Host    dut1    sleep 100
+        Command Should Be Running    ${job}
+        ```
+        """
+        self.call(self.session.commands.get(command).check_running())
 
     @keyword(tags=["Command", "Background", "Getter"])
     def get_command_output(self, command: str) -> CommandOutput:

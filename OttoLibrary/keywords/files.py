@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from robot.api.deco import keyword
+from robot.api.types import Secret as RobotSecret
 
 from OttoLibrary.contracts.transfers import TransferOptions, TransferResult
 from OttoLibrary.errors import HostError, UsageError
-from OttoLibrary.keywords.component import Component, FanoutOptions, OnError
+from OttoLibrary.keywords.component import Component, FanoutOptions, OnError, Text
+from OttoLibrary.text import reveal
 
 Verify = Literal["auto", "sha256", "no"]
 Links = Literal["follow", "keep"]
@@ -474,14 +476,14 @@ class FileKeywords(Component):
     # -- changing
 
     @keyword(tags=["File"])
-    def write_host_file(self, host: str, path: str, content: str, *, mode: str = "0644", encoding: str = "UTF-8") -> None:
+    def write_host_file(self, host: str, path: str, content: Text, *, mode: str = "", encoding: str = "UTF-8") -> None:
         r"""Writes text into a file on the host, replacing its content.
 
         Args:
             host: Name of the host.
             path: The file; its folder must exist.
-            content: The text, written as it is.
-            mode: File mode.
+            content: The text, written as it is; a `Secret` is never shown.
+            mode: File mode; by default 0644, for a `Secret` 0600.
             encoding: How to encode the text.
 
         Raises:
@@ -491,8 +493,8 @@ class FileKeywords(Component):
         Write Host File    dut1    settings.ini    speed=fast\n
         ```
         """
-        permissions = _mode(mode)
-        self.call(self.session.files.on(host).write(path, content, encoding, 0o644 if permissions is None else permissions))
+        text, permissions = self.secret(content), _mode(mode or ("0600" if isinstance(content, RobotSecret) else "0644"))
+        self.call(self.session.files.on(host).write(path, reveal(text), encoding, 0o644 if permissions is None else permissions))
 
     @keyword(tags=["File"])
     def remove_host_file(self, host: str, path: str) -> None:

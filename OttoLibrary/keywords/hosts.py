@@ -114,6 +114,28 @@ class HostKeywords(Component):
         """
         self.call(self.session.hosts.use(host).close_shell(name))
 
+    @keyword(tags=["Host", "Shell"])
+    def reset_shell(self, host: str, shell: str = "") -> None:
+        """Ends a shell and its console; the next command gets a fresh one.
+
+        Directory, variables and functions are then as after a login. The user of `Switch User On Host` stays, and so do
+        background commands.
+
+        Args:
+            host: Name of the host.
+            shell: Name of an extra shell, see `Open Shell`; the main one by default.
+
+        Raises:
+            NotOpenError: There is no such shell.
+
+        ```robotframework
+        Run On Host    dut1    export SPEED=fast
+        Reset Shell    dut1
+        ${result}=    Run On Host    dut1    echo "${SPEED:-unset}"
+        ```
+        """
+        self.call(self.session.hosts.use(host).reset_shell(shell))
+
     @keyword(tags=["Host", "Setting"])
     def set_host_timeout(
         self, host: str, timeout: timedelta, *, scope: Literal["Global", "Suite", "Test"] = "Suite"

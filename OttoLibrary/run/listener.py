@@ -15,7 +15,7 @@ from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-unty
 from robot.utils import escape  # type: ignore[import-untyped]
 
 from OttoLibrary.errors import OttoError
-from OttoLibrary.run import verdict
+from OttoLibrary.run import guards, verdict
 from OttoLibrary.run.repeat import Iteration, is_repeated, retry
 from OttoLibrary.run.robot_results import learn, learn_variables, mask_before_output, mask_result, mask_suites_above
 from OttoLibrary.run.session import Session
@@ -39,6 +39,7 @@ class LibraryListener:
         self._session, self._on_suite = session, on_suite
         self._scopes: list[str] = []
         self._began = 0.0
+        self._tags_checked = False
         mask_before_output(session.masker)
 
     def start_suite(self, data: Any, result: Any) -> None:
@@ -48,6 +49,9 @@ class LibraryListener:
         self._session.suite.begin(folder_of(data.source), Path(BuiltIn().get_variable_value("${OUTPUT DIR}")))
         for repository in self._session.suite.settings.repositories:
             result.metadata.setdefault(repository.name, repository.version)
+        if not self._tags_checked:
+            self._tags_checked = True
+            guards.refuse_wrong_tags(data)
         try:
             self._on_suite()
         except OttoError as error:
@@ -66,6 +70,8 @@ class LibraryListener:
     def start_test(self, data: Any, result: Any) -> None:
         """Enter the test and learn the secrets among its variables."""
         learn_variables(self._session.masker)
+        if not verdict.in_dry_run():
+            guards.refuse_unguarded(data, result, self._session)
         retry(data, result)
         self._begin_test()
         self._began = time.time()
@@ -85,6 +91,8 @@ class LibraryListener:
         """Hide secrets in the arguments that the log shows; enter a run of a repeated test."""
         if isinstance(data, Iteration):
             self._begin_test()
+        if result.tags and (mistake := guards.tags_of_keyword(result)):
+            self._session.breaches.add_for_end([mistake])
         mask_result(result, self._session.masker)
 
     def end_keyword(self, data: Any, result: Any) -> None:

@@ -81,6 +81,39 @@ Background Commands Wait And Stop
     Stop Command    ${job}
     Run On Host    dut1    pgrep -x -f 'sleep 88.${OWN}'    expected_rc=1
 
+Background Commands Start Where The Shell Is
+    Run On Host    dut1    mkdir -p "place of start" && cd "place of start"
+    ${job}=    Start On Host    dut1    pwd
+    ${r}=    Wait For Command    ${job}
+    Should End With    ${r.stdout}    /place of start\n
+    Run On Host    dut1    cd .. && rmdir "place of start"
+
+A Line Of A Background Command Is Waited For
+    ${job}=    Start On Host    dut1    echo begun; sleep 0.2; echo 'port 8080'; sleep 87.${OWN}
+    ${line}=    Wait Until Command Prints    ${job}    ^port \\d+$
+    Should Be Equal    ${line}    port 8080
+    Command Should Be Running    ${job}
+    Run Keyword And Expect Error    *did not print a line that matches 'never' in 0.2 seconds.*
+    ...    Wait Until Command Prints    ${job}    never    timeout=0.2 s
+    Command Should Be Running    ${job}
+
+What Has Ended Says How
+    ${job}=    Start On Host    dut1    echo no licence; exit 3
+    Run Keyword And Expect Error
+    ...    Host 'dut1'*: background command 'echo no licence; exit 3' exited with 3 and did not print a line*'ready'.*no licence
+    ...    Wait Until Command Prints    ${job}    ready
+    Run Keyword And Expect Error    *exited with 3 and should be running.*no licence    Command Should Be Running    ${job}
+    ${said}=    Stop Command    ${job}
+    Should Be Equal    ${said}[0]    no licence\n
+
+A Reset Shell Is Fresh
+    Run On Host    dut1    cd /; export SEEN=yes
+    Reset Shell    dut1
+    ${r}=    Run On Host    dut1    echo "$PWD[$SEEN]"
+    Should End With    ${r.stdout}    []\n
+    Should Not Be Equal    ${r.stdout}    /[]\n
+    Run Keyword And Expect Error    Host 'dut1' has no open shell 'no'.*    Reset Shell    dut1    no
+
 A Background Command Is Left Running
     Start On Host    dut3    sleep 99.${OWN}
 

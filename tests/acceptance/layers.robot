@@ -62,6 +62,27 @@ Only So Many Builds Are Kept
     Roll Back Build    dut1    to=${HERE}/kept
     Installed Build Should Be    dut1    ${HERE}/v3    to=${HERE}/kept
 
+All Keywords Take The Arguments Of Deploy Build
+    VAR    &{app}=    to=${HERE}/alike    install=chmod +x serve    check=test -x serve    keep=2    via=console
+    Deploy Build    dut1    ${HERE}/v1/serve    &{app}
+    Deploy Build    dut1    ${HERE}/v2/serve    &{app}
+    Roll Back Build    dut1    &{app}
+    Installed Build Should Be    dut1    ${HERE}/v1/serve    &{app}
+    ${build}=    Get Installed Build    dut1    &{app}
+    Should Start With    ${build}    serve-
+    Remove All Builds    dut1    &{app}
+
+A Relative Folder Starts Where Shells Start
+    VAR    &{app}=    to=deployed here/app    check=test -f serve
+    Run On Host    dut1    cd /
+    Deploy Build    dut1    ${HERE}/v1    &{app}
+    Host File Should Exist    dut1    deployed here/app/current/serve
+    Deploy Build    dut1    ${HERE}/v2    &{app}
+    Roll Back Build    dut1    &{app}
+    Installed Build Should Be    dut1    ${HERE}/v1    &{app}
+    Remove All Builds    dut1    &{app}
+    Run On Host    dut1    cd - >/dev/null
+
 Every Way Of Sending Will Do
     FOR    ${via}    IN    sftp    scp    console
         Deploy Build    dut1    ${HERE}/v1    to=${HERE}/by ${via}    via=${via}    check=test -f serve
@@ -72,8 +93,8 @@ What Is Not Ours Stays
     Create Directory    ${HERE}/taken/current
     Should Fail    Build 'v1-*' was not deployed on host 'dut1': ${HERE}/taken/current exists and does not point to a build of*
     ...    Deploy Build    dut1    ${HERE}/v1    to=${HERE}/taken
-    Should Fail    to\=opt/fw is not a folder for builds. Give a path that starts with / or ~/.
-    ...    Deploy Build    dut1    ${HERE}/v1    to=opt/fw
+    Should Fail    to\=../fw is not a folder for builds. Give the path of a folder, such as /opt/app, ~/app or app.
+    ...    Deploy Build    dut1    ${HERE}/v1    to=../fw
     Should Fail    There is no build '/no/such' here: it is neither a file nor a folder.
     ...    Deploy Build    dut1    /no/such    to=${HERE}/x
 
