@@ -125,6 +125,12 @@ class Host:
         if self._opened is not None:
             await self._opened.close_shell(name)
 
+    async def reset_shell(self, name: str) -> None:
+        """Close a shell and its console, which open again with the next use; raise NotOpenError for an unknown one."""
+        self._check_shell(name)
+        if self._opened is not None:
+            await self._opened.close_shell(name)
+
     async def close_shells(self, began: float) -> None:
         """Close what was opened at this time of ``time.monotonic`` or later: shells and consoles; the main ones open again."""
         for name, opened in list(self._names.items()):

@@ -99,6 +99,7 @@ class Launched:
     """A started process with its streams.
 
     Attributes:
+        nonce: What its first line begins with, or None for a process that tells nothing of itself, as one on a line.
         pid: What it is on the host, or None when that is not known (a broken login shell).
         wrong: Why the host's answer cannot be true, or None.
     """
@@ -107,13 +108,13 @@ class Launched:
     output: PendingOutput
     errors: PendingOutput
     notifier: Notifier
-    nonce: str
+    nonce: str | None
     pid: ProcessId | None = None
     wrong: UnexpectedAnswer | None = None
 
     @classmethod
     def listening(
-        cls, process: Process, nonce: str, pid: ProcessId | None = None, limits: OutputLimits = _USUAL_LIMITS
+        cls, process: Process, nonce: str | None, pid: ProcessId | None = None, limits: OutputLimits = _USUAL_LIMITS
     ) -> Launched:
         """Return a process whose streams are read from now on."""
         notifier = Notifier()
@@ -123,7 +124,7 @@ class Launched:
 
     def find_pid(self) -> bool:
         """Take login noise and the first line off the output; return True once that is done."""
-        if self.pid is not None or self.wrong is not None:
+        if self.nonce is None or self.pid is not None or self.wrong is not None:
             return True
         at = self.output.find(f"@{self.nonce}:".encode())
         # A login shell that knows no $$ writes something else there.
@@ -163,7 +164,7 @@ class Launched:
         if status is None and lost:
             return EndOfStream(lost)
         said = decode(bytes(self.output.data[-_REFUSAL_BYTES:] + self.errors.data[-_REFUSAL_BYTES:]))
-        lines = [line.strip() for line in said.splitlines() if line.strip() and self.nonce not in line]
+        lines = [line.strip() for line in said.splitlines() if line.strip() and str(self.nonce) not in line]
         if lines:
             return ShellRefused(f"its login shell ended immediately and said '{'; '.join(lines[-_REFUSAL_LINES:])}'")
         how = f" (exit status {status.rc})" if status else ""
