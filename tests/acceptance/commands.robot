@@ -95,13 +95,13 @@ A Background Command Is Watched By Its Lines
 A Background Command That Has Ended Says How
     ${job}=    Start On Host    dut1    echo gave up; exit 7
     Run Keyword And Expect Error
-    ...    Host 'dut1' (through gateway): command 'echo gave up; exit 7' exited with 7 before it printed a line that matches 'ready'.\nLast output:\ngave up
+    ...    *: command 'echo gave up; exit 7' exited with 7 before it printed a line that matches 'ready'.\nLast output:\ngave up
     ...    Wait Until Command Prints    ${job}    ready    timeout=10 s
     Run Keyword And Expect Error
     ...    Host 'dut1' (through gateway): command 'echo gave up; exit 7' exited with 7 already.*
     ...    Command Should Be Running    ${job}
     ${stdout}    ${stderr}=    Stop Command    ${job}
-    Should Be Equal    ${stdout}    gave up\n
+    Should Be Equal    ${stdout}${stderr}    gave up\n
 
 A Background Command Begins Where The Shell Is
     Run On Host    dut1    cd /usr
@@ -118,12 +118,14 @@ A Shell Begins Anew When It Is Asked To
     Reset Shell    dut1
     ${r}=    Run On Host    dut1    echo "[$LEFT]"; pwd
     Should Be Equal    ${r.stdout}    []\n${fresh.stdout}
+    Run Keyword And Expect Error    *has no open shell 'other'.*    Reset Shell    dut1    shell=other
+
+An Extra Shell Begins Anew Under Its Name
     Open Shell    dut1    side
     Run On Host    dut1    LEFT=over    shell=side
     Reset Shell    dut1    shell=side
     ${r}=    Run On Host    dut1    echo "[$LEFT]"    shell=side
     Should Be Equal    ${r.stdout}    []\n
-    Run Keyword And Expect Error    *has no open shell 'other'.*    Reset Shell    dut1    shell=other
     [Teardown]    Close Shell    dut1    side
 
 A Background Command Is Left Running

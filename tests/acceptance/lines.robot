@@ -22,15 +22,17 @@ A Telnet Host Runs Things Beside Its Shell
     ${job}=    Start On Host    rack    echo ticking; sleep 30
     Wait Until Keyword Succeeds    5 s    50 ms    Job Should Say    ${job}    ticking
     Stop Command    ${job}
+    Open Shell    rack    other
+    Run On Host    rack    cd /tmp    shell=other
+
+A Command Beside A Telnet Shell Starts Where That Is
     Run On Host    rack    cd /usr
     ${job}=    Start On Host    rack    pwd; exit 3
-    ${match}=    Wait Until Command Prints    ${job}    ^/usr$    timeout=10 s
+    Wait Until Command Prints    ${job}    ^/usr$    timeout=10 s
     Wait For Command    ${job}    expected_rc=3
     Reset Shell    rack
     ${result}=    Run On Host    rack    pwd
     Should Not Be Equal    ${result.stdout}    /usr\n
-    Open Shell    rack    other
-    Run On Host    rack    cd /tmp    shell=other
 
 A Telnet Host Has A Console
     Send To Host    rack    echo $((6*7))\n
