@@ -67,6 +67,17 @@ class HostConnection:
         except TimeoutError as error:
             raise ConnectError(self.name, self.path, f"no answer in {deadline.seconds:g} seconds") from error
 
+    async def apart(self, deadline: Deadline) -> Connection:
+        """Open a connection beside the one that all share, which may have no session left; the caller closes it.
+
+        Raises:
+            ConnectError: It cannot be opened.
+        """
+        facts = await self.facts()
+        hop = await self._open_hop(self.hop, deadline) if self.hop else None
+        connection: Connection = await registry.load("transport", facts.transport).connect(facts, self.path, hop, deadline)
+        return connection
+
     async def dial(self, address: str, port: int, deadline: Deadline) -> Duplex:
         """Open a byte stream from the host to ``address``; raise ConnectError."""
         connection = await self.open(deadline)
