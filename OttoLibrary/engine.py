@@ -273,7 +273,7 @@ async def supervise(
             await work()
             return
         except asyncio.CancelledError as cancelled:
-            if _is_cancelled():
+            if is_cancelled():
                 raise
             error: BaseException = cancelled
         except Exception as unforeseen:  # noqa: BLE001 - whatever it is, it is reported
@@ -285,7 +285,8 @@ async def supervise(
         await sleep(pause_s)
 
 
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
+    """Return True when the present task is cancelled itself, and not only what it waits for."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 

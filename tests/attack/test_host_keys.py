@@ -105,3 +105,31 @@ def test_jump_hosts_without_end_are_one_error(open_lab: Any, own_home: Path) -> 
     (own_home / ".ssh" / "config").write_text(f"Host *\n  ProxyJump {','.join(['127.0.0.1'] * 20)}\n")
     with pytest.raises(ConnectError, match="asks for more than 8 jump hosts"):
         _run(open_lab, {"address": "127.0.0.1", "port": 1})
+
+
+@pytest.mark.parametrize("policy", ["accept-new", "strict", "ignore", "pinned"])
+def test_revoked_host_keys_of_ssh_config_are_refused(open_lab: Any, own_home: Path, server: Any, policy: str) -> None:
+    _known(own_home, f"[127.0.0.1]:{server.port} {server.host_key}")
+    file = _known(own_home, "# lost on the train", OTHER_LINE, f"{server.host_key} somebody", name="revoked")
+    config = own_home / ".ssh" / "config"
+    config.write_text(f"Host *\n  RevokedHostKeys {file}\n")
+    lab = _lab(server, host_key=server.host_key if policy == "pinned" else policy)
+    with pytest.raises(HostKeyError, match="its host key is revoked") as caught:
+        _run(open_lab, lab)
+    assert str(file) in str(caught.value)
+    file.write_text(f"{OTHER_LINE}\n")
+    assert _run(open_lab, lab).rc == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "cannot be read"), ("SSHKRL\n\0", "is a binary list"), ("ssh-rsa ?", "not a public key")]
+)
+def test_a_list_of_revoked_keys_that_cannot_be_read_refuses_all(
+    open_lab: Any, own_home: Path, server: Any, content: str | None, why: str
+) -> None:
+    file = own_home / "revoked"
+    if content is not None:
+        file.write_text(content)
+    _known(own_home, f"Host *\n  RevokedHostKeys {file}", name="config")
+    with pytest.raises(HostKeyError, match=f"{why}.*it is unknown whether its key is revoked"):
+        _run(open_lab, _lab(server, host_key="ignore"))
