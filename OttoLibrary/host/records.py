@@ -27,6 +27,7 @@ from OttoLibrary.shell.output_file import NO_FILES, OutputFile, OutputFiles, Out
 from OttoLibrary.text import decode, plural, printable
 from OttoLibrary.units import size_text
 
+_ALL_ENDED = "everything it started was ended"
 _SHOWN_FILES = 100
 _SHOWN_END_BYTES = 64 << 10
 _RATED_BYTES = 1 << 20
@@ -129,8 +130,9 @@ class HostRecords:
     ) -> CommandResult:
         """Record a command and return its result; raise CommandError or WaitTimeoutError when it is not as it should be."""
         if outcome.status is None:
+            end = "what it started is still being ended, and the host does not answer" if outcome.is_ending else _ALL_ENDED
             notes = [
-                "Its time was over: everything it started was ended.",
+                f"Its time was over: {end}.",
                 *self._left_out(outcome.left_out_bytes, outcome.files),
             ]
             # Nobody gets this as a result: its ends are enough, and quick to show.
