@@ -36,6 +36,7 @@ _STOP_BOUND_S = 6.0
 _USUAL_LIMITS = OutputLimits()
 _LONGEST_PATH, _PROMPT_LENGTH = 4096, 1024
 _MOST_DIGITS = 10
+_LONGEST_LIST = 1 << 14
 # Linux starts no program with an argument of more than 128 KiB, and a login shell may need five characters for one.
 _LONGEST_ARGUMENT = 16 << 10
 _REFUSAL_S = 0.5
@@ -236,6 +237,11 @@ def prelude(environment: Mapping[str, str], cwd: str | None, former_cwd: str | N
     return " && ".join(lines)
 
 
+def new_nonce() -> str:
+    """Return what no other command line has."""
+    return secrets.token_hex(6)
+
+
 async def start(
     connection: Connection,
     script: str,
@@ -245,6 +251,7 @@ async def start(
     private: str = "",
     limits: OutputLimits = _USUAL_LIMITS,
     login_shell: bool = False,
+    nonce: str = "",
 ) -> Launched:
     """Start ``script`` with ``sh``, or as ``account``.
 
@@ -256,6 +263,7 @@ async def start(
         private: Shell text to run before ``script`` that must not show in the process list.
         limits: How much of its output is kept.
         login_shell: Start it with the login shell instead, which must be known to be a POSIX shell.
+        nonce: What its command line has and no other has, to find it by; made by chance when it is empty.
 
     Raises:
         UserChangeRefusedError: The user change was refused.
@@ -263,7 +271,7 @@ async def start(
     """
     if len(script) > _LONGEST_ARGUMENT:
         private, script = f"{private}\n{script}", ""
-    nonce = secrets.token_hex(6)
+    nonce = nonce or new_nonce()
     unseen = private.encode("utf-8", "surrogateescape")
     command = f"{_hello(nonce, len(unseen), terminal)}\n{script}"
     if account is not None:
@@ -304,6 +312,22 @@ async def stop(
             await launched.process.wait()
             launched.find_pid()
             return decode(bytes(launched.output.data[:_LONGEST_PATH])).rstrip("\n")
+        finally:
+            await launched.close()
+
+
+async def found(connection: Connection, nonce: str) -> list[ProcessId]:
+    """Return the processes that were started with ``nonce`` and have not reported themselves yet."""
+    half = len(nonce) // 2
+    async with Deadline(_STOP_BOUND_S).timeout():
+        launched = await start(connection, _FIND.format(first=nonce[:half], second=nonce[half:]))
+        try:
+            await launched.process.wait()
+            while not launched.output.ended:
+                await launched.notifier.wait()
+            launched.find_pid()
+            lines = bytes(launched.output.data[:_LONGEST_LIST]).splitlines()
+            return [ProcessId.parsed(*line.partition(b":")[::2]) for line in lines]
         finally:
             await launched.close()
 
@@ -369,6 +393,11 @@ def _become(account: Account, command: str, nonce: str) -> str:
     return f"exec {words} -- sh -c {shlex.quote(command)}"
 
 
+# Runs on the host. The command line of the script itself has the nonce in two halves, and grep gets it as input.
+_FIND = """printf '%s\\n' "{first}""{second}" | grep -lFf - /proc/[0-9]*/cmdline 2>/dev/null | while read -r file; do
+  number=${{file#/proc/}}; number=${{number%/cmdline}}
+  {{ read -r stat <"/proc/$number/stat"; }} 2>/dev/null && echo "$number:$stat"
+done"""
 # Runs on the host. It names its victims by session, so that a command's background children go too, and reads /proc itself:
 # minimal systems have no pkill. A shell that must live gets INT together with its whole process group, so that it sees its child
 # die of it and gives up the command; background jobs of a shell without job control ignore INT (POSIX, 2.11): older ones live on.

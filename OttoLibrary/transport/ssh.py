@@ -27,7 +27,7 @@ from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError, UsageError
 from OttoLibrary.transport import tcp
 from OttoLibrary.transport.channels import ProcessChannel
-from OttoLibrary.transport.known_hosts import KnownKey, known_keys, named
+from OttoLibrary.transport.known_hosts import KnownKey, known_keys, named, revoked_keys
 from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
 
 # AES-GCM moves about twice what AsyncSSH's first choice, ChaCha20, does per CPU second; both are safe.
@@ -362,6 +362,10 @@ class _SshListener:
                 await self._listener.wait_closed()
 
 
+# So many places of revoked keys a refusal names at most.
+_MOST_PLACES = 5
+
+
 class _Trust(asyncssh.SSHClient):
     """Decides whether a host key is the right one, and notes why a connection ended."""
 
@@ -369,7 +373,7 @@ class _Trust(asyncssh.SSHClient):
         self.lost: str | None = None
         self.problem = ""
         self.jumps: list[str] = []
-        self._facts = facts
+        self._facts, self._path = facts, path
         self._policy = facts.host_key
         self.direct = len(path) == 1
         # Behind different hops live different hosts with one address, so the way to a host is part of its name.
@@ -378,11 +382,16 @@ class _Trust(asyncssh.SSHClient):
         self._files: list[Path] = []
         self._known: list[KnownKey] = []
         self._revoked: list[KnownKey] = []
+        self._listed: list[KnownKey] = []
 
     def read_config(self) -> None:
         """Learn from ssh_config which files of known keys count, and through which hosts the server is reached."""
         config = _config(self._facts)
         self._files = [*_files(config, "UserKnownHostsFile", _USER_FILES), *_files(config, "GlobalKnownHostsFile", _GLOBAL_FILES)]
+        try:
+            self._listed = revoked_keys(_files(config, "RevokedHostKeys", ()), asyncssh.import_public_key)
+        except ValueError as error:
+            raise HostKeyError(self._facts.name, self._path, f"{error}, so it is unknown whether its key is revoked") from error
         jumps = str(config.get("ProxyJump") or "none")
         self.jumps = [] if jumps.lower() == "none" or not self.direct else [text.strip() for text in jumps.split(",")]
 
@@ -392,6 +401,7 @@ class _Trust(asyncssh.SSHClient):
         with_port, without = (_known(self._files, named(host, addr, number)) for number in (port, None))
         users = with_port if any(not known.is_revoked for known in with_port) else without
         self._revoked = [known for known in dict.fromkeys([*own, *with_port, *without]) if known.is_revoked]
+        self._revoked += self._listed
         trusted = self._trusted(own, users)
         # A key that the user's file has for another machine with this address proves nothing about one behind a hop.
         self._known = [known for known in trusted if known.is_host_key] if self.direct or self._policy == "strict" else []
@@ -433,7 +443,9 @@ class _Trust(asyncssh.SSHClient):
     def refusal(self, reason: str) -> str:
         """Return why the key was refused, in the words of a sentence."""
         if not self.problem and "revoked" in reason:
-            return f"its host key is revoked ({', '.join(known.place for known in self._revoked)})"
+            listed = [known.place.rpartition(":")[0] for known in self._listed]
+            places = dict.fromkeys([*(known.place for known in self._revoked if known not in self._listed), *listed])
+            return f"its host key is revoked ({', '.join(list(places)[:_MOST_PLACES])})"
         return self.problem or reason
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -489,11 +501,17 @@ def _remembered(name: str, key: asyncssh.SSHKey) -> list[KnownKey]:
         return [KnownKey(key, "", str(path))]
 
 
+class _Config(SSHClientConfig):
+    """Reads one option more than AsyncSSH does."""
+
+    _handlers = SSHClientConfig._handlers | {"revokedhostkeys": ("RevokedHostKeys", SSHClientConfig._set_string_list)}
+
+
 def _config(facts: HostFacts) -> SSHClientConfig:
     path = Path(facts.ssh.config_file or "~/.ssh/config").expanduser()
     paths = [path] if facts.ssh.config_file or os.access(path, os.R_OK) else []
     arguments: Any = (getpass.getuser(), facts.user or (), facts.address, facts.port or ())
-    config: SSHClientConfig = SSHClientConfig.load(None, paths, False, False, False, *arguments)  # type: ignore[assignment]
+    config: SSHClientConfig = _Config.load(None, paths, False, False, False, *arguments)  # type: ignore[assignment]
     return config
 
 
