@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.masking import mask
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,14 @@ class UnexpectedAnswer(EndOfStream):
     """
 
 
+class Refused(EndOfStream):
+    """The other side did not start what was asked; the connection lives.
+
+    Args:
+        what: What it did instead, as the rest of a sentence that begins with the host: ``gives no terminal (...)``.
+    """
+
+
 class ShellRefused(EndOfStream):
     """What the account logs in to ended before it ran what was asked.
 
@@ -199,6 +210,16 @@ class Connection(Protocol):
     def native(self) -> object:
         """The protocol library's own connection, for an adapter that speaks the same library, or None."""
 
+    async def with_room(self, use: Callable[[Any], Awaitable[T]]) -> T:
+        """Return what ``use`` returns for ``native``, or for another one to the same account where that has room for no more.
+
+        Args:
+            use: Opens a session on the protocol library's connection that it gets, and lets its errors pass.
+
+        Raises:
+            Refused: No connection has room, or there is no ``native``.
+        """
+
     async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
         """Start POSIX shell text.
 
@@ -208,7 +229,7 @@ class Connection(Protocol):
             login_shell: Run it by the login shell of the account, which must be known to be a POSIX shell; else by ``sh``.
 
         Raises:
-            EndOfStream: The connection is gone, or starts nothing more.
+            EndOfStream: The connection is gone. Refused: It starts nothing more, or not on a terminal.
         """
 
     async def open_line(self) -> Channel:

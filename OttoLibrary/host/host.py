@@ -232,6 +232,10 @@ class Host:
         """The user it has become, or None for the login user."""
         return self._opened.account if self._opened is not None else None
 
+    def note(self, sentence: str) -> None:
+        """Say something with the next record."""
+        self._records.news.append(sentence)
+
     def note_transfer(self, title: str, text: str, began: float, files: Sequence[FileResult]) -> None:
         """Record what became of the files that were moved since ``began``."""
         self._records.transfer(title, text, began, files)

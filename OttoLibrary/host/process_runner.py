@@ -294,6 +294,7 @@ class ProcessRunner:
             return named.command
         if named.command is not None:
             named.cwd = named.cwd or named.command.cwd
+            self._records.news.append("The shell before this one has ended; this is a new one.")
             await named.command.close()
             named.command = None
         named.command, named.cwd = await self._begun(named.cwd, deadline), None
@@ -380,9 +381,7 @@ class ProcessRunner:
     ) -> Launched:
         connection = await self._connection.open(deadline)
         account = self.account
-        work = launch.start(
-            connection, script, terminal=terminal, account=account, private=private, login_shell=login_shell
-        )
+        work = launch.start(connection, script, terminal=terminal, account=account, private=private, login_shell=login_shell)
         starting = asyncio.create_task(work)
         try:
             return await asyncio.shield(starting)

@@ -140,7 +140,7 @@ class Launched:
         return True
 
     async def until_begun(self) -> None:
-        """Wait until it has begun; raise ShellRefused when it ended before that, UnexpectedAnswer when its answer cannot be true."""
+        """Wait until it has begun; raise ShellRefused when it ended before that, UnexpectedAnswer when it lies."""
         while not self.find_pid():
             if self.output.ended:
                 raise await self.refusal()

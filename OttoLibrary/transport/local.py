@@ -10,12 +10,12 @@ import pty
 import signal
 import struct
 import termios
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Refused, T, Terminal
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.transport import tcp
@@ -47,6 +47,10 @@ class LocalConnection:
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
         self._processes: set[LocalProcess] = set()
+
+    async def with_room(self, use: Callable[[Any], Awaitable[T]]) -> T:
+        """Refuse: there is no other library's connection."""
+        raise Refused("has no SSH server that this host is reached by")
 
     async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
         """Start ``command`` in a session of its own, always by ``sh``."""

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import termios
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 
 import serial
 
-from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, Process, Refused, T, Terminal
 from OttoLibrary.contracts.facts import HostFacts, SerialOptions
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError
@@ -70,6 +71,10 @@ class SerialConnection:
     async def open_line(self) -> Channel:
         """Return the line; every caller gets the same one."""
         return self.line
+
+    async def with_room(self, use: Callable[[Any], Awaitable[T]]) -> T:
+        """Refuse: there is no other library's connection."""
+        raise Refused("has no SSH server that this host is reached by")
 
     async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
         """Refuse: a serial host has its line only."""

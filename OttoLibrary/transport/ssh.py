@@ -12,6 +12,7 @@ import getpass
 import os
 import re
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,10 +21,11 @@ from typing import Any
 import asyncssh
 from asyncssh.config import SSHClientConfig
 
-from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Refused, T, Terminal
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError, UsageError
+from OttoLibrary.text import plural
 from OttoLibrary.transport import tcp
 from OttoLibrary.transport.channels import ProcessChannel
 from OttoLibrary.transport.known_hosts import KnownKey, known_keys, named
@@ -37,7 +39,10 @@ _FINGERPRINT = "SHA256:"
 # Where OpenSSH looks unless its configuration says otherwise.
 _USER_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
 _GLOBAL_FILES = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
-_SESSION_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+# How often a full server is asked again before there is a further connection to it, and when there are as many as may be.
+_SESSION_PAUSES_S = (0.02, 0.05)
+_LAST_PAUSES_S = (0.1, 0.2, 0.4, 0.8)
+_MOST_CONNECTIONS = 8
 # What a login shell may not take as it is in single quotes.
 _SPECIAL = re.compile(r"[^ -~]|['\\!]")
 _LEGACY_ADVICE = (
@@ -60,7 +65,7 @@ class Ssh:
                     trust.read_config()
                     jump = hop or await self._jump(facts, path, trust.jumps, opened, deadline)
                     client = await _connect(facts, jump, trust)
-                    connection = SshConnection(client, trust)
+                    connection = SshConnection(client, trust, partial(_further, facts, path, jump))
                     opened.push_async_callback(connection.close_client)
                     await connection.forward(facts.ssh.forwards)
             except (OSError, asyncssh.Error, ValueError) as error:
@@ -97,9 +102,17 @@ class SshConnection:
     line_limit = 0
     logs_in = True
 
-    def __init__(self, client: asyncssh.SSHClientConnection, trust: _Trust) -> None:
+    def __init__(
+        self,
+        client: asyncssh.SSHClientConnection,
+        trust: _Trust,
+        further: Callable[[], Awaitable[asyncssh.SSHClientConnection]],
+    ) -> None:
         self.client = client
         self._trust = trust
+        self._open_further = further
+        self._further: list[asyncssh.SSHClientConnection] = []
+        self._growing = asyncio.Lock()
         self._opened = contextlib.AsyncExitStack()
         self._quick: asyncio.Task[None] | None = None
 
@@ -127,31 +140,65 @@ class SshConnection:
         # A path in it may not be text.
         words: Any = (command if login_shell else any_shell(command)).encode("utf-8", "surrogateescape")
         try:
-            return await self._open_session(words, terminal is not None, options)
+            return await self.with_room(partial(_open_session, words, terminal is not None, options))
         except asyncssh.ChannelOpenError as error:
-            reason = self.lost or f"the server opens no further session ({error.reason}); its MaxSessions may be reached"
-            raise EndOfStream(reason) from error
+            if self.lost:
+                raise EndOfStream(self.lost) from error
+            what = "no terminal" if error.code == asyncssh.OPEN_REQUEST_PTY_FAILED else "no process"
+            raise Refused(f"gives {what} ({error.reason})") from error
         except (OSError, asyncssh.Error) as error:
             raise EndOfStream(self.lost or str(error)) from error
 
-    async def _open_session(self, words: Any, on_terminal: bool, options: dict[str, Any]) -> _Session:
+    async def with_room(self, use: Callable[[asyncssh.SSHClientConnection], Awaitable[T]]) -> T:
+        """Open a session with ``use`` where there is room: on this connection, or on a further one to the same server."""
         # A server at its MaxSessions counts those that we closed until their processes are gone.
-        pauses_s = iter(_SESSION_PAUSES_S)
-        while True:
-            session = _Session(on_terminal)
-            try:
-                opening = asyncio.ensure_future(self.client.create_session(partial(_itself, session), words, **options))
-                await asyncio.shield(opening)
-                return session
-            except asyncio.CancelledError:
-                # A session that is given up half-way would stay open on the server.
-                opening.add_done_callback(session.close_late)
-                raise
-            except asyncssh.ChannelOpenError:
-                pause_s = next(pauses_s, None)
-                if self.lost or pause_s is None:
-                    raise
+        found = await self._first_with_room(use, _SESSION_PAUSES_S)
+        if found is not None:
+            return found[0]
+        async with self._growing:
+            found = await self._first_with_room(use, ()) or await self._on_further(use)
+        if found is None:
+            found = await self._first_with_room(use, _LAST_PAUSES_S)
+        if found is None:
+            count = 1 + len(self._further)
+            raise Refused(f"opens no further session on {plural(count, 'connection')}; its MaxSessions may be reached")
+        return found[0]
+
+    async def _first_with_room(
+        self, use: Callable[[asyncssh.SSHClientConnection], Awaitable[T]], pauses_s: tuple[float, ...]
+    ) -> tuple[T] | None:
+        for pause_s in (0.0, *pauses_s):
+            if pause_s:
                 await asyncio.sleep(pause_s)
+            self._further = [client for client in self._further if not client.is_closed()]
+            for client in (self.client, *self._further):
+                try:
+                    return (await use(client),)
+                except asyncssh.ChannelOpenError as error:
+                    if self.lost or not _is_full(error):
+                        raise
+        return None
+
+    async def _on_further(self, use: Callable[[asyncssh.SSHClientConnection], Awaitable[T]]) -> tuple[T] | None:
+        """Open a further connection and use it; return None where that cannot be, or has no room for its first session."""
+        if 1 + len(self._further) >= _MOST_CONNECTIONS:
+            return None
+        try:
+            client = await self._open_further()
+        except (OSError, asyncssh.Error, ValueError, TimeoutError):
+            return None
+        try:
+            result = await use(client)
+        except asyncssh.ChannelOpenError as error:
+            client.abort()
+            if not _is_full(error):
+                raise
+            return None
+        except BaseException:
+            client.abort()
+            raise
+        self._further.append(client)
+        return (result,)
 
     async def open_line(self) -> Channel:
         """Refuse: it starts processes."""
@@ -194,12 +241,17 @@ class SshConnection:
         """Close it, but not what carries it."""
         if self._quick is not None:
             self._quick.cancel()
+        for further in self._further:
+            further.close()
         self.client.close()
         try:
             async with asyncio.timeout(1):
                 await self.client.wait_closed()
+                for further in self._further:
+                    await further.wait_closed()
         except (TimeoutError, OSError, asyncssh.Error):
-            self.client.abort()
+            for client in (self.client, *self._further):
+                client.abort()
 
     def describe(self) -> str:
         """Return ``ssh user@address:port``."""
@@ -211,6 +263,35 @@ class SshConnection:
             process = await self.execute("true")
             await process.wait()
             await process.close()
+
+
+async def _open_session(words: Any, on_terminal: bool, options: dict[str, Any], client: asyncssh.SSHClientConnection) -> _Session:
+    session = _Session(on_terminal)
+    opening = asyncio.ensure_future(client.create_session(partial(_itself, session), words, **options))
+    try:
+        await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # A session that is given up half-way would stay open on the server.
+        opening.add_done_callback(session.close_late)
+        raise
+    return session
+
+
+def _is_full(error: asyncssh.ChannelOpenError) -> bool:
+    """Return True when a server has no room for a session, and did not merely refuse what the session is for."""
+    return error.code in {
+        asyncssh.OPEN_CONNECT_FAILED,
+        asyncssh.OPEN_RESOURCE_SHORTAGE,
+        asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED,
+    }
+
+
+async def _further(facts: HostFacts, path: tuple[str, ...], jump: SshConnection | None) -> asyncssh.SSHClientConnection:
+    """Open one more connection as the first one was opened."""
+    trust = _Trust(facts, path)
+    trust.read_config()
+    async with asyncio.timeout(facts.connect_timeout):
+        return await _connect(facts, jump, trust)
 
 
 class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):

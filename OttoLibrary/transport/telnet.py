@@ -6,9 +6,10 @@ Protocol: RFC 854 (commands), 855 (options), 856 (binary), 857 (echo), 858 (no g
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, Process, Refused, T, Terminal
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, LoginError
@@ -68,6 +69,10 @@ class TelnetConnection:
         if line is None or line.ended is not None:
             line = await self._new_line(Deadline(self._facts.connect_timeout))
         return line
+
+    async def with_room(self, use: Callable[[Any], Awaitable[T]]) -> T:
+        """Refuse: there is no other library's connection."""
+        raise Refused("has no SSH server that this host is reached by")
 
     async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
         """Refuse: Telnet knows lines only."""
