@@ -5,7 +5,7 @@
     OttoError
     ├─ UsageError                 the suite, lab or plug-in is wrong: fix it, don't retry
     │   ├─ UnknownNameError       (also LookupError)
-    │   ├─ LabError ─ SettingsError
+    │   ├─ LabError ─ SettingsError, ScenarioError
     │   ├─ PluginError
     │   ├─ ValueFormatError
     │   └─ NotOpenError
@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from OttoLibrary.masking import mask
@@ -64,6 +65,10 @@ class Result(Protocol):
     def signal(self) -> str | None: ...  # noqa: D102
     @property
     def duration_s(self) -> float: ...  # noqa: D102
+    @property
+    def stdout_file(self) -> Path | None: ...  # noqa: D102
+    @property
+    def stderr_file(self) -> Path | None: ...  # noqa: D102
 
 
 class OttoError(Exception):
@@ -116,6 +121,12 @@ class SettingsError(LabError):
     """One or more mistakes in settings files, all of them in one message."""
 
     _subject = "The settings have"
+
+
+class ScenarioError(LabError):
+    """One or more mistakes in the description of a scenario, all of them in one message."""
+
+    _subject = "The scenario has"
 
 
 class PluginError(UsageError):

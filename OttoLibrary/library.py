@@ -18,12 +18,15 @@ from OttoLibrary.keywords.lab import LabKeywords
 from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.keywords.options import OptionsKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
+from OttoLibrary.keywords.testbed import TestbedKeywords
+from OttoLibrary.keywords.tunnels import TunnelKeywords
 from OttoLibrary.lab.settings import import_init
 from OttoLibrary.masking import mask
+from OttoLibrary.run.artifacts import output_file_folder
 from OttoLibrary.run.listener import LibraryListener
 from OttoLibrary.run.progress import ConsoleProgress
 from OttoLibrary.run.robot_errors import without_traceback
-from OttoLibrary.run.run_context import RunContext, check_shell_scope
+from OttoLibrary.run.run_context import OutputBounds, RunContext, check_shell_scope
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import suite_folder, variable
 from OttoLibrary.run.verdict import in_teardown
@@ -72,7 +75,14 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
     Passwords of the lab and Robot's `Secret` values are shown as `<secret>` wherever they would appear.
     """
 
-    def __init__(self, lab: str = "", reservations: str = "", shell_scope: str = "suite") -> None:
+    def __init__(
+        self,
+        lab: str = "",
+        reservations: str = "",
+        shell_scope: str = "suite",
+        output_limit: str = "",
+        output_file_limit: str = "",
+    ) -> None:
         """Name the lab; nothing of it is read or opened before the first keyword needs it.
 
         Args:
@@ -83,9 +93,14 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
                 environment variable `OTTO_RESERVATION_BACKEND` counts when nothing is given, then the settings.
             shell_scope: How long a shell or console and its state last: as long as the `suite` that opened it (those that the
                 setup of a parent suite opened serve its child suites), as the `test`, or as the whole `run`.
+            output_limit: How much of each stream of a command is kept in memory, from `1 MiB` to `1 GiB`: of a longer one the
+                first and the last half of it. The settings count when nothing is given, then `8 MiB`.
+            output_file_limit: How much of such a longer stream is kept in a file among the artifacts of the test, secrets
+                hidden; `0` for no file. The settings count when nothing is given, then `256 MiB`.
         """
         with without_traceback():
             check_shell_scope(shell_scope)
+            output = OutputBounds.parsed(output_limit, output_file_limit)
         context = RunContext(
             variable=variable,
             may_interrupt=lambda: not in_teardown(),
@@ -93,6 +108,8 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             progress=ConsoleProgress(),
             suite_folder=suite_folder(),
             shell_scope=shell_scope,
+            output=output,
+            artifacts=output_file_folder,
         )
         session = self.session = Session(lab, reservations, context)
         with without_traceback():
@@ -109,6 +126,8 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             MonitorKeywords,
             OptionsKeywords,
             ReservationKeywords,
+            TestbedKeywords,
+            TunnelKeywords,
         )
         super().__init__([group(session) for group in groups])
         add_instructions(self, session)

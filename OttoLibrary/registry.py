@@ -17,6 +17,7 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "local": "OttoLibrary.transport.local:Local",
         "telnet": "OttoLibrary.transport.telnet:Telnet",
         "serial": "OttoLibrary.transport.serial:Serial",
+        "program": "OttoLibrary.transport.program:Program",
     },
     "profile": {
         "linux": "OttoLibrary.contracts.profiles:linux",
@@ -53,6 +54,7 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "json": "OttoLibrary.lab.sources.json:JsonLabs",
         "ssh_config": "OttoLibrary.lab.sources.ssh_config:SshConfigLabs",
         "command": "OttoLibrary.lab.sources.command:CommandLabs",
+        "environment": "OttoLibrary.lab.sources.environment:EnvironmentLabs",
     },
     "reservation": {
         "none": "OttoLibrary.reservation.backends.none:NoReservations",
@@ -151,14 +153,19 @@ def names(kind: str) -> list[str]:
 
 def load(kind: str, name: str, *arguments: Any) -> Any:
     """Return a new adapter, made with these arguments; raise UnknownNameError, or PluginError when it does not import."""
+    return find(kind, name)(*arguments)
+
+
+def find(kind: str, name: str) -> Any:
+    """Return what makes an adapter; raise UnknownNameError, or PluginError when it does not import."""
     if name in _registered.get(kind, {}):
-        return _registered[kind][name][0](*arguments)
+        return _registered[kind][name][0]
     target = _BUILT_IN[kind].get(name) or _entry_points(kind).get(name)
     if target is None:
         raise UnknownNameError(_SPOKEN.get(kind, kind), name, names(kind))
     factory = _import(kind, name, target)
     _check(kind, name, factory, target)
-    return factory(*arguments)
+    return factory
 
 
 def _check(kind: str, name: str, factory: Any, owner: str) -> None:

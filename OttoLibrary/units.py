@@ -7,13 +7,16 @@ import re
 from OttoLibrary.errors import ValueFormatError
 
 _UNITS = {
+    "us": 1e-6, "ns": 1e-9,
     "ms": 0.001, "millisecond": 0.001, "milliseconds": 0.001,
     "s": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1,
     "m": 60, "min": 60, "mins": 60, "minute": 60, "minutes": 60,
     "h": 3600, "hour": 3600, "hours": 3600,
     "d": 86400, "day": 86400, "days": 86400,
+    "w": 604800, "week": 604800, "weeks": 604800,
 }  # fmt: skip
 _LONGEST_S = 1e9
+_LARGEST_BYTES = 2**60
 # How the name of a series ends, and the unit of its numbers; the first that fits counts. The page of the dashboard has it too.
 SERIES_ENDINGS = {
     "_percent": "%",
@@ -32,6 +35,8 @@ _SIZES = {
     "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
 }  # fmt: skip
+# 'HH:MM:SS' or 'MM:SS', as Robot Framework has it.
+_CLOCK = re.compile(r"\s*(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)\s*")
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
 
 
@@ -54,6 +59,8 @@ def seconds(value: object) -> float:
 
 
 def _parse(text: str) -> float | None:
+    if (clock := _CLOCK.fullmatch(text)) is not None:
+        return 3600 * float(clock[1] or 0) + 60 * float(clock[2]) + float(clock[3])
     total, position = 0.0, 0
     while position < len(text):
         part = _PART.match(text, position)
@@ -74,6 +81,23 @@ def duration_text(value_s: float) -> str:
         return f"{value_s:.2f} s"
     minutes, rest = divmod(round(value_s), 60)
     return f"{minutes} min {rest} s"
+
+
+def size(value: object) -> int:
+    """Return a size in bytes.
+
+    Args:
+        value: A number of bytes, or text with a unit such as ``8 MiB``, ``200 kB`` or ``1 GB``.
+
+    Raises:
+        ValueFormatError: It is not a size, or is negative.
+    """
+    found = _QUANTITY.fullmatch(str(value).strip()) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    factor = _factor(found[2].strip(), "B") if found else None
+    number = float(found[1]) * factor if found and factor is not None else -1.0
+    if not 0 <= number < _LARGEST_BYTES:
+        raise ValueFormatError(f"{value!r} is not a size. Write a number of bytes, or text such as '8 MiB', '200 kB' or '1 GB'.")
+    return round(number)
 
 
 def size_text(size_bytes: int) -> str:

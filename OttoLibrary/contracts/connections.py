@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
@@ -26,7 +27,9 @@ class CommandResult:
         signal: Name of the signal that ended it, such as ``SIGKILL``, or None.
         duration_s: Wall time in seconds.
         shell_ended: True when the command ended the shell it ran in, as ``exit 3`` does.
-        left_out_bytes: How many bytes of its output were not kept; a line in the middle of the output stands for them.
+        left_out_bytes: How many bytes of its output are not in ``stdout`` and ``stderr``; a line in the middle stands for them.
+        stdout_file: The file with all of standard output when some of it was left out, or None.
+        stderr_file: The same for standard error.
     """
 
     host: str
@@ -38,6 +41,8 @@ class CommandResult:
     duration_s: float
     shell_ended: bool = False
     left_out_bytes: int = 0
+    stdout_file: Path | None = None
+    stderr_file: Path | None = None
 
     def __getitem__(self, key: str) -> Any:
         """Return an attribute by name, so that ``${result}[rc]`` works too."""
@@ -161,6 +166,27 @@ class Channel(Protocol):
         """Return what it is, for a log."""
 
 
+class Duplex(Channel, Protocol):
+    """A channel of two directions, each of which ends by itself, as those of a TCP connection do."""
+
+    async def end_output(self) -> None:
+        """Say that nothing more will be written; what comes is still read. Never raises."""
+
+
+class Listener(Protocol):
+    """What accepts connections on a host."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+
+    async def wait(self) -> None:
+        """Return once it listens no longer, whoever ended it."""
+
+    async def close(self) -> None:
+        """Listen no longer, however often; never raises. Connections that were accepted stay."""
+
+
 class Process(Protocol):
     """A process on a host: its channel is stdin and stdout (with a terminal: the terminal), plus stderr apart."""
 
@@ -210,16 +236,6 @@ class Connection(Protocol):
     def native(self) -> object:
         """The protocol library's own connection, for an adapter that speaks the same library, or None."""
 
-    async def with_room(self, use: Callable[[Any], Awaitable[T]]) -> T:
-        """Return what ``use`` returns for ``native``, or for another one to the same account where that has room for no more.
-
-        Args:
-            use: Opens a session on the protocol library's connection that it gets, and lets its errors pass.
-
-        Raises:
-            Refused: No connection has room, or there is no ``native``.
-        """
-
     async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
         """Start POSIX shell text.
 
@@ -235,14 +251,37 @@ class Connection(Protocol):
     async def open_line(self) -> Channel:
         """Open a line; what it wrote before is read first. Raises ConnectError; EndOfStream when it has none."""
 
-    async def dial(self, address: str, port: int) -> Channel:
+    async def dial(self, address: str, port: int) -> Duplex:
         """Open a byte stream from the host to ``address``; raise OSError when the host cannot."""
+
+    async def listen(self, port: int, accept: Callable[[Duplex], None]) -> Listener:
+        """Listen on the loopback of the host, on a free port for 0; raise OSError when the host cannot.
+
+        Args:
+            port: Where.
+            accept: Called with each connection; it must not wait.
+        """
 
     async def close(self) -> None:
         """Close it and everything on it; never raises."""
 
     def describe(self) -> str:
         """Return what it is, for a log: protocol, address, user."""
+
+
+@runtime_checkable
+class ManySessions(Protocol):
+    """A connection of which one ``native`` can have no room for a further session, but another one to the same account has."""
+
+    async def with_room(self, use: Callable[[Any], Awaitable[T]]) -> T:
+        """Return what ``use`` returns for a ``native`` with room.
+
+        Args:
+            use: Opens a session on the protocol library's connection that it gets, and lets its errors pass.
+
+        Raises:
+            Refused: None has room.
+        """
 
 
 class Transport(Protocol):
@@ -271,6 +310,8 @@ class Record:
         stderr: The same for standard error.
         notes: Sentences a reader must know, such as that the shell is a new one.
         duration_s: Wall time in seconds.
+        stdout_file: The file with all of standard output when some of it was left out, or None.
+        stderr_file: The same for standard error.
     """
 
     title: str
@@ -282,3 +323,5 @@ class Record:
     stderr: str = ""
     notes: tuple[str, ...] = ()
     duration_s: float = 0.0
+    stdout_file: Path | None = None
+    stderr_file: Path | None = None

@@ -7,6 +7,7 @@ import contextlib
 import re
 import time
 from collections.abc import Mapping
+from functools import partial
 
 from OttoLibrary.contracts.connections import CommandResult, Connection, EndOfStream, ExitStatus, Expected
 from OttoLibrary.deadline import Deadline
@@ -16,10 +17,12 @@ from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome
 from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account, Launched, UserChangeRefusedError
+from OttoLibrary.shell.output_file import NO_FILES, NewFile, OutputFile, all_ended, no_file
 from OttoLibrary.text import Secret, decode, reveal
 
 _STOP_BOUND_S = 7.0
-_LAST_OUTPUT_S = 0.2
+# After the end of a process its output is read as long as so much of it comes in each such time.
+_LAST_OUTPUT_S, _FLOWING_BYTES, _MOST_LAST_OUTPUT_S = 0.2, 1 << 16, 10.0
 _KEPT_BYTES = 1 << 16
 
 
@@ -32,15 +35,29 @@ class BackgroundCommand:
         launched: Its process.
         connection: Where it runs, to end it.
         account: Whom it runs as, when not the login user.
+        new_file: Returns a new file for what is too long for memory of ``stdout`` or ``stderr``, or None.
+
+    Attributes:
+        files: The files with all of its output, once it has ended.
     """
 
     def __init__(
-        self, records: HostRecords, command: str, launched: Launched, connection: Connection, account: Account | None
+        self,
+        records: HostRecords,
+        command: str,
+        launched: Launched,
+        connection: Connection,
+        account: Account | None,
+        new_file: NewFile = no_file,
     ) -> None:
         self.host, self.command = records.host, command
         self._records = records
         self._launched, self._connection, self._account = launched, connection, account
         self._began = time.monotonic()
+        self.files = NO_FILES
+        self._new_file = new_file
+        launched.output.keep_whole(partial(self._file_of, "stdout"))
+        launched.errors.keep_whole(partial(self._file_of, "stderr"))
         self._stopping: asyncio.Task[None] | None = None
 
     def partial(self) -> tuple[bytes, bytes]:
@@ -76,10 +93,13 @@ class BackgroundCommand:
             async with deadline.timeout():
                 outcome = await self._ended()
         except TimeoutError:
-            partial, left_out = self.partial(), self._left_out_bytes
+            said, left_out = self.partial(), self._left_out_bytes
+            self._end_files()
             await self.stop()
-            return CommandOutcome(*partial, status=None, left_out_bytes=left_out)
+            await all_ended(self.files)
+            return CommandOutcome(*said, status=None, left_out_bytes=left_out, files=self.files)
         except asyncio.CancelledError:
+            self._end_files()
             self._begin_stop()
             raise
         await self._launched.close()
@@ -89,6 +109,8 @@ class BackgroundCommand:
         """Answer what it asks on its terminal until it ends; past the deadline, or when cancelled, end it."""
         console = Console(self._launched.process.channel, self._launched.output, self._launched.notifier)
         patterns, shown = list(answers), ""
+        # What is taken to look for questions is in no file.
+        self._launched.output.end_file()
         try:
             while True:
                 match = await console.expect(patterns, deadline)
@@ -144,16 +166,48 @@ class BackgroundCommand:
             if self._launched.pid is not None and self._connection.lost is None:
                 async with asyncio.timeout(_STOP_BOUND_S):
                     await launch.stop(self._connection, self._launched.pid, account=self._account)
+        self._end_files()
         await self._launched.close()
+        if any(self.files):
+            await all_ended(self.files)
+            self._records.stopped(self.command, self._began, self._left_out_bytes, self.files)
+
+    def _file_of(self, stream: str) -> OutputFile | None:
+        self._launched.find_pid()  # its first line is ours, and goes into no file
+        return self._new_file(stream)
+
+    def _end_files(self) -> None:
+        files = self._launched.output.end_file(), self._launched.errors.end_file()
+        self.files = files if any(files) else self.files
 
     async def _ended(self) -> CommandOutcome:
         status = await self._launched.process.wait()
-        # A background child may keep the output open: it is not waited for.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_OUTPUT_S):
-                while not (self._launched.output.ended and self._launched.errors.ended):
-                    await self._launched.notifier.wait()
+        await self._drained()
         if not self._launched.find_pid():
             raise await self._launched.refusal()
         self._launched.check()
-        return CommandOutcome(*self.partial(), status=status, left_out_bytes=self._left_out_bytes)
+        self._end_files()
+        await all_ended(self.files)
+        return CommandOutcome(*self.partial(), status=status, left_out_bytes=self._left_out_bytes, files=self.files)
+
+    async def _drained(self) -> None:
+        """Return when its last output is here; one that a background child keeps open is not waited for."""
+        late = Deadline(_MOST_LAST_OUTPUT_S)
+        while not late.expired:
+            before = self._received_bytes
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_OUTPUT_S):
+                    while not (self._launched.output.ended and self._launched.errors.ended):
+                        await self._launched.notifier.wait()
+                    return
+            if self._all_taken and self._received_bytes - before < _FLOWING_BYTES:
+                return
+
+    @property
+    def _all_taken(self) -> bool:
+        streams = self._launched.output, self._launched.errors
+        return all(stream.is_waiting or stream.ended for stream in streams)
+
+    @property
+    def _received_bytes(self) -> int:
+        return self._launched.output.received_bytes + self._launched.errors.received_bytes

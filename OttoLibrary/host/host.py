@@ -27,10 +27,12 @@ from OttoLibrary.host.transcript import Transcript
 from OttoLibrary.host.turns import Turn
 from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account
+from OttoLibrary.shell.output_file import OutputLimits
 from OttoLibrary.text import Secret, reveal
 
 # sshd allows 10 sessions a connection by default; shell, console and the stopping of commands need the rest.
 _ONE_SHOTS_AT_A_TIME = 6
+_USUAL_LIMITS = OutputLimits()
 
 
 class Host:
@@ -43,6 +45,7 @@ class Host:
         hop: The host before it, or None.
         journal: Takes a record of all that it does.
         transcript: Returns what keeps the output of a console that nobody else reads, or None to keep none.
+        limits: How much is kept of what commands write.
     """
 
     def __init__(
@@ -53,9 +56,10 @@ class Host:
         hop: Host | None,
         journal: Callable[[Record], None],
         transcript: Callable[[str], Transcript | None] = lambda host: None,
+        limits: OutputLimits = _USUAL_LIMITS,
     ) -> None:
         self.name, self.path, self.hop = name, path, hop
-        self._records = HostRecords(name, path, journal)
+        self._records = HostRecords(name, path, journal, limits)
         hops_connection: HostConnection | None = hop.connection if hop else None
         self.connection: HostConnection = HostConnection(name, path, load_facts, hops_connection, self._on_lost, self._on_open)
         self._transcript = transcript
@@ -187,7 +191,7 @@ class Host:
     ) -> CommandResult:
         async with there as shell:
             await self._check_status(shell, expected)
-            with self._records.attempt(title, command, began, shell.partial):
+            with self._records.attempt(title, command, began, shell):
                 outcome = await shell.run(command, deadline, cwd)
         return self._records.conclude(title, command, began, outcome, expected, deadline)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from OttoLibrary import registry
-from OttoLibrary.contracts.connections import Channel, Connection
+from OttoLibrary.contracts.connections import Connection, Duplex
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError
@@ -67,7 +67,7 @@ class HostConnection:
         except TimeoutError as error:
             raise ConnectError(self.name, self.path, f"no answer in {deadline.seconds:g} seconds") from error
 
-    async def dial(self, address: str, port: int, deadline: Deadline) -> Channel:
+    async def dial(self, address: str, port: int, deadline: Deadline) -> Duplex:
         """Open a byte stream from the host to ``address``; raise ConnectError."""
         connection = await self.open(deadline)
         try:

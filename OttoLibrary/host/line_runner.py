@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from OttoLibrary.contracts.connections import Connection, EndOfStream
 from OttoLibrary.contracts.profiles import POSIX
@@ -23,6 +23,7 @@ from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account, Launched
 from OttoLibrary.shell.line import Line
 from OttoLibrary.shell.line_shell import LineProcess, LineShell, NoTerminalControlError
+from OttoLibrary.shell.output_file import OutputFiles, no_file
 from OttoLibrary.shell.prompt_shell import PromptShell
 from OttoLibrary.transport.login import LoginRefusedError, Prompts, log_in
 
@@ -110,7 +111,11 @@ class LineRunner:
         slot = self._slot(name)
         async with slot.turn.hold(deadline):
             shell = await self._living(slot, deadline)
-            yield shell
+            shell.new_file = self._records.new_file
+            try:
+                yield shell
+            finally:
+                shell.new_file = no_file
             if shell.ended:
                 await slot.leave()
 
@@ -118,6 +123,7 @@ class LineRunner:
     async def one_shot(self, deadline: Deadline) -> AsyncIterator[_OneShot]:
         """Give a shell on a line of its own."""
         async with self._own(deadline) as shell:
+            shell.new_file = self._records.new_file
             yield _OneShot(shell)
 
     async def start(self, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
@@ -140,8 +146,9 @@ class LineRunner:
 
     async def _background(self, command: str, process: LineProcess, deadline: Deadline) -> BackgroundCommand:
         # The line ends the process, so its process id is not needed.
-        launched = Launched.listening(process, "no nonce")
-        return BackgroundCommand(self._records, command, launched, await self._connection.open(deadline), None)
+        launched = Launched.listening(process, "no nonce", limits=self._records.limits)
+        connection = await self._connection.open(deadline)
+        return BackgroundCommand(self._records, command, launched, connection, None, self._records.new_file)
 
     # -- for transfers and watching
 
@@ -255,7 +262,7 @@ class LineRunner:
         if transcript is not None:
             transcript.note(f"{connection.describe()} is open")
             channel = Recorded(channel, transcript)
-        slot.line = Line(channel, Prompts(facts.console), None if connection.logs_in else self._greet)
+        slot.line = Line(channel, Prompts(facts.console), None if connection.logs_in else self._greet, self._records.limits)
         return slot.line
 
     async def _greet(self, line: Line) -> None:
@@ -377,7 +384,12 @@ class _OneShot:
         self._shell = shell
         self.has_status, self.partial = shell.has_status, shell.partial
 
+    @property
+    def files(self) -> OutputFiles:
+        """The files with all that the command wrote."""
+        return self._shell.files
+
     async def run(self, command: str, deadline: Deadline, cwd: str | None = None) -> CommandOutcome:
         """Run one command."""
         outcome = await self._shell.run(command, deadline, cwd)
-        return CommandOutcome(outcome.stdout, outcome.stderr, outcome.status, stray=outcome.stray)
+        return replace(outcome, shell_ended=False)

@@ -24,11 +24,14 @@ from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome, CommandShell
 from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account, Launched, ProcessId, UserChangeRefusedError
+from OttoLibrary.shell.output_file import NO_FILES, NewFile, OutputFiles, OutputLimits, no_file
 from OttoLibrary.text import decode
 
 # The login shells that run POSIX shell text.
 _POSIX_LOGIN = re.compile("(ba|da|a|z|ya|bosh|[lom]?k|pdk)?sh|ksh(93|88)|mksh-static|busybox")
 _END_S, _END_TRIES = 1.0, 10
+# What is asked for by us, such as a list of files or the end of a log, is of use only as a whole.
+_OWN_LIMITS = OutputLimits(memory_bytes=32 << 20, file_bytes=0)
 # The variables as `sh` writes them, for `sh` reads them again: bash has quotes that others do not know.
 _STATE = """pwd
 command sh -c 'unset OTTO_COMMAND TERM SHLVL PWD OLDPWD SUDO_COMMAND _; export -p' 2>/dev/null"""
@@ -152,7 +155,9 @@ class ProcessRunner:
     async def start_on_terminal(self, name: str, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
         """Start a process on a terminal of its own, with folder and environment of a shell."""
         private = await self._state_of(self._named(name), deadline, cwd)
-        launched = await self._launch(command, deadline, "did not start the command", Terminal(), private)
+        launched = await self._launch(
+            command, deadline, "did not start the command", Terminal(), private, limits=self._records.limits
+        )
         return await self._background(command, launched, deadline)
 
     async def _start(self, command: str, cwd: str | None, deadline: Deadline, *, lifeline: bool = False) -> BackgroundCommand:
@@ -163,7 +168,9 @@ class ProcessRunner:
             script = f"{launch.LIFELINE}\n{script}"
         private = launch.prelude(facts.environment, None)
         own = self.account is None and _POSIX_LOGIN.fullmatch(await self._login_shell(deadline)) is not None
-        launched = await self._launch(script, deadline, "did not start the command", private=private, login_shell=own)
+        launched = await self._launch(
+            script, deadline, "did not start the command", private=private, limits=self._records.limits, login_shell=own
+        )
         if not lifeline:
             await launched.process.end_input()
         return await self._background(command, launched, deadline)
@@ -176,13 +183,15 @@ class ProcessRunner:
             self._login = connection, decode(outcome.stdout).rpartition("/")[2]
         return self._login[1]
 
-    async def _background(self, command: str, launched: Launched, deadline: Deadline) -> BackgroundCommand:
+    async def _background(
+        self, command: str, launched: Launched, deadline: Deadline, new_file: NewFile | None = None
+    ) -> BackgroundCommand:
         try:
             connection = await self._connection.open(deadline)
         except BaseException:
             await launched.close()
             raise
-        return BackgroundCommand(self._records, command, launched, connection, self.account)
+        return BackgroundCommand(self._records, command, launched, connection, self.account, new_file or self._records.new_file)
 
     # -- for transfers and watching
 
@@ -204,7 +213,8 @@ class ProcessRunner:
 
     async def answer_of(self, script: str, deadline: Deadline) -> CommandOutcome:
         """Run a process to its end."""
-        background = await self._background(script, await self._launch_at_home(script, deadline), deadline)
+        launched = await self._launch_at_home(script, deadline)
+        background = await self._background(script, launched, deadline, no_file)
         try:
             await background.end_input()
             return await background.finish(deadline)
@@ -250,7 +260,9 @@ class ProcessRunner:
     async def _open_console(self, named: NamedShell, deadline: Deadline) -> None:
         await named.close_console()
         private = await self._state_of(named, deadline, None)
-        launched = await self._launch(consoles.SCRIPT, deadline, "did not open its console", Terminal(), private)
+        launched = await self._launch(
+            consoles.SCRIPT, deadline, "did not open its console", Terminal(), private, limits=self._records.limits
+        )
         named.launched, named.console_began = launched, time.monotonic()
         named.console = Console(launched.process.channel, launched.output, launched.notifier)
         await named.console.settle()
@@ -276,7 +288,7 @@ class ProcessRunner:
         """Run ``true`` as a process of its own."""
         began = time.monotonic()
         async with self.one_shot(deadline) as shell:
-            with self._records.attempt("Run once", "true", began, shell.partial):
+            with self._records.attempt("Run once", "true", began, shell):
                 outcome = await shell.run("true", deadline)
         self._records.conclude("Run once", "true", began, outcome, SUCCESS, deadline)
 
@@ -305,8 +317,8 @@ class ProcessRunner:
         facts = await self._connection.facts()
         try:
             async with self._records.bounded(deadline, "did not start a shell"):
-                launched = await self._launched(shells.SCRIPT, deadline)
-                shell = CommandShell(launched, await self._stopper(launched, deadline))
+                launched = await self._launched(shells.SCRIPT, deadline, limits=self._records.limits)
+                shell = CommandShell(launched, await self._stopper(launched, deadline), self._records.new_file)
                 try:
                     await shell.begin(launch.prelude(facts.environment, facts.cwd, former_cwd))
                 except BaseException:
@@ -371,17 +383,33 @@ class ProcessRunner:
         terminal: Terminal | None = None,
         private: str = "",
         *,
+        limits: OutputLimits = _OWN_LIMITS,
         login_shell: bool = False,
     ) -> Launched:
         async with self._records.bounded(deadline, what):
-            return await self._launched(script, deadline, terminal, private, login_shell=login_shell)
+            return await self._launched(script, deadline, terminal, private, limits=limits, login_shell=login_shell)
 
     async def _launched(
-        self, script: str, deadline: Deadline, terminal: Terminal | None = None, private: str = "", *, login_shell: bool = False
+        self,
+        script: str,
+        deadline: Deadline,
+        terminal: Terminal | None = None,
+        private: str = "",
+        *,
+        limits: OutputLimits = _OWN_LIMITS,
+        login_shell: bool = False,
     ) -> Launched:
         connection = await self._connection.open(deadline)
         account = self.account
-        work = launch.start(connection, script, terminal=terminal, account=account, private=private, login_shell=login_shell)
+        work = launch.start(
+            connection,
+            script,
+            terminal=terminal,
+            account=account,
+            private=private,
+            limits=limits,
+            login_shell=login_shell,
+        )
         starting = asyncio.create_task(work)
         try:
             return await asyncio.shield(starting)
@@ -433,6 +461,11 @@ class _OneShot:
         """Run one command."""
         self._background = await self._start(command, cwd, deadline)
         return await self._background.finish(deadline)
+
+    @property
+    def files(self) -> OutputFiles:
+        """The files with all that it wrote."""
+        return self._background.files if self._background is not None else NO_FILES
 
     def partial(self) -> tuple[bytes, bytes]:
         """Return what it has written so far."""

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
 
 from OttoLibrary.contracts.connections import (
     CommandResult,
@@ -29,14 +31,26 @@ from OttoLibrary.errors import (
     subject,
 )
 from OttoLibrary.shell.command_shell import CommandOutcome
-from OttoLibrary.shell.pending_output import STREAM_LIMIT_BYTES
+from OttoLibrary.shell.output_file import NO_FILES, OutputFile, OutputFiles, OutputLimits
 from OttoLibrary.text import decode, plural, printable
 from OttoLibrary.units import size_text
 
 _SHOWN_FILES = 100
 _SHOWN_END_BYTES = 128 << 10
 _RATED_BYTES = 1 << 20
+_USUAL_LIMITS = OutputLimits()
 _CANCELLED = "It was cancelled, and everything it started was ended."
+
+
+class Written(Protocol):
+    """What knows how much a command has written so far."""
+
+    @property
+    def files(self) -> OutputFiles:
+        """The files with all of it; none while memory has all."""
+
+    def partial(self) -> tuple[bytes, bytes]:
+        """Return what is kept of it in memory, on both streams."""
 
 
 class HostRecords:
@@ -46,31 +60,51 @@ class HostRecords:
         host: Name of the host.
         path: The hosts on the way to it, itself last.
         journal: Takes each record.
+        limits: How much is kept of what commands write.
 
     Attributes:
+        limits: The same.
         news: What readers of the next record must know, such as that the connection is a new one.
     """
 
-    def __init__(self, host: str, path: tuple[str, ...], journal: Callable[[Record], None]) -> None:
-        self.host, self.path = host, path
+    def __init__(
+        self, host: str, path: tuple[str, ...], journal: Callable[[Record], None], limits: OutputLimits = _USUAL_LIMITS
+    ) -> None:
+        self.host, self.path, self.limits = host, path, limits
         self.news: list[str] = []
         self._journal = journal
 
-    def record(self, title: str, text: str, began: float, said: tuple[bytes, bytes] = (b"", b""), *notes: str) -> None:
+    def new_file(self, stream: str) -> OutputFile | None:
+        """Return a new file for all that a command writes to a stream, or None."""
+        return self.limits.new_file(self.host, stream)
+
+    def record(
+        self,
+        title: str,
+        text: str,
+        began: float,
+        said: tuple[bytes, bytes] = (b"", b""),
+        *notes: str,
+        files: OutputFiles = NO_FILES,
+    ) -> None:
         """Record something without a result; ``began`` is a time of ``time.monotonic``."""
         stdout, stderr = decode(said[0]), decode(said[1])
         duration = time.monotonic() - began
-        self._journal(Record(title, self.host, self.path, text, None, stdout, stderr, (*self._take_news(), *notes), duration))
+        told = (*self._take_news(), *notes)
+        self._journal(
+            Record(title, self.host, self.path, text, None, stdout, stderr, told, duration, _path(files[0]), _path(files[1]))
+        )
 
     @contextlib.contextmanager
-    def attempt(self, title: str, command: str, began: float, partial: Callable[[], tuple[bytes, bytes]]) -> Iterator[None]:
-        """Record a command that comes to no result, and raise the error for it; ``partial`` has what it wrote."""
+    def attempt(self, title: str, command: str, began: float, shell: Written) -> Iterator[None]:
+        """Record a command that comes to no result, and raise the error for it; ``shell`` has what it wrote."""
         try:
             yield
         except EndOfStream as error:
-            raise self.recorded_loss(error, title, command, began, partial()) from error
+            raise self.recorded_loss(error, title, command, began, shell.partial()) from error
         except asyncio.CancelledError:
-            self.record(title, command, began, partial(), _CANCELLED)
+            said = shell.partial()
+            self.record(title, command, began, (_ends(said[0]), _ends(said[1])), _CANCELLED, files=shell.files)
             raise
         except UsageError as error:
             raise UsageError(f"Host '{self.host}' cannot run '{command}': {error}.") from error
@@ -102,10 +136,13 @@ class HostRecords:
     ) -> CommandResult:
         """Record a command and return its result; raise CommandError or WaitTimeoutError when it is not as it should be."""
         if outcome.status is None:
-            notes = ["Its time was over: everything it started was ended.", *_left_out(outcome)]
+            notes = [
+                "Its time was over: everything it started was ended.",
+                *self._left_out(outcome.left_out_bytes, outcome.files),
+            ]
             # Nobody gets this as a result: its ends are enough, and quick to show.
             shown = _ends(outcome.stdout), _ends(outcome.stderr)
-            self.record(title, command, began, shown, *notes)
+            self.record(title, command, began, shown, *notes, files=outcome.files)
             said = decode(shown[0]) + decode(shown[1])
             what = f"did not finish '{shorten(command)}'"
             raise WaitTimeoutError(self.host, self.path, what, deadline.seconds, last_output=said)
@@ -113,17 +150,22 @@ class HostRecords:
         if outcome.shell_ended:
             notes.append("It ended the shell; the next command gets a new one.")
         if outcome.stray:
-            notes.append(f"Background processes wrote before it:\n{decode(outcome.stray)}")
-        notes += _left_out(outcome)
+            notes.append(f"Background processes wrote before it:\n{decode(_ends(outcome.stray))}")
+        notes += self._left_out(outcome.left_out_bytes, outcome.files)
         duration = time.monotonic() - began
         rc, signal = outcome.status.rc, outcome.status.signal
         stdout, stderr = decode(outcome.stdout), decode(outcome.stderr)
-        left_out = outcome.left_out_bytes
-        result = CommandResult(self.host, command, rc, stdout, stderr, signal, duration, outcome.shell_ended, left_out)
-        self._journal(Record(title, self.host, self.path, command, result, notes=tuple(notes), duration_s=duration))
+        files = _path(outcome.files[0]), _path(outcome.files[1])
+        ended, missing = outcome.shell_ended, outcome.left_out_bytes
+        result = CommandResult(self.host, command, rc, stdout, stderr, signal, duration, ended, missing, *files)
+        self._journal(Record(title, self.host, self.path, command, result, "", "", tuple(notes), duration, *files))
         if rc not in expected:
             raise CommandError(result, self.path, str(expected))
         return result
+
+    def stopped(self, command: str, began: float, left_out_bytes: int, files: OutputFiles) -> None:
+        """Record a background command that was ended and wrote more than is kept."""
+        self.record("Stop", command, began, (b"", b""), *self._left_out(left_out_bytes, files), files=files)
 
     def loss(self, error: EndOfStream, said: tuple[bytes, bytes] = (b"", b"")) -> HostError:
         """Return the error for a connection that broke, or for an answer that cannot be right."""
@@ -146,6 +188,22 @@ class HostRecords:
         self.record(title, command, began, said, note)
         return self.loss(error, said)
 
+    def _left_out(self, left_out_bytes: int, both: OutputFiles) -> list[str]:
+        if not left_out_bytes:
+            return []
+        files = [file for file in both if file is not None]
+        if not files:
+            where = "Write long output to a file on the host, and fetch that."
+        elif all(file.is_whole for file in files):
+            where = "All of it is in the file below."
+        else:
+            where = "The file below has the beginning of it."
+        note = (
+            f"{size_text(left_out_bytes)} of its output were left out: of each stream the first and the last "
+            f"{size_text(self.limits.memory_bytes // 2)} are kept at most. {where}"
+        )
+        return [note]
+
     def _take_news(self) -> list[str]:
         news, self.news = self.news, []
         return news
@@ -157,14 +215,8 @@ def _ends(output: bytes) -> bytes:
     return b"%b\n[...]\n%b" % (output[:_SHOWN_END_BYTES], output[-_SHOWN_END_BYTES:])
 
 
-def _left_out(outcome: CommandOutcome) -> list[str]:
-    if not outcome.left_out_bytes:
-        return []
-    note = (
-        f"{size_text(outcome.left_out_bytes)} of its output were left out: of each stream the first and the last "
-        f"{size_text(STREAM_LIMIT_BYTES // 2)} are kept at most. Write long output to a file on the host, and fetch that."
-    )
-    return [note]
+def _path(file: OutputFile | None) -> Path | None:
+    return file.path if file is not None else None
 
 
 def _line(file: FileResult) -> str:

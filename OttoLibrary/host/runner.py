@@ -16,6 +16,7 @@ from OttoLibrary.host.background import BackgroundCommand
 from OttoLibrary.shell.command_shell import CommandOutcome
 from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account
+from OttoLibrary.shell.output_file import OutputFiles
 
 
 class Shell(Protocol):
@@ -24,6 +25,10 @@ class Shell(Protocol):
     @property
     def has_status(self) -> bool:
         """True when a command has an exit status."""
+
+    @property
+    def files(self) -> OutputFiles:
+        """The files with all that the last command wrote; none where memory has all."""
 
     async def run(self, command: str, deadline: Deadline, cwd: str | None = None) -> CommandOutcome:
         """Run one command; past the deadline, or when cancelled, all it started is ended. Raises EndOfStream, UsageError."""

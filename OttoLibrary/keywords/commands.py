@@ -40,7 +40,8 @@ class CommandKeywords(Component):
             shell: Name of an extra shell, see `Open Shell`.
 
         Returns:
-            The result: `rc`, `stdout`, `stderr`, `signal`, `duration_s`, `host`, `command`.
+            The result: `rc`, `stdout`, `stderr`, `signal`, `duration_s`, `host`, `command`; of a very long output also
+                `left_out_bytes`, `stdout_file` and `stderr_file`, see `output_limit` of the library.
 
         Raises:
             CommandError: Another exit status; the message has the last lines of stderr.
@@ -132,7 +133,7 @@ class CommandKeywords(Component):
         from OttoLibrary.report.blocks import fan_out
 
         failed = f"'{shorten(command)}' failed on"
-        return self.on_each(hosts, run, limit, lambda outcomes: fan_out(command, outcomes), failed)
+        return self.on_each(hosts, run, limit, lambda outcomes: fan_out(command, outcomes, self.attachments), failed)
 
     @keyword(tags=["Command", "Background"])
     def start_on_host(self, host: str, command: str, *, cwd: str | None = None, timeout: timedelta | None = None) -> str:

@@ -21,7 +21,7 @@ from OttoLibrary.lab.fields import HOST
 from OttoLibrary.lab.plain_file import is_file, read_plain_file
 from OttoLibrary.lab.trust import distrust
 from OttoLibrary.schema.field_types import AnyObject, Field, JsonObject, ListOf, NameList, ObjectOf, Scalar
-from OttoLibrary.schema.scalar_types import DURATION, LABEL
+from OttoLibrary.schema.scalar_types import DURATION, LABEL, SIZE
 from OttoLibrary.schema.source_position import SourcePosition, shown_path
 
 FILE = Path(".otto", "settings.toml")
@@ -75,6 +75,11 @@ _MONITOR = ObjectOf({
     "store": Field(LABEL, "The recording, below the output folder; none for none."),
 })  # fmt: skip
 
+_OUTPUT = ObjectOf({
+    "limit": Field(SIZE, "How much of each stream of a command is kept in memory: the first and the last half of it."),
+    "file_limit": Field(SIZE, "How much of a longer stream is kept in a file beside the log; 0 for no file."),
+})  # fmt: skip
+
 _SETTINGS = ObjectOf({
     "name": Field(LABEL, "Name of the software under test."),
     "version": Field(_VERSION, "Its version."),
@@ -85,6 +90,7 @@ _SETTINGS = ObjectOf({
     "lab": Field(_LAB, "Labs."),
     "reservations": Field(_RESERVATIONS, "Reservations."),
     "monitor": Field(_MONITOR, "How hosts are monitored."),
+    "output": Field(_OUTPUT, "How much is kept of what commands write."),
     "defaults": Field(HOST, "Fields for every host of every lab, beneath the lab's own defaults."),
 }, required=("name", "version"))  # fmt: skip
 
@@ -104,6 +110,7 @@ class Repository:
         lab: The table ``[lab]``.
         reservations: The table ``[reservations]``.
         monitor: The table ``[monitor]``.
+        output: The table ``[output]``.
         defaults: The table ``[defaults]``, as written.
         is_named: Whether a user named it, in ``OTTO_SUT_DIRS``; what is only found has to be trusted first.
     """
@@ -118,6 +125,7 @@ class Repository:
     lab: JsonObject = field(default_factory=dict)
     reservations: JsonObject = field(default_factory=dict)
     monitor: JsonObject = field(default_factory=dict)
+    output: JsonObject = field(default_factory=dict)
     defaults: JsonObject = field(default_factory=dict)
     is_named: bool = False
 
@@ -141,6 +149,11 @@ class Settings:
     def labs(self) -> tuple[Path, ...]:
         """Folders with lab files."""
         return tuple(chain.from_iterable(repository.labs for repository in self.repositories))
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders of the settings files themselves."""
+        return tuple(repository.file.parent for repository in self.repositories)
 
     @property
     def libs(self) -> tuple[Path, ...]:
@@ -171,6 +184,11 @@ class Settings:
     def monitor(self) -> JsonObject:
         """How hosts are monitored."""
         return self._first("monitor")
+
+    @property
+    def output(self) -> JsonObject:
+        """How much is kept of what commands write."""
+        return self._first("output")
 
     @property
     def defaults(self) -> JsonObject:

@@ -62,6 +62,13 @@ class Attachments:
             self._warned = True
             return None
 
+    def address(self, path: Path) -> str:
+        """Return the address of a file that is there already, relative to the log; a path where it is not below it."""
+        try:
+            return log_address(self._folder, path) if self._folder is not None else str(path)
+        except ValueError:
+            return str(path)
+
     def _written(self, place: Path, name: str, text: str) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         path = self._new_path(place, name)
@@ -105,13 +112,15 @@ def block(record: Record, attachments: Attachments) -> str:
     parts.append(_verdict(record))
     head = " &nbsp;".join(part for part in parts if part)
     stdout, stderr = (result.stdout, result.stderr) if result else (record.stdout, record.stderr)
-    body = _notes(record.notes) + _output("", stdout, record, attachments) + _output("stderr", stderr, record, attachments)
+    files = (result.stdout_file, result.stderr_file) if result else (record.stdout_file, record.stderr_file)
+    body = _notes(record.notes)
+    body += _output("", stdout, record, attachments, files[0]) + _output("stderr", stderr, record, attachments, files[1])
     return f'<div style="{_BLOCK.format(color=color)}">{head}{body}</div>'
 
 
-def fan_out(command: str, outcomes: Outcomes[CommandResult]) -> str:
+def fan_out(command: str, outcomes: Outcomes[CommandResult], attachments: Attachments) -> str:
     """Return one table for one command on many hosts."""
-    rows = [_fan_out_row(host, path, outcome) for host, path, outcome in outcomes]
+    rows = [_fan_out_row(host, path, outcome, attachments) for host, path, outcome in outcomes]
     return _on_hosts(_code(command), outcomes, ("host", "through", "rc", "time", "output"), rows)
 
 
@@ -182,14 +191,18 @@ def _places(paths: Sequence[tuple[str, ...]]) -> dict[str, tuple[int, int]]:
     return places
 
 
-def _fan_out_row(host: str, path: tuple[str, ...], outcome: CommandResult | Exception) -> tuple[str, ...]:
+def _fan_out_row(
+    host: str, path: tuple[str, ...], outcome: CommandResult | Exception, attachments: Attachments
+) -> tuple[str, ...]:
     hops = escape(" ← ".join(reversed(path[:-1])))
     result = outcome.result if isinstance(outcome, CommandError) else outcome
     if isinstance(result, Exception):
         return escape(host), hops, f'<span style="color:{_BAD}">failed</span>', "", _clip(str(outcome))
     color = _BAD if isinstance(outcome, Exception) else _GOOD
     rc = f'<span style="color:{color}">{escape(result.signal) if result.signal else result.rc}</span>'
-    return escape(host), hops, rc, duration_text(result.duration_s), _clip(result.stdout + result.stderr)
+    files = [file for file in (result.stdout_file, result.stderr_file) if file is not None]
+    links = " ".join(_link(attachments.address(file), f"all of it, {size_text(_length(file))}") for file in files)
+    return escape(host), hops, rc, duration_text(result.duration_s), _clip(result.stdout + result.stderr) + links
 
 
 def _clip(text: str) -> str:
@@ -211,18 +224,32 @@ def _notes(notes: Sequence[str]) -> str:
     return "".join(f'<div style="opacity:.8"><i>{escape(plain(note))}</i></div>' for note in notes)
 
 
-def _output(label: str, text: str, record: Record, attachments: Attachments) -> str:
-    if not text.strip():
+def _output(label: str, text: str, record: Record, attachments: Attachments, file: Path | None = None) -> str:
+    if not text.strip() and file is None:
         return ""
     whole = plain(text).rstrip("\n")
     shown, link = escape(whole), ""
     if len(text) > _LONG:
         start, end = escape(whole[:_SHOWN]), escape(whole[-_SHOWN:])
         shown = f"{start}\n<i>… {size_text(len(text) - 2 * _SHOWN)} cut here …</i>\n{end}"
-        address = attachments.keep(f"{record.host}-{label or 'stdout'}", text)
-        link = f'<a href="{escape(address)}">whole {label or "output"}, {size_text(len(text))}</a>' if address else ""
+        address = None if file else attachments.keep(f"{record.host}-{label or 'stdout'}", text)
+        link = _link(address, f"whole {label or 'output'}, {size_text(len(text))}") if address else ""
+    if file is not None:
+        link = _link(attachments.address(file), f"{label or 'output'}, {size_text(_length(file))}")
     title = f'<div style="color:{_BAD}">{label}</div>' if label else ""
-    return f'{title}<pre style="{_PRE}">{shown}</pre>{link}'
+    shown = f'<pre style="{_PRE}">{shown}</pre>' if shown else ""
+    return f"{title}{shown}{link}"
+
+
+def _link(address: str, text: str) -> str:
+    return f'<a href="{escape(address)}">{escape(text)}</a>'
+
+
+def _length(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def plain(text: str) -> str:

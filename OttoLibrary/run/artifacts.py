@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from html import escape
 from itertools import count
@@ -19,6 +20,7 @@ from OttoLibrary.report.blocks import log_address
 # A file name has at most 255 bytes, and a letter up to four.
 _MOST_LETTERS = 50
 # Shared by all that runs in this process, for each suite that runs, by what the test or suite is in Robot's result.
+_MAKING = threading.Lock()
 _FOLDERS: WeakKeyDictionary[Any, dict[str, Path]] = WeakKeyDictionary()
 
 
@@ -26,10 +28,16 @@ def artifact_folder() -> Path:
     """Return the folder of the test that runs, or outside of a test that of the suite; it exists from now on."""
     context = EXECUTION_CONTEXTS.current
     owner = context.test or context.suite
-    folders = _FOLDERS.setdefault(context, {})
-    if owner.id not in folders:
-        folders[owner.id] = _new(_output_folder() / "otto", _safe(owner.name, owner.id))
-    return folders[owner.id]
+    with _MAKING:
+        folders = _FOLDERS.setdefault(context, {})
+        if owner.id not in folders:
+            folders[owner.id] = _new(_output_folder() / "otto", _safe(owner.name, owner.id))
+        return folders[owner.id]
+
+
+def output_file_folder() -> Path | None:
+    """Return the same folder for files that nobody asked for, from any thread; None when nothing of Robot's runs."""
+    return artifact_folder() if EXECUTION_CONTEXTS.current is not None else None
 
 
 def artifact_link(path: Path, text: str) -> str:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from OttoLibrary.host.host import Host
     from OttoLibrary.host.transcript import Transcript
     from OttoLibrary.lab.host_entry import HostEntry
+    from OttoLibrary.shell.output_file import OutputLimits
+
+
+def _usual() -> OutputLimits | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,13 @@ class HostNotes:
         add: Takes what a host did.
         warn: Takes a sentence that the reader must know.
         transcript: Returns where what a console of a host says is kept, or None.
+        limits: Returns how much is kept of what commands write, or None for as much as usual.
     """
 
     add: Callable[[Record], None]
     warn: Callable[[str], None]
     transcript: Callable[[str], Transcript | None]
+    limits: Callable[[], OutputLimits | None] = _usual
 
 
 class OpenHosts:
@@ -121,7 +128,9 @@ class OpenHosts:
 
     def _new(self, name: str, hop: str | None) -> Host:
         from OttoLibrary.host.host import Host
+        from OttoLibrary.shell.output_file import OutputLimits
 
         before = self._checked(hop) if hop else None
         path = (*before.path, name) if before else (name,)
-        return Host(name, path, lambda: self._lab.facts(name), before, self._notes.add, self._notes.transcript)
+        limits = self._notes.limits() or OutputLimits()
+        return Host(name, path, lambda: self._lab.facts(name), before, self._notes.add, self._notes.transcript, limits)

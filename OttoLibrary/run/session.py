@@ -16,16 +16,18 @@ from OttoLibrary.run.followed_tests import FollowedTests
 from OttoLibrary.run.host_files import HostFiles
 from OttoLibrary.run.journal import Journal
 from OttoLibrary.run.open_hosts import HostNotes, OpenHosts
-from OttoLibrary.run.run_context import RunContext
+from OttoLibrary.run.run_context import OutputBounds, RunContext
 from OttoLibrary.run.run_monitor import MonitorNotes, RunMonitor
 from OttoLibrary.run.running_suite import RunningSuite
 from OttoLibrary.run.scopes import Scopes
+from OttoLibrary.run.tunnels import Tunnels
 
 # The library is imported in every process of a run, but not every one opens a host: what is heavy comes with the first use.
 if TYPE_CHECKING:
     from OttoLibrary.host.transcript import Transcript
     from OttoLibrary.lab.host_entry import HostEntry
     from OttoLibrary.reservation.reservations import RunReservations
+    from OttoLibrary.shell.output_file import OutputLimits
 
 
 class Session:
@@ -48,6 +50,7 @@ class Session:
         files: Their files and folders.
         scopes: The run, its suites and its test, with what is set in each and cleaned up after it.
         commands: The background commands.
+        tunnels: The tunnels to hosts and back.
         breaches: What fails the present test.
         monitor: The monitor.
         tests: Tells others which test runs.
@@ -62,11 +65,12 @@ class Session:
         self.journal = Journal()
         self.suite = RunningSuite(self._context.suite_folder, self._context.output_folder)
         self.lab = CurrentLab(references or os.environ.get("OTTO_LAB", ""), self.suite, self.masker)
-        notes = HostNotes(self.journal.add, self.journal.warn, self._transcript)
+        notes = HostNotes(self.journal.add, self.journal.warn, self._transcript, self._output_limits)
         self.hosts = OpenHosts(self.lab, self.engine, self._check, notes)
         self.scopes = Scopes(self.engine, self.journal.warn)
         self.files = HostFiles(self.hosts, self._context.progress, self.scopes.timeout)
         self.commands = BackgroundCommands(self.scopes)
+        self.tunnels = Tunnels(self.hosts, self.scopes, self.journal.warn)
         self.breaches = Breaches(self.engine, self._context.may_interrupt)
         found = MonitorNotes(self.masker.mask, self.journal.warn, self.breaches.add_for_end)
         self.monitor = RunMonitor(self.hosts, self.lab, self.engine, found)
@@ -131,6 +135,19 @@ class Session:
 
     def _check(self, host: HostEntry) -> str:
         return self.reservations.check(host)
+
+    def _output_limits(self) -> OutputLimits:
+        from OttoLibrary.shell.output_file import OutputLimits
+
+        written = self.suite.settings.output
+        settings = OutputBounds.parsed(written.get("limit"), written.get("file_limit"))
+        bounds, usual = self._context.output.over(settings), OutputLimits()
+        return OutputLimits(
+            usual.memory_bytes if bounds.memory_bytes is None else bounds.memory_bytes,
+            usual.file_bytes if bounds.file_bytes is None else bounds.file_bytes,
+            self._context.artifacts,
+            self.journal.warn,
+        )
 
     def _transcript(self, host: str) -> Transcript | None:
         from OttoLibrary.host.transcript import Transcript

@@ -75,6 +75,13 @@ def _duration(value: object, _: SourcePosition) -> float:
         raise ValueError from error
 
 
+def _size(value: object, position: SourcePosition) -> int:
+    try:
+        return units.size(value)
+    except ValueFormatError as error:
+        raise ValueError from error
+
+
 def _path(value: object, position: SourcePosition) -> str:
     return str(position.folder / expanded(_non_empty(value, position)))
 
@@ -109,5 +116,6 @@ EXPRESSION = Scalar("a regular expression", _expression, _FILLED, literal=True)
 ENCODING = Scalar("the name of an encoding, such as utf-8 or latin-1", _encoding, _FILLED, literal=True)
 SWITCH = Scalar("true or false", _switch, {"type": "boolean"}, _truth)
 DURATION = Scalar("a duration such as 10, '500ms' or '1 min 30 s'", _duration, {"type": ["number", "string"], "minimum": 0})
+SIZE = Scalar("a size such as '8 MiB'", _size, {"type": ["integer", "string"], "minimum": 0})
 PATH = Scalar("a path", _path, _FILLED)
 VARIABLE = Scalar("the name of a variable", _variable, {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]*$"}, literal=True)

@@ -16,11 +16,13 @@ import shlex
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from OttoLibrary.contracts.connections import EndOfStream, ExitStatus, UnexpectedAnswer
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.shell.end_mark import JOBS, NOTHING, STATUS_AND_JOB, EndMark
 from OttoLibrary.shell.launch import Launched
+from OttoLibrary.shell.output_file import NO_FILES, NewFile, OutputFile, OutputFiles, all_ended, no_file
 from OttoLibrary.shell.pending_output import PendingOutput
 from OttoLibrary.shell.recovery import Recovery
 from OttoLibrary.text import decode
@@ -61,7 +63,8 @@ class CommandOutcome:
         status: How it ended; None when its time was over.
         shell_ended: True when the shell is gone with it.
         stray: What background processes wrote since the command before.
-        left_out_bytes: How much of its output was not kept.
+        left_out_bytes: How much of its output was not kept in memory.
+        files: The files with all of stdout and of stderr; None where memory has all, or there is no file.
     """
 
     stdout: bytes
@@ -70,6 +73,7 @@ class CommandOutcome:
     shell_ended: bool = False
     stray: bytes = b""
     left_out_bytes: int = 0
+    files: OutputFiles = NO_FILES
 
 
 class CommandShell:
@@ -79,17 +83,20 @@ class CommandShell:
         launched: The started shell.
         stop: Ends what the present command started: called with the command's tag and the pids of older background jobs; returns
             the shell's working directory.
+        new_file: Returns a new file for what is too long for memory of ``stdout`` or ``stderr``, or None.
 
     Attributes:
+        files: The files of the present command, or of the last one.
         cwd: The working directory when a command was last ended by force.
         has_status: Every command has an exit status.
     """
 
     has_status = True
 
-    def __init__(self, launched: Launched, stop: Callable[[str, list[int]], Awaitable[str]]) -> None:
+    def __init__(self, launched: Launched, stop: Callable[[str, list[int]], Awaitable[str]], new_file: NewFile = no_file) -> None:
         self._launched = launched
-        self._stop = stop
+        self._stop, self._new_file = stop, new_file
+        self.files = NO_FILES
         self.cwd: str | None = None
         self._mark = EndMark()
         self._jobs: list[int] = []
@@ -109,7 +116,8 @@ class CommandShell:
 
     async def begin(self, prelude: str) -> None:
         """Make the shell ready; raise PreludeFailedError, or EndOfStream when it ended immediately."""
-        await self._launched.process.channel.write(_SETUP)
+        with contextlib.suppress(EndOfStream):  # it may have ended already; the reason comes with the next line
+            await self._launched.process.channel.write(_SETUP)
         await self._launched.until_begun()
         outcome = await self.run(f"echo $BASH_VERSION\n{prelude}", None)
         self._is_bash = bool(outcome.stdout.strip())
@@ -131,6 +139,9 @@ class CommandShell:
             return CommandOutcome(b"", b"", status=None)
         stray = self._output.take() + self._errors.take()
         self._output.left_out_bytes = self._errors.left_out_bytes = 0
+        self.files = NO_FILES
+        self._output.keep_whole(partial(self._new_file, "stdout"))
+        self._errors.keep_whole(partial(self._new_file, "stderr"))
         self._mark.renew()
         self._away = cwd is not None
         try:
@@ -138,10 +149,13 @@ class CommandShell:
                 await self._launched.process.channel.write(self._frame(command, cwd))
                 await self._until_marked()
         except TimeoutError:
-            partial, left_out = self.partial(), self._left_out_bytes
+            said, left_out = self.partial(), self._left_out_bytes
+            self.files = self._output.end_file(), self._errors.end_file()
             await self.recovery.finish()
-            return CommandOutcome(*partial, status=None, shell_ended=self.ended, stray=stray, left_out_bytes=left_out)
+            await all_ended(self.files)
+            return CommandOutcome(*said, None, self.ended, stray, left_out, self.files)
         except asyncio.CancelledError:
+            self.files = self._output.end_file(), self._errors.end_file()
             self.recovery.begin()
             raise
         except UnexpectedAnswer:
@@ -231,12 +245,14 @@ class CommandShell:
         left_out = self._left_out_bytes
         if not (self._end_of(self._output) and self._end_of(self._errors)):
             return await self._last_outcome(stray)
+        self.files = self._end_file(self._output), self._end_file(self._errors)
         stdout, (rc, job) = self._split(self._output)
         stderr, _ = self._split(self._errors)
+        await all_ended(self.files)
         if job != self._last_job:
             self._last_job = job
             stderr = await self._note_jobs(stderr)
-        return CommandOutcome(stdout, stderr, exit_status(int(rc)), self._ended, stray, left_out)
+        return CommandOutcome(stdout, stderr, exit_status(int(rc)), self._ended, stray, left_out, self.files)
 
     async def _note_jobs(self, stderr: bytes) -> bytes:
         """Learn which background jobs there are; return stderr without bash's notices of new ones."""
@@ -260,6 +276,12 @@ class CommandShell:
         started = {*self._jobs, int(self._last_job)} - set(before)
         return _JOB_NOTICE.sub(lambda notice: b"" if int(notice[1]) in started else notice[0], stderr)
 
+    def _end_file(self, stream: PendingOutput) -> OutputFile | None:
+        """End the file of a stream before the mark, which is here."""
+        found = self._end_of(stream)
+        assert found is not None
+        return stream.end_file(found.start() - len(self._mark.printed))
+
     def _split(self, stream: PendingOutput) -> tuple[bytes, tuple[bytes, ...]]:
         """Take what was written before the mark off a stream, and return it with what the mark reports."""
         return self._mark.split(stream, self._report if stream is self._output else NOTHING)
@@ -272,10 +294,12 @@ class CommandShell:
         if status is None:
             raise EndOfStream(lost or "the shell vanished")
         stdout, stderr = self.partial()
+        self.files = self._output.end_file(), self._errors.end_file()
+        await all_ended(self.files)
         await self.close()
         if self._is_bash:
             stderr = stderr.removesuffix(_BASH_GOODBYE)
-        return CommandOutcome(stdout, stderr, status, True, stray, self._left_out_bytes)
+        return CommandOutcome(stdout, stderr, status, True, stray, self._left_out_bytes, self.files)
 
     async def _status(self) -> ExitStatus | None:
         with contextlib.suppress(TimeoutError):

@@ -26,12 +26,14 @@ from OttoLibrary.contracts.connections import (
 )
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import shorten
+from OttoLibrary.shell.output_file import OutputLimits
 from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from OttoLibrary.text import Secret, decode
 from OttoLibrary.transport.channels import ResumedChannel
 
 _PASSWORD_PROMPT = re.compile(rb"(?i)(password|passwort|passcode|mot de passe)[^\n]*:\s*$")
 _STOP_BOUND_S = 6.0
+_USUAL_LIMITS = OutputLimits()
 _LONGEST_PATH, _PROMPT_LENGTH = 4096, 1024
 _MOST_DIGITS = 10
 # Linux starts no program with an argument of more than 128 KiB, and a login shell may need five characters for one.
@@ -110,12 +112,14 @@ class Launched:
     wrong: UnexpectedAnswer | None = None
 
     @classmethod
-    def listening(cls, process: Process, nonce: str, pid: ProcessId | None = None) -> Launched:
+    def listening(
+        cls, process: Process, nonce: str, pid: ProcessId | None = None, limits: OutputLimits = _USUAL_LIMITS
+    ) -> Launched:
         """Return a process whose streams are read from now on."""
         notifier = Notifier()
-        return cls(
-            process, PendingOutput(process.channel, notifier), PendingOutput(process.errors, notifier), notifier, nonce, pid
-        )
+        output = PendingOutput(process.channel, notifier, limits.memory_bytes)
+        errors = PendingOutput(process.errors, notifier, limits.memory_bytes)
+        return cls(process, output, errors, notifier, nonce, pid)
 
     def find_pid(self) -> bool:
         """Take login noise and the first line off the output; return True once that is done."""
@@ -238,6 +242,7 @@ async def start(
     terminal: Terminal | None = None,
     account: Account | None = None,
     private: str = "",
+    limits: OutputLimits = _USUAL_LIMITS,
     login_shell: bool = False,
 ) -> Launched:
     """Start ``script`` with ``sh``, or as ``account``.
@@ -248,6 +253,7 @@ async def start(
         terminal: The terminal to run on, or None for separate streams.
         account: Become this user first.
         private: Shell text to run before ``script`` that must not show in the process list.
+        limits: How much of its output is kept.
         login_shell: Start it with the login shell instead, which must be known to be a POSIX shell.
 
     Raises:
@@ -262,7 +268,7 @@ async def start(
     if account is not None:
         command = _become(account, command, nonce)
     process = await connection.execute(command, terminal, login_shell=login_shell)
-    launched = Launched.listening(process, nonce)
+    launched = Launched.listening(process, nonce, limits=limits)
     try:
         if account is not None:
             await _greet(launched, account)

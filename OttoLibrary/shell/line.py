@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 
 from OttoLibrary.contracts.connections import Channel, EndOfStream
 from OttoLibrary.shell.console import Console
+from OttoLibrary.shell.output_file import OutputLimits
 from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from OttoLibrary.transport.login import Prompts
 
 _PROMPT_S = 0.05
+_USUAL_LIMITS = OutputLimits()
 
 
 class Line:
@@ -20,6 +22,7 @@ class Line:
         channel: The channel.
         prompts: What its profile looks for.
         greet: Makes it wait for a command, or None when it does; called with the line before the first command.
+        limits: How much is kept of what a command writes.
 
     Attributes:
         console: The conversation with it.
@@ -27,10 +30,18 @@ class Line:
         fresh: True when a command has just ended, so that a prompt will follow.
     """
 
-    def __init__(self, channel: Channel, prompts: Prompts, greet: Callable[[Line], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        prompts: Prompts,
+        greet: Callable[[Line], Awaitable[None]] | None = None,
+        limits: OutputLimits = _USUAL_LIMITS,
+    ) -> None:
         self.channel, self.prompts = channel, prompts
         self.notifier = Notifier()
-        self.stream = PendingOutput(channel, self.notifier)
+        # Files of transfers go over it too, and of them nothing may be missing.
+        limit_bytes = max(limits.memory_bytes, _USUAL_LIMITS.memory_bytes)
+        self.stream = PendingOutput(channel, self.notifier, limit_bytes)
         self.console = Console(channel, self.stream, self.notifier, prompts.profile.encoding)
         self.greeted = greet is None
         self.fresh = False

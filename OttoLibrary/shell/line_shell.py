@@ -22,6 +22,7 @@ from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome, PreludeFailedError, exit_status
 from OttoLibrary.shell.launch import ProcessId
 from OttoLibrary.shell.line import Line
+from OttoLibrary.shell.output_file import NO_FILES, NewFile, all_ended, no_file
 from OttoLibrary.shell.recovery import Recovery
 from OttoLibrary.text import decode
 from OttoLibrary.transport.channels import ProcessChannel
@@ -29,6 +30,7 @@ from OttoLibrary.transport.receive_buffer import ReceiveBuffer
 
 _SYNC_AGAIN_S = 1.0
 _UNTOLD_LIMIT = 1
+_LONGEST_ANSWER = 4096
 _RECOVERY_S = 8.0
 _CLEAN_UP_S = 6.0
 _RESYNC_S = 0.5
@@ -76,6 +78,8 @@ class LineShell:
 
     Attributes:
         cwd: None: the shell's working directory lasts as long as the shell.
+        new_file: Returns a new file for what is too long for memory of ``stdout`` or ``stderr``, or None.
+        files: The files of the present command, or of the last one.
         has_status: Every command has an exit status.
         merged: True when stdout and stderr come together, since the host has no writable folder for temporary files.
     """
@@ -99,6 +103,8 @@ class LineShell:
         self._ended = self._is_bash = False
         self._untold = 0
         self._used_by_console = False
+        self.new_file: NewFile = no_file
+        self.files = NO_FILES
         self.recovery = Recovery(self._end_command)
 
     @property
@@ -130,15 +136,20 @@ class LineShell:
         try:
             async with asyncio.timeout(deadline.remaining_s if deadline else None):
                 await self.recovery.over()
-                stream.left_out_bytes = 0
+                stream.left_out_bytes, self.files = 0, NO_FILES
                 await self._start(self._frame(command, cwd))
-                return await self._outcome()
+                stream.keep_whole(lambda: self.new_file("stdout"))
+                outcome = await self._outcome()
+                await all_ended(self.files)
+                return outcome
         except TimeoutError:
             if self.recovery.running:
                 return CommandOutcome(b"", b"", status=None)
             partial, left_out = self.partial(), stream.left_out_bytes
+            self._end_file()
             await self.recovery.finish()
-            return CommandOutcome(*partial, status=None, shell_ended=self.ended, left_out_bytes=left_out)
+            await all_ended(self.files)
+            return CommandOutcome(*partial, None, self.ended, left_out_bytes=left_out, files=self.files)
         except UnexpectedAnswer:
             await self.close()
             raise
@@ -146,6 +157,7 @@ class LineShell:
             self._ended = True
             raise EndOfStream("another shell is there now, and it has no stty") from error
         except asyncio.CancelledError:
+            self._end_file()
             self.recovery.begin()
             raise
 
@@ -181,7 +193,14 @@ class LineShell:
     def _split_off(self) -> None:
         """Keep standard output apart as soon as its end is known."""
         if self._stdout is None and (at := self._line.stream.find(self.separator)) >= 0:
+            self._end_file(at)
+            self._line.stream.keep_whole(lambda: self.new_file("stderr"))
             self._stdout = self._line.stream.take(at + len(self.separator))[:at]
+
+    def _end_file(self, at: int | None = None) -> None:
+        """End the file of the stream that the line carries now."""
+        file = self._line.stream.end_file(at)
+        self.files = (file, None) if self._stdout is None else (self.files[0], file)
 
     @property
     def at_rest(self) -> bool:
@@ -285,10 +304,14 @@ class LineShell:
         """Take all of the command's output off the line and note what the end mark reports."""
         # A match looks into the bytes that it was made of, which are taken away below.
         rc, ended, jobs, self._umask = int(end[1]), bool(end[2]), {int(pid) for pid in end[3].split()}, end[4].decode()
-        at = self._line.stream.data.find(f"\x1e@{self._tag}:".encode())
-        written = self._line.stream.take(end.end())[:at]
+        mark, stop = f"\x1e@{self._tag}:".encode(), end.end()
+        length = stop - self._line.stream.data.find(mark)
+        self._split_off()
+        at = self._line.stream.data.find(mark)
+        self._end_file(at)
+        written = self._line.stream.take(at + length)[:at]
         self._line.fresh = True
-        stdout, _, stderr = written.partition(self.separator) if self._stdout is None else (self._stdout, b"", written)
+        stdout, stderr = (written, b"") if self._stdout is None else (self._stdout, written)
         started, self._jobs = jobs - self._jobs, jobs
         stderr = _JOB_NOTICE.sub(lambda notice: b"" if int(notice[1]) in started else notice[0], stderr)
         if ended:
@@ -297,7 +320,7 @@ class LineShell:
                 stderr = stderr.removesuffix(b"exit\n").removesuffix(b"logout\n")
         left_out = self._line.stream.left_out_bytes
         stdout, stderr = self._line.recoded(stdout), self._line.recoded(stderr)
-        return CommandOutcome(stdout, stderr, exit_status(rc), shell_ended=ended, left_out_bytes=left_out)
+        return CommandOutcome(stdout, stderr, exit_status(rc), ended, left_out_bytes=left_out, files=self.files)
 
     # -- the shell
 
@@ -336,7 +359,7 @@ class LineShell:
                 return False
             await self._line.notifier.wait()
         before = bytes(stream.data[: found.start()])
-        told = re.search(rb"(\d{3,4})\r*\n([0-9a-f]+(?::[0-9a-f]+)+)\r*\n\Z", before)
+        told = re.search(rb"(\d{3,4})\r*\n([0-9a-f]+(?::[0-9a-f]+)+)\r*\n\Z", before[-_LONGEST_ANSWER:])
         if told is None:
             # Somebody else, such as the kernel, may have written in between; hardly twice in a row.
             self._untold += 1

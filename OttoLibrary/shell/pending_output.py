@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from OttoLibrary.contracts.connections import Channel, EndOfStream
+from OttoLibrary.shell.output_file import OutputFile, OutputLimits
 
 _CHUNK = 1 << 18
 # Of one stream; what is left out is left out of its middle.
-STREAM_LIMIT_BYTES = 8 << 20
+_LIMIT_BYTES = OutputLimits().memory_bytes
 # A stream that floods is read in slices, so that everything else on the loop has its share.
 _FLOOD_PAUSE_S = 0.02
 
@@ -42,15 +44,20 @@ class PendingOutput:
         data: The bytes.
         ended: The end of the stream, or None while it lasts.
         left_out_bytes: How many bytes were left out since somebody set it to 0.
+        received_bytes: How many bytes have come so far.
+        is_waiting: True when all that has come is here, and more is waited for.
     """
 
-    def __init__(self, channel: Channel | None, notifier: Notifier, limit_bytes: int = STREAM_LIMIT_BYTES) -> None:
+    def __init__(self, channel: Channel | None, notifier: Notifier, limit_bytes: int = _LIMIT_BYTES) -> None:
         self.data = bytearray()
         self.ended: EndOfStream | None = None
-        self.left_out_bytes = 0
+        self.left_out_bytes = self.received_bytes = 0
+        self.is_waiting = False
         self._limit, self._notifier = limit_bytes, notifier
         self._hole: slice | None = None
         self._missing = 0
+        self._new_file: Callable[[], OutputFile | None] | None = None
+        self._file: OutputFile | None = None
         self._scanned: dict[bytes, int] = {}
         self._wanted = asyncio.Event()
         self._wanted.set()
@@ -68,6 +75,8 @@ class PendingOutput:
     def take(self, count: int | None = None) -> bytes:
         """Return and forget the first ``count`` bytes, or all."""
         count = len(self.data) if count is None else count
+        if self._file is not None:
+            self._file.add(self._unfiled(count))
         taken = bytes(memoryview(self.data)[:count])
         del self.data[:count]
         self._scanned.clear()
@@ -76,6 +85,21 @@ class PendingOutput:
             self._hole = at if at.start >= 0 else None
             self._missing = self._missing if self._hole else 0
         return taken
+
+    def keep_whole(self, new_file: Callable[[], OutputFile | None]) -> None:
+        """Keep all that comes from now on in a file too; it is asked for just before the first of it is left out here."""
+        self._new_file, self._file = new_file, None
+
+    def end_file(self, at: int | None = None) -> OutputFile | None:
+        """End the file with what is here up to ``at``, or with all; return it, or None when nothing was left out."""
+        file, self._new_file, self._file = self._file, None, None
+        if file is not None:
+            file.add(self._unfiled(len(self.data) if at is None else at), last=True)
+        return file
+
+    def _unfiled(self, end: int) -> bytes:
+        """Return what is not in the file yet, up to a place."""
+        return bytes(memoryview(self.data)[self._hole.stop if self._hole is not None else 0 : end])
 
     def pause(self) -> None:
         """Read no more for the moment, so that a sender has to wait."""
@@ -100,12 +124,18 @@ class PendingOutput:
             while True:
                 if not self._wanted.is_set():
                     await self._wanted.wait()
-                self.data += await channel.read(_CHUNK)
+                self.is_waiting = True
+                news = await channel.read(_CHUNK)
+                self.is_waiting = False
+                self.data += news
+                self.received_bytes += len(news)
                 self._notifier.notify()
                 if len(self.data) > self._limit:
                     # Those who look for something look first.
                     await asyncio.sleep(_FLOOD_PAUSE_S)
                     self._shorten()
+                    if self._file is not None:
+                        await self._file.ended()
         except EndOfStream as end:
             self.ended = end
         except asyncio.CancelledError:
@@ -116,6 +146,9 @@ class PendingOutput:
 
     def _shorten(self) -> None:
         """Leave out so much of the middle that there is room for a while."""
+        if self._new_file is not None:
+            new_file, self._new_file = self._new_file, None
+            self._file = new_file()
         end = len(self.data) - self._limit // 4
         start = self._hole.start if self._hole else self._limit // 2
         if end > start:
@@ -125,6 +158,8 @@ class PendingOutput:
         """Put a line in the place of the bytes between two positions; a hole before it is part of them."""
         if end <= start:
             return
+        if self._file is not None:
+            self._file.add(self._unfiled(end))
         known = len(range(*self._hole.indices(end))) if self._hole is not None and self._hole.stop <= end else 0
         count = end - start - known
         self.left_out_bytes += count

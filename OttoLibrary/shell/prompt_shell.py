@@ -14,6 +14,7 @@ from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import UsageError
 from OttoLibrary.shell.command_shell import CommandOutcome, exit_status
 from OttoLibrary.shell.line import Line
+from OttoLibrary.shell.output_file import NO_FILES, NewFile, all_ended, no_file
 from OttoLibrary.shell.recovery import Recovery
 from OttoLibrary.text import plain_text
 
@@ -31,6 +32,10 @@ class PromptShell:
     Args:
         line: The line.
         status: What makes it print the exit status of the command before, or nothing.
+
+    Attributes:
+        new_file: Returns a new file for what is too long for memory, or None.
+        files: The file of the present command, or of the last one, and None.
     """
 
     def __init__(self, line: Line, status: str) -> None:
@@ -38,6 +43,8 @@ class PromptShell:
         self._line, self._status = line, status
         self._command = ""
         self._ended = False
+        self.new_file: NewFile = no_file
+        self.files = NO_FILES
         self.recovery = Recovery(self._interrupt)
 
     @property
@@ -74,17 +81,24 @@ class PromptShell:
             async with asyncio.timeout(deadline.remaining_s if deadline else None):
                 await self.recovery.over()
                 self._line.set_aside()
-                stream.left_out_bytes = 0
+                stream.left_out_bytes, self.files = 0, NO_FILES
+                stream.keep_whole(lambda: self.new_file("output"))
                 output = await self._ask(command.strip())
                 left_out = stream.left_out_bytes
-                return CommandOutcome(output.encode(), b"", await self._rc(), left_out_bytes=left_out)
+                self.files = stream.end_file(0), None
+                await all_ended(self.files)
+                status = await self._rc()
+                return CommandOutcome(output.encode(), b"", status, left_out_bytes=left_out, files=self.files)
         except TimeoutError:
             if self.recovery.running:
                 return CommandOutcome(b"", b"", status=None)
             partial, left_out = self.partial(), stream.left_out_bytes
+            self.files = stream.end_file(), None
             await self.recovery.finish()
-            return CommandOutcome(*partial, status=None, shell_ended=self.ended, left_out_bytes=left_out)
+            await all_ended(self.files)
+            return CommandOutcome(*partial, None, self.ended, left_out_bytes=left_out, files=self.files)
         except asyncio.CancelledError:
+            self.files = stream.end_file(), None
             self.recovery.begin()
             raise
 

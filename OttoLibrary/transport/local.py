@@ -10,12 +10,12 @@ import pty
 import signal
 import struct
 import termios
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Refused, T, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, Duplex, EndOfStream, ExitStatus, Listener, Process, Terminal
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.transport import tcp
@@ -48,10 +48,6 @@ class LocalConnection:
         self._environment = environment
         self._processes: set[LocalProcess] = set()
 
-    async def with_room(self, use: Callable[[Any], Awaitable[T]]) -> T:
-        """Refuse: there is no other library's connection."""
-        raise Refused("has no SSH server that this host is reached by")
-
     async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
         """Start ``command`` in a session of its own, always by ``sh``."""
         process = LocalProcess(self._processes.discard)
@@ -69,9 +65,13 @@ class LocalConnection:
         """Refuse: it starts processes."""
         raise EndOfStream("it has no terminal lines")
 
-    async def dial(self, address: str, port: int) -> Channel:
+    async def dial(self, address: str, port: int) -> Duplex:
         """Open a TCP connection from this machine."""
         return await tcp.dial(address, port)
+
+    async def listen(self, port: int, accept: Callable[[Duplex], None]) -> Listener:
+        """Listen on this machine."""
+        return await tcp.listen(port, accept)
 
     async def close(self) -> None:
         """Hang up every process that still runs, wait a moment for it to notice, and kill what did not."""

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import termios
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import serial
 
-from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, Process, Refused, T, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, Duplex, EndOfStream, Listener, Process, Terminal
 from OttoLibrary.contracts.facts import HostFacts, SerialOptions
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError
@@ -72,17 +72,17 @@ class SerialConnection:
         """Return the line; every caller gets the same one."""
         return self.line
 
-    async def with_room(self, use: Callable[[Any], Awaitable[T]]) -> T:
-        """Refuse: there is no other library's connection."""
-        raise Refused("has no SSH server that this host is reached by")
-
     async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
         """Refuse: a serial host has its line only."""
         raise EndOfStream("a serial host starts no processes beside its line")
 
-    async def dial(self, address: str, port: int) -> Channel:
+    async def dial(self, address: str, port: int) -> Duplex:
         """Refuse: a serial line carries nothing else."""
         raise OSError(f"{address}:{port}, because a serial host cannot be a hop")
+
+    async def listen(self, port: int, accept: Callable[[Duplex], None]) -> Listener:
+        """Refuse: a serial line carries nothing else."""
+        raise OSError("a serial host cannot listen for others")
 
     async def close(self) -> None:
         """Close the port."""

@@ -21,7 +21,18 @@ from typing import Any
 import asyncssh
 from asyncssh.config import SSHClientConfig
 
-from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Refused, T, Terminal
+from OttoLibrary.contracts.connections import (
+    Channel,
+    Connection,
+    Duplex,
+    EndOfStream,
+    ExitStatus,
+    Listener,
+    Process,
+    Refused,
+    T,
+    Terminal,
+)
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError, UsageError
@@ -34,6 +45,8 @@ from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
 # AES-GCM moves about twice what AsyncSSH's first choice, ChaCha20, does per CPU second; both are safe.
 _CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"
 _KEEPALIVES = 3
+_LISTENER_END_S = 2.0
+_LOOPBACK = "127.0.0.1"
 _MOST_JUMPS = 8
 _FINGERPRINT = "SHA256:"
 # Where OpenSSH looks unless its configuration says otherwise.
@@ -204,14 +217,26 @@ class SshConnection:
         """Refuse: it starts processes."""
         raise EndOfStream("it has no terminal lines")
 
-    async def dial(self, address: str, port: int) -> Channel:
+    async def dial(self, address: str, port: int) -> Duplex:
         """Open a byte stream from the host to ``address``."""
         try:
             session = _Session(has_terminal=False)
             await self.client.create_connection(lambda: session, address, port)
         except asyncssh.Error as error:
             raise OSError(f"{address}:{port}: {error.reason}") from error
-        return session.channel
+        return session.stream
+
+    async def listen(self, port: int, accept: Callable[[Duplex], None]) -> Listener:
+        """Listen on the loopback of the host."""
+
+        def connected(_address: str, _port: int) -> _Accepted:
+            return _Accepted(accept)
+
+        try:
+            listener = await self.client.create_server(connected, _LOOPBACK, port, encoding=None)
+        except (asyncssh.Error, asyncssh.ChannelListenError) as error:
+            raise OSError(f"the server does not listen there for others ({error})") from error
+        return _SshListener(listener)
 
     async def forward(self, forwards: tuple[str, ...]) -> None:
         """Open local port forwards, ``[bind_address:]port:address:port`` each."""
@@ -315,6 +340,10 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
     def errors(self) -> Channel | None:
         return None if self._has_terminal else ProcessChannel(self, self._errors, "standard error of an ssh channel")
 
+    @property
+    def stream(self) -> Duplex:
+        return _Stream(self, self._output, "ssh channel")
+
     async def end_input(self) -> None:
         if not self._chan.is_closing():
             self._chan.write_eof()
@@ -382,6 +411,46 @@ class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
         self._writable.set()
         if not self._status.done():
             self._status.set_exception(EndOfStream(lost or "the session was closed"))
+
+
+class _Stream(ProcessChannel):
+    """A byte stream through the server."""
+
+    def __init__(self, session: _Session, received: ReceiveBuffer, description: str) -> None:
+        super().__init__(session, received, description)
+        self.end_output = session.end_input
+
+
+class _Accepted(_Session):
+    """A connection that the server accepted for us."""
+
+    def __init__(self, accept: Callable[[Duplex], None]) -> None:
+        super().__init__(has_terminal=False)
+        self._accept = accept
+
+    def session_started(self) -> None:
+        self._accept(self.stream)
+
+
+class _SshListener:
+    """A port of a host."""
+
+    def __init__(self, listener: asyncssh.SSHListener) -> None:
+        self._listener = listener
+        self._port = listener.get_port()
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    async def wait(self) -> None:
+        await self._listener.wait_closed()
+
+    async def close(self) -> None:
+        with contextlib.suppress(TimeoutError, OSError, asyncssh.Error):
+            self._listener.close()
+            async with asyncio.timeout(_LISTENER_END_S):
+                await self._listener.wait_closed()
 
 
 class _Trust(asyncssh.SSHClient):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 
-from OttoLibrary.contracts.connections import Channel, EndOfStream
+from OttoLibrary.contracts.connections import EndOfStream
 
 _UNANSWERED = 3
 _SEGMENT = 1460
 
 
-async def dial(address: str, port: int, keepalive_s: float | None = None) -> Channel:
+async def dial(address: str, port: int, keepalive_s: float | None = None) -> TcpChannel:
     """Open a TCP connection; raise OSError.
 
     Args:
@@ -28,6 +29,16 @@ async def dial(address: str, port: int, keepalive_s: float | None = None) -> Cha
     if keepalive_s:
         _watch(own, keepalive_s)
     return TcpChannel(reader, writer)
+
+
+async def listen(port: int, accept: Callable[[TcpChannel], None]) -> TcpListener:
+    """Listen on the loopback of this machine and call ``accept`` with each connection; raise OSError."""
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        accept(TcpChannel(reader, writer))
+
+    return TcpListener(await asyncio.start_server(connected, "127.0.0.1", port))
 
 
 def _watch(own: socket.socket, keepalive_s: float) -> None:
@@ -83,6 +94,12 @@ class TcpChannel:
         except OSError as error:
             raise EndOfStream(str(error)) from error
 
+    async def end_output(self) -> None:
+        """Say that nothing more will be written."""
+        with contextlib.suppress(OSError):
+            if self._writer.can_write_eof() and not self._writer.is_closing():
+                self._writer.write_eof()
+
     async def resize(self, columns: int, rows: int) -> None:
         """Do nothing: there is no terminal."""
 
@@ -93,3 +110,25 @@ class TcpChannel:
     def describe(self) -> str:
         """Return ``tcp``."""
         return "tcp"
+
+
+class TcpListener:
+    """A port of this machine."""
+
+    def __init__(self, server: asyncio.Server) -> None:
+        self._server, self._closed = server, asyncio.Event()
+        self._port: int = server.sockets[0].getsockname()[1]
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
+
+    async def wait(self) -> None:
+        """Return once it is closed."""
+        await self._closed.wait()
+
+    async def close(self) -> None:
+        """Listen no longer."""
+        self._server.close()
+        self._closed.set()

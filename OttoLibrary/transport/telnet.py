@@ -6,10 +6,9 @@ Protocol: RFC 854 (commands), 855 (options), 856 (binary), 857 (echo), 858 (no g
 from __future__ import annotations
 
 import struct
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
-from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, Process, Refused, T, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, Duplex, EndOfStream, Listener, Process, Terminal
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, LoginError
@@ -70,17 +69,17 @@ class TelnetConnection:
             line = await self._new_line(Deadline(self._facts.connect_timeout))
         return line
 
-    async def with_room(self, use: Callable[[Any], Awaitable[T]]) -> T:
-        """Refuse: there is no other library's connection."""
-        raise Refused("has no SSH server that this host is reached by")
-
     async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
         """Refuse: Telnet knows lines only."""
         raise EndOfStream("a Telnet host starts no processes beside its lines")
 
-    async def dial(self, address: str, port: int) -> Channel:
+    async def dial(self, address: str, port: int) -> Duplex:
         """Refuse: Telnet carries nothing else."""
         raise OSError(f"{address}:{port}, because a Telnet host cannot be a hop")
+
+    async def listen(self, port: int, accept: Callable[[Duplex], None]) -> Listener:
+        """Refuse: Telnet carries nothing else."""
+        raise OSError("a Telnet host cannot listen for others")
 
     async def close(self) -> None:
         """Hang up all lines."""
@@ -118,7 +117,7 @@ class TelnetConnection:
     async def _dial(self) -> TelnetLine:
         address, port = self._facts.address, self._facts.port or _PORT
         if self._hop is None:
-            way = await tcp.dial(address, port, self._facts.keepalive)
+            way: Duplex = await tcp.dial(address, port, self._facts.keepalive)
         else:
             way = await self._hop.dial(address, port)
         line = TelnetLine(way, Terminal(), self._lines.discard, nudges=self._hop is not None)

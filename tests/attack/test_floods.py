@@ -18,8 +18,8 @@ from tests.peers.processes import wait_until
 
 MIB = 1 << 20
 BOUND_MIB = 100
-# The machine may be busy with other tests; before, it was 30 s.
-BUSY_S = 3.0
+# The machine may be busy with other tests; how exact a time-out is, the benchmark `floods` says. Before, it was 30 s.
+BUSY_S = 10.0
 
 
 class Memory:

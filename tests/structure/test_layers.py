@@ -50,11 +50,17 @@ SAME_THING = {
     "console",
     "files",
     "instructions",
+    "environment",
     "lab",
     "labs",
     "monitor",
     "options",
-    "reservations",  # the noun and its keywords or contract
+    "reservations",
+    "testbed",  # the noun and its keywords or contract
+    "scenario",
+    "scenarios",
+    "tunnel",
+    "tunnels",  # the noun and its keywords or contract
     "file",
     "json",
     "local",
@@ -62,8 +68,9 @@ SAME_THING = {
     "tcp",  # adapters are called as suites and labs call them
 }
 WHO_KNOWS_ADAPTERS = {}
-# What is below run/ and needs another's package all the same: errors hide secrets before anything is cut.
-WHO_KNOWS_PACKAGES = {"masking": "ahocorasick_rs"}
+# What is below run/ and needs another's package all the same: errors hide secrets before anything is cut, the merge that an
+# environment means is that of another's package, and cron expressions are checked where descriptions are.
+WHO_KNOWS_PACKAGES = {"masking": "ahocorasick_rs", "lab/environment": "jsonmerge", "scenario/cron": "cronsim"}
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,9 @@ class FakeConnection:
     async def dial(self, address: str, port: int) -> Any:
         raise OSError(f"{address}:{port}")
 
+    async def listen(self, port: int, accept: object) -> Any:
+        raise OSError("it cannot listen")
+
     async def close(self) -> None:
         self.lost = "closed"
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from OttoLibrary.errors import ValueFormatError
-from OttoLibrary.units import duration_text, seconds, size_text
+from OttoLibrary.units import duration_text, seconds, size, size_text
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,23 @@ def test_a_duration_is_readable(value_s: float, text: str) -> None:
 )
 def test_a_size_is_readable(size_bytes: int, text: str) -> None:
     assert size_text(size_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("01:30", 90.0), ("1:00:00.5", 3600.5), ("2 weeks", 1209600.0), ("500 us", 0.0005)]
+)
+def test_durations_as_robot_framework_writes_them(text: str, expected: float) -> None:
+    assert seconds(text) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0, 0), (512, 512), ("100", 100), ("8 MiB", 8 << 20), ("1.5KiB", 1536), ("2 MB", 2_000_000)]
+)
+def test_a_size_is_bytes(value: object, expected: int) -> None:
+    assert size(value) == expected
+
+
+@pytest.mark.parametrize("value", ["", "8 Mb", "-1", "1e30 GB", "nan", "eight", True, None, 1.5])
+def test_what_is_no_size_says_what_to_write(value: object) -> None:
+    with pytest.raises(ValueFormatError, match=r"is not a size\. Write a number of bytes, or text such as '8 MiB'"):
+        size(value)

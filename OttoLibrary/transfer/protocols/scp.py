@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncssh
 
-from OttoLibrary.contracts.connections import Connection, EndOfStream, Refused
+from OttoLibrary.contracts.connections import EndOfStream, ManySessions, Refused
 from OttoLibrary.contracts.transfers import Job, NotOfferedError, Site
 from OttoLibrary.transfer.unfinished import temporary_folder
 
@@ -55,7 +55,7 @@ class _Sessions:
         after_mark: Let a shell print a mark first, and pass over what comes before it: start-up files may print.
     """
 
-    def __init__(self, connection: Connection, client: asyncssh.SSHClientConnection, *, after_mark: bool) -> None:
+    def __init__(self, connection: ManySessions, client: asyncssh.SSHClientConnection, *, after_mark: bool) -> None:
         self.logger = client.logger
         self._connection, self._mark = connection, secrets.token_hex(8).encode() if after_mark else b""
 
@@ -83,7 +83,8 @@ def _quoted(path: str) -> bytes:
 async def _copy(site: Site, job: Job, ends: Callable[[_Sessions], tuple[object, object]]) -> None:
     """Copy between two ends, one of them on the host."""
     client = site.connection.native
-    if not isinstance(client, asyncssh.SSHClientConnection):
+    sessions = site.connection
+    if not isinstance(client, asyncssh.SSHClientConnection) or not isinstance(sessions, ManySessions):
         raise NotOfferedError("scp needs an SSH host")
     before = 0
 
@@ -95,7 +96,7 @@ async def _copy(site: Site, job: Job, ends: Callable[[_Sessions], tuple[object, 
             raise _AllHereError
 
     async def copy(*, after_mark: bool) -> None:
-        source, target = ends(_Sessions(site.connection, client, after_mark=after_mark))
+        source, target = ends(_Sessions(sessions, client, after_mark=after_mark))
         await asyncssh.scp(source, target, block_size=_BLOCK, progress_handler=moved)  # type: ignore[arg-type]
 
     try:

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import asyncssh
 
-from OttoLibrary.contracts.connections import Connection, EndOfStream, Refused
+from OttoLibrary.contracts.connections import EndOfStream, ManySessions, Refused
 from OttoLibrary.contracts.transfers import Job, NotOfferedError, Site
 from OttoLibrary.errors import UsageError
 
@@ -111,7 +111,7 @@ class _Session:
         was_used: True when a file was opened in it.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ManySessions) -> None:
         # Not cancelled with a caller: a session that opens after that would stay open unnoticed.
         self._starting = asyncio.ensure_future(connection.with_room(_started))
         self._users = 0
@@ -163,7 +163,7 @@ def _end(started: asyncio.Future[asyncssh.SFTPClient]) -> None:
 
 def _session_of(site: Site) -> _Session:
     connection = site.connection.native
-    if not isinstance(connection, asyncssh.SSHClientConnection):
+    if not isinstance(connection, asyncssh.SSHClientConnection) or not isinstance(site.connection, ManySessions):
         raise UsageError("sftp needs an SSH host")
     session = _sessions.get(connection)
     if session is None or not session.usable:

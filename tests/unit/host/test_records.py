@@ -12,6 +12,7 @@ from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import CommandError, ConnectionLostError, UsageError, WaitTimeoutError
 from OttoLibrary.host.records import HostRecords
 from OttoLibrary.shell.command_shell import CommandOutcome
+from OttoLibrary.shell.output_file import NO_FILES
 
 
 def _records() -> tuple[HostRecords, list[Record]]:
@@ -53,6 +54,18 @@ def test_no_status_is_a_time_out() -> None:
     assert journal[0].stdout == "part"
 
 
+class _Said:
+    """What a command has written."""
+
+    files = NO_FILES
+
+    def __init__(self, stdout: bytes, stderr: bytes) -> None:
+        self._said = stdout, stderr
+
+    def partial(self) -> tuple[bytes, bytes]:
+        return self._said
+
+
 @pytest.mark.parametrize(
     ("error", "raised", "note"),
     [
@@ -64,7 +77,7 @@ def test_an_attempt_without_a_result_is_recorded_with_its_output(
     error: BaseException, raised: type[BaseException], note: str
 ) -> None:
     records, journal = _records()
-    with pytest.raises(raised), records.attempt("Run", "work", time.monotonic(), lambda: (b"so far", b"oh")):
+    with pytest.raises(raised), records.attempt("Run", "work", time.monotonic(), _Said(b"so far", b"oh")):
         raise error
     assert (journal[0].stdout, journal[0].stderr, journal[0].notes) == ("so far", "oh", (note,))
 
@@ -72,5 +85,5 @@ def test_an_attempt_without_a_result_is_recorded_with_its_output(
 def test_a_command_that_the_shell_cannot_take_names_host_and_command() -> None:
     records, _ = _records()
     wanted = pytest.raises(UsageError, match="Host 'box' cannot run 'work': one line at a time")
-    with wanted, records.attempt("Run", "work", 0.0, lambda: (b"", b"")):
+    with wanted, records.attempt("Run", "work", 0.0, _Said(b"", b"")):
         raise UsageError("one line at a time")

@@ -37,7 +37,7 @@ def test_a_secret_at_the_cut_is_hidden() -> None:
     for before in range(180, 210):
         assert "hunter" not in block(_record("", "echo " + "x" * before + "hunter2-longer"), _attachments())
     outcome = CommandResult("dut1", "true", 0, "x" * 295 + "hunter2-longer" + "y" * 400, "", None, 0.01)
-    assert "hunt" not in fan_out("true", [("dut1", ("dut1",), outcome)])
+    assert "hunt" not in fan_out("true", [("dut1", ("dut1",), outcome)], _attachments())
 
 
 def test_nothing_from_a_host_is_markup() -> None:
@@ -73,7 +73,7 @@ def test_control_characters_show_and_escapes_go() -> None:
 
 
 def test_a_fan_out_is_one_table_with_failures_named() -> None:
-    html = fan_out("uptime", [("a", ("a",), _record("up").result), ("b", ("g", "b"), ValueError("<gone>"))])  # type: ignore[list-item]
+    html = fan_out("uptime", [("a", ("a",), _record("up").result), ("b", ("g", "b"), ValueError("<gone>"))], _attachments())  # type: ignore[list-item]
     assert html.count("<tr>") == 3
     assert "1 failed" in html
     assert "&lt;gone&gt;" in html
