@@ -80,6 +80,7 @@ class Host:
     async def _on_open(self, connection: Connection) -> None:
         if self._opened is None:
             self._opened = self._runner_for(connection)
+        self._records.news += getattr(connection, "notes", [])
         await self._opened.connected(connection)
 
     def _runner_for(self, connection: Connection) -> Runner:
