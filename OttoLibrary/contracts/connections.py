@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.masking import mask
 
 T = TypeVar("T")
+
+
+class CommandOutput(NamedTuple):
+    """What a command that runs has written so far.
+
+    Attributes:
+        stdout: Standard output.
+        stderr: Standard error.
+    """
+
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,9 @@ from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError,
 from OttoLibrary.text import listed, plural
 from OttoLibrary.transport import tcp
 from OttoLibrary.transport.channels import ProcessChannel
+from OttoLibrary.transport.client_config import Asked, SshConfig, read_config
 from OttoLibrary.transport.known_hosts import KnownKey, known_keys, named
 from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
-from OttoLibrary.transport.ssh_config import Asked, SshConfig, read_config
 
 # AES-GCM moves about twice what AsyncSSH's first choice, ChaCha20, does per CPU second; both are safe.
 _CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from OttoLibrary.transport import ssh_config
-from OttoLibrary.transport.ssh_config import Asked, SshConfig, read_config
+from OttoLibrary.transport import client_config
+from OttoLibrary.transport.client_config import Asked, SshConfig, read_config
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +156,6 @@ def test_the_page_lists_each_option_and_what_becomes_of_it() -> None:
         name.lower(): fate
         for name, fate in re.findall(r"^\| `(\w+)` \| (taken|passed over with a note|says nothing here) \|", page, re.MULTILINE)
     }
-    taken = dict.fromkeys(ssh_config._TAKEN, "taken")
-    passed_over = dict.fromkeys(ssh_config._PASSED_OVER, "passed over with a note")
-    assert listed == {**taken, **passed_over, **dict.fromkeys(ssh_config._NOT_ABOUT_US, "says nothing here")}
+    taken = dict.fromkeys(client_config._TAKEN, "taken")
+    passed_over = dict.fromkeys(client_config._PASSED_OVER, "passed over with a note")
+    assert listed == {**taken, **passed_over, **dict.fromkeys(client_config._NOT_ABOUT_US, "says nothing here")}
