@@ -284,15 +284,17 @@ class Host:
             await console.send(reveal(text))
         self._records.record("Send", repr(str(text))[1:-1], began, (b"", b""))
 
-    async def expect(self, patterns: Sequence[str], *, shell: str = "", timeout_s: float | None = None) -> Match:
-        """Wait until the console shows what one of the regular expressions matches."""
+    async def expect(
+        self, patterns: Sequence[str], *, shell: str = "", timeout_s: float | None = None, raw: bool = False
+    ) -> Match:
+        """Wait until the console shows what one of the regular expressions matches; ``raw`` as in ``Console.expect``."""
         expressions = [compiled(pattern) for pattern in patterns]
         deadline = await self.deadline(timeout_s)
         began = time.monotonic()
         wanted = " or ".join(f"'{pattern}'" for pattern in patterns)
         async with self._console(shell, deadline) as console:
             try:
-                match = await console.expect(expressions, deadline)
+                match = await console.expect(expressions, deadline, raw=raw)
             except TimeoutError as error:
                 self._records.record("Expect", wanted, began, (console.text.encode(), b""), "It did not show.")
                 what = f"did not show {wanted}"
