@@ -9,7 +9,7 @@ from robot.api.deco import keyword
 
 from OttoLibrary.contracts.connections import CommandOutput, CommandResult
 from OttoLibrary.errors import shorten
-from OttoLibrary.keywords.component import Component, ExpectedRc, OnError, Spread, Text, expected
+from OttoLibrary.keywords.component import Component, ExpectedRc, FanoutOptions, OnError, Text, expected
 
 
 class CommandKeywords(Component):
@@ -143,7 +143,7 @@ class CommandKeywords(Component):
         from OttoLibrary.report.blocks import fan_out
 
         failed = f"'{shorten(command)}' failed on"
-        spread = Spread(limit, stop_after, on_error)
+        spread = FanoutOptions(limit, stop_after, on_error)
         return self.on_each(hosts, run, spread, lambda outcomes: fan_out(command, outcomes, self.attachments), failed)
 
     @keyword(tags=["Command", "Background"])

@@ -29,7 +29,7 @@ OnError: TypeAlias = Literal["fail", "return"]
 
 
 @dataclass(frozen=True)
-class Spread:
+class FanoutOptions:
     """How the same is done on many hosts.
 
     Attributes:
@@ -68,7 +68,7 @@ class Component:
         self,
         hosts: str,
         work: Callable[[str], Awaitable[T]],
-        spread: Spread,
+        spread: FanoutOptions,
         table: Callable[[list[tuple[str, tuple[str, ...], T | OttoError]]], str],
         failed: str,
     ) -> dict[str, Any]:

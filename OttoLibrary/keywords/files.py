@@ -11,7 +11,7 @@ from robot.api.deco import keyword
 
 from OttoLibrary.contracts.transfers import TransferOptions, TransferResult
 from OttoLibrary.errors import HostError, UsageError
-from OttoLibrary.keywords.component import Component, OnError, Spread
+from OttoLibrary.keywords.component import Component, FanoutOptions, OnError
 
 Verify = Literal["auto", "sha256", "no"]
 Links = Literal["follow", "keep"]
@@ -318,7 +318,7 @@ class FileKeywords(Component):
 
         from OttoLibrary.report.blocks import put_table
 
-        spread = Spread(limit, stop_after, on_error)
+        spread = FanoutOptions(limit, stop_after, on_error)
         return self.on_each(hosts, put, spread, lambda outcomes: put_table(source, target, outcomes), f"'{source}' did not reach")
 
     @keyword(tags=["File"])
@@ -376,7 +376,7 @@ class FileKeywords(Component):
 
         from OttoLibrary.report.blocks import put_table
 
-        spread = Spread(limit, stop_after, on_error)
+        spread = FanoutOptions(limit, stop_after, on_error)
         return self.on_each(hosts, put, spread, lambda outcomes: put_table(source, target, outcomes), f"'{source}' did not reach")
 
     # -- looking

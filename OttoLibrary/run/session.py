@@ -100,6 +100,10 @@ class Session:
             began = time.monotonic()
             self.scopes.on_end(lambda: self.hosts.close_shells(began))
 
+    def tell(self, sentence: str) -> None:
+        """Tell the person who waits."""
+        self._context.tell(sentence)
+
     def renew_leases(self) -> None:
         """Renew what is reserved now; a run that has reserved nothing loads nothing for it."""
         if self._reservations is not None:
