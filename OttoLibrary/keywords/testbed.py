@@ -12,7 +12,7 @@ from robot.api.deco import keyword
 from OttoLibrary.errors import DeployError, OttoError, UsageError
 from OttoLibrary.keywords.component import Component
 from OttoLibrary.lab.environment import Environment
-from OttoLibrary.run.bench import END_S, LEASE_S, Bench, BenchOptions, bench_of, deployed, environment_reference
+from OttoLibrary.run.bench import END_S, LEASE_S, Bench, BenchOptions, bench_of, default_options, deployed, environment_reference
 from OttoLibrary.run.testbed_log import bench_html, step_line
 from OttoLibrary.text import printable
 
@@ -97,7 +97,7 @@ class TestbedKeywords(Component):
         present = deployed(reference)
         if present is not None:
             return list(present.devices)
-        options = BenchOptions(skip_boot, wait.total_seconds(), lease.total_seconds(), purpose)
+        options = BenchOptions(skip_boot, wait.total_seconds(), lease.total_seconds(), purpose, default_options())
         bench = Bench(self.session, reference, options, lambda step: self.session.tell(step_line(step)))
         try:
             bench.deploy(self.session.breaches.call)

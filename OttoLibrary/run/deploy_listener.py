@@ -14,7 +14,7 @@ from OttoLibrary import units
 from OttoLibrary.errors import UsageError, ValueFormatError
 from OttoLibrary.masking import mask
 from OttoLibrary.run import verdict
-from OttoLibrary.run.bench import LEASE_S, Bench, BenchOptions, stopped_by_signals
+from OttoLibrary.run.bench import LEASE_S, Bench, BenchOptions, default_options, reference_to, stopped_by_signals
 from OttoLibrary.run.listener_guard import harmless
 from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
@@ -108,12 +108,12 @@ class Deploy:
         logger.warn(printable(mask(sentence)))
 
     def _deploy(self, data: Any, options: dict[str, str]) -> None:
-        reference = "environment:" + ",".join(options[key] for key in _NEEDED)
+        reference = reference_to(*(options[key] for key in _NEEDED))
         output = Path(BuiltIn().get_variable_value("${OUTPUT DIR}"))
         context = RunContext(variable=variable, suite_folder=folder_of(data.source), output_folder=output, tell=_tell)
         session = self._session = Session(reference, context=context)
         skip_boot, lease_s = _yes("skip_boot", options), units.seconds(options.get("lease", LEASE_S))
-        how = BenchOptions(skip_boot, units.seconds(options.get("wait", 0)), lease_s)
+        how = BenchOptions(skip_boot, units.seconds(options.get("wait", 0)), lease_s, given=default_options())
         bench = Bench(session, reference, how, lambda step: _tell(step_line(step)))
         try:
             with stopped_by_signals(session.engine.interrupt):

@@ -259,7 +259,7 @@ class DevicePlace:
             ) from error
 
         with self._lock:
-            if self._console is None or self._console.closed:
+            if self._console is None or not self._console.isalive():
                 self._console = HostConsole(host, self.prompt, self.transcript)
             made: HostConsole = self._console
             return made

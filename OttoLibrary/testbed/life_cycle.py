@@ -90,7 +90,7 @@ class LifeCycle:
                 if missing:
                     step = Step(phase, name, time.time(), 0.0, LEFT_OUT, f"{', '.join(missing)} did not come up")
                     self._tell(step)
-                elif hook == "boot":
+                elif hook == "boot" and self._has(plan, hook):
                     step = await self._boot(plan, phase)
                 else:
                     step = await self._attempt(plan, hook, phase)
@@ -166,13 +166,18 @@ class LifeCycle:
         return await _each([work(plan) for plan in plans.values()])
 
     async def _attempt(self, plan: DevicePlan, hook: str, phase: str, arguments: tuple[Any, ...] = ()) -> Step:
-        return self._told(await self._called(plan, hook, phase, arguments))
+        step = await self._called(plan, hook, phase, arguments)
+        return self._told(step) if self._has(plan, hook) else step
+
+    def _has(self, plan: DevicePlan, hook: str) -> bool:
+        """Return True when the driver wrote the hook."""
+        return getattr(getattr(self._devices[plan.name], hook), "__func__", None) is not getattr(Device, hook)
 
     async def _called(self, plan: DevicePlan, hook: str, phase: str, arguments: tuple[Any, ...]) -> Step:
         device, limit_s = self._devices[plan.name], plan.limit_s(hook)
         began, clock = time.time(), time.monotonic()
         method = getattr(device, hook)
-        if getattr(method, "__func__", None) is getattr(Device, hook):
+        if not self._has(plan, hook):
             return Step(phase, plan.name, began, 0.0)
         try:
             await call(method, arguments, limit_s, device.abandon)

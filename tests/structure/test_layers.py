@@ -77,7 +77,9 @@ WHO_KNOWS_PACKAGES = {
     "masking": "ahocorasick_rs",
     "lab/environment": "jsonmerge",
     "scenario/cron": "cronsim",
+    "testbed/hooks": "pluggy",
     "testbed/pexpect_console": "pexpect",
+    "testbed/vitro_bridge": "vitro",
 }
 
 
