@@ -156,6 +156,11 @@ def plugins() -> tuple[list[object], Mapping[str, str]]:
     return list(_plugins), _group("otto", tuple(sys.path))
 
 
+def is_installed(group: str) -> bool:
+    """Return True when a package that is installed has entry points of a group."""
+    return bool(_group(group, tuple(sys.path)))
+
+
 def register_reservation_backend(name: str, factory: Any) -> None:
     """Make the reservations ``name`` mean ``factory()``, a class with ``contracts.reservations.Reservations``.
 

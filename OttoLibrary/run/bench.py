@@ -155,6 +155,9 @@ class Bench:
         suite, plans = self.session.suite, list[Any]()
         import_init(suite.settings)
         self._hooks = load_hooks()
+        given = self._options.given
+        given.environment, given.inventory, given.board = self.reference.partition(":")[2].split(",")
+        given.skip_boot = self._options.skip_boot
         for types in self._hooks.call("otto_add_devices") if self._hooks else ():
             for name, factory in types.items():
                 registry.register_device(name, factory)
@@ -294,7 +297,8 @@ class ConsoleLogs:
 def load_hooks() -> Hooks | None:
     """Return the plug-ins, or None when there are none. Raises PluginError."""
     registered, installed = registry.plugins()
-    if not registered and not installed:
+    bridges = _vitro_bridges()
+    if not registered and not installed and not bridges:
         return None
     try:
         from OttoLibrary.testbed.hooks import Hooks
@@ -303,7 +307,16 @@ def load_hooks() -> Hooks | None:
             f"Plug-ins of a deployment need a package that is not installed ({error}). "
             f"Install it with: {sys.executable} -m pip install 'robotframework-ottolibrary[testbed]'"
         ) from error
-    return Hooks()
+    return Hooks(*bridges)
+
+
+def _vitro_bridges() -> list[object]:
+    """Return what runs the plug-ins of Vitro, when there are any."""
+    if not registry.is_installed("vitro"):
+        return []
+    from OttoLibrary.testbed import vitro_bridge
+
+    return [vitro_bridge.VitroBridge()] if vitro_bridge.is_needed() else []
 
 
 def plugin_options(parser: argparse.ArgumentParser) -> None:

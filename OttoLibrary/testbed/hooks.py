@@ -63,15 +63,18 @@ _HOOKS = sorted(name for name in vars(HookSpecs) if name.startswith(_PREFIX))
 class Hooks:
     """The plug-ins of this process.
 
+    Args:
+        others: Further plug-ins.
+
     Raises:
         PluginError: One has a hook without ``@hookimpl``, or one that there is not: it would never be called.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *others: object) -> None:
         self._manager = pluggy.PluginManager(_PROJECT)
         self._manager.add_hookspecs(HookSpecs)
         registered, _ = registry.plugins()
-        for plugin in registered:
+        for plugin in (*registered, *others):
             self._manager.register(plugin)
         self._manager.load_setuptools_entrypoints(_PROJECT)
         for plugin in self._manager.get_plugins():

@@ -157,7 +157,10 @@ class LifeCycle:
         return await _each([end(name) for name in self._plans])
 
     def _is_before(self, name: str, other: str) -> bool:
-        """Return True when ``other`` was brought up after ``name``."""
+        """Return True when ``other`` is to be shut down before ``name``."""
+        if self._devices[name].shut_down_in_order and self._devices[other].shut_down_in_order:
+            order = list(self._plans)
+            return order.index(other) > order.index(name)
         return self._ranks[other] > self._ranks[name] or name in _all_before(other, self._plans)
 
     # -- one hook
@@ -202,8 +205,9 @@ class _Life:
 async def _each(coroutines: Sequence[Any]) -> list[Any]:
     """Run them side by side; when this is cancelled, wait until all of them have ended."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(coroutine) for coroutine in coroutines]
-    return [task.result() for task in tasks]
+        # The last device of the environment is the first to begin, as with Vitro.
+        tasks = [group.create_task(coroutine) for coroutine in reversed(coroutines)]
+    return [task.result() for task in reversed(tasks)]
 
 
 def reason(error: BaseException, limit_s: float) -> str:

@@ -32,9 +32,7 @@ def test_a_hook_without_the_marker_is_an_error() -> None:
             return
 
     registry.register_plugin(Plugin())
-    with pytest.raises(
-        PluginError, match=r"'otto_setup_env' would never be called, because it has no @hookimpl"
-    ):
+    with pytest.raises(PluginError, match=r"'otto_setup_env' would never be called, because it has no @hookimpl"):
         Hooks()
 
 
