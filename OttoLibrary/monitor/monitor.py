@@ -101,7 +101,7 @@ class Monitor:
         mask: Hides secrets.
 
     Attributes:
-        hosts: The hosts that are or were watched, by name.
+        hosts: Who has readings, by name: the hosts that are or were watched, and what is shown beside them, such as a load.
         store: Where readings and events are recorded, or None.
     """
 
@@ -313,6 +313,16 @@ class Monitor:
     def _tell(self, number: int, event: Event | None) -> None:
         for audience in self._audiences:
             audience.event(number, event)
+
+    def add_subject(self, name: str) -> None:
+        """Let something that is no host have readings, by ``record``; idempotent."""
+        self.hosts.setdefault(name, WatchedHost((name,)))
+
+    def record_all(self, host: str, at: float, values: Mapping[str, float]) -> None:
+        """Take readings that were made at a moment; raise UnknownNameError."""
+        self.check_host(host)
+        self._recorded.update(values)
+        self.tick(Tick(host, at, 0.0, values))
 
     def record(self, host: str, series: str, value: float) -> None:
         """Take a reading that the caller made; raise UnknownNameError."""

@@ -21,11 +21,11 @@ from OttoLibrary.run.session import Session
 if TYPE_CHECKING:
     from OttoLibrary.contracts.reservations import Demand
     from OttoLibrary.lab.host_entry import HostEntry
+    from OttoLibrary.testbed.bench_plan import BenchPlan
     from OttoLibrary.testbed.deployment import Deployment
     from OttoLibrary.testbed.device import Device
     from OttoLibrary.testbed.hooks import Hooks
     from OttoLibrary.testbed.life_cycle import Step
-    from OttoLibrary.testbed.plan import BenchPlan
 
 T = TypeVar("T")
 Call = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -46,6 +46,7 @@ class BenchOptions:
         wait_s: How long to wait for hosts that others have reserved.
         lease_s: How long they stay reserved when this process hangs; while it runs, it renews them.
         purpose: What for; others see it.
+        skip_checks: Run no contingency checks before tests with requirements.
         given: What plug-ins get as ``options``: their own options, and these.
     """
 
@@ -53,6 +54,7 @@ class BenchOptions:
     wait_s: float = 0.0
     lease_s: float = LEASE_S
     purpose: str = "testbed"
+    skip_checks: bool = False
     given: argparse.Namespace = field(default_factory=argparse.Namespace)
 
 
@@ -67,6 +69,8 @@ class Bench:
 
     Attributes:
         reference: The environment.
+        published: How many of the steps the log shows already.
+        checked: The test whose requirements were checked last.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Bench:
         self._hooks: Hooks | None = None
         self._status: dict[str, object] = {"status": "failed", "exception": None}
         self.published = 0
+        self.checked = ""
 
     @property
     def deployment(self) -> Deployment:
@@ -87,6 +92,11 @@ class Bench:
         if self._deployment is None:
             raise UsageError("The devices are not deployed. Deploy them with 'Deploy Devices'.")
         return self._deployment
+
+    @property
+    def skips_checks(self) -> bool:
+        """True when no contingency checks are to be run."""
+        return self._options.skip_checks
 
     @property
     def steps(self) -> list[Step]:
@@ -150,7 +160,7 @@ class Bench:
         from OttoLibrary.lab.environment_hosts import lab_of
         from OttoLibrary.lab.settings import import_init
         from OttoLibrary.lab.source import environment_of
-        from OttoLibrary.testbed.plan import plan
+        from OttoLibrary.testbed.bench_plan import plan
 
         suite, plans = self.session.suite, list[Any]()
         import_init(suite.settings)

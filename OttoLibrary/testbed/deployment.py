@@ -12,15 +12,15 @@ from OttoLibrary import registry
 from OttoLibrary.errors import DeployError, OttoError, PluginError, UnknownNameError
 from OttoLibrary.host.host import Host
 from OttoLibrary.masking import mask
+from OttoLibrary.testbed.bench_plan import BenchPlan, DevicePlan
 from OttoLibrary.testbed.device import Device, DeviceHost, DevicePlace, DevicePower, HostCalls
 from OttoLibrary.testbed.life_cycle import FAILED, LEFT_OUT, LifeCycle, Step
-from OttoLibrary.testbed.plan import BenchPlan, DevicePlan
 
 _MOST_NOTES = 10_000
 
 
 @dataclass(frozen=True)
-class Note:
+class DeviceNote:
     """A line that a device wrote into the log.
 
     Attributes:
@@ -69,7 +69,7 @@ class Deployment:
     def __init__(self, plan: BenchPlan, around: Surroundings) -> None:
         self.plan, self._around = plan, around
         self.steps: list[Step] = []
-        self.notes: list[Note] = []
+        self.notes: list[DeviceNote] = []
         self.devices: dict[str, Device] = {}
         self._life: LifeCycle | None = None
         self._is_down = False
@@ -156,7 +156,7 @@ class Deployment:
 
     def _note(self, device: str, text: str) -> None:
         if len(self.notes) < _MOST_NOTES:
-            self.notes.append(Note(time.time(), device, mask(text)))
+            self.notes.append(DeviceNote(time.time(), device, mask(text)))
         self._around.transcript(device, f"{text}\n")
 
     def _done(self, step: Step) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from OttoLibrary.errors import OttoError
+from OttoLibrary.testbed.bench_plan import BenchPlan, DevicePlan
 from OttoLibrary.testbed.device import ROLES, Device
 from OttoLibrary.testbed.hook_call import call
-from OttoLibrary.testbed.plan import BenchPlan, DevicePlan
 from OttoLibrary.text import printable
 from OttoLibrary.units import duration_text
 

@@ -10,10 +10,6 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from vitro import main as vitro_main  # type: ignore[import-not-found]
-from vitro.libraries import device_manager as vitro_manager  # type: ignore[import-not-found]
-from vitro.libraries.vitro_config import get_json  # type: ignore[import-not-found]
-
 from OttoLibrary.errors import PluginError, did_you_mean
 from OttoLibrary.testbed.device import Device, DevicePlace
 from OttoLibrary.testbed.hook_call import call
@@ -39,7 +35,12 @@ class VitroBridge:
     """A plug-in of ours that runs Vitro's: its devices are ours from ``otto_add_devices`` on."""
 
     def __init__(self) -> None:
-        self._manager = vitro_main.get_plugin_manager()
+        # Vitro has environments of its own: this file can be imported without it.
+        from vitro import main  # type: ignore[import-not-found]
+        from vitro.libraries import device_manager, vitro_config  # type: ignore[import-not-found]
+
+        self._main, self._device_manager, self._files = main, device_manager, vitro_config
+        self._manager = main.get_plugin_manager()
         self._config: Any = None
         self._args: Any = None
         self._devices: Any = None
@@ -69,7 +70,7 @@ class VitroBridge:
         reserved = self._without("no_reservation", "vitro_reserve_devices")(**arguments)
         # Each plug-in is asked once: what Vitro itself answers comes from the inventory.
         inventory = reserved or self._manager.get_plugin("no_reservation").vitro_reserve_devices(self._args)
-        asked = get_json(options.environment)
+        asked = self._files.get_json(options.environment)
         self._config = hook.vitro_parse_config(cmdline_args=self._args, inventory_config=inventory, env_config=asked)
         self._devices = hook.vitro_register_devices(config=self._config, **arguments)
         return bool(reserved)
@@ -93,8 +94,8 @@ class VitroBridge:
                     device_manager=self._devices,
                 )
         finally:
-            vitro_main._VITRO_PLUGIN_MANAGER = None
-            vitro_manager._DEVICE_MANAGER_INSTANCE = None
+            self._main._VITRO_PLUGIN_MANAGER = None
+            self._device_manager._DEVICE_MANAGER_INSTANCE = None
 
     def _types(self) -> Mapping[str, Any]:
         return ChainMap(*self._manager.hook.vitro_add_devices())

@@ -402,3 +402,45 @@ def test_the_command_gives_everything_back_at_a_signal(bench: Callable[..., Path
     assert process.returncode == 1
     assert "The deployment was stopped by SIGTERM." in said
     given_back(folder)
+
+
+_REQUIRING = """
+Met
+    [Tags]    env_req:{"box": {"model": ["a", "b"]}}
+    Log    runs
+Unmet
+    [Tags]    env_req:{"box": {"model": "c"}}
+    Fail    never runs
+Broken
+    [Tags]    env_req:{"box"
+    Log    never runs
+By Keyword
+    Require Environment    {"box": {"model": [{"contains_regex": "^c"}]}}
+    Fail    never runs
+"""
+
+
+@pytest.mark.parametrize("way", ["keyword", "listener"])
+@pytest.mark.parametrize("skips", [False, True])
+def test_requirements_skip_and_check(bench: Callable[..., Path], way: str, skips: bool) -> None:
+    folder = bench(model="b")
+    with (folder / "drivers.py").open("a") as file:
+        file.write("Box.contingency_check = lambda self, requirement=None: trace(f'check {self.name} {requirement}')\n")
+    if way == "keyword":
+        deploying = f"Deploy Devices    skip_contingency_checks={skips}"
+        done = run(folder, _SUITE.replace("Deploy Devices", deploying) + _REQUIRING)
+    else:
+        skipping = "yes" if skips else "no"
+        done = run(folder, _LISTENED + _REQUIRING, "--listener", f"{_LISTENER}:skip_contingency_checks={skipping}")
+    expected = {"First": "PASS", "Second": "PASS", "Met": "PASS", "Unmet": "SKIP", "Broken": "FAIL", "By Keyword": "SKIP"}
+    assert statuses(done) == expected
+    assert "device 'box' is needed with {'model': 'c'}, and there is {" in done.tests["Unmet"].message
+    checks = sorted(line for line in trace(folder) if line.startswith("check"))
+    assert checks == ([] if skips else [f"check {name} {{'box': {{'model': ['a', 'b']}}}}" for name in ("box", "server")])
+    assert _PASSWORD not in (done.folder / "output.xml").read_text()
+
+
+def test_a_requirement_without_an_environment_fails(bench: Callable[..., Path]) -> None:
+    folder = bench()
+    done = run(folder, f"*** Settings ***\nLibrary    OttoLibrary\n*** Test Cases ***\n{_REQUIRING.strip()}\n")
+    assert statuses(done) == dict.fromkeys(("Met", "Unmet", "Broken", "By Keyword"), "FAIL")

@@ -55,6 +55,7 @@ SAME_THING = {
     "environment",
     "lab",
     "labs",
+    "load",  # the noun, and the metric that Unix calls so
     "monitor",
     "options",
     "reservations",
@@ -72,7 +73,8 @@ SAME_THING = {
 }
 WHO_KNOWS_ADAPTERS = {}
 # What is below run/ and needs another's package all the same: errors hide secrets before anything is cut, the merge that an
-# environment means is that of another's package, and cron expressions are checked where descriptions are.
+# environment means is that of another's package, cron expressions are checked where descriptions are, and of load one file
+# knows each package and says so when it is missing.
 WHO_KNOWS_PACKAGES = {
     "masking": "ahocorasick_rs",
     "lab/environment": "jsonmerge",
@@ -80,6 +82,8 @@ WHO_KNOWS_PACKAGES = {
     "testbed/hooks": "pluggy",
     "testbed/pexpect_console": "pexpect",
     "testbed/vitro_bridge": "vitro",
+    "load/sockets": "zmq",
+    "load/report_page": "jinja2",
 }
 
 

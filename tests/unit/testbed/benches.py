@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from OttoLibrary import registry
 from OttoLibrary.lab.environment import Environment, EnvironmentDevice
 from OttoLibrary.schema.source_position import SourcePosition
+from OttoLibrary.testbed.bench_plan import BenchPlan, plan
 from OttoLibrary.testbed.deployment import Deployment, Surroundings
 from OttoLibrary.testbed.device import Device
-from OttoLibrary.testbed.plan import BenchPlan, plan
 
 
 class Traced(Device):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.testbed.plan import plan
+from OttoLibrary.testbed.bench_plan import plan
 from tests.unit.testbed.benches import environment, planned
 
 
