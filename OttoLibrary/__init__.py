@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from OttoLibrary.run.metrics_listener import Metrics
     from OttoLibrary.run.modifiers import EachHost
     from OttoLibrary.run.repeat import Repeat
+    from OttoLibrary.run.scenario_tests import Scenarios
+    from OttoLibrary.scenario.functions import scenario_event
+    from OttoLibrary.scenario.reporter import register_reporter
 
 __version__ = VERSION
 _MODULES = {
@@ -24,9 +27,24 @@ _MODULES = {
     "Metrics": "OttoLibrary.run.metrics_listener",
     "OttoLibrary": "OttoLibrary.library",
     "Repeat": "OttoLibrary.run.repeat",
+    "Scenarios": "OttoLibrary.run.scenario_tests",
     "instruction": "OttoLibrary.instructions.instructions",
+    "register_reporter": "OttoLibrary.scenario.reporter",
+    "scenario_event": "OttoLibrary.scenario.functions",
 }
-__all__ = ["EachHost", "Evidence", "Hosts", "Metrics", "OttoLibrary", "Repeat", "__version__", "instruction"]
+__all__ = [
+    "EachHost",
+    "Evidence",
+    "Hosts",
+    "Metrics",
+    "OttoLibrary",
+    "Repeat",
+    "Scenarios",
+    "__version__",
+    "instruction",
+    "register_reporter",
+    "scenario_event",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import threading
 import time
@@ -52,6 +53,14 @@ class Engine:
         finally:
             if interruptible:
                 self._interruptible = None
+
+    def post(self, work: Callable[[], object]) -> None:
+        """Do something on the loop soon, if it runs; may be called in any thread, and nobody waits for it."""
+        loop = self._loop
+        if loop is not None:
+            # It may be closed in this moment.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(work)
 
     def interrupt(self, error: Exception) -> None:
         """End the interruptible call that runs, if there is one, with ``error``; may be called in any thread."""

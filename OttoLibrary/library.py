@@ -18,6 +18,7 @@ from OttoLibrary.keywords.lab import LabKeywords
 from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.keywords.options import OptionsKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
+from OttoLibrary.keywords.scenarios import ScenarioKeywords
 from OttoLibrary.keywords.tunnels import TunnelKeywords
 from OttoLibrary.lab.settings import import_init
 from OttoLibrary.masking import mask
@@ -125,6 +126,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             MonitorKeywords,
             OptionsKeywords,
             ReservationKeywords,
+            ScenarioKeywords,
             TunnelKeywords,
         )
         super().__init__([group(session) for group in groups])

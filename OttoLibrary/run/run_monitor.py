@@ -121,6 +121,12 @@ class RunMonitor:
 
         return self.ask(done)
 
+    def tell(self, work: Callable[[Monitor], object]) -> None:
+        """Do something with the monitor soon, if one runs, on its own engine; may be called in any thread."""
+        monitor = self._monitor
+        if monitor is not None:
+            self._its_engine.post(lambda: work(monitor))
+
     def _described(self, hosts: Sequence[Host]) -> dict[str, Any]:
         lab = self._lab
         return {
