@@ -19,6 +19,7 @@ from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.keywords.options import OptionsKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
 from OttoLibrary.keywords.scenarios import ScenarioKeywords
+from OttoLibrary.keywords.testbed import TestbedKeywords
 from OttoLibrary.keywords.tunnels import TunnelKeywords
 from OttoLibrary.lab.settings import import_init
 from OttoLibrary.masking import mask
@@ -127,6 +128,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             OptionsKeywords,
             ReservationKeywords,
             ScenarioKeywords,
+            TestbedKeywords,
             TunnelKeywords,
         )
         super().__init__([group(session) for group in groups])

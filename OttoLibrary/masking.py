@@ -51,8 +51,8 @@ _NUMBERED = [
         (b"\\", rb"[0-3][0-7]{2}"),
     )
 ]
-# Base64 comes in lines of 64 or 76 characters.
-_LINE_BREAK = re.compile(rb"(?<=[A-Za-z0-9+/_-])\r?\n(?=[A-Za-z0-9+/=_-])")
+# Base64 comes in lines.
+_LINE_BREAKS = b"\r\n"
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
 
 
@@ -156,13 +156,12 @@ class _Patterns:
         """Give where secrets are in Base64, whatever stands around them in it."""
         if self._cores is None:
             return
-        breaks = [(found.start(), found.end()) for found in _LINE_BREAK.finditer(data)] if b"\n" in data else []
-        joined = _LINE_BREAK.sub(b"", data) if breaks else data
+        joined = data.translate(None, _LINE_BREAKS)
         matches = self._cores.find_matches_as_indexes(joined)
-        places = _Places(breaks) if matches and breaks else None
+        places = _Places(data) if len(joined) < len(data) else None
         for _, start, end in matches:
             first, last = _with_neighbours(joined, start, end)
-            yield (places.of(first), places.of(last - 1) + 1) if places else (first, last)
+            yield places.of(first, last) if places else (first, last)
 
     def _numbered(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Give where secrets are in text that is written in numbers."""
@@ -175,24 +174,29 @@ class _Patterns:
 
 
 class _Places:
-    """Where the bytes of joined lines were before.
+    """Where pieces of text without its line breaks are in the text with them; asked for from the first to the last.
 
-    Args:
-        breaks: Where each line break that was left out began and ended.
+    Line breaks are counted, not listed: an output may have millions of lines.
     """
 
-    def __init__(self, breaks: list[tuple[int, int]]) -> None:
-        self._after: list[int] = []
-        self._removed: list[int] = []
-        removed = 0
-        for start, end in breaks:
-            self._after.append(start - removed)
-            removed += end - start
-            self._removed.append(removed)
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._place = (0, 0)
 
-    def of(self, index: int) -> int:
-        at = bisect_left(self._after, index + 1) - 1
-        return index + (self._removed[at] if at >= 0 else 0)
+    def of(self, first: int, last: int) -> tuple[int, int]:
+        """Return where a piece begins and ends."""
+        self._place = start = self._after(self._place, first)
+        return start[1], self._after(start, last - 1)[1] + 1
+
+    def _after(self, place: tuple[int, int], index: int) -> tuple[int, int]:
+        joined, at = place
+        found, breaks = at + index - joined, -1
+        while (count := self._breaks(at, found + 1)) != breaks:
+            found, breaks = at + index - joined + count, count
+        return index, found
+
+    def _breaks(self, start: int, end: int) -> int:
+        return self._data.count(b"\n", start, end) + self._data.count(b"\r", start, end)
 
 
 _process = Masker()

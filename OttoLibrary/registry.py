@@ -17,6 +17,7 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "local": "OttoLibrary.transport.local:Local",
         "telnet": "OttoLibrary.transport.telnet:Telnet",
         "serial": "OttoLibrary.transport.serial:Serial",
+        "program": "OttoLibrary.transport.program:Program",
     },
     "profile": {
         "linux": "OttoLibrary.contracts.profiles:linux",
@@ -53,6 +54,7 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "json": "OttoLibrary.lab.sources.json:JsonLabs",
         "ssh_config": "OttoLibrary.lab.sources.ssh_config:SshConfigLabs",
         "command": "OttoLibrary.lab.sources.command:CommandLabs",
+        "environment": "OttoLibrary.lab.sources.environment:EnvironmentLabs",
     },
     "reservation": {
         "none": "OttoLibrary.reservation.backends.none:NoReservations",
@@ -60,6 +62,15 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "json": "OttoLibrary.reservation.backends.json:JsonReservations",
         "pabot": "OttoLibrary.reservation.backends.pabot:PabotReservations",
         "redis": "OttoLibrary.reservation.backends.redis:RedisReservations",
+    },
+    "device": {
+        "linux": "OttoLibrary.testbed.devices.linux:Linux",
+        "local": "OttoLibrary.testbed.devices.local:LocalDevice",
+    },
+    "power": {
+        "commands": "OttoLibrary.testbed.power.by_commands:CommandPower",
+        "pdudaemon": "OttoLibrary.testbed.power.pdudaemon:PduDaemonPower",
+        "snmp": "OttoLibrary.testbed.power.snmp:SnmpPower",
     },
     "reference": {
         "env": "OttoLibrary.lab.references.env:Env",
@@ -75,6 +86,8 @@ _METHODS = {
     "metric": (),
     "labsource": ("load_lab", "list_labs"),
     "reservation": ("get_reserved_resources", "who_reserved", "backend_name"),
+    "device": ("validate", "skip_boot", "boot", "configure", "contingency_check", "shutdown"),
+    "power": ("on", "off", "cycle"),
     "reference": ("resolve", "close"),
 }
 # A reservation backend has all of these (``Acquiring``) or none. One with a queue of its own is a ``Leasing``.
@@ -126,6 +139,11 @@ def register_lab_repository(name: str, factory: Any) -> None:
     register("labsource", name, factory)
 
 
+def register_device(name: str, factory: Any) -> None:
+    """Make ``"type": name`` in an environment mean ``factory``, a class that is based on ``OttoLibrary.Device``."""
+    register("device", name, factory)
+
+
 def register_reservation_backend(name: str, factory: Any) -> None:
     """Make the reservations ``name`` mean ``factory()``, a class with ``contracts.reservations.Reservations``.
 
@@ -151,14 +169,19 @@ def names(kind: str) -> list[str]:
 
 def load(kind: str, name: str, *arguments: Any) -> Any:
     """Return a new adapter, made with these arguments; raise UnknownNameError, or PluginError when it does not import."""
+    return find(kind, name)(*arguments)
+
+
+def find(kind: str, name: str) -> Any:
+    """Return what makes an adapter; raise UnknownNameError, or PluginError when it does not import."""
     if name in _registered.get(kind, {}):
-        return _registered[kind][name][0](*arguments)
+        return _registered[kind][name][0]
     target = _BUILT_IN[kind].get(name) or _entry_points(kind).get(name)
     if target is None:
         raise UnknownNameError(_SPOKEN.get(kind, kind), name, names(kind))
     factory = _import(kind, name, target)
     _check(kind, name, factory, target)
-    return factory(*arguments)
+    return factory
 
 
 def _check(kind: str, name: str, factory: Any, owner: str) -> None:

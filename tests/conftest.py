@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from OttoLibrary import masking, registry
-from tests.peers.accounts import Accounts
+from tests.peers.accounts import Accounts, Guest
 from tests.peers.consoles import SerialConsole
 from tests.peers.keys import Keys, make_keys
 from tests.peers.network import Network
@@ -61,6 +61,14 @@ def accounts() -> Iterator[Accounts | None]:
         return
     require("useradd")
     with Accounts() as made:
+        yield made
+
+
+@pytest.fixture
+def guest() -> Iterator[Guest]:
+    """An account of the test's own; it skips the test unless it runs as root."""
+    require("root", "useradd")
+    with Guest() as made:
         yield made
 
 

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.masking import mask
+
+
+class CommandOutput(NamedTuple):
+    """What a command that runs has written so far.
+
+    Attributes:
+        stdout: Standard output.
+        stderr: Standard error.
+    """
+
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True)
@@ -125,6 +137,14 @@ class UnexpectedAnswer(EndOfStream):
     """
 
 
+class ShellRefused(EndOfStream):
+    """What the account logs in to ended before it ran what was asked.
+
+    Args:
+        why: What it said, as part of a sentence.
+    """
+
+
 class Channel(Protocol):
     """A byte stream to and from something. One reader and one writer at a time."""
 
@@ -218,8 +238,17 @@ class Connection(Protocol):
     def native(self) -> object:
         """The protocol library's own connection, for an adapter that speaks the same library, or None."""
 
-    async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
-        """Start ``command`` under the login shell; raise EndOfStream when the connection is gone."""
+    async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
+        """Start POSIX shell text.
+
+        Args:
+            command: The text.
+            terminal: The terminal to run on, or None for separate streams.
+            login_shell: Run it by the login shell of the account, which must be known to be a POSIX shell; else by ``sh``.
+
+        Raises:
+            EndOfStream: The connection is gone, or starts nothing more.
+        """
 
     async def open_line(self) -> Channel:
         """Open a line; what it wrote before is read first. Raises ConnectError; EndOfStream when it has none."""

@@ -18,7 +18,10 @@ class Reference(Protocol):
 
 
 class LabRepository(Protocol):
-    """A source of labs. Both methods answer in bounded time, and may raise any exception when they cannot."""
+    """A source of labs. Both methods answer in bounded time, and may raise any exception when they cannot.
+
+    A class may have an attribute ``name_parts``: the name of one of its labs is so many words, joined by commas; 1 by default.
+    """
 
     def load_lab(self, name: str, preferences: Mapping[str, Any] | None = None) -> object:
         """Return a lab as plain data that is the caller's own: an object in our form, or a list of hosts in otto's.

@@ -69,6 +69,10 @@ class BackgroundCommand:
     def _left_out_bytes(self) -> int:
         return self._launched.output.left_out_bytes + self._launched.errors.left_out_bytes
 
+    async def end_input(self) -> None:
+        """Close its standard input."""
+        await self._launched.process.end_input()
+
     def release(self) -> None:
         """Keep only the newest of its output; for one that has ended and that nobody will ask about its output again."""
         self._launched.output.release(_KEPT_BYTES)
@@ -179,7 +183,8 @@ class BackgroundCommand:
     async def _ended(self) -> CommandOutcome:
         status = await self._launched.process.wait()
         await self._drained()
-        self._launched.find_pid()
+        if not self._launched.find_pid():
+            raise await self._launched.refusal()
         self._launched.check()
         self._end_files()
         await all_ended(self.files)

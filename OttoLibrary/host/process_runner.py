@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shlex
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from OttoLibrary.contracts.connections import SUCCESS, Connection, EndOfStream, Process, Terminal
+from OttoLibrary.contracts.connections import SUCCESS, Connection, EndOfStream, Process, ShellRefused, Terminal
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostError, LoginError, WaitTimeoutError, subject
 from OttoLibrary.host.background import BackgroundCommand
@@ -26,11 +27,14 @@ from OttoLibrary.shell.launch import Account, Launched, ProcessId, UserChangeRef
 from OttoLibrary.shell.output_file import NO_FILES, NewFile, OutputFiles, OutputLimits, no_file
 from OttoLibrary.text import decode
 
+# The login shells that run POSIX shell text.
+_POSIX_LOGIN = re.compile("(ba|da|a|z|ya|bosh|[lom]?k|pdk)?sh|ksh(93|88)|mksh-static|busybox")
 _END_S, _END_TRIES = 1.0, 10
 # What is asked for by us, such as a list of files or the end of a log, is of use only as a whole.
 _OWN_LIMITS = OutputLimits(memory_bytes=32 << 20, file_bytes=0)
+# The variables as `sh` writes them, for `sh` reads them again: bash has quotes that others do not know.
 _STATE = """pwd
-(unset OTTO_COMMAND TERM SHLVL PWD OLDPWD SUDO_COMMAND; [ -z "$BASH_VERSION" ] || set -o posix; export -p) 2>/dev/null"""
+command sh -c 'unset OTTO_COMMAND TERM SHLVL PWD OLDPWD SUDO_COMMAND _; export -p' 2>/dev/null"""
 
 
 @dataclass
@@ -97,6 +101,8 @@ class ProcessRunner:
         self._ending: dict[asyncio.Task[None], Callable[[], Awaitable[object]]] = {}
         # Who used the host before each switch of the user, and when that was.
         self._former_accounts: list[tuple[float, Account | None]] = []
+        # On which connection the login shell was asked for, and its name.
+        self._login: tuple[Connection, str] | None = None
 
     async def connected(self, connection: Connection) -> None:
         """Do nothing: processes start when they are needed."""
@@ -149,7 +155,9 @@ class ProcessRunner:
     async def start_on_terminal(self, name: str, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
         """Start a process on a terminal of its own, with folder and environment of a shell."""
         private = await self._state_of(self._named(name), deadline, cwd)
-        launched = await self._launch(command, deadline, "did not start the command", Terminal(), private, self._records.limits)
+        launched = await self._launch(
+            command, deadline, "did not start the command", Terminal(), private, limits=self._records.limits
+        )
         return await self._background(command, launched, deadline)
 
     async def _start(self, command: str, cwd: str | None, deadline: Deadline, *, lifeline: bool = False) -> BackgroundCommand:
@@ -159,10 +167,21 @@ class ProcessRunner:
         if lifeline:
             script = f"{launch.LIFELINE}\n{script}"
         private = launch.prelude(facts.environment, None)
-        launched = await self._launch(script, deadline, "did not start the command", None, private, self._records.limits)
+        own = self.account is None and _POSIX_LOGIN.fullmatch(await self._login_shell(deadline)) is not None
+        launched = await self._launch(
+            script, deadline, "did not start the command", private=private, limits=self._records.limits, login_shell=own
+        )
         if not lifeline:
             await launched.process.end_input()
         return await self._background(command, launched, deadline)
+
+    async def _login_shell(self, deadline: Deadline) -> str:
+        """Return the name of the login shell: a POSIX one runs commands itself, so that they have its syntax and functions."""
+        connection = await self._connection.open(deadline)
+        if self._login is None or self._login[0] is not connection:
+            outcome = await self.answer_of('printf %s "$SHELL"', deadline)
+            self._login = connection, decode(outcome.stdout).rpartition("/")[2]
+        return self._login[1]
 
     async def _background(
         self, command: str, launched: Launched, deadline: Deadline, new_file: NewFile | None = None
@@ -179,10 +198,15 @@ class ProcessRunner:
     async def execute(self, script: str, deadline: Deadline) -> Process:
         """Start a process."""
         connection, account = await self._connection.open(deadline), self.account
+        if account is None and not any(named.command for named in self._shells.values()):
+            await self._login_shell(deadline)  # a menu would wait for what we say to the process
         launched = await self._launch_at_home(script, deadline)
         try:
             async with self._records.bounded(deadline, "did not start a process"):
                 return await launched.hand_over(lambda pid: launch.stop(connection, pid, account=account))
+        except ShellRefused as error:
+            await launched.close()
+            raise self._records.loss(error) from error
         except BaseException:
             await launched.close()
             raise
@@ -191,7 +215,11 @@ class ProcessRunner:
         """Run a process to its end."""
         launched = await self._launch_at_home(script, deadline)
         background = await self._background(script, launched, deadline, no_file)
-        return await background.finish(deadline)
+        try:
+            await background.end_input()
+            return await background.finish(deadline)
+        except ShellRefused as error:
+            raise self._records.loss(error) from error
 
     @contextlib.asynccontextmanager
     async def own_line(self, deadline: Deadline, what: str) -> AsyncIterator[Callable[[str], Awaitable[bytes]]]:
@@ -233,7 +261,7 @@ class ProcessRunner:
         await named.close_console()
         private = await self._state_of(named, deadline, None)
         launched = await self._launch(
-            consoles.SCRIPT, deadline, "did not open its console", Terminal(), private, self._records.limits
+            consoles.SCRIPT, deadline, "did not open its console", Terminal(), private, limits=self._records.limits
         )
         named.launched, named.console_began = launched, time.monotonic()
         named.console = Console(launched.process.channel, launched.output, launched.notifier)
@@ -353,10 +381,12 @@ class ProcessRunner:
         what: str,
         terminal: Terminal | None = None,
         private: str = "",
+        *,
         limits: OutputLimits = _OWN_LIMITS,
+        login_shell: bool = False,
     ) -> Launched:
         async with self._records.bounded(deadline, what):
-            return await self._launched(script, deadline, terminal, private, limits)
+            return await self._launched(script, deadline, terminal, private, limits=limits, login_shell=login_shell)
 
     async def _launched(
         self,
@@ -364,13 +394,22 @@ class ProcessRunner:
         deadline: Deadline,
         terminal: Terminal | None = None,
         private: str = "",
+        *,
         limits: OutputLimits = _OWN_LIMITS,
+        login_shell: bool = False,
     ) -> Launched:
         connection = await self._connection.open(deadline)
         account = self.account
-        starting = asyncio.create_task(
-            launch.start(connection, script, terminal=terminal, account=account, private=private, limits=limits)
+        work = launch.start(
+            connection,
+            script,
+            terminal=terminal,
+            account=account,
+            private=private,
+            limits=limits,
+            login_shell=login_shell,
         )
+        starting = asyncio.create_task(work)
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:

@@ -14,11 +14,10 @@ from OttoLibrary.lab import fields, otto_hosts
 from OttoLibrary.lab.host_entry import HostEntry, Layer, host_entry, nested, text_of, texts_of
 from OttoLibrary.lab.lab import MOST_HOPS, Lab
 from OttoLibrary.lab.settings import Settings
-from OttoLibrary.lab.source import LabAnswer, ask
+from OttoLibrary.lab.source import LabAnswer, ask, split
 from OttoLibrary.schema import plain_data
 from OttoLibrary.schema.field_types import JsonObject
 from OttoLibrary.schema.source_position import SourcePosition, has_references
-from OttoLibrary.text import listed
 
 _HOSTS_FILE = "hosts.json"
 
@@ -40,7 +39,7 @@ def load_lab(references: str, suite_folder: Path | None = None, settings: Settin
     Raises:
         LabError: With every mistake in every lab.
     """
-    wanted = listed(references)
+    wanted = split(references)
     if not wanted:
         raise LabError(["No lab is given. Give the name of a lab, such as 'demo', or the path of its file."])
     parts: list[_Part | None] = []

@@ -151,6 +151,11 @@ class Settings:
         return tuple(chain.from_iterable(repository.labs for repository in self.repositories))
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders of the settings files themselves."""
+        return tuple(repository.file.parent for repository in self.repositories)
+
+    @property
     def libs(self) -> tuple[Path, ...]:
         """Folders with Python modules."""
         return tuple(chain.from_iterable(repository.libs for repository in self.repositories))

@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 from OttoLibrary import registry
 from OttoLibrary.contracts.labs import LabRepository
 from OttoLibrary.errors import LabError, OttoError, UnknownNameError
+from OttoLibrary.lab.environment import Environment
 from OttoLibrary.lab.settings import Settings
 from OttoLibrary.schema import plain_data
 from OttoLibrary.schema.source_position import SourcePosition, is_path
+from OttoLibrary.text import listed
 
 T = TypeVar("T")
-FILES = "json"
+FILES, ENVIRONMENT = "json", "environment"
 _SOURCE = re.compile(r"([A-Za-z][\w-]*):(.*)", re.DOTALL)
 
 
@@ -62,6 +64,40 @@ def ask(reference: str, suite_folder: Path | None, settings: Settings, problems:
     return LabAnswer(name, content if len(problems) == before else None, position, file)
 
 
+def split(references: str) -> list[str]:
+    """Return the single references of several joined by commas; the name of a lab may itself be several words."""
+    words, found = listed(references), list[str]()
+    while words:
+        count = _words_of(words[0])
+        found.append(",".join(words[:count]))
+        del words[:count]
+    return found
+
+
+def _words_of(word: str) -> int:
+    source = _SOURCE.fullmatch(word)
+    try:
+        return int(getattr(registry.find("labsource", source[1]), "name_parts", 1)) if source else 1
+    except OttoError:
+        return 1  # the mistake shows when the source is asked
+
+
+def environment_of(
+    reference: str, suite_folder: Path | None, settings: Settings, *check: Callable[[Environment, list[str]], object]
+) -> Environment | None:
+    """Return the merged devices that a reference means, or None when it is no environment.
+
+    Raises:
+        LabError: With every mistake in both files, and those that ``check`` notes.
+    """
+    source, name = _source_and_name(reference, str(settings.lab.get("backend", FILES)))
+    if source != ENVIRONMENT:
+        return None
+    repository: Any = _opened(source, suite_folder, settings)
+    made: Environment = repository.environment(name, *check)
+    return made
+
+
 def known(suite_folder: Path | None, settings: Settings) -> Iterator[tuple[str, list[str] | OttoError]]:
     """Yield every source with the names of its labs, or with the error that it gave instead."""
     for source in registry.names("labsource"):
@@ -85,8 +121,9 @@ def _source_and_name(reference: str, backend: str) -> tuple[str, str]:
 
 
 def _opened(source: str, suite_folder: Path | None, settings: Settings) -> LabRepository:
-    # Lab files are where the suite is; other sources are elsewhere and know where.
-    arguments = (suite_folder, settings.labs) if source == FILES else ()
+    # Files are where the suite is; other sources are elsewhere and know where.
+    folders = {FILES: settings.labs, ENVIRONMENT: settings.folders}
+    arguments = (suite_folder, folders[source]) if source in folders else ()
     try:
         repository: LabRepository = registry.load("labsource", source, *arguments)
     except OttoError:

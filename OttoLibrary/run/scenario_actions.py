@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from OttoLibrary.contracts.connections import Record
-from OttoLibrary.errors import HostError, OttoError, ScenarioError, UsageError, did_you_mean
+from OttoLibrary.errors import ConnectionLostError, HostError, OttoError, ScenarioError, UsageError, did_you_mean
 from OttoLibrary.run.event_keywords import EventKeyword, KeywordFailedError, TimeLimit
 from OttoLibrary.run.fanout import each, whole
 from OttoLibrary.run.folded_log import FoldedLog
@@ -34,7 +34,7 @@ _MOST_RECORDS = 100
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ScenarioSurroundings:
     """What actions work with.
 
     Attributes:
@@ -77,14 +77,16 @@ class ScenarioActions:
         records: What hosts did in runs that failed, by event; whoever logs a failure takes it.
     """
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: ScenarioSurroundings) -> None:
         self._around = around
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="scenario")
+        self._stops_on_lost_host = False
         self.records: dict[str, list[Record]] = {}
 
     def make(self, scenario: Scenario) -> dict[str, Action]:
         """Return the action of each event; raise ScenarioError with everything that is wrong."""
         problems: list[str] = []
+        self._stops_on_lost_host = scenario.stop_on_lost_host
         made: dict[str, Action] = {}
         for event in scenario.events:
             try:
@@ -147,6 +149,8 @@ class ScenarioActions:
             await deed.call(run, host)
         except HostError as error:
             run.host = error.host or host
+            if isinstance(error, ConnectionLostError) and self._stops_on_lost_host:
+                self._around.stop(f"the connection to host '{run.host}' was lost")
             raise
         finally:
             CURRENT_EVENT.reset(token)

@@ -17,7 +17,7 @@ from OttoLibrary.errors import NotOpenError, OttoError, ScenarioError, UsageErro
 from OttoLibrary.run.event_keywords import EventKeyword, KeywordFailedError, in_teardown, look_for_signal, reason_of
 from OttoLibrary.run.folded_log import FoldedLog
 from OttoLibrary.run.main_thread import MainResult, MainThread, MainWork
-from OttoLibrary.run.scenario_actions import ScenarioActions, Surroundings
+from OttoLibrary.run.scenario_actions import ScenarioActions, ScenarioSurroundings
 from OttoLibrary.run.scenario_watch import ScenarioWatch
 from OttoLibrary.scenario import description, durable_journal
 from OttoLibrary.scenario.durable_journal import DurableJournal
@@ -163,7 +163,7 @@ class _Performer:
         self.reporter = Reporter(self._folder, f"scenario-{self._file_name}", self.watch.reported, session.journal.warn)
         self._main = MainThread()
         self._run: ScenarioRun | None = None
-        self._actions = ScenarioActions(Surroundings(session, self._main, self.reporter, self._stop, FoldedLog()))
+        self._actions = ScenarioActions(ScenarioSurroundings(session, self._main, self.reporter, self._stop, FoldedLog()))
         self._made: Mapping[str, Any] = {}
         self._is_fatal = False
         self._last: MainResult | None = None

@@ -15,12 +15,18 @@ _DEEPEST = 40
 _TOO_DEEP = f"objects and lists are nested deeper than {_DEEPEST} levels"
 
 
-def parse(text: bytes, position: SourcePosition) -> Any:
-    """Return what a JSON text holds, without comments, or None with the mistake noted."""
+def parse(text: bytes, position: SourcePosition, *, comments: bool = True) -> Any:
+    """Return what a JSON text holds, or None with the mistake noted.
+
+    Args:
+        text: The JSON text.
+        position: The top of it.
+        comments: Whether a key that begins with ``_`` is a comment, which is left out.
+    """
     repeated: list[str] = []
 
     def made(pairs: list[tuple[str, Any]]) -> _Object:
-        one = _object(pairs)
+        one = _object(pairs, comments)
         repeated.extend(one.repeated)
         return one
 
@@ -54,8 +60,8 @@ class _Object(dict[str, Any]):
     repeated: tuple[str, ...] = ()
 
 
-def _object(pairs: list[tuple[str, Any]]) -> _Object:
-    counted = [(key, value) for key, value in pairs if not key.startswith("_")]
+def _object(pairs: list[tuple[str, Any]], comments: bool) -> _Object:
+    counted = [(key, value) for key, value in pairs if not (comments and key.startswith("_"))]
     made = _Object(counted)
     if len(counted) > len(made):
         made.repeated = tuple(key for key, count in Counter(key for key, _ in counted).items() if count > 1)

@@ -14,7 +14,16 @@ import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, ExitStatus, Process, Terminal, UnexpectedAnswer
+from OttoLibrary.contracts.connections import (
+    Channel,
+    Connection,
+    EndOfStream,
+    ExitStatus,
+    Process,
+    ShellRefused,
+    Terminal,
+    UnexpectedAnswer,
+)
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import shorten
 from OttoLibrary.shell.output_file import OutputLimits
@@ -27,6 +36,10 @@ _STOP_BOUND_S = 6.0
 _USUAL_LIMITS = OutputLimits()
 _LONGEST_PATH, _PROMPT_LENGTH = 4096, 1024
 _MOST_DIGITS = 10
+# Linux starts no program with an argument of more than 128 KiB, and a login shell may need five characters for one.
+_LONGEST_ARGUMENT = 16 << 10
+_REFUSAL_S = 0.5
+_REFUSAL_LINES, _REFUSAL_BYTES = 5, 2000
 # Where the fields of /proc/PID/stat stand behind the name of the program.
 _SESSION_FIELD, _START_FIELD = 3, 19
 # A background command ends with us, however we end: when its standard input closes, a watcher hangs up its process group.
@@ -130,6 +143,32 @@ class Launched:
             self.errors.take(noise_end + len(self.nonce) + 2)
         return True
 
+    async def until_begun(self) -> None:
+        """Wait until it has begun; raise ShellRefused if it ended before that, UnexpectedAnswer if its answer cannot be true."""
+        while not self.find_pid():
+            if self.output.ended:
+                raise await self.refusal()
+            await self.notifier.wait()
+        self.check()
+
+    async def refusal(self) -> EndOfStream:
+        """Return why it ended before it had begun: the connection broke, or the login shell ended at once."""
+        lost = self.output.ended.lost if self.output.ended else None
+        status = None
+        with contextlib.suppress(TimeoutError, EndOfStream):
+            async with asyncio.timeout(_REFUSAL_S):
+                status = await self.process.wait()
+                while not (self.output.ended and self.errors.ended):
+                    await self.notifier.wait()
+        if status is None and lost:
+            return EndOfStream(lost)
+        said = decode(bytes(self.output.data[-_REFUSAL_BYTES:] + self.errors.data[-_REFUSAL_BYTES:]))
+        lines = [line.strip() for line in said.splitlines() if line.strip() and self.nonce not in line]
+        if lines:
+            return ShellRefused(f"its login shell ended immediately and said '{'; '.join(lines[-_REFUSAL_LINES:])}'")
+        how = f" (exit status {status.rc})" if status else ""
+        return ShellRefused(f"its login shell ended immediately{how} without a word; a start-up file of the account may end it")
+
     def check(self) -> None:
         """Raise UnexpectedAnswer when the host's answer cannot be true."""
         if self.wrong is not None:
@@ -141,11 +180,7 @@ class Launched:
         Args:
             stop: Ends what a process id has started; used when the process is closed before anybody has seen its end.
         """
-        while not self.find_pid():
-            if self.output.ended:
-                raise EndOfStream(self.output.ended.lost or _said(self))
-            await self.notifier.wait()
-        self.check()
+        await self.until_begun()
         self.output.stop()
         self.errors.stop()
         pid = self.pid
@@ -208,8 +243,9 @@ async def start(
     account: Account | None = None,
     private: str = "",
     limits: OutputLimits = _USUAL_LIMITS,
+    login_shell: bool = False,
 ) -> Launched:
-    """Start ``script`` with the login shell, or as ``account``.
+    """Start ``script`` with ``sh``, or as ``account``.
 
     Args:
         connection: The host.
@@ -218,22 +254,29 @@ async def start(
         account: Become this user first.
         private: Shell text to run before ``script`` that must not show in the process list.
         limits: How much of its output is kept.
+        login_shell: Start it with the login shell instead, which must be known to be a POSIX shell.
 
     Raises:
         UserChangeRefusedError: The user change was refused.
-        EndOfStream: The connection is gone.
+        ShellRefused: The login shell ended at once. EndOfStream: The connection is gone.
     """
+    if len(script) > _LONGEST_ARGUMENT:
+        private, script = f"{private}\n{script}", ""
     nonce = secrets.token_hex(6)
-    command = f"{_hello(nonce, len(private.encode()), terminal)}\n{script}"
+    unseen = private.encode("utf-8", "surrogateescape")
+    command = f"{_hello(nonce, len(unseen), terminal)}\n{script}"
     if account is not None:
         command = _become(account, command, nonce)
-    process = await connection.execute(command, terminal)
+    process = await connection.execute(command, terminal, login_shell=login_shell)
     launched = Launched.listening(process, nonce, limits=limits)
     try:
-        if private or account is not None:
+        if account is not None:
             await _greet(launched, account)
+        elif private:
+            await launched.until_begun()
+            launched.errors.take()
         if private:
-            await process.channel.write(private.encode())
+            await process.channel.write(unseen)
     except BaseException:
         await launched.close()
         raise
@@ -255,7 +298,7 @@ async def stop(
     script = stop_script(pid, spare)
     deadline = Deadline(_STOP_BOUND_S)
     async with deadline.timeout():
-        launched = await start(connection, f"exec sh -c {shlex.quote(script)}", account=account)
+        launched = await start(connection, script, account=account)
         try:
             await launched.process.wait()
             launched.find_pid()
@@ -282,13 +325,14 @@ def stop_script(pid: ProcessId | None, spare: tuple[str, list[int]] | None = Non
     return settings + ('PID=$PPID KEEP="$KEEP $$"\n' if idle else "") + _STOP
 
 
-async def _greet(launched: Launched, account: Account | None) -> None:
-    password = account.password if account else None
+async def _greet(launched: Launched, account: Account) -> None:
+    """Answer su or sudo when it asks for a password, until the process has begun."""
+    password = account.password
     while not launched.find_pid():
         if launched.output.ended and launched.errors.ended:
             raise UserChangeRefusedError(_said(launched))
         said = launched.errors if launched.process.errors else launched.output
-        if account and _PASSWORD_PROMPT.search(said.data[-_PROMPT_LENGTH:]):
+        if _PASSWORD_PROMPT.search(said.data[-_PROMPT_LENGTH:]):
             said.take()
             if password is None:
                 raise UserChangeRefusedError("it asks for a password, and the lab's 'accounts' has none")
@@ -310,9 +354,10 @@ def _hello(nonce: str, private_bytes: int, terminal: Terminal | None) -> str:
     hello = itself if terminal else f"echo @{nonce} >&2; {itself}"
     if not private_bytes:
         return hello
-    hello = f'{hello}; eval "$(dd bs=1 count={private_bytes} 2>/dev/null)"'
+    read = f"OTTO_PRIVATE=$(dd bs=1 count={private_bytes} 2>/dev/null)"
+    run = 'eval "unset OTTO_PRIVATE\n$OTTO_PRIVATE"'
     # A terminal would echo what we send, and cut lines at 4096 characters.
-    return f"stty raw -echo; {hello}; stty -raw echo" if terminal else hello
+    return f"stty raw -echo; {hello}; {read}; stty -raw echo; {run}" if terminal else f"{hello}; {read}; {run}"
 
 
 def _become(account: Account, command: str, nonce: str) -> str:

@@ -48,8 +48,8 @@ class LocalConnection:
         self._environment = environment
         self._processes: set[LocalProcess] = set()
 
-    async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
-        """Start ``command`` in a session of its own."""
+    async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
+        """Start ``command`` in a session of its own, always by ``sh``."""
         process = LocalProcess(self._processes.discard)
         self._processes.add(process)
         try:

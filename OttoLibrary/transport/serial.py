@@ -72,7 +72,7 @@ class SerialConnection:
         """Return the line; every caller gets the same one."""
         return self.line
 
-    async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
+    async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
         """Refuse: a serial host has its line only."""
         raise EndOfStream("a serial host starts no processes beside its line")
 

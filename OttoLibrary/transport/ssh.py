@@ -41,6 +41,8 @@ _FINGERPRINT = "SHA256:"
 _USER_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
 _GLOBAL_FILES = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
 _SESSION_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+# What a login shell may not take as it is in single quotes.
+_SPECIAL = re.compile(r"[^ -~]|['\\!]")
 _LEGACY_ADVICE = (
     "An old host may need algorithms that are off by default: set 'kex', 'ciphers', 'mac' or 'host_key_algorithms' "
     'in its \'ssh\' object, such as "kex": "+diffie-hellman-group14-sha1".'
@@ -120,12 +122,13 @@ class SshConnection:
         key = self.client.get_server_host_key()
         return key.export_public_key("openssh").decode().strip() if key else ""
 
-    async def execute(self, command: str, terminal: Terminal | None = None) -> Process:
-        """Start ``command`` under the login shell, on a terminal when one is given."""
+    async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
+        """Start ``command``, on a terminal when one is given."""
         options: dict[str, Any] = {"encoding": None}
         if terminal is not None:
             options |= {"term_type": terminal.kind, "term_size": (terminal.columns, terminal.rows)}
-        words: Any = command.encode("utf-8", "surrogateescape")  # a path in it may not be text
+        # A path in it may not be text.
+        words: Any = (command if login_shell else any_shell(command)).encode("utf-8", "surrogateescape")
         try:
             return await self._open_session(words, terminal is not None, options)
         except asyncssh.ChannelOpenError as error:
@@ -453,6 +456,15 @@ class _Trust(asyncssh.SSHClient):
     def _refuse_unless(self, ok: bool, problem: str) -> bool:
         self.problem = "" if ok else problem
         return ok
+
+
+def any_shell(text: str) -> str:
+    """Return a command line by which every login shell runs POSIX shell text in ``sh``: fish and csh too.
+
+    What these read differently in single quotes goes as an octal number, which ``sh`` turns back.
+    """
+    coded = _SPECIAL.sub(lambda found: "".join(f"\\0{byte:03o}" for byte in found[0].encode("utf-8", "surrogateescape")), text)
+    return f"sh -c 'eval \"$(printf %b \"$1\")\"' sh '{coded}'"
 
 
 def known_hosts_file() -> Path:

@@ -151,7 +151,7 @@ def test_a_host_that_reports_a_wrong_process_id_is_a_host_error_for_the_suite(op
         def __getattr__(self, name: str) -> Any:
             return getattr(real, name)
 
-        async def execute(self, command: str, terminal: Any = None) -> Any:
+        async def execute(self, command: str, terminal: Any = None, *, login_shell: bool = False) -> Any:
             return await real.execute(command.replace("$$", "1", 2), terminal)
 
     runner._connection._connection = Liar()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from OttoLibrary.contracts.connections import Expected
+from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import (
     ConnectError,
     ConnectionLostError,
@@ -228,7 +229,7 @@ def test_a_new_key_is_accepted_once_and_a_changed_one_refused(open_lab: Any, fau
     server = faulty_ssh("host_key")
     host = {"address": server.address, "port": server.port, "user": server.user, "password": server.password}
     open_and_close = open_lab(box=host)
-    open_and_close.engine.call(open_and_close.hosts.use("box").run_once("hello"))
+    open_and_close.engine.call(open_and_close.hosts.use("box").connection.open(Deadline(10)))
     assert server.host_key.split()[1] in (own_home / ".otto" / "known_hosts").read_text()
     before = server.fingerprint
     open_and_close.hosts.close()
@@ -315,7 +316,7 @@ def test_old_algorithms_are_switched_on_per_host(open_lab: Any, faulty_ssh: Any)
         "mac": "+hmac-sha1",
     }
     session = open_lab(box=host | {"ssh": old})
-    assert session.engine.call(session.hosts.use("box").run_once("hello", expected=ANY)).host == "box"
+    assert session.engine.call(session.hosts.use("box").connection.open(Deadline(10))).lost is None
 
 
 def test_a_password_of_a_real_account(open_lab: Any, accounts: Any, make_sshd: Any, sshd: Any) -> None:

@@ -18,7 +18,8 @@ from types import TracebackType
 from tests.peers import processes
 from tests.peers.requirements import find
 
-_PREFIXES = ("otto-test-", "otto-peer-")
+_GUEST = "otto-guest-"
+_PREFIXES = ("otto-test-", "otto-peer-", _GUEST)
 _SUDOERS = Path("/etc/sudoers.d")
 
 
@@ -27,6 +28,43 @@ class Account:
     login: str
     password: str = field(repr=False)
     home: Path
+
+
+class Guest:
+    """An account of this process whose login shell and start-up files a test sets."""
+
+    def __init__(self) -> None:
+        self.account = Account("", "", Path())
+
+    def __enter__(self) -> Guest:
+        with _alone():
+            _remove(f"{_GUEST}{os.getpid()}")
+            self.account = _add(f"{_GUEST}{os.getpid()}")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with _alone():
+            _remove(self.account.login)
+
+    def log_in_to(self, shell: str) -> None:
+        """Set the login shell."""
+        with _alone():
+            subprocess.run([find("usermod") or "usermod", "--shell", shell, self.account.login], check=True)
+
+    def expire_password(self) -> None:
+        """Let the host ask for a new password at the next login."""
+        with _alone():
+            subprocess.run([find("chage") or "chage", "--lastday", "0", self.account.login], check=True)
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the account's home."""
+        path = self.account.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        owner = pwd.getpwnam(self.account.login)
+        for made in (path, *path.parents):
+            if self.account.home in made.parents:
+                os.chown(made, owner.pw_uid, owner.pw_gid)
 
 
 class Accounts:
@@ -44,7 +82,7 @@ class Accounts:
                 if (owner := _owner(entry.pw_name)) is not None and not processes.alive(owner):
                     _remove(entry.pw_name)
             try:
-                self.test, self.peer = (_add(f"{prefix}{os.getpid()}") for prefix in _PREFIXES)
+                self.test, self.peer = (_add(f"{prefix}{os.getpid()}") for prefix in _PREFIXES[:2])
                 if find("sudo"):
                     _SUDOERS.mkdir(exist_ok=True)
                     rule = _SUDOERS / self.test.login
@@ -60,7 +98,7 @@ class Accounts:
             self._remove_all()
 
     def _remove_all(self) -> None:
-        for prefix in _PREFIXES:
+        for prefix in _PREFIXES[:2]:
             _remove(f"{prefix}{os.getpid()}")
 
 

@@ -242,12 +242,12 @@ def test_a_time_out_of_the_test_ends_it_and_the_last_events_run(folder: Path) ->
 Too Long
     [Timeout]    1500 ms
     Add Scenario Event    nap    time=100 s
-    Add Scenario Event    ask    command=sleep 100    hosts=dut1
+    Add Scenario Event    ask    command=sleep 4711    hosts=dut1
     Add Scenario Event    note    at_startup=no    at_teardown=yes    line=last
     Run Scenario    duration=1 h
 Next
     [Timeout]    20 s
-    Run On Host    dut1    test "$(pgrep -cf 'sleep 10[0]')" = 0
+    Run On Host    dut1    test "$(pgrep -cf 'sleep 471[1]')" = 0
     Run Keyword And Expect Error    No scenario is running*    Report From Event    a=1
 """,
     )

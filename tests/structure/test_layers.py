@@ -38,6 +38,8 @@ ADAPTERS = (
     "lab/sources",
     "lab/references",
     "reservation/backends",
+    "testbed/devices",
+    "testbed/power",
 )
 ROOT = "__init__"
 OF_ROBOT = {"robot", "robotlibcore"}
@@ -50,11 +52,14 @@ SAME_THING = {
     "console",
     "files",
     "instructions",
+    "environment",
     "lab",
     "labs",
+    "load",  # the noun, and the metric that Unix calls so
     "monitor",
     "options",
     "reservations",
+    "testbed",  # the noun and its keywords or contract
     "scenario",
     "scenarios",
     "tunnel",
@@ -63,12 +68,21 @@ SAME_THING = {
     "json",
     "local",
     "pabot",
+    "snmp",
     "tcp",  # adapters are called as suites and labs call them
 }
 WHO_KNOWS_ADAPTERS = {}
-# What is below run/ and needs another's package all the same: errors hide secrets before anything is cut.
-# Cron expressions are checked where descriptions are.
-WHO_KNOWS_PACKAGES = {"masking": "ahocorasick_rs", "scenario/cron": "cronsim"}
+# What is below run/ and needs another's package all the same: errors hide secrets before anything is cut, the merge that an
+# environment means is that of another's package, cron expressions are checked where descriptions are, and of load one file
+# knows each package and says so when it is missing.
+WHO_KNOWS_PACKAGES = {
+    "masking": "ahocorasick_rs",
+    "lab/environment": "jsonmerge",
+    "scenario/cron": "cronsim",
+    "load/sockets": "zmq",
+    "load/report_page": "jinja2",
+    "testbed/pexpect_console": "pexpect",
+}
 
 
 @dataclass(frozen=True)

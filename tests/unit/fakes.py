@@ -138,7 +138,7 @@ class FakeConnection:
         self.commands: list[str] = []
         self._made = made
 
-    async def execute(self, command: str, terminal: object = None) -> Any:
+    async def execute(self, command: str, terminal: object = None, *, login_shell: bool = False) -> Any:
         self.commands.append(command)
         process = self._made(command)
         nonce = re.search(r"echo \"?@(\w+):\$\$", command)

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import shlex
+import tracemalloc
 import urllib.parse
 from html import escape
 
@@ -188,3 +189,39 @@ def test_what_stands_around_a_secret_in_wrapped_base64_stays_as_it_is() -> None:
     assert len(left) == -(-50 * 8 // 6) - 2
     assert whole.endswith(right)
     assert len(whole) - len(right) == 64 * 8 // 6 + 2 + 1
+
+
+def test_millions_of_short_lines_take_little_memory() -> None:
+    masker = Masker()
+    masker.add("hunter22-and-more")
+    text = "y\n" * (1 << 20) + base64.b64encode(b"user:hunter22-and-more").decode()
+    tracemalloc.start()
+    try:
+        masked = masker.mask(text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert masked.startswith("y\n" * (1 << 20))
+    assert masked.endswith("<secret>=")
+    assert peak < 12 * len(text)
+
+
+@given(st.integers(1, 9), st.integers(0, 5), st.sampled_from(["\n", "\r\n"]))
+def test_base64_in_lines_of_any_length_is_hidden_whole(width: int, before: int, newline: str) -> None:
+    masker = Masker()
+    masker.add("hunter22-and-more")
+    written = base64.b64encode(b"x" * before + b"hunter22-and-more" + b"x" * 9).decode()
+    lines = newline.join(written[at : at + width] for at in range(0, len(written), width))
+    masked = masker.mask(f"a line\n{lines}\nand b\n{lines}\n")
+    assert masked.count("<secret>") == 2
+    core = base64.b64encode(b"hunter22-and-more").decode()[4:16]
+    assert core not in masked.replace("\n", "").replace("\r", "")
+
+
+def test_what_is_settled_never_cuts_a_secret() -> None:
+    masker = Masker()
+    masker.add("hunter22-and-more")
+    text = "x" * 3000 + "hunter22-and-more" + "y" * 505
+    at = masker.settled(text)
+    assert 0 < at <= 3000
+    assert Masker().settled(text) == len(text)

@@ -11,14 +11,14 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 _LOOPBACK = ("127.0.0.1", "localhost")
 _DUTS = ("dut1", "dut2", "dut3")
 _START_S = 20.0
-_LAST_OUTPUT_S = 0.2
+_LAST_OUTPUT_S, _LAST_OUTPUT_TRIES = 0.2, 50
 _LAST_WORDS_S = 0.5
 _CHUNK = 1 << 18
 _FOLDER = "otto-demo-"
@@ -77,6 +77,7 @@ class _DemoLab:
         self._thread = threading.Thread(target=self._loop.run_forever, name="OttoLibrary demo lab", daemon=True)
         self._servers: list[Any] = []
         self.processes: set[asyncio.subprocess.Process] = set()
+        self._starting: set[asyncio.Task[asyncio.subprocess.Process]] = set()
 
     def start(self) -> None:
         """Serve; every server has its port when this returns."""
@@ -129,15 +130,28 @@ class _DemoLab:
         children = list(self.processes)
         for child in children:
             _hang_up(child)
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        starting = set(self._starting)
+        tasks = asyncio.all_tasks() - {asyncio.current_task(), *starting}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for started in await asyncio.gather(*starting, return_exceptions=True):
+            if isinstance(started, asyncio.subprocess.Process):
+                children.append(started)
+                _hang_up(started)
         # The end of each is told to the loop, which must still be there.
         for child in children:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_WORDS_S):
                     await child.wait()
+
+    async def child(self, *words: str, **options: Any) -> asyncio.subprocess.Process:
+        """Start a process in a session of its own."""
+        # A start that is cancelled half-way may wait for ever for its own end.
+        starting = asyncio.create_task(asyncio.create_subprocess_exec(*words, start_new_session=True, **options))
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+        return await asyncio.shield(starting)
 
     async def _run(self, process: Any, name: str, home: Path) -> None:
         environment = {
@@ -214,21 +228,12 @@ def _sftp_factory(home: Path) -> Any:
 
 async def _run_on_pipes(lab: _DemoLab, process: Any, command: str, environment: dict[str, str], home: Path) -> None:
     pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec(
-        environment["SHELL"],
-        "-c",
-        command,
-        env=environment,
-        cwd=home,
-        stdin=pipe,
-        stdout=pipe,
-        stderr=pipe,
-        start_new_session=True,
-    )
+    words = (environment["SHELL"], "-c", command)
+    child = await lab.child(*words, env=environment, cwd=home, stdin=pipe, stdout=pipe, stderr=pipe)
     assert child.stdin
     assert child.stdout
     assert child.stderr
-    outputs = [_copy(child.stdout, process.stdout), _copy(child.stderr, process.stderr)]
+    outputs = [_Copy(child.stdout, process.stdout), _Copy(child.stderr, process.stderr)]
     await _serve(lab, process, child, child.stdin, outputs)
 
 
@@ -239,16 +244,14 @@ async def _run_on_terminal(lab: _DemoLab, process: Any, command: str, environmen
     words = ("/bin/sh", "-c", script, "sh", os.ttyname(slave), command)
     null = asyncio.subprocess.DEVNULL
     environment["TERM"] = process.term_type
-    child = await asyncio.create_subprocess_exec(
-        *words, env=environment, cwd=home, stdin=null, stdout=null, stderr=null, start_new_session=True
-    )
+    child = await lab.child(*words, env=environment, cwd=home, stdin=null, stdout=null, stderr=null)
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(master), "rb", 0))
     transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(master, "wb", 0))
     typed = asyncio.StreamWriter(transport, protocol, None, loop)
     try:
-        await _serve(lab, process, child, typed, [_copy(reader, process.stdout)], slave)
+        await _serve(lab, process, child, typed, [_Copy(reader, process.stdout)], slave)
     finally:
         typed.close()
 
@@ -258,12 +261,12 @@ async def _serve(
     process: Any,
     child: asyncio.subprocess.Process,
     typed: asyncio.StreamWriter,
-    outputs: list[Coroutine[Any, Any, None]],
+    outputs: list[_Copy],
     slave: int | None = None,
 ) -> None:
     """Carry input and output until the child ends, and report how; a client that went away hangs it up."""
     lab.processes.add(child)
-    copies = [asyncio.create_task(output) for output in outputs]
+    copies = [asyncio.create_task(output.run()) for output in outputs]
     feeding = asyncio.create_task(_feed(process.stdin, typed))
     gone = asyncio.create_task(process.channel.wait_closed())
     ended = asyncio.create_task(child.wait())
@@ -272,8 +275,7 @@ async def _serve(
         if slave is not None:
             os.close(slave)
         if ended.done():
-            # A background child may keep the output open: the exit status does not wait for it long.
-            await asyncio.wait(copies, timeout=_LAST_OUTPUT_S)
+            await _last_output(outputs, copies)
             _report(process, child.returncode or 0)
     finally:
         for task in (gone, feeding, *copies):
@@ -294,11 +296,33 @@ async def _let_go(child: asyncio.subprocess.Process) -> None:
         child._transport.close()  # type: ignore[attr-defined]
 
 
-async def _copy(reader: asyncio.StreamReader, writer: Any) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(_CHUNK):
-            writer.write(data)
-            await writer.drain()
+class _Copy:
+    """Carries what a process writes to the client, as fast as that takes it.
+
+    Attributes:
+        is_waiting: True when all that was written is sent.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: Any) -> None:
+        self._reader, self._writer = reader, writer
+        self.is_waiting = True
+
+    async def run(self) -> None:
+        """Carry it, to its end."""
+        with contextlib.suppress(OSError):
+            while data := await self._reader.read(_CHUNK):
+                self.is_waiting = False
+                self._writer.write(data)
+                await self._writer.drain()
+                self.is_waiting = True
+
+
+async def _last_output(outputs: list[_Copy], copies: list[asyncio.Task[None]]) -> None:
+    """Return when the last output is sent; a background child may keep it open, and that is not waited for."""
+    for _ in range(_LAST_OUTPUT_TRIES):
+        _, unfinished = await asyncio.wait(copies, timeout=_LAST_OUTPUT_S)
+        if not unfinished or all(output.is_waiting for output in outputs):
+            return
 
 
 async def _feed(reader: Any, writer: asyncio.StreamWriter) -> None:

@@ -10,8 +10,10 @@ from OttoLibrary.cli.main import main
 from OttoLibrary.version import VERSION
 
 COMMANDS = {
+    "environment",
     *("schema", "labs", "hosts", "check", "reservations", "release", "monitor", "dashboard"),
     *("pabot", "settings", "instructions", "options"),
+    *("scenario", "tunnel"),
 }
 
 

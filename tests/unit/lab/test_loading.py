@@ -64,7 +64,10 @@ def test_no_lab_at_all_is_an_error(references: str) -> None:
         ),
         (
             {"transport": "shh"},
-            "transport 'shh' is not available, known are local, serial, ssh, telnet @ hosts.dut1.transport (did you mean 'ssh'?)",
+            (
+                "transport 'shh' is not available, known are local, program, serial, ssh, telnet @ hosts.dut1.transport "
+                "(did you mean 'ssh'?)"
+            ),
         ),
         ({"hop": "dut2"}, "hop 'dut2' is not a host of the lab @ hosts.dut1.hop (did you mean 'dut1'?)"),
         ({"hop": "dut1"}, "the hops run in a circle: dut1 -> dut1 @ hosts.dut1.hop"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from OttoLibrary.errors import PluginError
@@ -12,9 +10,8 @@ from OttoLibrary.scenario.functions import find, mistake, scenario_event, takes
 
 
 @pytest.fixture(autouse=True)
-def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(functions, "_functions", {})
-    yield
 
 
 def test_a_function_is_found_by_its_name_or_the_one_it_was_given() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,8 @@ from OttoLibrary.scenario.reporter import CURRENT_EVENT, Reported, Reporter, par
 
 
 @pytest.fixture(autouse=True)
-def no_hearers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_hearers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reporter, "_hearers", [])
-    yield
 
 
 def test_results_are_lines_and_rows(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ class _Silent:
     def __init__(self, connection: FakeConnection) -> None:
         self._connection, self.commands = connection, connection.commands
 
-    async def execute(self, command: str, terminal: object = None) -> FakeProcess:
+    async def execute(self, command: str, terminal: object = None, *, login_shell: bool = False) -> FakeProcess:
         process: FakeProcess = await self._connection.execute(command.replace(":$$", ""), terminal)
         return process
 
