@@ -71,7 +71,8 @@ class LiveSource:
             {"name": name, "path": list(host.path), "tags": list(lab.entry(name).tags)}
             for name, host in self._monitor.hosts.items()
         ]
-        hosts += [{"name": name, "path": [name], "tags": []} for name in self._monitor.subjects if name not in self._monitor.hosts]
+        others = [name for name in self._monitor.subjects if name not in self._monitor.hosts]
+        hosts += [{"name": name, "path": [name], "tags": []} for name in others]
         return {
             "title": self._session.lab.references,
             "mode": "live",

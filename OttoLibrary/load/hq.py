@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from OttoLibrary.load.load_limits import AbortWatch, LoadLimit
-from OttoLibrary.load.result_store import ErrorRow, Phase, ResultWriter, TurretRow, now_text
+from OttoLibrary.load.result_store import ErrorRow, LoadPhase, ResultWriter, TurretRow, now_text
 from OttoLibrary.load.second import Second, together
 from OttoLibrary.load.sockets import HqSockets
 from OttoLibrary.load.turret import oct_messages as oct_wire
@@ -159,7 +159,7 @@ class Hq:
         self._changed_errors: set[tuple[str, str]] = set()
         self._rows: list[tuple[Any, ...]] = []
         self._rows_left = plan.most_rows
-        self._phases: list[Phase] = []
+        self._phases: list[LoadPhase] = []
         self._watches = [AbortWatch(limit) for limit in plan.limits]
         self._dropped = 0
         self._is_full = False
@@ -245,7 +245,7 @@ class Hq:
 
     def _begin(self, now: float) -> None:
         self.state, self.began = RUNNING, now
-        self._phases = [Phase(name, now + first, now + last) for name, first, last in self.plan.phases]
+        self._phases = [LoadPhase(name, now + first, now + last) for name, first, last in self.plan.phases]
         self._writer.write_phases(self._phases)
         self._note_run(state=RUNNING, began=now)
         own = [turret for turret in self.turrets.values() if turret.is_ours and not turret.is_gone]
@@ -335,7 +335,9 @@ class Hq:
             if turret.is_ours and not turret.stopped:
                 self._count_lost(turret)
         self._check_validity()
-        self._phases = [Phase(each.name, each.began, min(each.ended or now, now)) for each in self._phases if each.began < now]
+        self._phases = [
+            LoadPhase(each.name, each.began, min(each.ended or now, now)) for each in self._phases if each.began < now
+        ]
         self._writer.write_phases(self._phases)
         self.state = OVER
         self._note_run(
@@ -381,9 +383,9 @@ class Hq:
         """Begin a phase, and end the one that was marked before."""
         now = self.now()
         planned = {each for each, _, _ in self.plan.phases}
-        self._phases = [Phase(each.name, each.began, now) if each.ended is None else each for each in self._phases]
+        self._phases = [LoadPhase(each.name, each.began, now) if each.ended is None else each for each in self._phases]
         if name and name not in planned:
-            self._phases.append(Phase(name, now))
+            self._phases.append(LoadPhase(name, now))
         self._writer.write_phases(self._phases)
 
     def add_limit(self, limit: LoadLimit) -> None:

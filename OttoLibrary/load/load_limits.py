@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from OttoLibrary.errors import UnknownNameError, UsageError, ValueFormatError
-from OttoLibrary.load.result_store import Phase
+from OttoLibrary.load.result_store import LoadPhase
 from OttoLibrary.load.second import Second, together
 from OttoLibrary.load.turret.batches import RESPONSE, SERVICE, TIMER
 from OttoLibrary.load.turret.histogram import Histogram
@@ -159,7 +159,7 @@ def measured(kind: str, statistic: str, seconds_of_it: Sequence[Second]) -> floa
         return part / of if of else math.nan
     if statistic == "errors":
         return float(whole.failed)
-    histogram = whole.kinds.get(kind) or Histogram()
+    histogram = whole.kinds.get(RESPONSE if kind == SERVICE and SERVICE not in whole.kinds else kind) or Histogram()
     if statistic == "count":
         return float(histogram.count)
     if statistic == "rate":
@@ -178,7 +178,7 @@ def time_statistic(histogram: Histogram, statistic: str) -> float:
     return histogram.percentile(50) if statistic == "med" else values[statistic]
 
 
-def in_phase(seconds_of_run: Sequence[Second], phases: Sequence[Phase], name: str) -> list[list[Second]]:
+def in_phase(seconds_of_run: Sequence[Second], phases: Sequence[LoadPhase], name: str) -> list[list[Second]]:
     """Return the stretches of a phase, of the whole run without a name; raise UnknownNameError."""
     if not name:
         return [list(seconds_of_run)]
@@ -191,7 +191,7 @@ def in_phase(seconds_of_run: Sequence[Second], phases: Sequence[Phase], name: st
     ]
 
 
-def judge(limit: LoadLimit, seconds_of_run: Sequence[Second], phases: Sequence[Phase]) -> LimitVerdict:
+def judge(limit: LoadLimit, seconds_of_run: Sequence[Second], phases: Sequence[LoadPhase]) -> LimitVerdict:
     """Return how a limit stands at the end of a run; raise UnknownNameError for a phase or a timer that there was not."""
     check_kind(limit.kind, seconds_of_run)
     stretches = in_phase(seconds_of_run, phases, limit.phase)
@@ -211,9 +211,10 @@ def judge(limit: LoadLimit, seconds_of_run: Sequence[Second], phases: Sequence[P
 
 def check_kind(kind: str, seconds_of_run: Sequence[Second]) -> None:
     """Raise UnknownNameError for a timer that was never measured."""
-    if kind == RESPONSE or any(kind in each.kinds for each in seconds_of_run):
+    # In the closed model, response and service are the same.
+    if kind in {RESPONSE, SERVICE} or any(kind in each.kinds for each in seconds_of_run):
         return
-    known = {name.removeprefix(TIMER) for each in seconds_of_run for name in each.kinds} - {RESPONSE}
+    known = {name.removeprefix(TIMER) for each in seconds_of_run for name in each.kinds} - {RESPONSE, SERVICE}
     raise UnknownNameError("timer of the load", kind.removeprefix(TIMER), known)
 
 
@@ -228,7 +229,7 @@ class AbortWatch:
         self.limit = limit if limit.window_s else _with_window(limit)
         self._since: float | None = None
 
-    def is_broken(self, seconds_of_run: Sequence[Second], phases: Sequence[Phase], now: float) -> bool:
+    def is_broken(self, seconds_of_run: Sequence[Second], phases: Sequence[LoadPhase], now: float) -> bool:
         """Return whether the run is to end."""
         limit = self.limit
         try:

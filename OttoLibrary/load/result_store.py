@@ -77,7 +77,7 @@ class TurretRow:
 
 
 @dataclass(frozen=True)
-class Phase:
+class LoadPhase:
     """A named stretch of a run; one that lasts has no end."""
 
     name: str
@@ -164,7 +164,7 @@ class ResultWriter:
         """Keep that a turret has a new status."""
         self._db.execute("INSERT INTO otto_status VALUES (?,?,?)", (uuid, at, status))
 
-    def write_phases(self, phases: Iterable[Phase]) -> None:
+    def write_phases(self, phases: Iterable[LoadPhase]) -> None:
         """Write all phases in place of those that were."""
         self._db.execute("BEGIN")
         self._db.execute("DELETE FROM otto_phase")
@@ -303,9 +303,9 @@ class ResultReader:
         """Return who said which status when."""
         return [] if self.is_octs else [(who, at, said) for who, at, said in self._ask("SELECT * FROM otto_status ORDER BY at")]
 
-    def phases(self) -> list[Phase]:
+    def phases(self) -> list[LoadPhase]:
         """Return the phases in order."""
-        return [] if self.is_octs else [Phase(*row) for row in self._ask("SELECT * FROM otto_phase ORDER BY began")]
+        return [] if self.is_octs else [LoadPhase(*row) for row in self._ask("SELECT * FROM otto_phase ORDER BY began")]
 
 
 def _timers(text: Any) -> dict[str, float]:

@@ -121,6 +121,12 @@ class RunMonitor:
 
         return self.ask(done)
 
+    def post(self, work: Callable[[Monitor], object]) -> None:
+        """Do something with the monitor on its own engine, later, and wait for nothing; without a monitor nothing."""
+        monitor = self._monitor
+        if monitor is not None:
+            self._its_engine.post(lambda: work(monitor))
+
     def _described(self, hosts: Sequence[Host]) -> dict[str, Any]:
         lab = self._lab
         return {
