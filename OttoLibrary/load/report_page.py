@@ -143,3 +143,61 @@ def _histories(results: ResultReader) -> dict[str, str]:
 
 def _moment(at: float) -> str:
     return datetime.fromtimestamp(at).isoformat(" ", "seconds")  # noqa: DTZ006 - as the clock of this machine shows it
+
+
+# -- a project's own template
+
+
+class _Frame:
+    """A table, as far as templates for OCT use one: its rows, and how many there are."""
+
+    def __init__(self, rows: Sequence[tuple[str, dict[str, Any]]], count: int) -> None:
+        self._rows, self._count = rows, count
+
+    def iterrows(self) -> Sequence[tuple[str, dict[str, Any]]]:
+        """Return pairs of an index and a row."""
+        return self._rows
+
+    def count(self) -> dict[str, int]:
+        """Return how many values each column has."""
+        return {"scriptrun_time": self._count}
+
+
+def render_template(template: Path, results: ResultReader, run_time_s: float, interval_s: float) -> str:
+    """Return a project's own report; the names are those that OCT's template had. Raises UsageError."""
+    jinja = require_jinja()
+    from jinja2.sandbox import SandboxedEnvironment
+
+    summary = load_summary(results, interval_s)
+    timers = {row.name: _octs(row, ()) for row in summary.kinds}
+    names = {
+        "report": {
+            "total_transactions": summary.whole.count,
+            "total_errors": summary.errors,
+            "total_timers": sum(row.count for row in summary.kinds),
+            "start_datetime": _moment(summary.began),
+            "finish_datetime": _moment(summary.ended),
+            "epoch_start": summary.began,
+            "epoch_finish": summary.ended,
+        },
+        "run_time": run_time_s,
+        "ts_interval": interval_s,
+        "turrets_config": [{**vars(turret), "canons": turret.cannons} for turret in results.turrets()],
+        "results": {"all": _octs(summary.whole, [(_moment(row.at), row.times) for row in summary.intervals]), "timers": timers},
+    }
+    environment = SandboxedEnvironment(loader=jinja.FileSystemLoader(template.parent), autoescape=True)
+    try:
+        return environment.get_template(template.name).render(names)
+    except jinja.TemplateError as error:
+        raise UsageError(f"The template '{template}' cannot be rendered: {error}.") from error
+
+
+def _octs(row: TimesRow, intervals: Sequence[tuple[str, TimesRow]]) -> dict[str, Any]:
+    compiled = _Frame([(at, {"count": each.count, **octs_columns(each)}) for at, each in intervals], len(intervals))
+    return {"summary": octs_columns(row), "compiled": compiled, "raw": _Frame((), row.count)}
+
+
+def octs_columns(row: TimesRow) -> dict[str, float]:
+    """Return the columns of OCT's report, rounded to hundredths of a second as there."""
+    values = {"min": row.min, "mean": row.mean, "80%": row.p80, "90%": row.p90, "95%": row.p95, "max": row.max, "std": row.stdev}
+    return {name: round(value, 2) for name, value in values.items()}

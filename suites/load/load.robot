@@ -6,6 +6,7 @@ Library             shop.py
 
 *** Variables ***
 ${LAB}              demo
+${TITLE}            A Book
 
 *** Test Cases ***
 Users Of A Python Keyword
@@ -19,7 +20,6 @@ Users Of A Python Keyword
 
 Users Of A User Keyword
     [Documentation]    Each user is a warm process of its own; variables of the suite are there.
-    VAR    ${TITLE}    A Book    scope=SUITE
     Start Load    keyword=Order What The Suite Wants    users=3    iterations=30
     ${found}=    Wait For Load
     Should Be Equal As Integers    ${found.count}    30
