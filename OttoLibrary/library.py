@@ -15,6 +15,7 @@ from OttoLibrary.keywords.files import FileKeywords
 from OttoLibrary.keywords.hosts import HostKeywords
 from OttoLibrary.keywords.instructions import add_instructions
 from OttoLibrary.keywords.lab import LabKeywords
+from OttoLibrary.keywords.load import LoadKeywords
 from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.keywords.options import OptionsKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
@@ -124,6 +125,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             CommandKeywords,
             ConsoleKeywords,
             FileKeywords,
+            LoadKeywords,
             MonitorKeywords,
             OptionsKeywords,
             ReservationKeywords,
