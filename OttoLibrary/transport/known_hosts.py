@@ -85,9 +85,7 @@ def revoked_keys(files: Sequence[Path], parse: Callable[[str], Any]) -> list[Kno
         except OSError as error:
             raise ValueError(f"'{path}' of RevokedHostKeys cannot be read ({error.strerror})") from error
         if content.startswith(_KRL):
-            raise ValueError(
-                f"'{path}' of RevokedHostKeys is a binary list; only public keys as text, one a line, can be read"
-            )
+            raise ValueError(f"'{path}' of RevokedHostKeys is a binary list; only public keys as text, one a line, can be read")
         for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
             if line.strip() and not line.lstrip().startswith("#"):
                 found.append(KnownKey(_revoked(line, f"{path}:{number}", parse), _REVOKED, f"{path}:{number}"))
