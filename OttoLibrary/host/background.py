@@ -114,7 +114,7 @@ class BackgroundCommand:
         try:
             while True:
                 match = await console.expect(patterns, deadline)
-                shown += match.before + match.text
+                shown += console.taken
                 await console.send(reveal(answers[patterns[match.index]]) + "\n")
         except EndOfStream:
             outcome = CommandOutcome((shown + console.text).encode(), b"", await self._status(deadline))

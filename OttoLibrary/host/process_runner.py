@@ -160,8 +160,9 @@ class ProcessRunner:
     async def start_on_terminal(self, name: str, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
         """Start a process on a terminal of its own, with folder and environment of a shell."""
         private = await self._state_of(self._named(name), deadline, cwd)
+        own = await self._runs_itself(deadline)
         launched = await self._launch(
-            command, deadline, "did not start the command", Terminal(), private, limits=self._records.limits
+            command, deadline, "did not start the command", Terminal(), private, limits=self._records.limits, login_shell=own
         )
         return await self._background(command, launched, deadline)
 
@@ -172,13 +173,17 @@ class ProcessRunner:
         if lifeline:
             script = f"{launch.LIFELINE}\n{script}"
         private = launch.prelude(facts.environment, None)
-        own = self.account is None and _POSIX_LOGIN.fullmatch(await self._login_shell(deadline)) is not None
+        own = await self._runs_itself(deadline)
         launched = await self._launch(
             script, deadline, "did not start the command", private=private, limits=self._records.limits, login_shell=own
         )
         if not lifeline:
             await launched.process.end_input()
         return await self._background(command, launched, deadline)
+
+    async def _runs_itself(self, deadline: Deadline) -> bool:
+        """Return True when the login shell runs what the user gives it; another user, or a shell of another kind, has ``sh``."""
+        return self.account is None and _POSIX_LOGIN.fullmatch(await self._login_shell(deadline)) is not None
 
     async def _login_shell(self, deadline: Deadline) -> str:
         """Return the name of the login shell: a POSIX one runs commands itself, so that they have its syntax and functions."""
@@ -311,6 +316,7 @@ class ProcessRunner:
             return named.command
         if named.command is not None:
             named.cwd = named.cwd or named.command.cwd
+            self._records.news.append("The shell before this one has ended; this is a new one.")
             await named.command.close()
             named.command = None
         named.command, named.cwd = await self._begun(named.cwd, deadline), None

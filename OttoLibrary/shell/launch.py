@@ -32,6 +32,9 @@ from OttoLibrary.text import Secret, decode
 from OttoLibrary.transport.channels import ResumedChannel
 
 _PASSWORD_PROMPT = re.compile(rb"(?i)(password|passwort|passcode|mot de passe)[^\n]*:\s*$")
+# What sudo says behind the reason, or when it is asked by somebody without a terminal.
+_NO_REASON = re.compile("audit plugin|password is required|no password was provided|askpass")
+_WANTS_TERMINAL = "must have a tty"
 _STOP_BOUND_S = 6.0
 _USUAL_LIMITS = OutputLimits()
 _LONGEST_PATH, _PROMPT_LENGTH = 4096, 1024
@@ -145,7 +148,7 @@ class Launched:
         return True
 
     async def until_begun(self) -> None:
-        """Wait until it has begun; raise ShellRefused if it ended before that, UnexpectedAnswer if its answer cannot be true."""
+        """Wait until it has begun; raise ShellRefused when it ended before that, UnexpectedAnswer when it lies."""
         while not self.find_pid():
             if self.output.ended:
                 raise await self.refusal()
@@ -270,25 +273,34 @@ async def start(
     """
     if len(script) > _LONGEST_ARGUMENT:
         private, script = f"{private}\n{script}", ""
-    nonce = nonce or new_nonce()
     unseen = private.encode("utf-8", "surrogateescape")
+
+    async def begun(nonce: str, command: str) -> Launched:
+        process = await connection.execute(command, terminal, login_shell=login_shell)
+        launched = Launched.listening(process, nonce, limits=limits)
+        try:
+            if account is not None:
+                await _greet(launched, account)
+            elif private:
+                await launched.until_begun()
+                launched.errors.take()
+            if private:
+                await process.channel.write(unseen)
+        except BaseException:
+            await launched.close()
+            raise
+        return launched
+
+    nonce = nonce or new_nonce()
     command = f"{_hello(nonce, len(unseen), terminal)}\n{script}"
-    if account is not None:
-        command = _become(account, command, nonce)
-    process = await connection.execute(command, terminal, login_shell=login_shell)
-    launched = Launched.listening(process, nonce, limits=limits)
+    if account is None:
+        return await begun(nonce, command)
     try:
-        if account is not None:
-            await _greet(launched, account)
-        elif private:
-            await launched.until_begun()
-            launched.errors.take()
-        if private:
-            await process.channel.write(unseen)
-    except BaseException:
-        await launched.close()
-        raise
-    return launched
+        return await begun(nonce, _become(account, command, nonce, own_terminal=False))
+    except UserChangeRefusedError as error:
+        if terminal is not None or account.method != "sudo" or _WANTS_TERMINAL not in str(error):
+            raise
+    return await begun(nonce, _become(account, command, nonce, own_terminal=True))
 
 
 async def stop(
@@ -354,12 +366,14 @@ async def _greet(launched: Launched, account: Account) -> None:
     password = account.password
     while not launched.find_pid():
         if launched.output.ended and launched.errors.ended:
-            raise UserChangeRefusedError(_said(launched))
+            raise UserChangeRefusedError(_reason(_said(launched), account))
         said = launched.errors if launched.process.errors else launched.output
         if _PASSWORD_PROMPT.search(said.data[-_PROMPT_LENGTH:]):
-            said.take()
-            if password is None:
+            if account.password is None:
                 raise UserChangeRefusedError("it asks for a password, and the lab's 'accounts' has none")
+            if password is None:
+                raise UserChangeRefusedError("incorrect password")
+            said.take()
             await launched.process.channel.write(password.value.encode() + b"\n")
             password = None
             continue
@@ -369,8 +383,16 @@ async def _greet(launched: Launched, account: Account) -> None:
 
 
 def _said(launched: Launched) -> str:
-    lines = decode(bytes(launched.errors.data + launched.output.data)).strip().splitlines()
-    return lines[-1] if lines else "it ended without any output"
+    return decode(bytes(launched.errors.data + launched.output.data)).strip()
+
+
+def _reason(said: str, account: Account) -> str:
+    """Return why su or sudo refused, from all that it said: it may quote what it was to run."""
+    if found := re.search(r"user (\S+) is not allowed to execute", said):
+        return f"sudo: user '{found[1]}' is not allowed to run commands as '{account.user}'"
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    told = [line for line in lines if re.match(r"(/\S*/)?(sudo|su): ", line) and not _NO_REASON.search(line)]
+    return (told or lines or ["it ended without any output"])[0 if told else -1].removesuffix(".")
 
 
 def _hello(nonce: str, private_bytes: int, terminal: Terminal | None) -> str:
@@ -384,12 +406,17 @@ def _hello(nonce: str, private_bytes: int, terminal: Terminal | None) -> str:
     return f"stty raw -echo; {hello}; {read}; stty -raw echo; {run}" if terminal else f"{hello}; {read}; {run}"
 
 
-def _become(account: Account, command: str, nonce: str) -> str:
+def _become(account: Account, command: str, nonce: str, *, own_terminal: bool) -> str:
     inner = f"exec sh -c {shlex.quote(command)}"
     if account.method == "su":
         return f"LC_ALL=C exec su {shlex.quote(account.user)} -c {shlex.quote(inner)}"
     words = f"sudo -S -p 'password {nonce}:' -u {shlex.quote(account.user)}"
-    return f"exec {words} -- sh -c {shlex.quote(command)}"
+    become = f"{words} -- sh -c {shlex.quote(command)}"
+    if not own_terminal:
+        return f"exec {become}"
+    # sudo gets a terminal to look at, and the command keeps its streams.
+    there = f"{become} <&3 >&4 2>&5 3<&- 4>&- 5>&-"
+    return f"SHELL=/bin/sh exec script -qec {shlex.quote(there)} /dev/null 3<&0 4>&1 5>&2 </dev/null >/dev/null 2>&1"
 
 
 # Runs on the host. The command line of the script itself has the nonce in two halves, and grep gets it as input.
