@@ -60,13 +60,6 @@ class Engine:
             if interruptible:
                 self._interruptible = None
 
-    def post(self, work: Callable[[], object]) -> None:
-        """Do ``work``, which neither waits nor fails, on the loop as soon as it is free; on one that has ended, nothing."""
-        loop = self._loop
-        if loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has just been closed
-                loop.call_soon_threadsafe(work)
-
     def interrupt(self, error: Exception) -> None:
         """End the interruptible call that runs, if there is one, with ``error``; may be called in any thread."""
         job = self._interruptible
