@@ -183,7 +183,7 @@ class BackgroundCommand:
     async def _ended(self) -> CommandOutcome:
         status = await self._launched.process.wait()
         await self._drained()
-        if not self._launched.find_pid():
+        if not self._launched.find_pid() and self._launched.nonce:
             raise await self._launched.refusal()
         self._launched.check()
         self._end_files()

@@ -146,7 +146,7 @@ class LineRunner:
 
     async def _background(self, command: str, process: LineProcess, deadline: Deadline) -> BackgroundCommand:
         # The line ends the process, so its process id is not needed.
-        launched = Launched.listening(process, "no nonce", limits=self._records.limits)
+        launched = Launched.listening(process, "", limits=self._records.limits)
         connection = await self._connection.open(deadline)
         return BackgroundCommand(self._records, command, launched, connection, None, self._records.new_file)
 

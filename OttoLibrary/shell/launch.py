@@ -102,6 +102,7 @@ class Launched:
     """A started process with its streams.
 
     Attributes:
+        nonce: What its first line is known by; empty for one that has none.
         pid: What it is on the host, or None when that is not known (a broken login shell).
         wrong: Why the host's answer cannot be true, or None.
     """
@@ -128,6 +129,8 @@ class Launched:
         """Take login noise and the first line off the output; return True once that is done."""
         if self.pid is not None or self.wrong is not None:
             return True
+        if not self.nonce:
+            return False
         at = self.output.find(f"@{self.nonce}:".encode())
         # A login shell that knows no $$ writes something else there.
         hello = (
