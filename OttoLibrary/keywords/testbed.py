@@ -11,12 +11,12 @@ from robot.api.deco import keyword
 
 from OttoLibrary.errors import DeployError, OttoError, UsageError
 from OttoLibrary.keywords.component import Component
-from OttoLibrary.lab.environment import Environment
 from OttoLibrary.run.bench import END_S, LEASE_S, Bench, BenchOptions, bench_of, deployed, environment_reference
 from OttoLibrary.run.testbed_log import bench_html, step_line
 from OttoLibrary.text import printable
 
 if TYPE_CHECKING:
+    from OttoLibrary.lab.environment import Environment
     from OttoLibrary.testbed.device import Device
 
 

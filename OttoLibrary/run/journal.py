@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from OttoLibrary.contracts.connections import Record
 from OttoLibrary.masking import mask
 from OttoLibrary.text import printable
+
+if TYPE_CHECKING:
+    from OttoLibrary.contracts.connections import Record
 
 T = TypeVar("T")
 
