@@ -6,25 +6,28 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
-from OttoLibrary.contracts.connections import CommandResult, Connection, EndOfStream, ExitStatus, Expected
+from OttoLibrary.contracts.connections import CommandResult, Connection, EndOfStream, ExitStatus, Expected, Match
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import EndedError, HostError, WaitTimeoutError, shorten
+from OttoLibrary.errors import HostError, WaitTimeoutError, shorten, subject, tail
 from OttoLibrary.host.records import HostRecords
 from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome
 from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account, Launched, UserChangeRefusedError
 from OttoLibrary.shell.output_file import NO_FILES, NewFile, OutputFile, all_ended, no_file
-from OttoLibrary.text import Secret, decode, plain_text, reveal
+from OttoLibrary.shell.pending_output import PendingOutput
+from OttoLibrary.text import Secret, decode, reveal
 
 _STOP_BOUND_S = 7.0
 # After the end of a process its output is read as long as so much of it comes in each such time.
 _LAST_OUTPUT_S, _FLOWING_BYTES, _MOST_LAST_OUTPUT_S = 0.2, 1 << 16, 10.0
 _KEPT_BYTES = 1 << 16
-_LOOK_S = 0.1
+# How long the exit status of a command that has ended may be on its way.
+_STATUS_S = 0.1
+_LONGEST_LINE_BYTES = 1 << 16
 
 
 class BackgroundCommand:
@@ -115,7 +118,7 @@ class BackgroundCommand:
         try:
             while True:
                 match = await console.expect(patterns, deadline)
-                shown += match.before + match.text
+                shown += console.taken
                 await console.send(reveal(answers[patterns[match.index]]) + "\n")
         except EndOfStream:
             outcome = CommandOutcome((shown + console.text).encode(), b"", await self._status(deadline))
@@ -148,63 +151,50 @@ class BackgroundCommand:
             raise self._records.recorded_loss(error, "Background", self.command, self._began, self.partial()) from error
         return self._records.conclude("Background", self.command, self._began, outcome, expected, deadline)
 
-    async def printed(self, pattern: re.Pattern[str], deadline: Deadline) -> str:
-        """Wait for a whole line that a pattern is found in, and return it; one that is there already counts.
+    async def wait_for_line(self, pattern: re.Pattern[str], deadline: Deadline) -> Match:
+        """Wait until a line of its output, standard error included, matches; what was printed before this call counts too.
 
         Raises:
-            WaitTimeoutError: It wrote none in time.
-            HostError: It ended without one, or the connection broke.
+            WaitTimeoutError: None did in time; it is left running. HostError: It ended before.
         """
-        what = f"print a line that matches '{pattern.pattern}'"
-        while True:
-            is_late = deadline.expired
-            try:
-                status = await self.status()
-            except EndOfStream as error:
-                raise self._records.recorded_loss(error, "Background", self.command, self._began, self.partial()) from error
-            if status is not None:
-                await self._drained()
-            line = _line_with(pattern, self.said(), has_ended=status is not None)
-            if line is not None:
-                return line
-            if status is not None:
-                raise self._ended_error(status, f"and did not {what}")
-            if is_late:
-                said, did_not = "".join(self.said()), f"'{shorten(self.command)}' did not {what}"
-                raise WaitTimeoutError(self.host, self._records.path, did_not, deadline.seconds, last_output=said)
+        searches = [_LineSearch(self._launched.output), _LineSearch(self._launched.errors)]
+        try:
+            async with deadline.timeout():
+                while True:
+                    has_ended = self._launched.output.ended and self._launched.errors.ended
+                    self._launched.find_pid()
+                    for search in searches:
+                        if match := search.next_match(pattern):
+                            return match
+                    if has_ended:
+                        break
+                    await self._launched.notifier.wait()
+        except TimeoutError as error:
+            what = f"printed no line that matches '{pattern.pattern}' from '{shorten(self.command)}'"
+            path, said = self._records.path, "".join(self.said())
+            raise WaitTimeoutError(self.host, path, what, deadline.seconds, last_output=said, advice="It still runs.") from error
+        raise await self._has_ended(f"before it printed a line that matches '{pattern.pattern}'")
 
     async def check_running(self) -> None:
-        """Raise HostError when it has ended, with its exit status and its last output."""
+        """Raise HostError when it has ended."""
+        if await self.status_if_ended() is not None:
+            raise await self._has_ended("already")
+
+    async def status_if_ended(self) -> ExitStatus | None:
+        """Return how it ended, or None while it runs; raise ConnectionLostError when nobody can tell."""
         try:
-            status = await self.status()
+            async with asyncio.timeout(_STATUS_S):
+                return await self._launched.process.wait()
+        except TimeoutError:
+            return None
         except EndOfStream as error:
             raise self._records.recorded_loss(error, "Background", self.command, self._began, self.partial()) from error
-        if status is not None:
-            await self._drained()
-            raise self._ended_error(status, "and should be running")
 
-    async def status(self) -> ExitStatus | None:
-        """Return how it ended, or None while it runs; raise EndOfStream when the connection broke or it was ended by us."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_S):
-                return await self._launched.process.wait()
-        return None
-
-    def _ended_error(self, status: ExitStatus, then: str) -> HostError:
-        return EndedError(self.host, self._records.path, self.command, _ending(status), then, "".join(self.said()))
-
-    async def end(self) -> tuple[str, str]:
-        """Do what ``stop`` does for the user: the log says when it had ended before."""
-        status = None
-        if self._stopping is None:
-            with contextlib.suppress(EndOfStream):
-                status = await self.status()
-        if status is not None:
-            await self._drained()
-            self._records.record(
-                "Stop", self.command, self._began, self.partial(), f"It had ended already: it {_ending(status)}."
-            )
-        return await self.stop()
+    async def _has_ended(self, when: str) -> HostError:
+        status, said = await self.status_if_ended(), "".join(self.said())
+        path = self._records.path
+        sentence = f"{subject(self.host, path)}: command '{shorten(self.command)}' {ending(status)} {when}."
+        return HostError(sentence + tail("Last output", said), host=self.host, path=path, last_output=said)
 
     async def stop(self) -> tuple[str, str]:
         """End it and all it started; return what it wrote. Idempotent; never raises."""
@@ -272,16 +262,27 @@ class BackgroundCommand:
         return self._launched.output.received_bytes + self._launched.errors.received_bytes
 
 
-def _line_with(pattern: re.Pattern[str], said: Iterable[str], *, has_ended: bool) -> str | None:
-    """Return the first line in which a pattern is found; the last one counts once it has its end, or nothing more comes."""
-    for stream in said:
-        lines = stream.splitlines(keepends=True)
-        for line in lines if has_ended else (line for line in lines if line.endswith("\n")):
-            text = plain_text(line).rstrip("\r\n")
-            if pattern.search(text):
-                return text
-    return None
+class _LineSearch:
+    """Searches the lines of a stream as they come, each once; one that is not whole yet is searched again when it has grown."""
+
+    def __init__(self, stream: PendingOutput) -> None:
+        self._stream, self._searched_bytes = stream, 0
+
+    def next_match(self, pattern: re.Pattern[str]) -> Match | None:
+        """Return the first match in what is new."""
+        data, fresh_bytes = self._stream.data, self._stream.received_bytes - self._searched_bytes
+        self._searched_bytes = self._stream.received_bytes
+        begin = max(0, len(data) - fresh_bytes)
+        least = max(0, begin - _LONGEST_LINE_BYTES)
+        text = decode(bytes(data[max(least, data.rfind(b"\n", least, begin) + 1) :]))
+        for line in text.split("\n"):
+            if found := pattern.search(line.removesuffix("\r")):
+                return Match(0, pattern.pattern, found[0], found.groups(), line[: found.start()])
+        return None
 
 
-def _ending(status: ExitStatus) -> str:
+def ending(status: ExitStatus | None) -> str:
+    """Return how a sentence says how a command ended."""
+    if status is None:
+        return "ended"
     return f"was ended by {status.signal}" if status.signal else f"exited with {status.rc}"

@@ -70,9 +70,6 @@ class Runner(Protocol):
     def one_shot(self, deadline: Deadline) -> AbstractAsyncContextManager[Shell]:
         """Give what runs one command apart from every shell."""
 
-    async def directory(self, deadline: Deadline) -> str | None:
-        """Return where the main shell is; None when it is not open, or busy."""
-
     async def start(self, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
         """Start a command apart from every shell."""
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from robot.api.deco import keyword
-from robot.api.types import Secret as RobotSecret
 
 from OttoLibrary.contracts.transfers import TransferOptions, TransferResult
 from OttoLibrary.errors import HostError, UsageError
@@ -476,14 +475,14 @@ class FileKeywords(Component):
     # -- changing
 
     @keyword(tags=["File"])
-    def write_host_file(self, host: str, path: str, content: Text, *, mode: str = "", encoding: str = "UTF-8") -> None:
+    def write_host_file(self, host: str, path: str, content: Text, *, mode: str = "0644", encoding: str = "UTF-8") -> None:
         r"""Writes text into a file on the host, replacing its content.
 
         Args:
             host: Name of the host.
             path: The file; its folder must exist.
-            content: The text, written as it is; a `Secret` is never shown.
-            mode: File mode; by default 0644, for a `Secret` 0600.
+            content: The text, written as it is; a `Secret` is written and never shown.
+            mode: File mode.
             encoding: How to encode the text.
 
         Raises:
@@ -493,8 +492,9 @@ class FileKeywords(Component):
         Write Host File    dut1    settings.ini    speed=fast\n
         ```
         """
-        text, permissions = self.secret(content), _mode(mode or ("0600" if isinstance(content, RobotSecret) else "0644"))
-        self.call(self.session.files.on(host).write(path, reveal(text), encoding, 0o644 if permissions is None else permissions))
+        permissions = _mode(mode)
+        text = reveal(self.secret(content))
+        self.call(self.session.files.on(host).write(path, text, encoding, 0o644 if permissions is None else permissions))
 
     @keyword(tags=["File"])
     def remove_host_file(self, host: str, path: str) -> None:

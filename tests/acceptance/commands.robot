@@ -81,38 +81,52 @@ Background Commands Wait And Stop
     Stop Command    ${job}
     Run On Host    dut1    pgrep -x -f 'sleep 88.${OWN}'    expected_rc=1
 
-Background Commands Start Where The Shell Is
-    Run On Host    dut1    mkdir -p "place of start" && cd "place of start"
+A Background Command Is Watched By Its Lines
+    ${job}=    Start On Host    dut1    echo booting; sleep 0.2; echo 'ready on 80' >&2; sleep 66.${OWN}
+    ${match}=    Wait Until Command Prints    ${job}    ^ready on (\\d+)$    timeout=10 s
+    Should Be Equal    ${match.groups}[0]    80
+    Wait Until Command Prints    ${job}    booting    timeout=10 s
+    Command Should Be Running    ${job}
+    Run Keyword And Expect Error
+    ...    STARTS: Host 'dut1' (through gateway) printed no line that matches 'never' from 'echo booting; sleep
+    ...    Wait Until Command Prints    ${job}    never    timeout=200 ms
+    Command Should Be Running    ${job}
+
+A Background Command That Has Ended Says How
+    ${job}=    Start On Host    dut1    echo gave up; exit 7
+    Run Keyword And Expect Error
+    ...    *: command 'echo gave up; exit 7' exited with 7 before it printed a line that matches 'ready'.\nLast output:\ngave up
+    ...    Wait Until Command Prints    ${job}    ready    timeout=10 s
+    Run Keyword And Expect Error
+    ...    Host 'dut1' (through gateway): command 'echo gave up; exit 7' exited with 7 already.*
+    ...    Command Should Be Running    ${job}
+    ${stdout}    ${stderr}=    Stop Command    ${job}
+    Should Be Equal    ${stdout}${stderr}    gave up\n
+
+A Background Command Begins Where The Shell Is
+    Run On Host    dut1    cd /usr
     ${job}=    Start On Host    dut1    pwd
     ${r}=    Wait For Command    ${job}
-    Should End With    ${r.stdout}    /place of start\n
-    Run On Host    dut1    cd .. && rmdir "place of start"
+    Should Be Equal    ${r.stdout}    /usr\n
+    ${job}=    Start On Host    dut1    pwd    cwd=/tmp
+    ${r}=    Wait For Command    ${job}
+    Should Be Equal    ${r.stdout}    /tmp\n
 
-A Line Of A Background Command Is Waited For
-    ${job}=    Start On Host    dut1    echo begun; sleep 0.2; echo 'port 8080'; sleep 87.${OWN}
-    ${line}=    Wait Until Command Prints    ${job}    ^port \\d+$
-    Should Be Equal    ${line}    port 8080
-    Command Should Be Running    ${job}
-    Run Keyword And Expect Error    *did not print a line that matches 'never' in 0.2 seconds.*
-    ...    Wait Until Command Prints    ${job}    never    timeout=0.2 s
-    Command Should Be Running    ${job}
-
-What Has Ended Says How
-    ${job}=    Start On Host    dut1    echo no licence; exit 3
-    Run Keyword And Expect Error
-    ...    Host 'dut1'*: background command 'echo no licence; exit 3' exited with 3 and did not print a line*'ready'.*no licence
-    ...    Wait Until Command Prints    ${job}    ready
-    Run Keyword And Expect Error    *exited with 3 and should be running.*no licence    Command Should Be Running    ${job}
-    ${said}=    Stop Command    ${job}
-    Should Be Equal    ${said}[0]    no licence\n
-
-A Reset Shell Is Fresh
-    Run On Host    dut1    cd /; export SEEN=yes
+A Shell Begins Anew When It Is Asked To
+    ${fresh}=    Run Once On Host    dut1    pwd
+    Run On Host    dut1    cd /usr && LEFT=over
     Reset Shell    dut1
-    ${r}=    Run On Host    dut1    echo "$PWD[$SEEN]"
-    Should End With    ${r.stdout}    []\n
-    Should Not Be Equal    ${r.stdout}    /[]\n
-    Run Keyword And Expect Error    Host 'dut1' has no open shell 'no'.*    Reset Shell    dut1    no
+    ${r}=    Run On Host    dut1    echo "[$LEFT]"; pwd
+    Should Be Equal    ${r.stdout}    []\n${fresh.stdout}
+    Run Keyword And Expect Error    *has no open shell 'other'.*    Reset Shell    dut1    shell=other
+
+An Extra Shell Begins Anew Under Its Name
+    Open Shell    dut1    side
+    Run On Host    dut1    LEFT=over    shell=side
+    Reset Shell    dut1    shell=side
+    ${r}=    Run On Host    dut1    echo "[$LEFT]"    shell=side
+    Should Be Equal    ${r.stdout}    []\n
+    [Teardown]    Close Shell    dut1    side
 
 A Background Command Is Left Running
     Start On Host    dut3    sleep 99.${OWN}

@@ -124,13 +124,6 @@ A Time Out Ends It And Leaves Nothing
     Should Be Empty    ${left}
     Remove Host File    dut1    big.bin
 
-A Secret Is Written And Not Shown
-    VAR    ${secret: Secret}=    %{PATH}
-    Write Host File    dut1    secret.txt    ${secret}
-    ${r}=    Run On Host    dut1    stat -c %a secret.txt; [ "$(cat secret.txt)" = '${secret.value}' ] && echo same
-    Should Be Equal    ${r.stdout}    600\nsame\n
-    Remove Host File    dut1    secret.txt
-
 *** Keywords ***
 Should Be Refused
     [Documentation]    The keyword fails with exactly this message.

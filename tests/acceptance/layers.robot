@@ -62,26 +62,16 @@ Only So Many Builds Are Kept
     Roll Back Build    dut1    to=${HERE}/kept
     Installed Build Should Be    dut1    ${HERE}/v3    to=${HERE}/kept
 
-All Keywords Take The Arguments Of Deploy Build
-    VAR    &{app}=    to=${HERE}/alike    install=chmod +x serve    check=test -x serve    keep=2    via=console
-    Deploy Build    dut1    ${HERE}/v1/serve    &{app}
-    Deploy Build    dut1    ${HERE}/v2/serve    &{app}
-    Roll Back Build    dut1    &{app}
-    Installed Build Should Be    dut1    ${HERE}/v1/serve    &{app}
-    ${build}=    Get Installed Build    dut1    &{app}
-    Should Start With    ${build}    serve-
-    Remove All Builds    dut1    &{app}
-
-A Relative Folder Starts Where Shells Start
-    VAR    &{app}=    to=deployed here/app    check=test -f serve
+A Relative Folder Starts Where Shells Start And One Dictionary Serves All
+    VAR    &{app}=    to=relative/app    install=true    check=test -f serve    keep=2    via=sftp
     Run On Host    dut1    cd /
     Deploy Build    dut1    ${HERE}/v1    &{app}
-    Host File Should Exist    dut1    deployed here/app/current/serve
     Deploy Build    dut1    ${HERE}/v2    &{app}
+    Installed Build Should Be    dut1    ${HERE}/v2    to=relative/app
     Roll Back Build    dut1    &{app}
     Installed Build Should Be    dut1    ${HERE}/v1    &{app}
-    Remove All Builds    dut1    &{app}
-    Run On Host    dut1    cd - >/dev/null
+    Run Once On Host    dut1    test -d relative/app/releases && rm -r relative
+    [Teardown]    Run Once On Host    dut1    rm -rf relative
 
 Every Way Of Sending Will Do
     FOR    ${via}    IN    sftp    scp    console
@@ -93,8 +83,8 @@ What Is Not Ours Stays
     Create Directory    ${HERE}/taken/current
     Should Fail    Build 'v1-*' was not deployed on host 'dut1': ${HERE}/taken/current exists and does not point to a build of*
     ...    Deploy Build    dut1    ${HERE}/v1    to=${HERE}/taken
-    Should Fail    to\=../fw is not a folder for builds. Give the path of a folder, such as /opt/app, ~/app or app.
-    ...    Deploy Build    dut1    ${HERE}/v1    to=../fw
+    Should Fail    to\=/ is not a folder for builds. Give a folder of its own, such as /opt/app or ~/app.
+    ...    Deploy Build    dut1    ${HERE}/v1    to=/
     Should Fail    There is no build '/no/such' here: it is neither a file nor a folder.
     ...    Deploy Build    dut1    /no/such    to=${HERE}/x
 

@@ -11,6 +11,7 @@ from OttoLibrary.version import VERSION
 
 COMMANDS = {
     "environment",
+    "deploy",
     *("schema", "labs", "hosts", "check", "reservations", "release", "monitor", "dashboard"),
     *("pabot", "settings", "instructions", "options"),
     *("scenario", "tunnel"),
