@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from OttoLibrary.cli import lab, monitor, repository, reservations, scenario, testbed, tunnel
+from OttoLibrary.cli import convert, lab, monitor, repository, reservations, scenario, testbed, tunnel
 from OttoLibrary.errors import OttoError
 from OttoLibrary.version import VERSION
 
@@ -29,6 +29,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m OttoLibrary", description=__doc__)
     parser.add_argument("--version", action="version", version=f"OttoLibrary {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (lab, testbed, reservations, monitor, repository, scenario, tunnel):
+    for group in (lab, convert, testbed, reservations, monitor, repository, scenario, tunnel):
         group.add_commands(commands)
     return parser

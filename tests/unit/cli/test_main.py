@@ -10,7 +10,7 @@ from OttoLibrary.cli.main import main
 from OttoLibrary.version import VERSION
 
 COMMANDS = {
-    "environment",
+    *("convert", "environment", "scenario", "tunnel"),
     *("schema", "labs", "hosts", "check", "reservations", "release", "monitor", "dashboard"),
     *("pabot", "settings", "instructions", "options"),
 }
