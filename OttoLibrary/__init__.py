@@ -9,24 +9,28 @@ from typing import TYPE_CHECKING, Any
 from OttoLibrary.version import VERSION
 
 if TYPE_CHECKING:
+    from OttoLibrary.dashboard.live_page import Metrics
     from OttoLibrary.instructions.instructions import Hosts, instruction
     from OttoLibrary.library import OttoLibrary
+    from OttoLibrary.run.deploy_listener import Deploy
     from OttoLibrary.run.evidence_listener import Evidence
-    from OttoLibrary.run.metrics_listener import Metrics
     from OttoLibrary.run.modifiers import EachHost
     from OttoLibrary.run.repeat import Repeat
+    from OttoLibrary.testbed.device import Device
 
 __version__ = VERSION
 _MODULES = {
+    "Deploy": "OttoLibrary.run.deploy_listener",
+    "Device": "OttoLibrary.testbed.device",
     "EachHost": "OttoLibrary.run.modifiers",
     "Evidence": "OttoLibrary.run.evidence_listener",
     "Hosts": "OttoLibrary.instructions.instructions",
-    "Metrics": "OttoLibrary.run.metrics_listener",
+    "Metrics": "OttoLibrary.dashboard.live_page",
     "OttoLibrary": "OttoLibrary.library",
     "Repeat": "OttoLibrary.run.repeat",
     "instruction": "OttoLibrary.instructions.instructions",
 }
-__all__ = ["EachHost", "Evidence", "Hosts", "Metrics", "OttoLibrary", "Repeat", "__version__", "instruction"]
+__all__ = ["Deploy", "Device", "EachHost", "Evidence", "Hosts", "Metrics", "OttoLibrary", "Repeat", "__version__", "instruction"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import threading
 import time
@@ -33,18 +34,24 @@ class Engine:
         """True between the first ``call`` and ``close``."""
         return self._loop is not None
 
-    def call(self, coroutine: Coroutine[Any, Any, T], *, interruptible: bool = False) -> T:
+    def call(
+        self,
+        coroutine: Coroutine[Any, Any, T],
+        *,
+        interruptible: bool = False,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> T:
         """Run ``coroutine`` on the loop and return its result or raise its error.
 
         When the waiting thread is interrupted, the coroutine is cancelled and given two seconds to tidy up; ``interrupt`` does
-        the same to one that is ``interruptible``.
+        the same to one that is ``interruptible``. In the thread that waits, ``meanwhile`` is called several times a second.
         """
         job: _Job[T] = _Job(coroutine)
         try:
             if interruptible:
                 self._interruptible = job
             job.start(self._ensure_loop())
-            job.wait()
+            job.wait(meanwhile)
             return job.done.result()
         except BaseException:
             job.cancel()
@@ -58,6 +65,20 @@ class Engine:
         job = self._interruptible
         if job is not None:
             job.fail(error)
+
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run ``coroutine`` on this loop, for one that may run on another engine's; return its result or raise its error."""
+        loop = self._ensure_loop()
+        if loop is asyncio.get_running_loop():
+            return await coroutine
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
+
+    def post(self, work: Callable[..., object], *arguments: object) -> None:
+        """Do something on the loop soon, in the order of the calls; after ``close`` do nothing. May be called in any thread."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(work, *arguments)
 
     def close(self) -> None:
         """Cancel what still runs and end the thread; idempotent."""
@@ -121,10 +142,11 @@ class _Job(Generic[T]):
         self._loop = loop
         loop.call_soon_threadsafe(self._begin)
 
-    def wait(self) -> None:
+    def wait(self, meanwhile: Callable[[], None] | None = None) -> None:
         # The kernel may give a signal to any thread; Python acts on it in this one, and only when it wakes up.
         while not self._settled.wait(_LOOK_S):
-            pass
+            if meanwhile is not None:
+                meanwhile()
 
     def cancel(self) -> None:
         if self._settled.is_set():

@@ -21,6 +21,7 @@
     ├─ ReservationError           hosts could not be reserved
     │   ├─ NotFreeError           somebody else has reserved them; carries the holders
     │   └─ LeaseLostError         a reservation of ours ended early
+    ├─ DeployError                devices of an environment did not come up; carries each failure
     ├─ LimitError                 a measured value broke its limit (also AssertionError)
     └─ CheckError                 a check of a suite failed (also AssertionError)
 
@@ -293,6 +294,20 @@ class LeaseLostError(ReservationError):
     def __init__(self, hosts: Sequence[str], cause: str) -> None:
         names = ", ".join(f"'{name}'" for name in hosts)
         super().__init__(f"The reservation of {names} was lost: {cause}. Others may use them now; stop what you run there.")
+
+
+class DeployError(OttoError):
+    """Devices of an environment could not be made, brought up or checked; all of them in one message.
+
+    Attributes:
+        board: The board, or bench.
+        failed: Each failure in a sentence.
+    """
+
+    def __init__(self, board: str, failed: Sequence[str]) -> None:
+        self.board, self.failed = board, tuple(failed)
+        listed = "".join(f"\n  {line}" for line in self.failed)
+        super().__init__(f"The devices of '{board}' are not up, {plural(len(self.failed), 'failure')}:{listed}")
 
 
 class LimitError(OttoError, AssertionError):

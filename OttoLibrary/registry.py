@@ -63,6 +63,15 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "pabot": "OttoLibrary.reservation.backends.pabot:PabotReservations",
         "redis": "OttoLibrary.reservation.backends.redis:RedisReservations",
     },
+    "device": {
+        "linux": "OttoLibrary.testbed.devices.linux:Linux",
+        "local": "OttoLibrary.testbed.devices.local:LocalDevice",
+    },
+    "power": {
+        "commands": "OttoLibrary.testbed.power.by_commands:CommandPower",
+        "pdudaemon": "OttoLibrary.testbed.power.pdudaemon:PduDaemonPower",
+        "snmp": "OttoLibrary.testbed.power.snmp:SnmpPower",
+    },
     "reference": {
         "env": "OttoLibrary.lab.references.env:Env",
         "file": "OttoLibrary.lab.references.file:File",
@@ -77,6 +86,8 @@ _METHODS = {
     "metric": (),
     "labsource": ("load_lab", "list_labs"),
     "reservation": ("get_reserved_resources", "who_reserved", "backend_name"),
+    "device": ("validate", "skip_boot", "boot", "configure", "contingency_check", "shutdown"),
+    "power": ("on", "off", "cycle"),
     "reference": ("resolve", "close"),
 }
 # A reservation backend has all of these (``Acquiring``) or none. One with a queue of its own is a ``Leasing``.
@@ -126,6 +137,11 @@ def register_metric(name: str, command: str, parse: Callable[[str], Any], interv
 def register_lab_repository(name: str, factory: Any) -> None:
     """Make ``name:LAB`` mean a lab of ``factory()``, a class that satisfies ``contracts.labs.LabRepository``."""
     register("labsource", name, factory)
+
+
+def register_device(name: str, factory: Any) -> None:
+    """Make ``"type": name`` in an environment mean ``factory``, a class that is based on ``OttoLibrary.Device``."""
+    register("device", name, factory)
 
 
 def register_reservation_backend(name: str, factory: Any) -> None:

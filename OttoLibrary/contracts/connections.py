@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.masking import mask
+
+
+class CommandOutput(NamedTuple):
+    """What a command that runs has written so far.
+
+    Attributes:
+        stdout: Standard output.
+        stderr: Standard error.
+    """
+
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True)

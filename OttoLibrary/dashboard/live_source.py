@@ -66,11 +66,8 @@ class LiveSource:
         series, events = self._session.monitor.do(
             lambda monitor: ({host: monitor.known(host) for host in monitor.hosts}, monitor.numbered_events())
         )
-        lab = self._session.lab.loaded
-        hosts = [
-            {"name": name, "path": list(host.path), "tags": list(lab.entry(name).tags)}
-            for name, host in self._monitor.hosts.items()
-        ]
+        watched = self._monitor.hosts
+        hosts = [{"name": name, "path": list(host.path), "tags": list(host.tags)} for name, host in watched.items()]
         return {
             "title": self._session.lab.references,
             "mode": "live",

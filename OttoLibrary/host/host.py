@@ -315,6 +315,30 @@ class Host:
         self._records.record("Read", "", began, (text.encode(), b""))
         return text
 
+    async def type_text(self, text: str) -> None:
+        """Type on the console for a program that keeps its own record of the conversation; raise EndOfStream."""
+        deadline = await self.deadline(None)
+        async with (await self._runner(deadline)).console("", deadline) as console:
+            await console.send(text)
+
+    async def next_text(self, wait_s: float) -> str:
+        """Return what the console wrote and nobody took, for such a program.
+
+        Args:
+            wait_s: How long to wait for the first of it, in seconds, once the console is open.
+
+        Raises:
+            TimeoutError: Nothing came in time. EndOfStream: The console has ended.
+        """
+        deadline = await self.deadline(None)
+        async with (await self._runner(deadline)).console("", deadline) as console:
+            return await console.take(Deadline(wait_s))
+
+    async def leave_console(self) -> None:
+        """Close the console where it can be opened again; a line that carries everything stays."""
+        if self._opened is not None and self._opened.parallel:
+            await self._opened.drop_console("")
+
     async def interrupt(self, *, shell: str = "") -> None:
         """Press Ctrl-C on the console."""
         deadline = await self.deadline(None)

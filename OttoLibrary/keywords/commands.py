@@ -7,9 +7,9 @@ from typing import Any
 
 from robot.api.deco import keyword
 
-from OttoLibrary.contracts.connections import CommandResult
+from OttoLibrary.contracts.connections import CommandOutput, CommandResult
 from OttoLibrary.errors import shorten
-from OttoLibrary.keywords.component import Component, ExpectedRc, Text, expected
+from OttoLibrary.keywords.component import Component, ExpectedRc, FanoutOptions, OnError, Text, expected
 
 
 class CommandKeywords(Component):
@@ -99,6 +99,8 @@ class CommandKeywords(Component):
         command: str,
         *,
         limit: int = 20,
+        stop_after: int = 0,
+        on_error: OnError = "fail",
         timeout: timedelta | None = None,
         cwd: str | None = None,
         expected_rc: ExpectedRc = 0,
@@ -109,19 +111,27 @@ class CommandKeywords(Component):
             hosts: Which hosts: a selection as of `Get Hosts`, such as `tag:dut` or `dut1 OR dut2`.
             command: Shell text.
             limit: How many hosts at the same time.
+            stop_after: After so many failures no further host is begun, such as 1; those that run are finished. By default all
+                hosts are tried.
+            on_error: `fail`, or `return` the errors among the results.
             timeout: How long it may take on each host, connecting included; by default the time-out of the host.
             cwd: Directory for this command alone.
             expected_rc: The right exit status, a list of right ones, or `any`.
 
         Returns:
-            A dictionary of host name to result.
+            A dictionary of host name to result, with `on_error=return` to result or error.
 
         Raises:
-            HostError: It failed on at least one host; all were tried, and the message names each.
+            HostError: It failed on at least one host; the message names each.
+
+        Every host has a result or an error, and one that hangs costs its own time-out only. What fails is in the log at once;
+        the table has all hosts, also when the keyword itself is ended by a time-out.
 
         ```robotframework
         &{all}=    Run On Hosts    tag:dut    ./fw --version
         Should Contain    ${all.dut2.stdout}    on dut2
+        &{some}=    Run On Hosts    tag:dut    test $(hostname) != dut9 && ./fw --version    on_error=return
+        Log    ${some.dut1}
         ```
         """
         right = expected(expected_rc)
@@ -133,7 +143,8 @@ class CommandKeywords(Component):
         from OttoLibrary.report.blocks import fan_out
 
         failed = f"'{shorten(command)}' failed on"
-        return self.on_each(hosts, run, limit, lambda outcomes: fan_out(command, outcomes, self.attachments), failed)
+        spread = FanoutOptions(limit, stop_after, on_error)
+        return self.on_each(hosts, run, spread, lambda outcomes: fan_out(command, outcomes, self.attachments), failed)
 
     @keyword(tags=["Command", "Background"])
     def start_on_host(self, host: str, command: str, *, cwd: str | None = None, timeout: timedelta | None = None) -> str:
@@ -209,14 +220,14 @@ class CommandKeywords(Component):
         return self.call(self.session.commands.get(command).stop())
 
     @keyword(tags=["Command", "Background", "Getter"])
-    def get_command_output(self, command: str) -> tuple[str, str]:
+    def get_command_output(self, command: str) -> CommandOutput:
         """Returns the output of a background command so far.
 
         Args:
             command: The handle.
 
         Returns:
-            Its stdout and its stderr.
+            Its output, with the attributes `stdout` and `stderr`; it may be assigned to two variables, too.
 
         ```robotframework
         ${job}=    Start On Host    dut1    echo ready; sleep 100
@@ -225,7 +236,7 @@ class CommandKeywords(Component):
         """
         running = self.session.commands.get(command)
 
-        async def said() -> tuple[str, str]:
-            return running.said()
+        async def said() -> CommandOutput:
+            return CommandOutput(*running.said())
 
         return self.call(said())

@@ -65,6 +65,7 @@ class CommandOutcome:
         stray: What background processes wrote since the command before.
         left_out_bytes: How much of its output was not kept in memory.
         files: The files with all of stdout and of stderr; None where memory has all, or there is no file.
+        is_ending: True when its time was over and the host has not said yet that all it started is ended.
     """
 
     stdout: bytes
@@ -74,6 +75,7 @@ class CommandOutcome:
     stray: bytes = b""
     left_out_bytes: int = 0
     files: OutputFiles = NO_FILES
+    is_ending: bool = False
 
 
 class CommandShell:
@@ -150,9 +152,9 @@ class CommandShell:
         except TimeoutError:
             said, left_out = self.partial(), self._left_out_bytes
             self.files = self._output.end_file(), self._errors.end_file()
-            await self.recovery.finish()
+            await self.recovery.finish_soon()
             await all_ended(self.files)
-            return CommandOutcome(*said, None, self.ended, stray, left_out, self.files)
+            return CommandOutcome(*said, None, self.ended, stray, left_out, self.files, self.recovery.running)
         except asyncio.CancelledError:
             self.files = self._output.end_file(), self._errors.end_file()
             self.recovery.begin()

@@ -117,6 +117,16 @@ class Console:
         text, self._text = self.text, ""
         return text
 
+    async def take(self, deadline: Deadline) -> str:
+        """Return what was written and not taken yet, as soon as there is any; raise TimeoutError, EndOfStream."""
+        async with deadline.timeout():
+            while not self.text:
+                if self._stream.ended:
+                    raise EndOfStream(self._stream.ended.lost)
+                await self._notifier.wait()
+        text, self._text = self._text, ""
+        return text
+
     async def _until_quiet(self, quiet_s: float, deadline: Deadline) -> None:
         while not self._stream.ended and not deadline.expired:
             try:

@@ -23,7 +23,7 @@ from OttoLibrary.units import size_text
 
 _NEWS_S = 0.1
 # To end a started process that is not needed any more.
-_GIVEN_UP_S = 1.5
+_GIVEN_UP_S = 0.8
 # A script may run as long as bytes move; a stall ends it.
 _LONGEST_S = 7 * 86400.0
 # How fast the slowest host makes a checksum, or unpacks: no byte moves meanwhile.

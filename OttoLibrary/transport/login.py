@@ -11,6 +11,8 @@ from OttoLibrary.text import Secret, plain_text
 
 # Prompts are looked for in so much of the newest output.
 _LOOK_BACK = 4096
+# Of what a console writes before it waits for a command so much is kept: the newest.
+_KEPT = 1 << 16
 _FIRST_KNOCK_S = 0.1
 
 
@@ -74,6 +76,8 @@ async def log_in(
 ) -> bytes:
     """Answer the prompts until the console waits for a command; return what it wrote from the login on.
 
+    The caller bounds the time. Of a console that floods the newest output is kept.
+
     Args:
         more: Returns what the console writes next.
         write: Types on it.
@@ -108,8 +112,10 @@ async def log_in(
             said.clear()
         # Nothing has been written yet: an early Enter disturbs nothing.
         pause = knock_s if said or answered or knock_s is None else min(knock_s, _FIRST_KNOCK_S)
-        said += (news := await _next(more, write, newline, pause))
+        news = await _next(more, write, newline, pause)
+        said += news
         since += news
+        del said[:-_KEPT], since[:-_KEPT]
 
 
 def _answer(asked: str, user: str | None, password: Secret | None) -> str:

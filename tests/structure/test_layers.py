@@ -38,6 +38,8 @@ ADAPTERS = (
     "lab/sources",
     "lab/references",
     "reservation/backends",
+    "testbed/devices",
+    "testbed/power",
 )
 ROOT = "__init__"
 OF_ROBOT = {"robot", "robotlibcore"}
@@ -53,6 +55,7 @@ SAME_THING = {
     "environment",
     "lab",
     "labs",
+    "load",  # the noun, and the metric that Unix calls so
     "monitor",
     "options",
     "reservations",
@@ -65,12 +68,21 @@ SAME_THING = {
     "json",
     "local",
     "pabot",
+    "snmp",
     "tcp",  # adapters are called as suites and labs call them
 }
 WHO_KNOWS_ADAPTERS = {}
 # What is below run/ and needs another's package all the same: errors hide secrets before anything is cut, the merge that an
-# environment means is that of another's package, and cron expressions are checked where descriptions are.
-WHO_KNOWS_PACKAGES = {"masking": "ahocorasick_rs", "lab/environment": "jsonmerge", "scenario/cron": "cronsim"}
+# environment means is that of another's package, cron expressions are checked where descriptions are, and of load one file
+# knows each package and says so when it is missing.
+WHO_KNOWS_PACKAGES = {
+    "masking": "ahocorasick_rs",
+    "lab/environment": "jsonmerge",
+    "scenario/cron": "cronsim",
+    "load/sockets": "zmq",
+    "load/report_page": "jinja2",
+    "testbed/pexpect_console": "pexpect",
+}
 
 
 @dataclass(frozen=True)

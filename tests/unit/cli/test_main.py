@@ -13,6 +13,7 @@ COMMANDS = {
     *("convert", "environment", "scenario", "tunnel"),
     *("schema", "labs", "hosts", "check", "reservations", "release", "monitor", "dashboard"),
     *("pabot", "settings", "instructions", "options"),
+    *("scenario", "tunnel"),
 }
 
 

@@ -84,3 +84,10 @@ def test_a_half_finished_login_is_started_anew() -> None:
         [("", b"Password: "), ("\n", b"\r\nbox login: "), ("root\n", b"Password: "), ("pw\n", b"\r\n# ")], knock_s=1
     )
     assert typed == [b"\n", b"root\n", b"pw\n"]
+
+
+def test_of_a_console_that_floods_before_its_prompt_the_newest_is_kept() -> None:
+    flood = b"the end is not near\n" * 20_000
+    said, _ = _login([("", flood + b"login: "), ("root\n", flood + b"Password: "), ("pw\n", flood + b"$ ")], pieces=4096)
+    assert said.endswith(b"near\n$ ")
+    assert len(said) <= 1 << 16

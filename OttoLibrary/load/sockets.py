@@ -1,0 +1,134 @@
+"""The sockets of an HQ, as OCT has them, and one more for turrets of ours; the only file that knows pyzmq."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from OttoLibrary.errors import PluginError, UsageError
+
+if TYPE_CHECKING:
+    import zmq
+
+LOOPBACK = "127.0.0.1"
+# What a socket keeps before the senders have to wait; OCT's HQ had no bound.
+_MOST_WAITING = 20_000
+_LARGEST_BYTES = 64 << 20
+
+
+def require_zmq() -> Any:
+    """Return pyzmq; raise PluginError with the command that installs it."""
+    try:
+        import zmq
+    except ImportError as error:
+        command = f"{sys.executable} -m pip install 'robotframework-ottolibrary[load]'"
+        raise PluginError(f"Load needs a package that is not installed ({error}). Install it with: {command}") from error
+    return zmq
+
+
+class HqSockets:
+    """Three sockets of an HQ, and a fourth that publishes results on request.
+
+    Args:
+        address: Where they listen.
+        publish_port: Orders to turrets of OCT; 0 means a free port.
+        rc_port: Status and results of turrets of OCT.
+        own_port: Both, of turrets of ours.
+        external_publisher: Where results are published for others; None for nowhere.
+
+    Raises:
+        PluginError: pyzmq is not installed.
+        UsageError: A port is taken.
+    """
+
+    def __init__(
+        self,
+        address: str = LOOPBACK,
+        publish_port: int = 0,
+        rc_port: int = 0,
+        own_port: int = 0,
+        external_publisher: int | None = None,
+    ) -> None:
+        self._zmq = require_zmq()
+        self._context = self._zmq.Context()
+        self._sockets: list[Any] = []
+        self.address = address
+        try:
+            self._orders, self.publish_port = self._bind(self._zmq.PUB, publish_port)
+            self._reports, self.rc_port = self._bind(self._zmq.PULL, rc_port)
+            self._own, self.own_port = self._bind(self._zmq.ROUTER, own_port)
+            self._external = self._bind(self._zmq.PUB, external_publisher)[0] if external_publisher is not None else None
+        except BaseException:
+            self.close()
+            raise
+        self._poller = self._zmq.Poller()
+        for each in (self._reports, self._own):
+            self._poller.register(each, self._zmq.POLLIN)
+
+    def _bind(self, kind: int, port: int) -> tuple[zmq.Socket[bytes], int]:
+        made = self._context.socket(kind)
+        self._sockets.append(made)
+        made.setsockopt(self._zmq.LINGER, 1000)
+        made.setsockopt(self._zmq.RCVHWM, _MOST_WAITING)
+        made.setsockopt(self._zmq.SNDHWM, _MOST_WAITING)
+        made.setsockopt(self._zmq.MAXMSGSIZE, _LARGEST_BYTES)
+        try:
+            if port == 0:
+                return made, made.bind_to_random_port(f"tcp://{self.address}", 20000, 60000)
+            made.bind(f"tcp://{self.address}:{port}")
+        except self._zmq.ZMQError as error:
+            raise UsageError(
+                f"The HQ cannot listen on {self.address}:{port}: {error.strerror}. "
+                "End what listens there, or choose another port."
+            ) from error
+        return made, port
+
+    def watch(self, descriptor: int) -> None:
+        """End a wait also when something can be read from a file descriptor."""
+        self._poller.register(descriptor, self._zmq.POLLIN)
+
+    def forget(self, descriptor: int) -> None:
+        """Look at a file descriptor no longer."""
+        self._poller.unregister(descriptor)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until something has come."""
+        self._poller.poll(timeout_s * 1000)
+
+    def publish(self, message: bytes) -> None:
+        """Send an order to all turrets of OCT."""
+        self._orders.send(message)
+
+    def publish_result(self, topic: bytes, message: bytes) -> None:
+        """Publish a result for others, where there is a port for it."""
+        if self._external is not None:
+            self._external.send_multipart([topic, message])
+
+    def take_reports(self, most: int) -> list[list[bytes]]:
+        """Return the frames of messages of turrets of OCT, at most so many."""
+        return self._take(self._reports, most)
+
+    def take_own(self, most: int) -> list[list[bytes]]:
+        """Return the frames of messages of turrets of ours, each after the frame that says whose it is."""
+        return self._take(self._own, most)
+
+    def _take(self, source: Any, most: int) -> list[list[bytes]]:
+        found: list[list[bytes]] = []
+        no_wait, again = self._zmq.NOBLOCK, self._zmq.Again
+        try:
+            while len(found) < most:
+                found.append(source.recv_multipart(no_wait))
+        except again:
+            pass
+        return found
+
+    def tell(self, who: bytes, message: bytes) -> None:
+        """Send something to one turret of ours; to one that is gone, nothing."""
+        self._own.send_multipart([who, message], self._zmq.NOBLOCK)
+
+    def close(self) -> None:
+        """Close all; idempotent."""
+        for each in self._sockets:
+            each.close()
+        self._sockets.clear()
+        self._context.term()
