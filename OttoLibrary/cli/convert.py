@@ -30,7 +30,6 @@ def add_commands(commands: Commands) -> None:
         help="print a lab file made from the file of otto, labgrid, pyATS, Ansible, NetBox or OpenSSH",
         description="Prints a lab file on standard output, and on standard error, line by line, what it could not carry over. "
         "Passwords become references to environment variables.",
-        epilog="Example: python -m OttoLibrary convert inventory.yml > labs/bench.json",
     )
     convert.add_argument(
         "file", help="hosts.json, an environment, a testbed, an inventory, an export in JSON, or a configuration of ssh"
