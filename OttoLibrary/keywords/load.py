@@ -39,6 +39,7 @@ class LoadKeywords(Component):
         pacing: timedelta = _NONE,
         think_time: str = "",
         iterations: int = 0,
+        hosts: str = "",
         turrets: int = 1,
         grace: timedelta = timedelta(seconds=30),
         keep_results: int = 1_000_000,
@@ -59,7 +60,9 @@ class LoadKeywords(Component):
             pacing: Time from the start of an iteration of a user to the start of the next, at least.
             think_time: Pause of a user after each iteration: `1 s`, or by chance from `1 s..3 s`.
             iterations: End after so many iterations of all users together.
-            turrets: In how many processes users of Python run.
+            hosts: From which hosts users of Python fire, a selection; from this machine by default. A host needs Python 3.8 and
+                nothing else; it is reached through its hops, and nothing stays on it.
+            turrets: In how many processes users of Python run on this machine.
             grace: How long what is in flight at the end may take.
             keep_results: How many results are kept one by one; statistics are of all.
 
@@ -97,8 +100,10 @@ class LoadKeywords(Component):
         )
         load = self.session.load
         folder = load.place(self.session.suite.output_folder)
-        order = self._order(folder, target, fired, turrets, keep_results)
-        run = load.start(order)
+        if hosts:
+            run = self._start_on_hosts(folder, target, fired, hosts, keep_results)
+        else:
+            run = load.start(self._order(folder, target, fired, turrets, keep_results))
         self.session.scopes.on_end(lambda: load.end(run))
         logger.info(f"The load fires. Results: {folder}")
         return str(folder)
@@ -281,6 +286,23 @@ class LoadKeywords(Component):
             return load_target.of_keyword(keyword, arguments)
         folder = self.session.suite.folder or Path()
         return load_target.with_arguments(load_target.of_script(script, folder), arguments)
+
+    def _start_on_hosts(self, folder: Path, target: LoadTarget, fired: LoadShape, hosts: str, rows: int) -> LoadRun:
+        import uuid
+        from dataclasses import replace
+
+        from OttoLibrary.run.load_on_hosts import TurretsOnHosts
+
+        session, token = self.session, uuid.uuid4().hex
+        script, sources = target.for_hosts()
+        names = session.lab.select(hosts)
+        order = self._order(folder, target, fired, 1, rows)
+        plan = {**order.plan, "turrets": len(names), "script": script, "tokens": [token]}
+        return session.load.start_on_hosts(
+            replace(order, plan=plan, turrets=()),
+            lambda run: TurretsOnHosts(session.hosts, session.files, run, token),
+            lambda turrets: turrets.start(names, script, sources),
+        )
 
     def _order(self, folder: Path, target: LoadTarget, fired: LoadShape, turrets: int, rows: int) -> LoadOrder:
         from OttoLibrary.load.hq_process import LoadOrder, TurretOrder

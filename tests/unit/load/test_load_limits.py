@@ -8,7 +8,7 @@ import pytest
 
 from OttoLibrary.errors import UnknownNameError, UsageError
 from OttoLibrary.load.load_limits import AbortWatch, LoadLimit, judge
-from OttoLibrary.load.result_store import Phase
+from OttoLibrary.load.result_store import LoadPhase
 from OttoLibrary.load.second import Second
 from OttoLibrary.load.turret.batches import RESPONSE
 
@@ -72,11 +72,11 @@ def test_an_unknown_timer_or_phase_is_an_error_and_never_a_pass() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'checkout'"):
         judge(LoadLimit.parse("chekout:p(95)<1s"), seconds, [])
     with pytest.raises(UnknownNameError, match="No phase of the load named 'stedy'"):
-        judge(LoadLimit.parse("p(95)<1s phase=stedy"), seconds, [Phase("steady", 0.0)])
+        judge(LoadLimit.parse("p(95)<1s phase=stedy"), seconds, [LoadPhase("steady", 0.0)])
 
 
 def test_what_was_not_measured_did_not_pass() -> None:
-    verdict = judge(LoadLimit.parse("p(95)<1s phase=late"), [second(10, 5)], [Phase("late", 100.0)])
+    verdict = judge(LoadLimit.parse("p(95)<1s phase=late"), [second(10, 5)], [LoadPhase("late", 100.0)])
     assert not verdict.passed
     assert math.isnan(verdict.value)
     assert "nothing to measure" in str(verdict)
@@ -84,7 +84,7 @@ def test_what_was_not_measured_did_not_pass() -> None:
 
 def test_a_phase_is_judged_by_itself() -> None:
     seconds = [*(second(at, 10, took=5.0) for at in range(10)), *(second(at, 10) for at in range(10, 20))]
-    phases = [Phase("ramp", 0.0, 10.0), Phase("steady", 10.0, 20.0)]
+    phases = [LoadPhase("ramp", 0.0, 10.0), LoadPhase("steady", 10.0, 20.0)]
     assert not judge(LoadLimit.parse("p(95)<1s"), seconds, phases).passed
     assert judge(LoadLimit.parse("p(95)<1s phase=steady"), seconds, phases).passed
 
