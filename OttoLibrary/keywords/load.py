@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from OttoLibrary.load.hq_process import LoadOrder
     from OttoLibrary.load.load_run import LoadRun
     from OttoLibrary.load.plan import LoadShape
+    from OttoLibrary.report.charts import ChartLine
     from OttoLibrary.run.load_target import LoadTarget
 
 _SHOWN_OPTIONS = ("timer", "phase", "message")
@@ -347,11 +348,23 @@ class LoadKeywords(Component):
 
         results = run.results
         summary = load_summary(results)
-        report = write_report(results, Path(run.order.folder) / "report.html", list(self.session.load.verdicts.values()))
+        verdicts = list(self.session.load.verdicts.values())
+        report = write_report(
+            results, Path(run.order.folder) / "report.html", verdicts, self._beside(summary.began, summary.ended)
+        )
         self.log_html(load_block(results, summary, self._link(report)))
         for warning in results.run().get("warnings", []):
             logger.warn(self.session.masker.mask(warning))
         return dotted({**summary.as_dictionary(), "folder": run.order.folder})
+
+    def _beside(self, began: float, ended: float) -> list[ChartLine]:
+        """Return what the monitor, if one runs, read of hosts while the load ran."""
+        from OttoLibrary.run.run_load import SUBJECT
+
+        if not self.session.monitor.is_running:
+            return []
+        lines = self.session.monitor.ask(lambda monitor: monitor.lines(began, ended))
+        return [line for line in lines if line.host != SUBJECT]
 
     def _link(self, path: Path) -> str:
         folder = self.session.suite.output_folder
@@ -365,7 +378,10 @@ class LoadKeywords(Component):
         verdicts = list(load.verdicts.values())
         self.log_html(verdict_block(verdicts))
         if not load.is_running:
-            write_report(load.results(), Path(load.last.order.folder) / "report.html", verdicts)
+            results = load.results()
+            run = results.run()
+            beside = self._beside(float(run.get("began") or 0.0), float(run.get("ended") or 0.0))
+            write_report(results, Path(load.last.order.folder) / "report.html", verdicts, beside)
 
 
 def _planned_s(run: LoadRun) -> float:
