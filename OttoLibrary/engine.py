@@ -34,18 +34,24 @@ class Engine:
         """True between the first ``call`` and ``close``."""
         return self._loop is not None
 
-    def call(self, coroutine: Coroutine[Any, Any, T], *, interruptible: bool = False) -> T:
+    def call(
+        self,
+        coroutine: Coroutine[Any, Any, T],
+        *,
+        interruptible: bool = False,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> T:
         """Run ``coroutine`` on the loop and return its result or raise its error.
 
         When the waiting thread is interrupted, the coroutine is cancelled and given two seconds to tidy up; ``interrupt`` does
-        the same to one that is ``interruptible``.
+        the same to one that is ``interruptible``. In the thread that waits, ``meanwhile`` is called several times a second.
         """
         job: _Job[T] = _Job(coroutine)
         try:
             if interruptible:
                 self._interruptible = job
             job.start(self._ensure_loop())
-            job.wait()
+            job.wait(meanwhile)
             return job.done.result()
         except BaseException:
             job.cancel()
@@ -54,18 +60,25 @@ class Engine:
             if interruptible:
                 self._interruptible = None
 
-    def post(self, work: Callable[[], object]) -> None:
-        """Do ``work``, which neither waits nor fails, on the loop as soon as it is free; on one that has ended, nothing."""
-        loop = self._loop
-        if loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has just been closed
-                loop.call_soon_threadsafe(work)
-
     def interrupt(self, error: Exception) -> None:
         """End the interruptible call that runs, if there is one, with ``error``; may be called in any thread."""
         job = self._interruptible
         if job is not None:
             job.fail(error)
+
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run ``coroutine`` on this loop, for one that may run on another engine's; return its result or raise its error."""
+        loop = self._ensure_loop()
+        if loop is asyncio.get_running_loop():
+            return await coroutine
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
+
+    def post(self, work: Callable[..., object], *arguments: object) -> None:
+        """Do something on the loop soon, in the order of the calls; after ``close`` do nothing. May be called in any thread."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(work, *arguments)
 
     def close(self) -> None:
         """Cancel what still runs and end the thread; idempotent."""
@@ -129,10 +142,11 @@ class _Job(Generic[T]):
         self._loop = loop
         loop.call_soon_threadsafe(self._begin)
 
-    def wait(self) -> None:
+    def wait(self, meanwhile: Callable[[], None] | None = None) -> None:
         # The kernel may give a signal to any thread; Python acts on it in this one, and only when it wakes up.
         while not self._settled.wait(_LOOK_S):
-            pass
+            if meanwhile is not None:
+                meanwhile()
 
     def cancel(self) -> None:
         if self._settled.is_set():
@@ -190,6 +204,29 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
         task.cancel()
     loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
     loop.run_until_complete(loop.shutdown_asyncgens())
+
+
+def in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
+    """Do what blocks, and may never return, in a thread of its own: it holds up neither others nor the end of the process."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(outcome: Callable[[], None]) -> None:
+        # The loop may be closed, and the one who waited may have gone.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(lambda: None if done.done() else outcome())
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - handed to the one who waits
+            failure = error
+            settle(lambda: done.set_exception(failure))
+        else:
+            settle(lambda: done.set_result(result))
+
+    threading.Thread(target=run, name="OttoLibrary plug-in", daemon=True).start()
+    return done
 
 
 @dataclass(frozen=True)
@@ -257,7 +294,7 @@ async def supervise(
             await work()
             return
         except asyncio.CancelledError as cancelled:
-            if _is_cancelled():
+            if is_cancelled():
                 raise
             error: BaseException = cancelled
         except Exception as unforeseen:  # noqa: BLE001 - whatever it is, it is reported
@@ -269,7 +306,8 @@ async def supervise(
         await sleep(pause_s)
 
 
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
+    """Return True when the present task is cancelled itself, and not only what it waits for."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 

@@ -21,6 +21,7 @@
     ├─ ReservationError           hosts could not be reserved
     │   ├─ NotFreeError           somebody else has reserved them; carries the holders
     │   └─ LeaseLostError         a reservation of ours ended early
+    ├─ DeployError                devices of an environment did not come up; carries each failure
     ├─ LimitError                 a measured value broke its limit (also AssertionError)
     └─ CheckError                 a check of a suite failed (also AssertionError)
 
@@ -205,7 +206,7 @@ class ConnectionLostError(HostError):
 
     def __init__(self, host: str, path: Sequence[str], cause: str, last_output: str = "") -> None:
         sentence = f"{subject(host, path)} lost its connection: {cause}. The next keyword that uses it reconnects."
-        super().__init__(sentence + _tail("Last output", last_output), host=host, path=path, last_output=last_output)
+        super().__init__(sentence + tail("Last output", last_output), host=host, path=path, last_output=last_output)
 
 
 class WaitTimeoutError(HostError, TimeoutError):
@@ -221,7 +222,7 @@ class WaitTimeoutError(HostError, TimeoutError):
     ) -> None:
         self.seconds = seconds
         sentence = _join(f"{subject(host, path)} {what} in {seconds:g} seconds.", advice)
-        super().__init__(sentence + _tail("Last output", last_output), host=host, path=path, last_output=last_output)
+        super().__init__(sentence + tail("Last output", last_output), host=host, path=path, last_output=last_output)
 
 
 class CommandError(HostError):
@@ -237,7 +238,7 @@ class CommandError(HostError):
         stream = "stderr" if result.stderr else "stdout"
         how = f"was ended by {result.signal}" if result.signal else f"exited with {result.rc}"
         sentence = f"{subject(result.host, path)}: command '{shorten(result.command)}' {how}, expected {expected}."
-        super().__init__(sentence + _tail(f"Last lines of {stream}", said), host=result.host, path=path, last_output=said)
+        super().__init__(sentence + tail(f"Last lines of {stream}", said), host=result.host, path=path, last_output=said)
 
 
 class TransferError(HostError):
@@ -295,6 +296,20 @@ class LeaseLostError(ReservationError):
         super().__init__(f"The reservation of {names} was lost: {cause}. Others may use them now; stop what you run there.")
 
 
+class DeployError(OttoError):
+    """Devices of an environment could not be made, brought up or checked; all of them in one message.
+
+    Attributes:
+        board: The board, or bench.
+        failed: Each failure in a sentence.
+    """
+
+    def __init__(self, board: str, failed: Sequence[str]) -> None:
+        self.board, self.failed = board, tuple(failed)
+        listed = "".join(f"\n  {line}" for line in self.failed)
+        super().__init__(f"The devices of '{board}' are not up, {plural(len(self.failed), 'failure')}:{listed}")
+
+
 class LimitError(OttoError, AssertionError):
     """A measured value broke its limit, or there was no reading to compare.
 
@@ -343,7 +358,8 @@ def shorten(command: str) -> str:
     return f"{first[:77]}..." if rest or len(first) > 80 else first
 
 
-def _tail(label: str, output: str) -> str:
+def tail(label: str, output: str) -> str:
+    """Return the last lines of an output for the end of a sentence, below a label; nothing for no output."""
     lines = mask(output.rstrip()[-_TAIL_WINDOW:]).splitlines()[-_TAIL_LINES:]
     shown = (line if len(line) <= _LONGEST_LINE else f"...{line[-_LONGEST_LINE:]}" for line in lines)
     return f"\n{label}:\n" + "\n".join(shown) if lines else ""

@@ -19,6 +19,7 @@ from OttoLibrary.keywords.load import LoadKeywords
 from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.keywords.options import OptionsKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
+from OttoLibrary.keywords.scenarios import ScenarioKeywords
 from OttoLibrary.keywords.testbed import TestbedKeywords
 from OttoLibrary.keywords.tunnels import TunnelKeywords
 from OttoLibrary.lab.settings import import_init
@@ -128,6 +129,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             MonitorKeywords,
             OptionsKeywords,
             ReservationKeywords,
+            ScenarioKeywords,
             TestbedKeywords,
             TunnelKeywords,
         )

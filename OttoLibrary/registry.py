@@ -6,7 +6,6 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import Any
 
 from OttoLibrary.errors import PluginError, UnknownNameError
@@ -63,6 +62,15 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "pabot": "OttoLibrary.reservation.backends.pabot:PabotReservations",
         "redis": "OttoLibrary.reservation.backends.redis:RedisReservations",
     },
+    "device": {
+        "linux": "OttoLibrary.testbed.devices.linux:Linux",
+        "local": "OttoLibrary.testbed.devices.local:LocalDevice",
+    },
+    "power": {
+        "commands": "OttoLibrary.testbed.power.by_commands:CommandPower",
+        "pdudaemon": "OttoLibrary.testbed.power.pdudaemon:PduDaemonPower",
+        "snmp": "OttoLibrary.testbed.power.snmp:SnmpPower",
+    },
     "reference": {
         "env": "OttoLibrary.lab.references.env:Env",
         "file": "OttoLibrary.lab.references.file:File",
@@ -77,6 +85,8 @@ _METHODS = {
     "metric": (),
     "labsource": ("load_lab", "list_labs"),
     "reservation": ("get_reserved_resources", "who_reserved", "backend_name"),
+    "device": ("validate", "skip_boot", "boot", "configure", "contingency_check", "shutdown"),
+    "power": ("on", "off", "cycle"),
     "reference": ("resolve", "close"),
 }
 # A reservation backend has all of these (``Acquiring``) or none. One with a queue of its own is a ``Leasing``.
@@ -84,6 +94,7 @@ _ACQUIRING = ("acquire", "renew", "release")
 _SPOKEN = {"labsource": "lab source"}
 _EXTRAS = {"ftp": "ftp", "keyring": "keyring", "redis": "redis", "serial": "serial", "snmp": "snmp"}
 _registered: dict[str, dict[str, tuple[Any, str]]] = {}
+_plugins: list[object] = []
 
 
 def register_transport(name: str, factory: Any) -> None:
@@ -126,6 +137,27 @@ def register_metric(name: str, command: str, parse: Callable[[str], Any], interv
 def register_lab_repository(name: str, factory: Any) -> None:
     """Make ``name:LAB`` mean a lab of ``factory()``, a class that satisfies ``contracts.labs.LabRepository``."""
     register("labsource", name, factory)
+
+
+def register_device(name: str, factory: Any) -> None:
+    """Make ``"type": name`` in an environment mean ``factory``, a class that is based on ``OttoLibrary.Device``."""
+    register("device", name, factory)
+
+
+def register_plugin(plugin: object) -> None:
+    """Let the hooks of a module or an object take part in each deployment, as those of an entry point ``otto`` do."""
+    if plugin not in _plugins:
+        _plugins.append(plugin)
+
+
+def plugins() -> tuple[list[object], Mapping[str, str]]:
+    """Return the plug-ins that were registered, and the entry points of those that are installed."""
+    return list(_plugins), _group("otto", tuple(sys.path))
+
+
+def is_installed(group: str) -> bool:
+    """Return True when a package that is installed has entry points of a group."""
+    return bool(_group(group, tuple(sys.path)))
 
 
 def register_reservation_backend(name: str, factory: Any) -> None:
@@ -205,6 +237,8 @@ def _entry_points(kind: str) -> Mapping[str, str]:
 @lru_cache(maxsize=32)
 def _group(name: str, _path: tuple[str, ...]) -> Mapping[str, str]:
     """Return the entry points of a group. To find them, the metadata of all packages on the search path are read."""
+    from importlib.metadata import entry_points
+
     return {point.name: point.value for point in entry_points(group=name)}
 
 

@@ -64,15 +64,10 @@ class LiveSource:
     def page(self) -> dict[str, Any]:
         """Return the page's data."""
         series, events = self._session.monitor.do(
-            lambda monitor: ({host: monitor.known(host) for host in monitor.subjects}, monitor.numbered_events())
+            lambda monitor: ({host: monitor.known(host) for host in monitor.hosts}, monitor.numbered_events())
         )
-        lab = self._session.lab.loaded
-        hosts = [
-            {"name": name, "path": list(host.path), "tags": list(lab.entry(name).tags)}
-            for name, host in self._monitor.hosts.items()
-        ]
-        others = [name for name in self._monitor.subjects if name not in self._monitor.hosts]
-        hosts += [{"name": name, "path": [name], "tags": []} for name in others]
+        watched = self._monitor.hosts
+        hosts = [{"name": name, "path": list(host.path), "tags": list(host.tags)} for name, host in watched.items()]
         return {
             "title": self._session.lab.references,
             "mode": "live",
@@ -93,7 +88,7 @@ class LiveSource:
         """Write readings and events in a form of ``EXPORTS``; raise UnknownNameError for the form or the host."""
         if window.host:
             self._monitor.check_host(window.host)
-        hosts = [window.host] if window.host else list(self._monitor.subjects)
+        hosts = [window.host] if window.host else list(self._monitor.hosts)
         ticks = itertools.chain.from_iterable(self._ticks(host, window) for host in hosts)
         write(form, ticks, events_in(window, self.events()), out)
 
@@ -105,7 +100,7 @@ class LiveSource:
 
     def add_event(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Add a mark or a span and return it as the page's data has it."""
-        event = made_event(facts, self._monitor.subjects)
+        event = made_event(facts, self._monitor.hosts)
         return self._session.monitor.do(lambda monitor: _shown(monitor, monitor.mark(event)))
 
     def change_event(self, number: int, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +108,7 @@ class LiveSource:
 
         def change(monitor: Monitor) -> dict[str, Any]:
             before = editable(monitor.numbered_events(), number)
-            monitor.change_event(number, made_event(facts, monitor.subjects, before))
+            monitor.change_event(number, made_event(facts, monitor.hosts, before))
             return _shown(monitor, number)
 
         return self._session.monitor.do(change)

@@ -9,7 +9,15 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from OttoLibrary.contracts.connections import CommandResult, EndOfStream, Expected, Record, ShellRefused, UnexpectedAnswer
+from OttoLibrary.contracts.connections import (
+    CommandResult,
+    EndOfStream,
+    Expected,
+    Record,
+    Refused,
+    ShellRefused,
+    UnexpectedAnswer,
+)
 from OttoLibrary.contracts.transfers import FileResult
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import (
@@ -27,8 +35,9 @@ from OttoLibrary.shell.output_file import NO_FILES, OutputFile, OutputFiles, Out
 from OttoLibrary.text import decode, plural, printable
 from OttoLibrary.units import size_text
 
+_ALL_ENDED = "everything it started was ended"
 _SHOWN_FILES = 100
-_SHOWN_END_BYTES = 128 << 10
+_SHOWN_END_BYTES = 64 << 10
 _RATED_BYTES = 1 << 20
 _USUAL_LIMITS = OutputLimits()
 _CANCELLED = "It was cancelled, and everything it started was ended."
@@ -78,14 +87,15 @@ class HostRecords:
         said: tuple[bytes, bytes] = (b"", b""),
         *notes: str,
         files: OutputFiles = NO_FILES,
-    ) -> None:
-        """Record something without a result; ``began`` is a time of ``time.monotonic``."""
+    ) -> str:
+        """Record something without a result, and return what was said as text; ``began`` is a time of ``time.monotonic``."""
         stdout, stderr = decode(said[0]), decode(said[1])
         duration = time.monotonic() - began
         told = (*self._take_news(), *notes)
         self._journal(
             Record(title, self.host, self.path, text, None, stdout, stderr, told, duration, _path(files[0]), _path(files[1]))
         )
+        return stdout + stderr
 
     @contextlib.contextmanager
     def attempt(self, title: str, command: str, began: float, shell: Written) -> Iterator[None]:
@@ -128,14 +138,14 @@ class HostRecords:
     ) -> CommandResult:
         """Record a command and return its result; raise CommandError or WaitTimeoutError when it is not as it should be."""
         if outcome.status is None:
+            end = "what it started is still being ended, and the host does not answer" if outcome.is_ending else _ALL_ENDED
             notes = [
-                "Its time was over: everything it started was ended.",
+                f"Its time was over: {end}.",
                 *self._left_out(outcome.left_out_bytes, outcome.files),
             ]
             # Nobody gets this as a result: its ends are enough, and quick to show.
             shown = _ends(outcome.stdout), _ends(outcome.stderr)
-            self.record(title, command, began, shown, *notes, files=outcome.files)
-            said = decode(shown[0]) + decode(shown[1])
+            said = self.record(title, command, began, shown, *notes, files=outcome.files)
             what = f"did not finish '{shorten(command)}'"
             raise WaitTimeoutError(self.host, self.path, what, deadline.seconds, last_output=said)
         notes = self._take_news()
@@ -164,6 +174,8 @@ class HostRecords:
         if isinstance(error, UnexpectedAnswer):
             sentence = f"{subject(self.host, self.path)} gave an answer that cannot be right: {error.lost}. Its shell was closed."
             return HostError(sentence, host=self.host, path=self.path)
+        if isinstance(error, Refused):
+            return HostError(f"{subject(self.host, self.path)} {error.lost}.", host=self.host, path=self.path)
         if isinstance(error, ShellRefused):
             return LoginError(self.host, self.path, str(error.lost))
         return ConnectionLostError(self.host, self.path, error.lost or "the other side closed it", decode(said[0] + said[1]))
@@ -173,7 +185,7 @@ class HostRecords:
         note = "The connection was lost while it ran."
         if isinstance(error, UnexpectedAnswer):
             note = "The host's answer cannot be right."
-        elif isinstance(error, ShellRefused):
+        elif isinstance(error, ShellRefused | Refused):
             note = "The host refused to run it."
         self.record(title, command, began, said, note)
         return self.loss(error, said)

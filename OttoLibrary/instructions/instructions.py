@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints, overload
 
-from OttoLibrary.errors import PluginError
+from OttoLibrary.errors import OttoError, PluginError
 
 # An init module is imported in every process of a run: what is heavy comes with the first use.
 if TYPE_CHECKING:
@@ -99,20 +99,31 @@ class Hosts:
             Path(source).expanduser(), target, options or TransferOptions(links="keep")
         )
 
-    async def each(self, selection: str, work: Callable[[str], Awaitable[T]], *, limit: int = 20) -> dict[str, T]:
+    async def each(
+        self, selection: str, work: Callable[[str], Awaitable[T]], *, limit: int = 20, stop_after: int = 0
+    ) -> dict[str, T]:
         """Do the same on many hosts at once, and return the results by host.
 
         Args:
             selection: Which hosts.
             work: Does it on the host of a name.
             limit: How many at the same time.
+            stop_after: After so many failures no further host is begun; 0 for all of them.
 
         Raises:
-            HostError: It failed on at least one host; all were tried, and the message names each.
+            HostError: It failed on at least one host; the message names each.
         """
-        from OttoLibrary.run.fanout import each, whole
+        from OttoLibrary.run.fanout import whole
 
-        return whole(await each(self.names(selection), work, limit), "Failed on")
+        return whole(await self.outcomes(selection, work, limit=limit, stop_after=stop_after), "Failed on")
+
+    async def outcomes(
+        self, selection: str, work: Callable[[str], Awaitable[T]], *, limit: int = 20, stop_after: int = 0
+    ) -> dict[str, T | OttoError]:
+        """Do the same as ``each``, and return for each host its result or its error."""
+        from OttoLibrary.run.fanout import each
+
+        return await each(self.names(selection), work, limit, stop_after)
 
 
 @dataclass(frozen=True)

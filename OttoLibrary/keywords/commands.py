@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from typing import Any
 
+from robot.api import logger
 from robot.api.deco import keyword
 
-from OttoLibrary.contracts.connections import CommandResult
-from OttoLibrary.errors import shorten
-from OttoLibrary.keywords.component import Component, ExpectedRc, Text, expected
+from OttoLibrary.contracts.connections import CommandOutput, CommandResult, ExitStatus, Match
+from OttoLibrary.errors import HostError, shorten
+from OttoLibrary.host.background import ending
+from OttoLibrary.host.host import compiled
+from OttoLibrary.keywords.component import Component, ExpectedRc, FanoutOptions, OnError, Text, expected
 
 
 class CommandKeywords(Component):
@@ -99,6 +103,8 @@ class CommandKeywords(Component):
         command: str,
         *,
         limit: int = 20,
+        stop_after: int = 0,
+        on_error: OnError = "fail",
         timeout: timedelta | None = None,
         cwd: str | None = None,
         expected_rc: ExpectedRc = 0,
@@ -109,19 +115,27 @@ class CommandKeywords(Component):
             hosts: Which hosts: a selection as of `Get Hosts`, such as `tag:dut` or `dut1 OR dut2`.
             command: Shell text.
             limit: How many hosts at the same time.
+            stop_after: After so many failures no further host is begun, such as 1; those that run are finished. By default all
+                hosts are tried.
+            on_error: `fail`, or `return` the errors among the results.
             timeout: How long it may take on each host, connecting included; by default the time-out of the host.
             cwd: Directory for this command alone.
             expected_rc: The right exit status, a list of right ones, or `any`.
 
         Returns:
-            A dictionary of host name to result.
+            A dictionary of host name to result, with `on_error=return` to result or error.
 
         Raises:
-            HostError: It failed on at least one host; all were tried, and the message names each.
+            HostError: It failed on at least one host; the message names each.
+
+        Every host has a result or an error, and one that hangs costs its own time-out only. What fails is in the log at once;
+        the table has all hosts, also when the keyword itself is ended by a time-out.
 
         ```robotframework
         &{all}=    Run On Hosts    tag:dut    ./fw --version
         Should Contain    ${all.dut2.stdout}    on dut2
+        &{some}=    Run On Hosts    tag:dut    test $(hostname) != dut9 && ./fw --version    on_error=return
+        Log    ${some.dut1}
         ```
         """
         right = expected(expected_rc)
@@ -133,7 +147,8 @@ class CommandKeywords(Component):
         from OttoLibrary.report.blocks import fan_out
 
         failed = f"'{shorten(command)}' failed on"
-        return self.on_each(hosts, run, limit, lambda outcomes: fan_out(command, outcomes, self.attachments), failed)
+        spread = FanoutOptions(limit, stop_after, on_error)
+        return self.on_each(hosts, run, spread, lambda outcomes: fan_out(command, outcomes, self.attachments), failed)
 
     @keyword(tags=["Command", "Background"])
     def start_on_host(self, host: str, command: str, *, cwd: str | None = None, timeout: timedelta | None = None) -> str:
@@ -142,7 +157,7 @@ class CommandKeywords(Component):
         Args:
             host: Name of the host.
             command: Shell text for the host's login shell.
-            cwd: Directory to run in; by default the lab's.
+            cwd: Directory to run in; by default the one in which the command shell is, or the lab's while no shell is open.
             timeout: How long starting it may take, connecting included.
 
         Returns:
@@ -201,22 +216,84 @@ class CommandKeywords(Component):
         Returns:
             Its stdout and its stderr.
 
+        When it had ended already, the log says so, with its exit status.
+
         ```robotframework
         ${job}=    Start On Host    dut1    sleep 100
         Stop Command    ${job}
         ```
         """
-        return self.call(self.session.commands.get(command).stop())
+        running = self.session.commands.get(command)
+
+        async def stopped() -> tuple[ExitStatus | None, tuple[str, str]]:
+            with contextlib.suppress(HostError):  # a connection that is lost has ended it
+                return await running.status_if_ended(), await running.stop()
+            return None, await running.stop()
+
+        status, said = self.call(stopped())
+        if status is not None:
+            logger.info(f"It had ended already: it {ending(status)}.")
+        return said
+
+    @keyword(tags=["Command", "Background"])
+    def wait_until_command_prints(self, command: str, pattern: str, *, timeout: timedelta | None = None) -> Match:
+        r"""Waits until a background command prints a line that matches.
+
+        Args:
+            command: The handle.
+            pattern: Regular expression of Python, searched in each line of stdout and stderr; `^` and `$` are the ends of a line.
+            timeout: How long to wait; by default the time-out of the host.
+
+        Returns:
+            The match: `text`, `groups`, and `before`, what stands before it in its line.
+
+        Raises:
+            WaitTimeoutError: No such line came in time; the command is left running.
+            HostError: The command ended before.
+
+        What the command printed before this keyword counts too.
+
+        ```robotframework
+        ${server}=    Start On Host    dut1    echo listening on 8080; sleep 100
+        ${match}=    Wait Until Command Prints    ${server}    listening on (\\d+)    timeout=5 s
+        Should Be Equal    ${match.groups}[0]    8080
+        ```
+        """
+        running = self.session.commands.get(command)
+        expression = compiled(pattern)
+
+        async def waited() -> Match:
+            deadline = await self.session.hosts.use(running.host).deadline(self.timeout(running.host, timeout))
+            return await running.wait_for_line(expression, deadline)
+
+        return self.call(waited())
+
+    @keyword(tags=["Command", "Background", "Assertion"])
+    def command_should_be_running(self, command: str) -> None:
+        """Fails when a background command has ended.
+
+        Args:
+            command: The handle.
+
+        Raises:
+            HostError: It has ended; the message has its exit status and what it wrote last.
+
+        ```robotframework
+        ${job}=    Start On Host    dut1    sleep 100
+        Command Should Be Running    ${job}
+        ```
+        """
+        self.call(self.session.commands.get(command).check_running())
 
     @keyword(tags=["Command", "Background", "Getter"])
-    def get_command_output(self, command: str) -> tuple[str, str]:
+    def get_command_output(self, command: str) -> CommandOutput:
         """Returns the output of a background command so far.
 
         Args:
             command: The handle.
 
         Returns:
-            Its stdout and its stderr.
+            Its output, with the attributes `stdout` and `stderr`; it may be assigned to two variables, too.
 
         ```robotframework
         ${job}=    Start On Host    dut1    echo ready; sleep 100
@@ -225,7 +302,7 @@ class CommandKeywords(Component):
         """
         running = self.session.commands.get(command)
 
-        async def said() -> tuple[str, str]:
-            return running.said()
+        async def said() -> CommandOutput:
+            return CommandOutput(*running.said())
 
         return self.call(said())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -13,8 +14,8 @@ from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 from robot.utils import DotDict  # type: ignore[import-untyped]
 
 from OttoLibrary.contracts.connections import Expected
-from OttoLibrary.errors import OttoError
-from OttoLibrary.run.fanout import each, whole
+from OttoLibrary.errors import OttoError, UsageError
+from OttoLibrary.run.fanout import FanOut, whole
 from OttoLibrary.run.session import Session
 from OttoLibrary.text import Secret
 
@@ -24,6 +25,29 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 ExpectedRc: TypeAlias = int | list[int] | Literal["any"]
 Text: TypeAlias = str | RobotSecret
+OnError: TypeAlias = Literal["fail", "return"]
+
+
+@dataclass(frozen=True)
+class FanoutOptions:
+    """How the same is done on many hosts.
+
+    Attributes:
+        limit: How many at the same time.
+        stop_after: After so many failures no further host is begun; 0 for all of them.
+        on_error: ``fail``, or ``return`` the errors among the results.
+    """
+
+    limit: int
+    stop_after: int = 0
+    on_error: OnError = "fail"
+
+    def check(self) -> None:
+        """Raise UsageError for a number that makes no sense."""
+        if self.limit < 1:
+            raise UsageError(f"limit={self.limit} lets no host begin. Write 1 or more.")
+        if self.stop_after < 0:
+            raise UsageError(f"stop_after={self.stop_after} is no number of failures. Write 1 or more, or 0 to try all hosts.")
 
 
 class Component:
@@ -33,39 +57,50 @@ class Component:
         self.session = session
         self._attachments: Attachments | None = None
 
-    def call(self, coroutine: Coroutine[Any, Any, T], *, publish: bool = True) -> T:
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run ``coroutine`` and log what hosts did, also when it fails or is interrupted."""
         try:
             return self.session.breaches.call(coroutine)
         finally:
-            if publish:
-                self.publish()
+            self.publish()
 
     def on_each(
         self,
         hosts: str,
         work: Callable[[str], Awaitable[T]],
-        limit: int,
+        spread: FanoutOptions,
         table: Callable[[list[tuple[str, tuple[str, ...], T | OttoError]]], str],
         failed: str,
     ) -> dict[str, Any]:
         """Do the same on many hosts at once, log one table and return the results by host.
 
+        What fails is in the log as soon as it does; the table is there also when the keyword is ended by a time-out.
+
         Args:
             hosts: Which hosts, a selection.
             work: Does it on the host of a name.
-            limit: How many at the same time.
+            spread: How many at a time, and what a failure means.
             table: Makes the table of name, path and outcome of each.
             failed: What failed, for the message, before the number of hosts.
 
         Raises:
-            HostError: It failed for at least one host; all were tried, and the message names each.
+            HostError: It failed for at least one host; the message names each.
+            UsageError: A number of hosts is below what makes sense.
         """
+        spread.check()
         names = self.session.lab.select(hosts)
-        found = self.call(each(names, work, limit), publish=False)
-        self.session.journal.take_records()
-        self.log_html(table([(name, self.session.hosts.path_to(name), found[name]) for name in names]))
-        return dotted(whole(found, failed))
+        fan_out = FanOut(names, work, spread.limit, spread.stop_after)
+        try:
+            self.session.breaches.call(fan_out.run(), lambda: self._tell_failures(fan_out))
+        finally:
+            self.session.journal.take_records()
+            found = fan_out.outcomes()
+            self.log_html(table([(name, self.session.hosts.path_to(name), found[name]) for name in names]))
+        return dotted(found if spread.on_error == "return" else whole(found, failed))
+
+    def _tell_failures(self, fan_out: FanOut[Any]) -> None:
+        for _, error in fan_out.take_failures():
+            logger.info(self.session.masker.mask(str(error)))
 
     def publish(self) -> None:
         """Log what hosts did since the last time."""

@@ -11,7 +11,8 @@ from robot.api.deco import keyword
 
 from OttoLibrary.contracts.transfers import TransferOptions, TransferResult
 from OttoLibrary.errors import HostError, UsageError
-from OttoLibrary.keywords.component import Component
+from OttoLibrary.keywords.component import Component, FanoutOptions, OnError, Text
+from OttoLibrary.text import reveal
 
 Verify = Literal["auto", "sha256", "no"]
 Links = Literal["follow", "keep"]
@@ -271,6 +272,8 @@ class FileKeywords(Component):
         target: str,
         *,
         limit: int = 10,
+        stop_after: int = 0,
+        on_error: OnError = "fail",
         via: str = "",
         parents: bool = False,
         mode: str | None = None,
@@ -285,6 +288,8 @@ class FileKeywords(Component):
             source: The file, or a pattern.
             target: A folder on each, or the new name of a single file.
             limit: How many hosts at the same time.
+            stop_after: As for `Run On Hosts`.
+            on_error: As for `Run On Hosts`.
             via: As for `Put File To Host`.
             parents: Create the folder when it is missing.
             mode: File mode; by default the one of the source.
@@ -293,10 +298,10 @@ class FileKeywords(Component):
             timeout: How long it may take for each host.
 
         Returns:
-            A dictionary of host name to result.
+            A dictionary of host name to result, with `on_error=return` to result or error.
 
         Raises:
-            HostError: It failed for at least one host; all were tried, and the message names each.
+            HostError: It failed for at least one host; the message names each.
 
         ```robotframework
         Create File    ${TEMPDIR}/fw.bin    version 3
@@ -314,7 +319,66 @@ class FileKeywords(Component):
 
         from OttoLibrary.report.blocks import put_table
 
-        return self.on_each(hosts, put, limit, lambda outcomes: put_table(source, target, outcomes), f"'{source}' did not reach")
+        spread = FanoutOptions(limit, stop_after, on_error)
+        return self.on_each(hosts, put, spread, lambda outcomes: put_table(source, target, outcomes), f"'{source}' did not reach")
+
+    @keyword(tags=["File"])
+    def put_directory_to_hosts(
+        self,
+        hosts: str,
+        source: str,
+        target: str,
+        *,
+        limit: int = 10,
+        stop_after: int = 0,
+        on_error: OnError = "fail",
+        via: str = "",
+        parents: bool = False,
+        verify: Verify = "auto",
+        skip_same: bool = False,
+        links: Links = "keep",
+        timeout: timedelta | None = None,
+    ) -> dict[str, Any]:
+        """Copies a folder of this machine to many hosts at once and logs one table.
+
+        Args:
+            hosts: Which hosts: a selection as for `Get Hosts`, such as `tag:dut`.
+            source: The folder.
+            target: As for `Put Directory To Host`, on each.
+            limit: How many hosts at the same time.
+            stop_after: As for `Run On Hosts`.
+            on_error: As for `Run On Hosts`.
+            via: As for `Put File To Host`.
+            parents: As for `Put Directory To Host`.
+            verify: As for `Put File To Host`; each file is checked.
+            skip_same: Send only files that differ from those there.
+            links: As for `Put Directory To Host`.
+            timeout: How long it may take for each host.
+
+        Returns:
+            A dictionary of host name to result, with `on_error=return` to result or error.
+
+        Raises:
+            HostError: It failed for at least one host; the message names each.
+
+        ```robotframework
+        Create File    ${TEMPDIR}/web/css/page.css    body {}
+        &{sent}=    Put Directory To Hosts    tag:dut    ${TEMPDIR}/web    www
+        Host File Should Exist    dut2    www/css/page.css
+        ```
+        """
+        options = TransferOptions(
+            via=via, parents=parents, verify=verify, skip_same=skip_same, links=links, timeout_s=_seconds(timeout)
+        )
+        folder = Path(source).expanduser()
+
+        async def put(name: str) -> TransferResult:
+            return await self.session.files.folders_on(name).put(folder, target, options)
+
+        from OttoLibrary.report.blocks import put_table
+
+        spread = FanoutOptions(limit, stop_after, on_error)
+        return self.on_each(hosts, put, spread, lambda outcomes: put_table(source, target, outcomes), f"'{source}' did not reach")
 
     # -- looking
 
@@ -411,13 +475,13 @@ class FileKeywords(Component):
     # -- changing
 
     @keyword(tags=["File"])
-    def write_host_file(self, host: str, path: str, content: str, *, mode: str = "0644", encoding: str = "UTF-8") -> None:
+    def write_host_file(self, host: str, path: str, content: Text, *, mode: str = "0644", encoding: str = "UTF-8") -> None:
         r"""Writes text into a file on the host, replacing its content.
 
         Args:
             host: Name of the host.
             path: The file; its folder must exist.
-            content: The text, written as it is.
+            content: The text, written as it is; a `Secret` is written and never shown.
             mode: File mode.
             encoding: How to encode the text.
 
@@ -429,7 +493,8 @@ class FileKeywords(Component):
         ```
         """
         permissions = _mode(mode)
-        self.call(self.session.files.on(host).write(path, content, encoding, 0o644 if permissions is None else permissions))
+        text = reveal(self.secret(content))
+        self.call(self.session.files.on(host).write(path, text, encoding, 0o644 if permissions is None else permissions))
 
     @keyword(tags=["File"])
     def remove_host_file(self, host: str, path: str) -> None:

@@ -64,8 +64,12 @@ class MonitorKeywords(Component):
 
         Defaults may be stated in the table `[monitor]` of the settings.
 
+        A run has one monitor. When one runs already (of `--listener OttoLibrary.Metrics`, of a parent suite, or of another import
+        of the library with the same recording), this adds hosts, metrics or a finer interval to it until the present suite or
+        test ends; readings go into the recording that is open.
+
         Raises:
-            UsageError: A monitor runs already, or the recording cannot be written.
+            UsageError: The recording cannot be written, or a host of the same name and another lab is watched.
             PluginError: The packages of the dashboard are not installed.
             UnknownNameError: There is no such host or metric.
 
@@ -80,27 +84,26 @@ class MonitorKeywords(Component):
         Stop Monitor
         ```
         """
-        if self._is_listeners():
-            raise UsageError(
-                "'--listener OttoLibrary.Metrics' watches already. Leave out 'Start Monitor' and 'Stop Monitor', "
-                "or run without the listener."
-            )
         session = self.session
         names = session.lab.select(monitor_option(session.suite, "hosts", hosts, "*"))
         interval_s = monitor_option(session.suite, "interval", interval.total_seconds() if interval else None, 2.0)
         place = recording_path(session.suite, store)
         if dashboard:
             _check_dashboard()
-        session.monitor.start(names, listed(monitor_option(session.suite, "metrics", metrics, "")), interval_s, place, label)
-        session.scopes.on_end(self._end)
-        kept = f" Recorded in {place}." if place else ""
+        wanted = listed(monitor_option(session.suite, "metrics", metrics, ""))
+        joined = session.monitor.start(names, wanted, interval_s, place, label)
+        session.scopes.on_end(lambda: session.monitor.give_back(joined))
+        recorded = session.monitor.running.store
+        kept = f" Recorded in {recorded.path}." if recorded else ""
         if dashboard:
             self._serve_page()
         self.log_html(f"Watching {', '.join(names)} every {interval_s:g} s.{kept}")
 
     @keyword(tags=["Monitor"])
     def stop_monitor(self) -> dict[str, Any]:
-        """Stops the monitor, logs charts of all of its time and returns the statistics.
+        """Stops what `Start Monitor` began, logs its charts and returns its statistics.
+
+        What others have hosts read for goes on: `--listener OttoLibrary.Metrics`, or a `Start Monitor` of a parent suite.
 
         Returns:
             A dictionary by host of dictionaries by series, such as `cpu_percent`, of statistics: `last`, `min`, `max`, `mean`,
@@ -108,6 +111,7 @@ class MonitorKeywords(Component):
 
         Raises:
             NotOpenError: No monitor is running.
+            UsageError: Only others have hosts read.
 
         ```robotframework
         Start Monitor    dut1    interval=100 ms    metrics=load
@@ -116,15 +120,17 @@ class MonitorKeywords(Component):
         Should Be True    ${found}[dut1][load_1min][count] >= 1
         ```
         """
-        if self._is_listeners():
-            raise UsageError("The monitor belongs to '--listener OttoLibrary.Metrics', which stops it when the run ends.")
-        since = self.session.monitor.running.began
-        self._picture(since, None, ())
-        rows = self.session.monitor.ask(lambda monitor: monitor.statistics(since, main_only=False))
-        self.session.monitor.end()
+        monitor = self.session.monitor
+        hosts, since = monitor.own_hosts, monitor.began
+        if not hosts:
+            raise UsageError("The monitor that runs was not started with 'Start Monitor' here; it stops when the run ends.")
+        self._picture(since, None, hosts)
+        rows = monitor.ask(lambda running: running.statistics(since, main_only=False))
+        monitor.stop_last()
         found: dict[str, dict[str, Any]] = {}
         for row in rows:
-            found.setdefault(row.host, {})[row.series] = row
+            if row.host in hosts:
+                found.setdefault(row.host, {})[row.series] = row
         return dotted({host: dotted(series) for host, series in found.items()})
 
     @keyword(tags=["Monitor"])
@@ -358,42 +364,33 @@ class MonitorKeywords(Component):
         form = format or _FORMATS.get(Path(path).suffix.lower())
         if form is None:
             raise UnknownNameError("format of metrics", Path(path).suffix or path, sorted(set(_FORMATS.values())))
-        since, until = self._window(span, last) if span or last else (self.session.monitor.running.began, None)
+        since, until = self._window(span, last) if span or last else (self.session.monitor.began, None)
         target = (self.session.suite.output_folder or Path()) / path
         count = self.session.monitor.ask(lambda monitor: monitor.export(target, form, since, until))
         self.log_html(f"{plural(count, 'reading')} written to {target}.")
         return str(target)
 
     def _watched(self, hosts: str) -> list[str]:
-        watched = self.session.monitor.running.hosts
+        watched = self.session.monitor.running.watched
         names = [name for name in self.session.lab.loaded.select(hosts) if name in watched]
         if not names:
             raise UsageError(f"No watched host is selected by '{hosts}'. Watched: {', '.join(watched)}.")
         return names
 
-    def _is_listeners(self) -> bool:
-        return self.session.monitor.is_shared
-
     def _serve_page(self) -> None:
-        from OttoLibrary.dashboard.live_source import LiveSource
-        from OttoLibrary.dashboard.server import Dashboard
+        from OttoLibrary.dashboard.live_page import serve_live
 
         # It ends by itself when the monitor does.
-        dashboard = Dashboard(LiveSource(self.session))
-        dashboard.start()
-        logger.console(f"Dashboard: {dashboard.url}")
-        self.log_html(f'Dashboard: <a href="{dashboard.url}">{dashboard.url}</a>')
-
-    async def _end(self) -> None:
-        # Usually 'Stop Monitor' has ended it already. The blocking 'end' would wait for the loop that it runs on.
-        await self.session.monitor.stop()
+        url = serve_live(self.session)
+        logger.console(f"Dashboard: {url}")
+        self.log_html(f'Dashboard: <a href="{url}">{url}</a>')
 
     def _window(self, span: str, last: timedelta | None) -> tuple[float, float | None]:
         if span:
             return self.session.monitor.running.span(span)
         if last is not None:
             return time.time() - last.total_seconds(), None
-        return max(self.session.scopes.test_began or 0.0, self.session.monitor.running.began), None
+        return max(self.session.scopes.test_began or 0.0, self.session.monitor.began), None
 
     def _when(self, at: float | None, since: float) -> str:
         began = f"test started {clock_text(since)}" if self.session.scopes.test_began == since else f"since {clock_text(since)}"

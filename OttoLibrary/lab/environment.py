@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ class Environment:
         asked: The whole environment file.
         inventory: The board's part of the inventory, with the devices of its location.
         sources: What messages call the two files.
+        folder: Where relative paths in the environment file start.
     """
 
     board: str
@@ -77,13 +78,32 @@ class Environment:
     asked: JsonObject = field(repr=False)
     inventory: JsonObject = field(repr=False)
     sources: tuple[str, str] = ("", "")
+    folder: Path = Path()
+
+    def with_devices(self, merged: Sequence[Mapping[str, Any]]) -> Environment:
+        """Return it with other merged devices; what is said about a device of the same name stays where it is said."""
+        known = {device.name: device for device in self.devices}
+        nowhere = SourcePosition("otto_parse_config", self.folder)
+        made = []
+        for index, config in enumerate(merged):
+            name, kind = str(config["name"]), str(config["type"])
+            at = nowhere.at(index)
+            before = known.get(name) or EnvironmentDevice(name, kind, dict(config), {}, config, at, at)
+            made.append(replace(before, type=kind, config=dict(config)))
+        return replace(self, devices=tuple(made))
 
     def merged(self) -> list[dict[str, Any]]:
         """Return the merged devices as Vitro has them."""
         return [device.config for device in self.devices]
 
 
-def read_environment(environment: str, inventory: str, board: str, folders: Sequence[Path] = ()) -> Environment:
+def read_environment(
+    environment: str,
+    inventory: str,
+    board: str,
+    folders: Sequence[Path] = (),
+    check: Callable[[Environment, list[str]], object] = lambda environment, problems: None,
+) -> Environment:
     """Return the merged devices of a board.
 
     Args:
@@ -91,6 +111,7 @@ def read_environment(environment: str, inventory: str, board: str, folders: Sequ
         inventory: The same of the inventory.
         board: The name of the board in the inventory.
         folders: Where relative paths are looked for after the current folder.
+        check: Notes further mistakes, about the devices that could be merged.
 
     Raises:
         LabError: With every mistake in both files.
@@ -101,11 +122,14 @@ def read_environment(environment: str, inventory: str, board: str, folders: Sequ
     asked, found = read_file(environment, where, problems), read_file(inventory, where, problems)
     merger = _Merger(asked, found, board)
     devices = () if problems else merger.devices()
-    if problems:
-        raise LabError(list(dict.fromkeys(problems)))
     process_masker().add(*secrets_in([device.config for device in devices]))
     sources = (asked.position.source, found.position.source)
-    return Environment(board, devices, asked.content, merger.inventory, sources)
+    content = asked.content if isinstance(asked.content, Mapping) else {}
+    merged = Environment(board, devices, content, merger.inventory, sources, asked.position.folder)
+    check(merged, problems)
+    if problems:
+        raise LabError(list(dict.fromkeys(problems)))
+    return merged
 
 
 def secrets_in(value: object) -> Iterator[str]:

@@ -82,13 +82,19 @@ def _words_of(word: str) -> int:
         return 1  # the mistake shows when the source is asked
 
 
-def environment_of(reference: str, suite_folder: Path | None, settings: Settings) -> Environment | None:
-    """Return the merged devices that a reference means, or None when it is no environment; raise LabError."""
+def environment_of(
+    reference: str, suite_folder: Path | None, settings: Settings, *check: Callable[[Environment, list[str]], object]
+) -> Environment | None:
+    """Return the merged devices that a reference means, or None when it is no environment.
+
+    Raises:
+        LabError: With every mistake in both files, and those that ``check`` notes.
+    """
     source, name = _source_and_name(reference, str(settings.lab.get("backend", FILES)))
     if source != ENVIRONMENT:
         return None
     repository: Any = _opened(source, suite_folder, settings)
-    made: Environment = repository.environment(name)
+    made: Environment = repository.environment(name, *check)
     return made
 
 

@@ -1,4 +1,4 @@
-"""The monitor: watches hosts, remembers what it saw, and answers questions about it."""
+"""The monitor: remembers what hosts were read as, and answers questions about it."""
 
 from __future__ import annotations
 
@@ -10,31 +10,26 @@ import platform
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from OttoLibrary import registry
-from OttoLibrary.contracts.facts import OwnMetric
 from OttoLibrary.contracts.metrics import Event, Metric, Tick
 from OttoLibrary.engine import BackOff, Failure, supervise
-from OttoLibrary.errors import LimitError, OttoError, PluginError, UnknownNameError, UsageError
-from OttoLibrary.host.host import Host
-from OttoLibrary.monitor import export, own_metrics
+from OttoLibrary.errors import LimitError, OttoError, UnknownNameError, UsageError
+from OttoLibrary.monitor import export
 from OttoLibrary.monitor.limit import RELATIONS, Limit
 from OttoLibrary.monitor.recording_reader import Recording
 from OttoLibrary.monitor.recording_writer import Store
 from OttoLibrary.monitor.statistics import STATISTICS, Statistics, one, summarize
-from OttoLibrary.monitor.watch import Clock, Watch
+from OttoLibrary.monitor.watching import WatchRequest, interval_of
 from OttoLibrary.report.charts import ChartLine, charts
 from OttoLibrary.report.summaries import metadata, summary
 from OttoLibrary.text import printable
-from OttoLibrary.units import quantity, unit_of, value_text
+from OttoLibrary.units import duration_text, quantity, unit_of, value_text
 from OttoLibrary.version import VERSION
 
-DEFAULT_METRICS = ("cpu", "memory", "disk", "network", "load")
-SHORTEST_INTERVAL_S = 0.1
 _FLUSH_S = 1.0
 # Of each series; older readings are read from the store. With very many series it is less, so that all stay within bounds.
 _KEPT = 3600
@@ -78,33 +73,6 @@ class Audience(Protocol):
         """The monitor has stopped."""
 
 
-def make_metrics(names: Sequence[str], owned: Mapping[str, OwnMetric]) -> dict[str, Metric]:
-    """Return metrics by name, such as ``cpu`` or ``process:nginx``; raise UnknownNameError, PluginError or UsageError.
-
-    Args:
-        names: Which; none means the usual ones and all that the lab defines.
-        owned: Those of the lab.
-    """
-    return {
-        name: own_metrics.from_lab(name, owned[name]) if name in owned else _registered(name, owned)
-        for name in names or (*DEFAULT_METRICS, *owned)
-    }
-
-
-def _registered(name: str, owned: Mapping[str, OwnMetric]) -> Metric:
-    kind, _, argument = name.partition(":")
-    try:
-        made = registry.load("metric", kind, *([argument] if argument else []))
-    except TypeError as error:
-        form = f"'{kind}:NAME'" if not argument else f"'{kind}'"
-        raise UsageError(f"Metric '{name}' is not written like this. Write {form}.") from error
-    except UnknownNameError as error:
-        raise UnknownNameError("metric", name, sorted({*registry.names("metric"), *owned})) from error
-    if not isinstance(made, Metric):
-        raise PluginError(f"Metric '{kind}' ({type(made).__qualname__}) is not a subclass of contracts.metrics.Metric.")
-    return made
-
-
 def open_store(path: Path, label: str, lab: Mapping[str, Any], interval_s: float) -> Store:
     """Return a store with a new session; raise UsageError when the file is not a recording or another process writes it."""
     store = Store(path)
@@ -112,32 +80,35 @@ def open_store(path: Path, label: str, lab: Mapping[str, Any], interval_s: float
     return store
 
 
+@dataclass(frozen=True)
+class WatchedHost:
+    """A host that is, or was, watched.
+
+    Attributes:
+        path: The way to it, itself last.
+        tags: Its tags in the lab.
+    """
+
+    path: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+
+
 class Monitor:
-    """Watches hosts until it is stopped; everything is called on the engine's loop.
+    """Remembers what watched hosts are read as, until it is stopped; everything is called on its engine's loop.
 
     Args:
-        hosts: Which.
-        names: The metrics, none for the usual ones.
-        interval_s: Seconds between two readings.
+        interval_s: Seconds between two readings while nothing else is asked for.
         mask: Hides secrets.
 
     Attributes:
+        hosts: Who has readings, by name: the hosts that are or were watched, and what is shown beside them, such as a load.
         store: Where readings and events are recorded, or None.
     """
 
-    def __init__(
-        self,
-        hosts: Sequence[Host],
-        names: Sequence[str],
-        interval_s: float,
-        mask: Callable[[str], str] = str,
-    ) -> None:
-        if not interval_s >= SHORTEST_INTERVAL_S:
-            raise UsageError(f"An interval of {interval_s:g} s is too short. The shortest is {SHORTEST_INTERVAL_S:g} s.")
-        self.hosts = {host.name: host for host in hosts}
-        # Who has readings: the hosts, and what else is shown beside them, such as a load.
-        self.subjects = list(self.hosts)
-        self.names, self.interval_s = tuple(names), interval_s
+    def __init__(self, interval_s: float, mask: Callable[[str], str] = str) -> None:
+        self.hosts: dict[str, WatchedHost] = {}
+        self._interval_s = interval_s
+        self._requests: list[WatchRequest] = []
         self.store: Store | None = None
         self.began = time.time()
         self._warnings: deque[str] = deque(maxlen=_WARNINGS_KEPT)
@@ -148,8 +119,7 @@ class Monitor:
         self._events: dict[int, Event] = {}
         self._last_event = 0
         self._limits: list[Limit] = []
-        self._watches: list[Watch] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._keeper: asyncio.Task[None] | None = None
         self._open_spans: dict[str, int] = {}
         self._recorded: set[str] = set()
         self._names: dict[str, set[str]] = {}
@@ -160,34 +130,57 @@ class Monitor:
 
     # -- life
 
-    async def prepare(self) -> None:
-        """Make the metrics of each host; raise what a wrong name raises."""
-        for name, host in self.hosts.items():
-            self._metrics[name] = make_metrics(self.names, (await host.connection.facts()).metrics)
-
     async def start(self) -> None:
-        """Begin; hosts are reached in the background."""
+        """Begin to record, when there is a store."""
         self.began = time.time()
-        clock = Clock(self.interval_s)
-        for name, host in self.hosts.items():
-            watch = Watch(host, self._metrics[name], clock, self)
-            self._watches.append(watch)
-            self._begin(watch.follow, f"Watching host '{name}'")
         if self.store is not None:
-            self._begin(self._keep, "Recording")
+            self._keeper = asyncio.create_task(supervise(self._keep, self._recording_failed, BackOff()))
 
-    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
-        def failed(failure: Failure) -> None:
-            self.mark(Event(time.time(), f"{what} failed: {failure}", "error"))
+    def _recording_failed(self, failure: Failure) -> None:
+        self.mark(Event(time.time(), f"Recording failed: {failure}", "error"))
 
-        self._tasks.append(asyncio.create_task(supervise(work, failed, BackOff())))
+    def admit(self, request: WatchRequest, hosts: Mapping[str, WatchedHost]) -> None:
+        """Expect readings of what a request asks for.
+
+        Args:
+            request: What is asked for.
+            hosts: Who its hosts are.
+        """
+        self._requests.append(request)
+        for name, metrics in request.metrics.items():
+            self.hosts.setdefault(name, hosts[name])
+            self._metrics[name] = {**metrics, **self._metrics.get(name, {})}
+
+    async def release(self, request: WatchRequest) -> list[LimitError]:
+        """Expect no more readings of what only this request asks for; return the limits of its hosts that were broken."""
+        if request not in self._requests:
+            return []
+        self._requests.remove(request)
+        left = {name for name in request.metrics if interval_of(name, self._requests) is None}
+        return await self.take_limits(0.0, left if self._requests else None)
+
+    @property
+    def is_wanted(self) -> bool:
+        """True while somebody wants hosts to be read."""
+        return bool(self._requests)
+
+    @property
+    def watched(self) -> list[str]:
+        """The hosts that are read now."""
+        return [name for name in self.hosts if interval_of(name, self._requests) is not None]
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds between two readings, of the host that is read least often."""
+        intervals = [interval for name in self.hosts if (interval := interval_of(name, self._requests)) is not None]
+        return max(intervals, default=self._interval_s)
 
     async def stop(self) -> None:
-        """End all that it started on hosts, and write what is left; idempotent."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Write what is left; idempotent."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
         store, self.store = self.store, None
         if store is not None:
             now = time.time()
@@ -200,11 +193,6 @@ class Monitor:
         audiences, self._audiences = self._audiences, []
         for audience in audiences:
             audience.end()
-
-    @property
-    def missed(self) -> int:
-        """How many readings were left out because a host answered late."""
-        return sum(watch.missed for watch in self._watches)
 
     async def _keep(self) -> None:
         while self.store is not None:
@@ -328,8 +316,7 @@ class Monitor:
 
     def record_beside(self, subject: str, at: float, values: Mapping[str, float]) -> None:
         """Take readings of something that is no host, such as a load, to be shown beside those of the hosts."""
-        if subject not in self.subjects:
-            self.subjects.append(subject)
+        self.hosts.setdefault(subject, WatchedHost((subject,)))
         self._recorded.update(values)
         self.tick(Tick(subject, at, 0.0, values))
 
@@ -356,9 +343,9 @@ class Monitor:
     # -- asking
 
     def check_host(self, host: str) -> None:
-        """Raise UnknownNameError for a host that is not watched."""
-        if host not in self.subjects:
-            raise UnknownNameError("watched host", host, sorted(self.subjects))
+        """Raise UnknownNameError for a host that was never watched."""
+        if host not in self.hosts:
+            raise UnknownNameError("watched host", host, sorted(self.hosts))
 
     def subscribe(self, audience: Audience) -> Callable[[], None]:
         """Call an audience with everything that is taken from now on; return a function that ends this."""
@@ -421,7 +408,7 @@ class Monitor:
     def latest(self, since: float) -> dict[str, dict[str, float]]:
         """Return the last reading of each main series by host; those from before ``since`` are left out."""
         found: dict[str, dict[str, float]] = {}
-        for host in self.subjects:
+        for host in self.hosts:
             columns = {name: self._series[host, name] for name in self.mains(host)}
             found[host] = {name: column.values[-1] for name, column in columns.items() if column.times[-1] >= since}
         return found
@@ -450,7 +437,7 @@ class Monitor:
         return found
 
     async def _summarized(self, since: float, until: float | None, main_only: bool) -> list[tuple[Statistics, ChartLine]]:
-        wanted = [(host, name) for host in self.subjects for name in (self.mains(host) if main_only else self.known(host))]
+        wanted = [(host, name) for host in self.hosts for name in (self.mains(host) if main_only else self.known(host))]
         windows = await self._windows(wanted, since, until)
         return [(summarize(*place, *window), ChartLine(*place, *window)) for place, window in windows.items() if window[0]]
 
@@ -475,7 +462,7 @@ class Monitor:
             raise UnknownNameError("statistic", name, STATISTICS)
         series = self.series_of(host, metric)
         times, values = await self.readings(host, series, since, until)
-        patience = time.monotonic() + wait_s
+        patience = time.monotonic() + (wait_s if host in self.watched else 0.0)
         while not times and until is None and time.monotonic() < patience:
             await asyncio.sleep(min(0.05, self.interval_s / 4))
             times, values = await self.readings(host, series, since, until)
@@ -509,9 +496,15 @@ class Monitor:
         return charts(lines, [*events, *marks], since, last, self.interval_s, _PICTURE_BYTES) + summary(rows), rows
 
     async def shown(self, since: float, marks: Sequence[Event]) -> tuple[str, dict[str, str]]:
-        """Return charts and table of a test that ends now, as HTML, and metadata of it; both empty without readings."""
+        """Return charts and table of a test that ends now, as HTML, and metadata of it; without readings, why there are none."""
         html, rows = await self.picture(since, marks=marks)
-        return html, metadata(rows)
+        return html or self._no_chart(time.time() - since), metadata(rows)
+
+    def _no_chart(self, lasted_s: float) -> str:
+        paces = {interval for name in self.hosts if (interval := interval_of(name, self._requests)) is not None}
+        if lasted_s < min(paces, default=0.0):
+            return f"No chart: the test took {duration_text(lasted_s)}, and hosts are read every {duration_text(min(paces))}."
+        return "No chart: no host answered during the test." if paces else "No chart: no host is watched."
 
     async def totals(self, since: float) -> dict[str, str]:
         """Return the statistics of a suite that ends now as metadata."""
@@ -562,14 +555,16 @@ class Monitor:
         began = time.time() if since is None else since
         self._limits.append(Limit(host, metric, statistic, relation, bound, must, began, at_once))
 
-    async def take_limits(self, wait_s: float | None = None) -> list[LimitError]:
-        """End all limits and return those that were broken, and those without a reading: no reading is no proof.
+    async def take_limits(self, wait_s: float | None = None, hosts: Collection[str] | None = None) -> list[LimitError]:
+        """End limits and return those that were broken, and those without a reading: no reading is no proof.
 
         Args:
             wait_s: How long to wait for a first reading, in seconds; two intervals by default.
+            hosts: Of which hosts; of all by default.
         """
         patience_s = 2 * self.interval_s + _LATE_S if wait_s is None else wait_s
-        limits, self._limits = self._limits, []
+        limits = [limit for limit in self._limits if hosts is None or limit.host in hosts]
+        self._limits = [limit for limit in self._limits if limit not in limits]
         # Together: many without a reading take no longer than one.
         judged = await asyncio.gather(*(self._judged(limit, patience_s) for limit in limits))
         return [error for error in judged if error is not None]

@@ -197,6 +197,12 @@ class Store:
             self._session = made.lastrowid
         return made.lastrowid
 
+    def describe(self, lab: Mapping[str, Any]) -> None:
+        """Say anew what the lab looks like: more hosts are watched. Raises UsageError as ``begin`` does."""
+        session = self._running()
+        with self._writing, self._transaction():
+            self._database.execute("UPDATE session SET lab = ? WHERE id = ?", (_as_json(lab), session))
+
     def add(self, tick: Tick) -> None:
         """Keep the readings of a host for the next ``flush``.
 

@@ -154,6 +154,17 @@ class Watch:
         self._gaps: dict[str, int] = {}
         self._timekeeper: Schedule | None = None
 
+    @property
+    def interval_s(self) -> float:
+        """Seconds between two questions."""
+        return self._clock.interval_s
+
+    def end_gaps(self) -> None:
+        """Note that nobody waits for its answers any more."""
+        now = time.time()
+        while self._gaps:
+            self._sink.end(self._gaps.popitem()[1], now)
+
     async def follow(self) -> None:
         """Ask at every beat; a host that does not answer is tried again, less and less often."""
         try:

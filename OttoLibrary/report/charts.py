@@ -322,6 +322,9 @@ class _Chart:
             hosts = {trace.host for trace in hidden} - {trace.host for trace in self._traces[:count]}
             what = plural(len(hidden), "more host" if len(hosts) == len(hidden) else "more line")
             parts.append(f"and {what}, max {self._peak(hidden[0])}")
+        single = [trace.host for trace in self._group.traces if len(trace.samples) == 1]
+        if single:
+            parts.append(f"only one reading of {_some(single)}, so no line")
         if self._group.silent:
             parts.append(f"no readings of {_some(self._group.silent)}")
         return "; ".join(parts)

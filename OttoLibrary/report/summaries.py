@@ -74,26 +74,24 @@ def summary(rows: Iterable[Row]) -> str:
 
 
 def metadata(rows: Iterable[Row]) -> dict[str, str]:
-    """Return plain text for the metadata of a test, such as ``{'cpu dut1': 'mean 12 %, max 42 %'}``.
+    """Return plain text for the metadata of a test, one line for each series: ``{'cpu': 'dut1 mean 12 %, max 42 %'}``.
 
-    Of many hosts there is one entry for each series: ``{'cpu': 'mean 12 % on 50 hosts, max 93 % on dut7'}``. No name triggers
+    Of a few hosts the line has each; of many it is ``{'cpu': 'mean 12 % on 50 hosts, max 93 % on dut7'}``. No name triggers
     Robot's markup, and no two keys are the same to Robot, which ignores case, spaces and underscores.
     """
-    rows = list(rows)
-    entries = [((noun(row.series), label(row.series), row.host), _of_one(row)) for row in rows]
-    if len({row.host for row in rows}) > _HOSTS_APART:
-        series = dict.fromkeys(row.series for row in rows)
-        entries = [((noun(name), label(name), ""), _of_many([row for row in rows if row.series == name])) for name in series]
+    by_series: dict[str, list[Row]] = {}
+    for row in rows:
+        by_series.setdefault(row.series, []).append(row)
     texts: dict[str, str] = {}
     taken: set[str] = set()
-    for parts, text in entries:
-        wanted = " ".join(_unmarked(part) for part in parts if part)
+    for series, its_rows in by_series.items():
+        wanted = " ".join(_unmarked(part) for part in (noun(series), label(series)) if part)
         key, number = wanted, 1
         while (known := key.lower().replace(" ", "").replace("_", "")) in taken:
             number += 1
             key = f"{wanted} ({number})"
         taken.add(known)
-        texts[key] = text
+        texts[key] = _of_many(its_rows) if len(its_rows) > _HOSTS_APART else "; ".join(map(_of_one, its_rows))
     return texts
 
 
@@ -119,7 +117,7 @@ def clean(text: str, length: int) -> str:
 
 
 def _of_one(row: Row) -> str:
-    return f"mean {_reading(row.mean, row.unit)}, max {_reading(row.max, row.unit)}"
+    return f"{_unmarked(row.host)} mean {_reading(row.mean, row.unit)}, max {_reading(row.max, row.unit)}"
 
 
 def _of_many(rows: Sequence[Row]) -> str:

@@ -77,6 +77,11 @@ class RunReservations:
         return made
 
     @property
+    def can_reserve(self) -> bool:
+        """True when the backend can reserve, False when it can only say who has what."""
+        return _reserves(self.backend)
+
+    @property
     def leases(self) -> Leases:
         """What is reserved now; raise UsageError when the backend can only say who has what."""
         if self._leases is None:

@@ -44,12 +44,12 @@ class Breaches:
         """Fail the test when it is over, for a check that did not hold; one line says which."""
         self._failed_checks.append(line)
 
-    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def call(self, coroutine: Coroutine[Any, Any, T], meanwhile: Callable[[], None] | None = None) -> T:
         """Run ``coroutine`` on the engine and return its result; it ends, or does not begin, after an urgent breach."""
         if self._urgent and self._may_interrupt():
             coroutine.close()
             raise self._urgent[0]
-        return self._engine.call(coroutine, interruptible=True)
+        return self._engine.call(coroutine, interruptible=True, meanwhile=meanwhile)
 
     def take(self) -> list[OttoError]:
         """Return what must fail the test since the last call: broken limits, lost leases, failed checks."""

@@ -11,6 +11,7 @@ from robot.libraries.BuiltIn import BuiltIn
 
 from OttoLibrary import units
 from OttoLibrary.contracts.metrics import Event
+from OttoLibrary.errors import ValueFormatError
 from OttoLibrary.masking import mask
 from OttoLibrary.run import verdict
 from OttoLibrary.run.listener_guard import harmless
@@ -21,23 +22,22 @@ from OttoLibrary.run.variables import folder_of, variable
 from OttoLibrary.run.word_options import given_options
 from OttoLibrary.text import listed, printable
 
-_OPTIONS = ("hosts", "interval", "lab", "metrics", "store")
+_OPTIONS = ("dashboard", "hosts", "interval", "lab", "metrics", "store")
 _MOST_MARKS = 20
 
 
-class Metrics:
+class MetricsListener:
     """Watches hosts from the first suite to the last and shows in each test what they did.
 
-    ::
-
-        robot --variable LAB:bench --listener OttoLibrary.Metrics:interval=1s:hosts=tag:dut suites/
+    Suites may add to it with ``Start Monitor``. The public class is ``dashboard.live_page.Metrics``, which has the page too.
 
     Args:
         options: ``NAME=VALUE`` each: ``lab`` (by default the variable ``LAB``, or what the suites or the settings name),
             ``hosts`` (a selection, by default all), ``interval`` (by default 1 s), ``metrics`` (names joined by commas),
-            ``store`` (path of the recording, ``none`` for none; by default ``otto/metrics.db`` beside the log). What is not
-            given is as the table ``[monitor]`` of the settings says. Words that Robot
-            split at a colon are joined again. An unknown or wrong one is a warning, and nothing is watched.
+            ``store`` (path of the recording, ``none`` for none; by default ``otto/metrics.db`` beside the log), ``dashboard``
+            (``yes`` serves a live page, by default ``no``). What is not given is as the table ``[monitor]`` of the settings
+            says. Words that Robot split at a colon are joined again. An unknown or wrong one is a warning, and nothing is
+            watched.
     """
 
     ROBOT_LISTENER_API_VERSION = 3
@@ -69,7 +69,7 @@ class Metrics:
         if session is None:
             return
         for key, value in session.monitor.ask(lambda monitor: monitor.totals(since)).items():
-            result.metadata[key] = value
+            result.metadata.setdefault(key, value)
         self._tell(session)
 
     def library_import(self, library: Any, importer: Any) -> None:
@@ -96,6 +96,7 @@ class Metrics:
         self._library_judges = any(library.scopes.test_began is not None for library in self._libraries)
         self.session.scopes.begin("test")
         self._marks, self._keyword_depth = [], 0
+        self._tell_test(result, None, "RUNNING")
 
     @harmless
     def end_test(self, data: Any, result: Any) -> None:
@@ -107,6 +108,7 @@ class Metrics:
         try:
             self._conclude(session, result)
         finally:
+            self._tell_test(result, time.time(), result.status)
             session.scopes.end()
         self._tell(session)
 
@@ -115,11 +117,16 @@ class Metrics:
         if not self._library_judges:
             verdict.conclude(session, result)
         html, metadata = session.monitor.ask(lambda monitor: monitor.shown(since, self._marks))
-        if html:
-            logger.info(session.masker.mask(html), html=True)
+        logger.info(session.masker.mask(html), html=True)
         if hasattr(result, "metadata"):  # Robot Framework 7.5
             for key, value in metadata.items():
-                result.metadata[key] = value
+                result.metadata.setdefault(key, value)
+
+    def _tell_test(self, result: Any, ended: float | None, status: str) -> None:
+        """Tell the page of a test that begins or ends."""
+        if self.session is not None:
+            began = self.session.scopes.test_began or time.time()
+            self.session.tests.tell(mask(result.full_name), began, ended, status)
 
     def start_keyword(self, data: Any, result: Any) -> None:
         """Mark where the keywords of the test begin."""
@@ -143,6 +150,9 @@ class Metrics:
 
     def _begin(self, data: Any) -> None:
         self._options = _read(self._given)
+        serves = _is_yes(self._options.get("dashboard", "no"))
+        if serves:
+            self.check_page()
         variables = BuiltIn().get_variables(no_decoration=True)
         imported = next((library.lab.references for library in self._libraries if library.lab.references), "")
         context = RunContext(variable=variable, suite_folder=folder_of(data.source), output_folder=Path(variables["OUTPUT_DIR"]))
@@ -153,11 +163,21 @@ class Metrics:
             interval_s = units.seconds(monitor_option(session.suite, "interval", self._options.get("interval"), "1s"))
             place = recording_path(session.suite, self._options.get("store", ""))
             session.monitor.start(names, wanted, interval_s, place, data.name)
+            if serves:
+                logger.console(f"Dashboard: {self.serve_page(session)}")
         except BaseException:
             session.close()
             raise
         self.session = session
         self._share()
+
+    def check_page(self) -> None:
+        """Raise when no page can be served."""
+        raise NotImplementedError
+
+    def serve_page(self, session: Session) -> str:
+        """Serve a page with what the session's monitor reads; return its address."""
+        raise NotImplementedError
 
     def _share(self) -> None:
         if self.session is not None:
@@ -167,6 +187,12 @@ class Metrics:
     def _tell(self, session: Session) -> None:
         for sentence in [*session.journal.take_warnings(), *session.monitor.do(lambda monitor: monitor.take_warnings())]:
             self.warn(sentence)
+
+
+def _is_yes(word: str) -> bool:
+    if word.lower() not in {"yes", "no"}:
+        raise ValueFormatError(f"dashboard={word} is neither 'yes' nor 'no'.")
+    return word.lower() == "yes"
 
 
 def _read(options: tuple[str, ...]) -> dict[str, str]:

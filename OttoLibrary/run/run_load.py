@@ -130,7 +130,7 @@ class RunLoad:
             return
         self._shown_until = stands["at"]
         values = readings(stands)
-        self._monitor.post(lambda monitor: monitor.record_beside(SUBJECT, stands["at"], values))
+        self._monitor.tell(lambda monitor: monitor.record_beside(SUBJECT, stands["at"], values))
 
 
 async def _started(run: LoadRun) -> None:

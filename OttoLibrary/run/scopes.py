@@ -49,9 +49,9 @@ class Scopes:
                 all_of_them.callback(self._clean_up, scope)
             self._scopes = [_Scope("global")]
 
-    def on_end(self, clean_up: CleanUp) -> None:
-        """Run ``clean_up`` when the present scope ends."""
-        self._scopes[-1].clean_ups.append(clean_up)
+    def on_end(self, clean_up: CleanUp, limit_s: float = _CLEAN_UP_S) -> None:
+        """Run ``clean_up`` when the present scope ends; it may take so many seconds."""
+        self._scopes[-1].clean_ups.append((clean_up, limit_s))
 
     def set_timeout(self, host: str, seconds: float, kind: str) -> float | None:
         """Set the time-out of a host for the innermost scope of a kind; return the one that counted before."""
@@ -81,32 +81,32 @@ class Scopes:
     def _clean_up(self, scope: _Scope) -> None:
         # The stack runs all of them, the newest first, also when a time-out of Robot or Ctrl-C ends one in the middle.
         with ExitStack() as all_of_them:
-            for clean_up in scope.clean_ups:
-                all_of_them.callback(self._attempt, clean_up)
+            for clean_up, limit_s in scope.clean_ups:
+                all_of_them.callback(self._attempt, clean_up, limit_s)
 
-    def _attempt(self, clean_up: CleanUp) -> None:
+    def _attempt(self, clean_up: CleanUp, limit_s: float) -> None:
         try:
-            self._engine.call(_bounded(clean_up))
+            self._engine.call(_bounded(clean_up, limit_s))
         except Exception as error:  # noqa: BLE001 - whatever it is, it fails no test, and the next clean-up has its turn
-            self._warn(f"A clean-up failed: {_reason(error)}")
+            self._warn(f"A clean-up failed: {_reason(error, limit_s)}")
 
 
 class _Scope:
     def __init__(self, kind: str) -> None:
         self.kind, self.began = kind, time.time()
         self.timeouts: dict[str, float] = {}
-        self.clean_ups: list[CleanUp] = []
+        self.clean_ups: list[tuple[CleanUp, float]] = []
         self.options: list[object] = []
 
 
-async def _bounded(clean_up: CleanUp) -> None:
-    async with asyncio.timeout(_CLEAN_UP_S):
+async def _bounded(clean_up: CleanUp, limit_s: float) -> None:
+    async with asyncio.timeout(limit_s):
         await clean_up()
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, limit_s: float) -> str:
     if isinstance(error, OttoError):
         return str(error)
     if isinstance(error, TimeoutError):
-        return f"it took longer than {_CLEAN_UP_S:g} seconds"
+        return f"it took longer than {limit_s:g} seconds"
     return f"{type(error).__name__}: {error}"

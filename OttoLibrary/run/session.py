@@ -111,6 +111,10 @@ class Session:
             began = time.monotonic()
             self.scopes.on_end(lambda: self.hosts.close_shells(began))
 
+    def tell(self, sentence: str) -> None:
+        """Tell the person who waits."""
+        self._context.tell(sentence)
+
     def renew_leases(self) -> None:
         """Renew what is reserved now; a run that has reserved nothing loads nothing for it."""
         if self._reservations is not None:
@@ -137,7 +141,7 @@ class Session:
 
     def _close_hosts(self) -> None:
         if self.engine.running:
-            self._attempt(self.monitor.end)
+            self._attempt(self.monitor.close)
             self.hosts.close()
 
     def _give_back(self) -> None:

@@ -147,9 +147,10 @@ class LineShell:
                 return CommandOutcome(b"", b"", status=None)
             partial, left_out = self.partial(), stream.left_out_bytes
             self._end_file()
-            await self.recovery.finish()
+            await self.recovery.finish_soon()
             await all_ended(self.files)
-            return CommandOutcome(*partial, None, self.ended, left_out_bytes=left_out, files=self.files)
+            ending = self.recovery.running
+            return CommandOutcome(*partial, None, self.ended, left_out_bytes=left_out, files=self.files, is_ending=ending)
         except UnexpectedAnswer:
             await self.close()
             raise

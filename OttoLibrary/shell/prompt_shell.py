@@ -94,9 +94,10 @@ class PromptShell:
                 return CommandOutcome(b"", b"", status=None)
             partial, left_out = self.partial(), stream.left_out_bytes
             self.files = stream.end_file(), None
-            await self.recovery.finish()
+            await self.recovery.finish_soon()
             await all_ended(self.files)
-            return CommandOutcome(*partial, None, self.ended, left_out_bytes=left_out, files=self.files)
+            ending = self.recovery.running
+            return CommandOutcome(*partial, None, self.ended, left_out_bytes=left_out, files=self.files, is_ending=ending)
         except asyncio.CancelledError:
             self.files = stream.end_file(), None
             self.recovery.begin()

@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable
 
 from OttoLibrary.deadline import Deadline
 
+# Whoever waited for a command to its time-out waits no longer than this for its end.
+_PATIENCE_S = 0.7
+
 
 class Recovery:
     """Ends the present command of a shell in a task of its own, one at a time.
@@ -33,6 +36,10 @@ class Recovery:
     async def finish(self) -> None:
         """End the command, and wait until that is done."""
         await asyncio.shield(self.begin())
+
+    async def finish_soon(self) -> None:
+        """End the command, and wait for that a short while: on a host that hangs it goes on without the caller."""
+        await asyncio.wait([self.begin()], timeout=_PATIENCE_S)
 
     async def over(self, deadline: Deadline | None = None) -> bool:
         """Wait until no command is being ended; return False when that takes too long. The shell may have ended with it."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from OttoLibrary import registry
-from OttoLibrary.contracts.connections import Channel, Connection, Duplex, EndOfStream, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, Duplex, EndOfStream, Listener, Process, Terminal
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 
@@ -51,6 +53,10 @@ class ProgramConnection:
     async def dial(self, address: str, port: int) -> Duplex:
         """Refuse: a console carries nothing else."""
         raise OSError(f"{address}:{port}, because a host behind a program cannot be a hop")
+
+    async def listen(self, port: int, accept: Callable[[Duplex], None]) -> Listener:
+        """Refuse: a console carries nothing else."""
+        raise OSError("a host behind a program cannot listen for others")
 
     async def close(self) -> None:
         """End the program on all lines."""

@@ -20,6 +20,7 @@ _PORT = 23
 _LINES = 16
 _CHUNK = 1 << 18
 _TAIL = 200
+_LONGEST_OPTION = 1 << 16
 
 _IAC, _DONT, _DO, _WONT, _WILL, _SB, _SE = 255, 254, 253, 252, 251, 250, 240
 _BINARY, _ECHO, _NO_GO_AHEAD, _TERMINAL_TYPE, _WINDOW_SIZE = 0, 1, 3, 24, 31
@@ -277,6 +278,8 @@ class Codec:
             length = self._command(data, found)
             if not length:
                 self._rest = data[found:]
+                if len(self._rest) > _LONGEST_OPTION:
+                    raise EndOfStream("it sent a Telnet option without an end")
                 return b"".join(parts)
             if length == 2 and data[found + 1] == _IAC:
                 parts.append(b"\xff")

@@ -23,11 +23,16 @@ A Monitor Ends With Its Test
     ...    No monitor is running. Start one with 'Start Monitor' or with '--listener OttoLibrary.Metrics'.
     ...    Get Metric    dut1    cpu
 
-There Is One Monitor
-    Start Monitor    dut1    interval=100 ms    metrics=load    store=none
+A Second Start Joins The First And Gives Back What It Added
+    Start Monitor    dut1    interval=1 s    metrics=load    store=none
+    Start Monitor    dut1 OR dut2    interval=100 ms    metrics=memory
+    Get Metric    dut2    memory
+    Get Metric    dut1    load
+    ${found}=    Stop Monitor
+    Should Be Equal    ${found.dut2.memory_used_percent.host}    dut2
     Run Keyword And Expect Error
-    ...    A monitor is running already. Stop it with 'Stop Monitor' before another is started.
-    ...    Start Monitor    dut1
+    ...    No watched host is selected by 'dut2'. Watched: dut1.
+    ...    Fail If Metric    dut2    memory    max    >    100
     Stop Monitor
     Run Keyword And Expect Error    No monitor is running. *    Stop Monitor
     Start Monitor    dut1    interval=100 ms    metrics=load    store=none

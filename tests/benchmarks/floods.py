@@ -21,8 +21,11 @@ from OttoLibrary.contracts.metrics import Tick
 from OttoLibrary.errors import WaitTimeoutError
 from OttoLibrary.host.host import Host
 from OttoLibrary.monitor.monitor import Monitor
+from OttoLibrary.text import Secret
 from tests.benchmarks.measure import Row
+from tests.peers.consoles import SerialConsole, shell
 from tests.peers.sshd import Sshd
+from tests.peers.telnetd import PASSWORD, USER, Telnetd, login_program
 
 _TIMEOUT_S = 2.0
 _LATE_MS = 500
@@ -47,7 +50,18 @@ def all_rows(sshd: Sshd, identity_file: Path) -> list[Row]:
     rows = []
     for name, facts in (("local", {"transport": "local"}), ("ssh", {**ssh, "host_key": "ignore"})):
         rows += asyncio.run(_rows(name, facts))
-    return [*rows, *_demo_rows(), asyncio.run(_monitor_row())]
+    return [*rows, *_line_rows(), *_demo_rows(), asyncio.run(_monitor_row())]
+
+
+def _line_rows() -> list[Row]:
+    """Floods on lines: Telnet, and a serial console."""
+    with tempfile.TemporaryDirectory(prefix="otto-bench-") as folder:
+        login = {"user": USER, "password": Secret(PASSWORD)}
+        with Telnetd("inetutils", login_program(Path(folder), "sh -i")) as server:
+            rows = asyncio.run(_rows("telnet", {"transport": "telnet", "address": server.address, "port": server.port, **login}))
+        with SerialConsole(shell) as console:
+            rows += asyncio.run(_rows("serial", {"transport": "serial", "device": console.device}))
+    return rows
 
 
 def _demo_rows() -> list[Row]:

@@ -18,7 +18,9 @@ from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.contracts.metrics import Tick
 from OttoLibrary.host.host import Host
 from OttoLibrary.monitor.feeds import LOOP, script_of
-from OttoLibrary.monitor.monitor import Monitor, make_metrics, open_store
+from OttoLibrary.monitor.monitor import Monitor, WatchedHost, open_store
+from OttoLibrary.monitor.registered_metrics import make_metrics
+from OttoLibrary.monitor.watching import Watching, watch_request
 from tests.benchmarks.measure import Otto, Row
 from tests.peers.sshd import Sshd
 
@@ -80,19 +82,22 @@ def _host(sshd: Sshd, key: Path, name: str) -> Host:
 async def _watch(hosts: Sequence[Host], interval_s: float, seconds: float) -> Cost:
     """Return what so many seconds cost once every host answers, with a recording."""
     with tempfile.TemporaryDirectory() as folder:
-        monitor = Monitor(hosts, _METRICS, interval_s)
-        await monitor.prepare()
+        monitor, request = Monitor(interval_s), await watch_request(hosts, _METRICS, interval_s)
+        watching = Watching(monitor)
+        monitor.admit(request, {host.name: WatchedHost(host.path) for host in hosts})
         monitor.store = open_store(Path(folder) / "metrics.db", "benchmark", {}, interval_s)
         await monitor.start()
+        await watching.begin(request, {host.name: host for host in hosts})
         try:
             while not all("cpu_percent" in monitor.known(host.name) for host in hosts):  # noqa: ASYNC110 - nothing tells when it is there
                 await asyncio.sleep(0.05)
-            began, cpu, missed = time.time(), time.process_time(), monitor.missed
+            began, cpu, missed = time.time(), time.process_time(), watching.missed
             await asyncio.sleep(seconds)
             cpu = time.process_time() - cpu
             came = [len((await monitor.readings(host.name, "cpu_percent", began))[0]) for host in hosts]
-            return Cost(cpu, sum(came), monitor.missed - missed)
+            return Cost(cpu, sum(came), watching.missed - missed)
         finally:
+            await watching.stop()
             await monitor.stop()
             await asyncio.gather(*(host.close() for host in hosts))
 

@@ -49,6 +49,17 @@ def last_until_read(*hosts):
                 read = {host for host, series in recording.all(since=began) if series == "cpu_percent"}
             missing = [host for host in hosts if host not in read]
 """
+# Finds the page by the listener that serves it: its address is on the console of the run.
+_ASKS_PAGE = """
+import gc, json, urllib.request
+from OttoLibrary.dashboard.server import Dashboard
+
+def page_should_name(host, test):
+    [dashboard] = [item for item in gc.get_objects() if isinstance(item, Dashboard)]
+    page = json.load(urllib.request.urlopen(dashboard.url.replace("/?", "/api/page?"), timeout=10))
+    assert [known["name"] for known in page["hosts"]] == [host], page["hosts"]
+    assert [known["name"] for known in page["tests"]] == [test], page["tests"]
+"""
 _COMPLAINTS = ("Traceback", "Exception ignored", "Task was destroyed", "never awaited", "never retrieved")
 
 
@@ -153,7 +164,7 @@ def check_charts(test: Any, *hosts: str) -> None:
     cells = re.findall(r"<td[^>]*>([^<]*)", blocks[0].rpartition("<table")[2])
     for host in hosts:
         assert host in cells, f"{host} is not in the table of {test.name}: {cells}"
-        assert re.fullmatch(r"mean \S+ %, max \S+ %", test.metadata[f"cpu {host}"])
+        assert re.search(rf"\b{host} mean \S+ %, max \S+ %", test.metadata.get("cpu", "") + test.metadata.get("memory used", ""))
 
 
 _NOTHING_OF_OURS = """*** Settings ***
@@ -185,9 +196,11 @@ def test_every_test_that_lasts_shows_what_hosts_did_with_nothing_in_the_suite(ru
     check_charts(done.tests["Fails"], "local", "dut1")
     assert done.tests["Fails"].message == "my own words"
     assert not shown(done.tests["Short"])
+    [reason] = [item.message for item in done.tests["Short"].body if item.type == "MESSAGE"]
+    assert re.fullmatch(r"No chart: the test took \S+ m?s, and hosts are read every 100 ms\.", reason)
     assert done.warnings == []
     assert done.stderr == ""
-    assert re.fullmatch(r"mean \S+ %, max \S+ %", done.result.suite.metadata["cpu dut1"])
+    assert re.fullmatch(r"mean \S+ %, max \S+ %", done.result.suite.metadata["cpu"].rpartition("dut1 ")[2])
     assert "gateway" not in str(dict(done.result.suite.metadata))
 
 
@@ -201,7 +214,7 @@ def test_the_file_to_copy_does_the_same(run: Callable[..., Run]) -> None:
 def test_the_log_and_the_report_are_pages_that_show_it(run: Callable[..., Run]) -> None:
     done = run(_NOTHING_OF_OURS, "interval=100ms:hosts=local OR dut1")
     for page in ("report.html", "log.html"):
-        assert "cpu dut1" in (done.output.parent / page).read_text(), page
+        assert "dut1 mean" in (done.output.parent / page).read_text(), page
 
 
 def test_the_recording_is_kept_beside_the_log_or_elsewhere_or_not_at_all(run: Callable[..., Run]) -> None:
@@ -264,7 +277,7 @@ def test_a_host_where_nobody_listens_is_a_warning_and_the_others_are_shown(run: 
     done = run(suite, lab="far.json")
     assert done.rc == 0
     check_charts(done.tests["Long"], "here")
-    assert "cpu far" not in done.tests["Long"].metadata
+    assert "far" not in done.tests["Long"].metadata["cpu"]
     told = done.warnings
     assert any("'far': The host does not answer: Host 'far' cannot be reached" in sentence for sentence in told)
     assert all(sentence.startswith("Monitor, host 'far': ") for sentence in told), told
@@ -314,9 +327,6 @@ Marks
     Mark Monitor Event    load & begins
     Get Metric    dut1    cpu
 
-Starts Another
-    Start Monitor    dut1
-
 Stops It
     Stop Monitor
 
@@ -332,14 +342,59 @@ Is Asked Again
     done = run(_WITH_KEYWORDS + suite)
     failed = {name: test.message for name, test in done.tests.items() if not test.passed}
     assert failed == {
-        "Starts Another": "'--listener OttoLibrary.Metrics' watches already. "
-        "Leave out 'Start Monitor' and 'Stop Monitor', or run without the listener.",
-        "Stops It": "The monitor belongs to '--listener OttoLibrary.Metrics', which stops it when the run ends.",
+        "Stops It": "The monitor that runs was not started with 'Start Monitor' here; it stops when the run ends.",
     }
     [block] = shown(done.tests["Marks"])
     assert "load &amp; begins" in block
     with contextlib.closing(Recording(done.output.parent / "otto" / "metrics.db")) as recording:
         assert ("mark", "load & begins") in {(event.kind, event.text) for event in recording.events()}
+
+
+def test_a_monitor_of_a_suite_joins_and_gives_back(run: Callable[..., Run], tmp_path: Path) -> None:
+    (tmp_path / "second.json").write_text(json.dumps({"hosts": {"here": {"transport": "local"}}}))
+    suite = """*** Settings ***
+Library     longenough.py
+Library     OttoLibrary    lab=demo
+Library     OttoLibrary    lab=second.json    AS    Second
+
+*** Test Cases ***
+Adds A Host And A Metric
+    OttoLibrary.Start Monitor    dut1 OR dut2    metrics=memory    interval=100 ms    store=none
+    Second.Start Monitor    metrics=cpu    interval=100 ms
+    Last Until Read    dut1    here
+    OttoLibrary.Get Metric    dut1    memory
+    OttoLibrary.Get Metric    dut1    cpu
+    OttoLibrary.Get Metric    dut2    memory
+    Second.Get Metric    here    cpu    last    >=    0
+    ${found}=    OttoLibrary.Stop Monitor
+    Should Be Equal    ${{sorted($found)}}    ${{['dut1', 'dut2']}}
+
+Has Given It Back
+    Last Until Read    dut1
+    OttoLibrary.Get Metric    dut1    cpu
+    Run Keyword And Expect Error    Metric 'memory' of host 'dut2' has no reading of *    OttoLibrary.Get Metric    dut2    memory
+    Run Keyword And Expect Error    No watched host is selected by 'dut2'. Watched: dut1.
+    ...    OttoLibrary.Fail If Metric    dut2    memory    max    >    1
+"""
+    done = run(suite, "interval=500ms:hosts=dut1:metrics=cpu")
+    assert {name: test.message for name, test in done.tests.items() if not test.passed} == {}
+    assert done.warnings == []
+    check_charts(done.tests["Adds A Host And A Metric"], "dut1", "dut2", "here")
+    with contextlib.closing(Recording(done.output.parent / "otto" / "metrics.db")) as recording:
+        assert recording.hosts() == ["dut1", "dut2", "here"]
+        [session] = recording.sessions()
+        assert session.lab["labs"].split(",")[0] == "demo"
+        assert sorted(session.lab["hosts"]) == ["dut1", "dut2", "here"]
+
+
+def test_the_listener_serves_a_live_page(run: Callable[..., Run], tmp_path: Path) -> None:
+    (tmp_path / "asks.py").write_text(_ASKS_PAGE)
+    suite = "*** Settings ***\nLibrary    asks.py\n\n*** Test Cases ***\nOne\n    Page Should Name    dut1    Suite.One\n"
+    done = run(suite, "interval=100ms:hosts=dut1:metrics=load:dashboard=yes")
+    assert done.tests["One"].passed, done.tests["One"].message
+    assert re.search(r"Dashboard: http://127\.0\.0\.1:\d+/", done.stdout)
+    done = run(suite, "interval=100ms:hosts=dut1:dashboard=maybe")
+    assert "dashboard=maybe is neither 'yes' nor 'no'" in done.stdout + done.stderr
 
 
 # ---------------------------------------------------------------- limits

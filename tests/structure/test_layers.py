@@ -38,12 +38,14 @@ ADAPTERS = (
     "lab/sources",
     "lab/references",
     "reservation/backends",
+    "testbed/devices",
+    "testbed/power",
 )
 ROOT = "__init__"
 OF_ROBOT = {"robot", "robotlibcore"}
 MOST_AT_THE_TOP = 12
 # What stands in a folder of adapters and is none: what they share.
-NO_ADAPTERS = {"channels", "known_hosts", "login", "receive_buffer", "tcp"}
+NO_ADAPTERS = {"channels", "client_config", "known_hosts", "login", "receive_buffer", "tcp"}
 # One word for one thing, in two kinds.
 SAME_THING = {
     "artifacts",
@@ -66,6 +68,7 @@ SAME_THING = {
     "json",
     "local",
     "pabot",
+    "snmp",
     "tcp",  # adapters are called as suites and labs call them
 }
 WHO_KNOWS_ADAPTERS = {}
@@ -76,6 +79,9 @@ WHO_KNOWS_PACKAGES = {
     "masking": "ahocorasick_rs",
     "lab/environment": "jsonmerge",
     "scenario/cron": "cronsim",
+    "testbed/hooks": "pluggy",
+    "testbed/pexpect_console": "pexpect",
+    "testbed/vitro_bridge": "vitro",
     "load/sockets": "zmq",
     "load/report_page": "jinja2",
 }

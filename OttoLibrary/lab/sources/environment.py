@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +28,18 @@ class EnvironmentLabs:
         """Return the devices that have a connection as hosts."""
         if preferences:
             raise LabError([f"The lab source 'environment' takes no preferences, such as '{next(iter(preferences))}'."])
-        environment = self.environment(name)
-        problems: list[str] = []
-        lab = lab_of(environment, problems)
-        if problems:
-            raise LabError(list(dict.fromkeys(problems)))
-        return lab
+        labs: list[dict[str, Any]] = []
+        self.environment(name, lambda environment, problems: labs.append(lab_of(environment, problems)))
+        return labs[0]
 
-    def environment(self, name: str) -> Environment:
-        """Return the merged devices; raise LabError."""
+    def environment(self, name: str, check: Callable[[Environment, list[str]], object] = lab_of) -> Environment:
+        """Return the merged devices; raise LabError, also with the mistakes that ``check`` notes."""
         words = [word.strip() for word in name.split(",")]
         if len(words) != self.name_parts or not all(words):
             raise LabError(
                 [f"'environment:{name}' names no lab. Write environment:ENVIRONMENT,INVENTORY,BOARD, two files and a board."]
             )
-        return read_environment(words[0], words[1], words[2], self._folders)
+        return read_environment(words[0], words[1], words[2], self._folders, check)
 
     def list_labs(self) -> list[str]:
         """Return nothing: the files are named, not looked for."""

@@ -11,8 +11,10 @@ from OttoLibrary.version import VERSION
 
 COMMANDS = {
     "environment",
+    "deploy",
     *("schema", "labs", "hosts", "check", "reservations", "release", "monitor", "dashboard"),
     *("pabot", "settings", "instructions", "options"),
+    *("scenario", "tunnel"),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from robot.api.types import Secret as RobotSecret
 
 from OttoLibrary.errors import HostError, OttoError
-from OttoLibrary.keywords.component import Component, dotted, expected
+from OttoLibrary.keywords.component import Component, FanoutOptions, dotted, expected
 from OttoLibrary.masking import Masker
 from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
@@ -78,7 +78,7 @@ def test_work_on_many_hosts_is_tried_on_all_of_them(component: Component) -> Non
         return ""
 
     with pytest.raises(HostError, match="it broke") as raised:
-        component.on_each("dut*", work, 2, table, "The command failed")
+        component.on_each("dut*", work, FanoutOptions(2), table, "The command failed")
     assert "dut2" not in str(raised.value)
     assert sorted(tried) == ["dut1", "dut2", "dut3"]
     (rows,) = tables

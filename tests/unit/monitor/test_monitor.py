@@ -14,7 +14,9 @@ from OttoLibrary.contracts.facts import HostFacts, OwnMetric
 from OttoLibrary.contracts.metrics import CommandMetric, Event, FollowedMetric, Tick
 from OttoLibrary.errors import LimitError, PluginError, UnknownNameError, UsageError
 from OttoLibrary.host.host import Host
-from OttoLibrary.monitor.monitor import Monitor, make_metrics
+from OttoLibrary.monitor.monitor import Monitor, WatchedHost
+from OttoLibrary.monitor.registered_metrics import make_metrics
+from OttoLibrary.monitor.watching import watch_request
 
 AT = 1_700_000_000.0
 
@@ -38,8 +40,9 @@ class Audience:
 
 def monitor(*names: str, mask: Any = str) -> Monitor:
     host = Host("dut1", ("dut1",), lambda: HostFacts("dut1", address="127.0.0.1"), None, lambda record: None)
-    made = Monitor([host], names or ("cpu", "load"), 2.0, mask)
-    asyncio.run(made.prepare())
+    made = Monitor(2.0, mask)
+    request = asyncio.run(watch_request([host], names or ("cpu", "load"), 2.0))
+    made.admit(request, {"dut1": WatchedHost(host.path)})
     return made
 
 

@@ -20,19 +20,19 @@ def test_a_summary_is_a_table_and_a_long_one_is_folded() -> None:
     assert summary([]) == "No readings."
 
 
-def test_metadata_is_named_by_what_it_is_of_and_the_host() -> None:
-    rows = [
-        Figures("dut1", series) for series in ("cpu_percent", "memory_used_percent", "network_bytes_per_s[eth0]", "load_1min")
-    ]
-    assert list(metadata(rows)) == ["cpu dut1", "memory used dut1", "network eth0 dut1", "load 1min dut1"]
-    assert metadata(rows)["cpu dut1"] == "mean 12 %, max 42 %"
+def test_metadata_has_one_line_for_each_series_however_many_hosts() -> None:
+    series = ("cpu_percent", "memory_used_percent", "network_bytes_per_s[eth0]", "load_1min")
+    rows = [Figures(host, name) for host in ("dut1", "dut2", "dut3") for name in series]
+    assert list(metadata(rows)) == ["cpu", "memory used", "network eth0", "load 1min"]
+    assert metadata(rows)["cpu"] == "dut1 mean 12 %, max 42 %; dut2 mean 12 %, max 42 %; dut3 mean 12 %, max 42 %"
 
 
 def test_metadata_has_no_markup_and_no_key_is_lost() -> None:
-    (key,) = metadata([Figures("*bold* _x_ [x|y] ``c`` http://a dut_1", "cpu_percent")])
-    assert not re.search(r"\*|``|\||://|(?<!\w)_|_(?!\w)", key)
-    assert key.endswith("dut_1")
-    assert list(metadata([Figures("dut1", "cpu_percent"), Figures("DUT_1", "cpu_percent")])) == ["cpu dut1", "cpu DUT_1 (2)"]
+    odd = "*bold* _x_ [x|y] ``c`` http://a dut_1"
+    ((key, text),) = metadata([Figures(odd, f"odd[{odd}]")]).items()
+    for said in (key, text):
+        assert not re.search(r"\*|``|\||://|(?<!\w)_|(?!\w)_(?!\w)", said)
+    assert list(metadata([Figures("dut1", "cpu_percent[a]"), Figures("dut1", "cpu_percent[A]")])) == ["cpu a", "cpu A (2)"]
 
 
 def test_metadata_of_many_hosts_names_the_worst() -> None:

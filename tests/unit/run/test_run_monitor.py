@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import NotFreeError, NotOpenError, UsageError
@@ -28,7 +29,12 @@ class NoHosts(OpenHosts):
     def free(self, names: Sequence[str]) -> list[Host]:
         if "busy" in names:
             raise NotFreeError("Host 'busy' is reserved by somebody else", ["bob"], "Wait.")
-        return []
+        return [Host(name, (name,), lambda name=name: _facts(name), None, lambda record: None) for name in names]
+
+
+def _facts(name: str) -> HostFacts:
+    # A network device that is not there: nothing answers, and nothing is connected before the first beat.
+    return HostFacts(name, address="192.0.2.1")
 
 
 class Notes:
@@ -45,10 +51,17 @@ class Notes:
         return MonitorNotes(lambda text: text.replace("hunter2", "<secret>"), self.warn, self.broken.extend)
 
 
-def made(notes: Notes, engine: Engine) -> RunMonitor:
-    lab = CurrentLab("demo", RunningSuite(read=lambda folder: Settings()), Masker())
+def made(notes: Notes, engine: Engine, labs: str = "demo") -> RunMonitor:
+    lab = CurrentLab(labs, RunningSuite(read=lambda folder: Settings()), Masker())
     hosts = NoHosts(lab, engine, lambda entry: "", HostNotes(lambda record: None, notes.warn, lambda host: None))
     return RunMonitor(hosts, lab, engine, notes.monitor())
+
+
+@pytest.fixture
+def other_lab(tmp_path: Path) -> str:
+    path = tmp_path / "two.json"
+    path.write_text('{"name": "two", "hosts": {"far": {"address": "192.0.2.2"}, "dut1": {"address": "192.0.2.3"}}}')
+    return str(path)
 
 
 @pytest.fixture
@@ -66,22 +79,65 @@ def engines() -> Iterator[tuple[Engine, Engine]]:
 
 def test_none_runs_before_it_is_started(notes: Notes, engines: tuple[Engine, Engine]) -> None:
     monitor = made(notes, engines[0])
-    assert (monitor.is_running, monitor.is_shared) == (False, False)
+    assert not monitor.is_running
     monitor.end()
     with pytest.raises(NotOpenError, match="No monitor is running"):
         monitor.do(lambda running: running.began)
 
 
-def test_at_most_one_runs(notes: Notes, engines: tuple[Engine, Engine]) -> None:
+def test_a_second_start_joins_and_the_last_to_leave_ends_it(notes: Notes, engines: tuple[Engine, Engine]) -> None:
     monitor = made(notes, engines[0])
-    monitor.start([], [], 1.0, None, "")
-    with pytest.raises(UsageError, match="A monitor is running already"):
-        monitor.start([], [], 1.0, None, "")
-    monitor.end()
+    monitor.start(["dut1"], ["load"], 1.0, None, "")
+    first = monitor.running
+    monitor.start(["dut1", "dut2"], ["memory"], 0.5, None, "")
+    assert monitor.running is first
+    assert monitor.own_hosts == first.watched == ["dut1", "dut2"]
+    assert first.interval_s == 0.5
+    monitor.stop_last()
+    assert (first.watched, first.interval_s) == (["dut1"], 1.0)
+    monitor.stop_last()
     assert not monitor.is_running
-    monitor.start([], [], 1.0, None, "")
-    assert monitor.is_running
+    with pytest.raises(NotOpenError):
+        monitor.stop_last()
+
+
+def test_two_labs_are_watched_into_one_recording(
+    notes: Notes, engines: tuple[Engine, Engine], tmp_path: Path, other_lab: str
+) -> None:
+    monitor, other = made(notes, engines[0]), made(notes, engines[1], other_lab)
+    monitor.start(["dut1"], ["load"], 1.0, tmp_path / "metrics.db", "")
+    other.start(["far"], ["load"], 1.0, tmp_path / "metrics.db", "")
+    assert other.running is monitor.running
     monitor.end()
+    assert other.running.watched == ["far"]
+    other.end()
+    with closing(Recording(tmp_path / "metrics.db")) as recording:
+        (session,) = recording.sessions()
+        assert session.lab["hosts"] == {"dut1": ["gateway", "dut1"], "far": ["far"]}
+        assert session.lab["labs"] == f"demo,{other_lab}"
+
+
+def test_another_host_of_the_same_name_is_not_taken_for_it(notes: Notes, engines: tuple[Engine, Engine], other_lab: str) -> None:
+    monitor, other = made(notes, engines[0]), made(notes, engines[1], other_lab)
+    monitor.start(["dut1"], ["load"], 1.0, None, "")
+    other.share(monitor)
+    with pytest.raises(UsageError, match="Host 'dut1' is watched already, and is another host than 'dut1' of this lab"):
+        other.start(["dut1"], ["load"], 1.0, None, "")
+    assert (monitor.running.watched, other.own_hosts) == (["dut1"], [])
+    monitor.end()
+
+
+def test_what_another_session_reads_is_not_read_twice(notes: Notes, engines: tuple[Engine, Engine]) -> None:
+    monitor, other = made(notes, engines[0]), made(notes, engines[1])
+    monitor.start(["dut1"], ["load"], 1.0, None, "")
+    other.share(monitor)
+    joined = other.start(["dut1", "dut2"], ["memory"], 1.0, None, "")
+    assert [(reader is monitor, list(part.metrics)) for reader, part in joined.parts] == [(True, ["dut1"]), (False, ["dut2"])]
+    other.stop_last()
+    assert other.is_running
+    assert monitor.running.watched == ["dut1"]
+    monitor.close()
+    assert not other.is_running
 
 
 def test_one_that_cannot_start_does_not_run(notes: Notes, engines: tuple[Engine, Engine]) -> None:
@@ -112,7 +168,7 @@ def test_a_shared_one_stays_the_other_s(notes: Notes, engines: tuple[Engine, Eng
     assert not other.is_running
     monitor.start([], [], 1.0, None, "")
     other.share(monitor)
-    assert (other.is_running, other.is_shared, monitor.is_shared) == (True, True, False)
+    assert other.running is monitor.running
     other.end()
     assert (other.is_running, monitor.is_running) == (False, True)
     monitor.end()
@@ -123,7 +179,7 @@ def test_its_own_is_not_replaced_by_a_shared_one(notes: Notes, engines: tuple[En
     for each in (monitor, other):
         each.start([], [], 1.0, None, "")
     other.share(monitor)
-    assert not other.is_shared
+    assert other.running is not monitor.running
     for each in (monitor, other):
         each.end()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from OttoLibrary.contracts.connections import Terminal
+from OttoLibrary.contracts.connections import EndOfStream, Terminal
 from OttoLibrary.transport.telnet import Codec
 
 IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240
@@ -102,3 +102,10 @@ def test_what_is_no_text_is_left_out_in_any_pieces() -> None:
 
 def test_half_of_an_urgent_mark_does_no_harm() -> None:
     assert _codec(binary=False).receive(b"a\xffb") == b"ab"
+
+
+def test_an_option_without_an_end_is_not_kept_without_one() -> None:
+    codec = _codec(binary=False)
+    codec.receive(bytes((IAC, SB, 5)) + b"x" * 60_000)
+    with pytest.raises(EndOfStream, match="option without an end"):
+        codec.receive(b"x" * 10_000)

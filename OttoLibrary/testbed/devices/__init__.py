@@ -1,0 +1,1 @@
+"""What a device can be, one file each."""

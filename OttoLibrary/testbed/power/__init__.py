@@ -1,0 +1,1 @@
+"""How a device is switched on and off, one file each."""
