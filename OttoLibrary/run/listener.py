@@ -54,6 +54,7 @@ class LibraryListener:
             self._tags_checked = True
             guards.refuse_wrong_tags(data)
         try:
+            self._session.follow_suite()
             self._on_suite()
         except OttoError as error:
             # An error in a listener fails nothing by itself.
