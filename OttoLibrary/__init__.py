@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from OttoLibrary.run.modifiers import EachHost
     from OttoLibrary.run.repeat import Repeat
     from OttoLibrary.testbed.device import Device
+    from OttoLibrary.testbed.hooks import hookimpl
 
 __version__ = VERSION
 _MODULES = {
@@ -28,9 +29,22 @@ _MODULES = {
     "Metrics": "OttoLibrary.dashboard.live_page",
     "OttoLibrary": "OttoLibrary.library",
     "Repeat": "OttoLibrary.run.repeat",
+    "hookimpl": "OttoLibrary.testbed.hooks",
     "instruction": "OttoLibrary.instructions.instructions",
 }
-__all__ = ["Deploy", "Device", "EachHost", "Evidence", "Hosts", "Metrics", "OttoLibrary", "Repeat", "__version__", "instruction"]
+__all__ = [
+    "Deploy",
+    "Device",
+    "EachHost",
+    "Evidence",
+    "Hosts",
+    "Metrics",
+    "OttoLibrary",
+    "Repeat",
+    "__version__",
+    "hookimpl",
+    "instruction",
+]
 
 
 def __getattr__(name: str) -> Any:

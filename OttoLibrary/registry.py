@@ -95,6 +95,7 @@ _ACQUIRING = ("acquire", "renew", "release")
 _SPOKEN = {"labsource": "lab source"}
 _EXTRAS = {"ftp": "ftp", "keyring": "keyring", "redis": "redis", "serial": "serial", "snmp": "snmp"}
 _registered: dict[str, dict[str, tuple[Any, str]]] = {}
+_plugins: list[object] = []
 
 
 def register_transport(name: str, factory: Any) -> None:
@@ -142,6 +143,22 @@ def register_lab_repository(name: str, factory: Any) -> None:
 def register_device(name: str, factory: Any) -> None:
     """Make ``"type": name`` in an environment mean ``factory``, a class that is based on ``OttoLibrary.Device``."""
     register("device", name, factory)
+
+
+def register_plugin(plugin: object) -> None:
+    """Let the hooks of a module or an object take part in each deployment, as those of an entry point ``otto`` do."""
+    if plugin not in _plugins:
+        _plugins.append(plugin)
+
+
+def plugins() -> tuple[list[object], Mapping[str, str]]:
+    """Return the plug-ins that were registered, and the entry points of those that are installed."""
+    return list(_plugins), _group("otto", tuple(sys.path))
+
+
+def is_installed(group: str) -> bool:
+    """Return True when a package that is installed has entry points of a group."""
+    return bool(_group(group, tuple(sys.path)))
 
 
 def register_reservation_backend(name: str, factory: Any) -> None:

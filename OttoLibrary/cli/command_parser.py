@@ -20,6 +20,7 @@ EXAMPLES = {
     "schema": "schema > labs/lab.schema.json",
     "convert": "convert inventory.yml > labs/bench.json",
     "environment": "environment environment.json inventory.json --board BOARD",
+    "deploy": "deploy environment.json inventory.json --board BOARD",
     "reservations": "reservations bench",
     "release": "release bench dut1 --force --reason 'the run of last night hangs'",
     "monitor": "monitor demo tag:dut --for '10 s'",

@@ -9,7 +9,12 @@ from typing import Any, Protocol
 
 from OttoLibrary.contracts.connections import Channel, Connection, Process
 from OttoLibrary.contracts.facts import HostFacts
+from OttoLibrary.errors import UsageError
 from OttoLibrary.text import plural
+
+
+class NotOfferedError(UsageError):
+    """The host does not offer a protocol; carries what is missing, as part of a sentence. No byte was moved."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,7 @@ class Transfer(Protocol):
         Raises:
             OSError: The host refused it, or this machine's file could not be read; the text says why.
             EndOfStream: The connection broke.
-            UsageError: This host does not offer it; the message says what is missing.
+            NotOfferedError: This host does not offer it; the message says what is missing.
         """
 
     async def get(self, site: Site, job: Job) -> None:

@@ -32,10 +32,14 @@ from OttoLibrary.text import Secret, decode
 from OttoLibrary.transport.channels import ResumedChannel
 
 _PASSWORD_PROMPT = re.compile(rb"(?i)(password|passwort|passcode|mot de passe)[^\n]*:\s*$")
+# What sudo says behind the reason, or when it is asked by somebody without a terminal.
+_NO_REASON = re.compile("audit plugin|password is required|no password was provided|askpass")
+_WANTS_TERMINAL = "must have a tty"
 _STOP_BOUND_S = 6.0
 _USUAL_LIMITS = OutputLimits()
 _LONGEST_PATH, _PROMPT_LENGTH = 4096, 1024
 _MOST_DIGITS = 10
+_LONGEST_LIST = 1 << 14
 # Linux starts no program with an argument of more than 128 KiB, and a login shell may need five characters for one.
 _LONGEST_ARGUMENT = 16 << 10
 _REFUSAL_S = 0.5
@@ -99,6 +103,7 @@ class Launched:
     """A started process with its streams.
 
     Attributes:
+        nonce: What its first line begins with, or None for a process that tells nothing of itself, as one on a line.
         pid: What it is on the host, or None when that is not known (a broken login shell).
         wrong: Why the host's answer cannot be true, or None.
     """
@@ -107,13 +112,13 @@ class Launched:
     output: PendingOutput
     errors: PendingOutput
     notifier: Notifier
-    nonce: str
+    nonce: str | None
     pid: ProcessId | None = None
     wrong: UnexpectedAnswer | None = None
 
     @classmethod
     def listening(
-        cls, process: Process, nonce: str, pid: ProcessId | None = None, limits: OutputLimits = _USUAL_LIMITS
+        cls, process: Process, nonce: str | None, pid: ProcessId | None = None, limits: OutputLimits = _USUAL_LIMITS
     ) -> Launched:
         """Return a process whose streams are read from now on."""
         notifier = Notifier()
@@ -123,7 +128,7 @@ class Launched:
 
     def find_pid(self) -> bool:
         """Take login noise and the first line off the output; return True once that is done."""
-        if self.pid is not None or self.wrong is not None:
+        if self.nonce is None or self.pid is not None or self.wrong is not None:
             return True
         at = self.output.find(f"@{self.nonce}:".encode())
         # A login shell that knows no $$ writes something else there.
@@ -144,7 +149,7 @@ class Launched:
         return True
 
     async def until_begun(self) -> None:
-        """Wait until it has begun; raise ShellRefused if it ended before that, UnexpectedAnswer if its answer cannot be true."""
+        """Wait until it has begun; raise ShellRefused when it ended before that, UnexpectedAnswer when it lies."""
         while not self.find_pid():
             if self.output.ended:
                 raise await self.refusal()
@@ -163,7 +168,7 @@ class Launched:
         if status is None and lost:
             return EndOfStream(lost)
         said = decode(bytes(self.output.data[-_REFUSAL_BYTES:] + self.errors.data[-_REFUSAL_BYTES:]))
-        lines = [line.strip() for line in said.splitlines() if line.strip() and self.nonce not in line]
+        lines = [line.strip() for line in said.splitlines() if line.strip() and str(self.nonce) not in line]
         if lines:
             return ShellRefused(f"its login shell ended immediately and said '{'; '.join(lines[-_REFUSAL_LINES:])}'")
         how = f" (exit status {status.rc})" if status else ""
@@ -235,6 +240,11 @@ def prelude(environment: Mapping[str, str], cwd: str | None, former_cwd: str | N
     return " && ".join(lines)
 
 
+def new_nonce() -> str:
+    """Return what no other command line has."""
+    return secrets.token_hex(6)
+
+
 async def start(
     connection: Connection,
     script: str,
@@ -244,6 +254,7 @@ async def start(
     private: str = "",
     limits: OutputLimits = _USUAL_LIMITS,
     login_shell: bool = False,
+    nonce: str = "",
 ) -> Launched:
     """Start ``script`` with ``sh``, or as ``account``.
 
@@ -255,6 +266,7 @@ async def start(
         private: Shell text to run before ``script`` that must not show in the process list.
         limits: How much of its output is kept.
         login_shell: Start it with the login shell instead, which must be known to be a POSIX shell.
+        nonce: What its command line has and no other has, to find it by; made by chance when it is empty.
 
     Raises:
         UserChangeRefusedError: The user change was refused.
@@ -262,25 +274,34 @@ async def start(
     """
     if len(script) > _LONGEST_ARGUMENT:
         private, script = f"{private}\n{script}", ""
-    nonce = secrets.token_hex(6)
+    nonce = nonce or new_nonce()
     unseen = private.encode("utf-8", "surrogateescape")
+
+    async def begun(command: str) -> Launched:
+        process = await connection.execute(command, terminal, login_shell=login_shell)
+        launched = Launched.listening(process, nonce, limits=limits)
+        try:
+            if account is not None:
+                await _greet(launched, account)
+            elif private:
+                await launched.until_begun()
+                launched.errors.take()
+            if private:
+                await process.channel.write(unseen)
+        except BaseException:
+            await launched.close()
+            raise
+        return launched
+
     command = f"{_hello(nonce, len(unseen), terminal)}\n{script}"
-    if account is not None:
-        command = _become(account, command, nonce)
-    process = await connection.execute(command, terminal, login_shell=login_shell)
-    launched = Launched.listening(process, nonce, limits=limits)
+    if account is None:
+        return await begun(command)
     try:
-        if account is not None:
-            await _greet(launched, account)
-        elif private:
-            await launched.until_begun()
-            launched.errors.take()
-        if private:
-            await process.channel.write(unseen)
-    except BaseException:
-        await launched.close()
-        raise
-    return launched
+        return await begun(_become(account, command, nonce, own_terminal=False))
+    except UserChangeRefusedError as error:
+        if terminal is not None or account.method != "sudo" or _WANTS_TERMINAL not in str(error):
+            raise
+    return await begun(_become(account, command, nonce, own_terminal=True))
 
 
 async def stop(
@@ -303,6 +324,22 @@ async def stop(
             await launched.process.wait()
             launched.find_pid()
             return decode(bytes(launched.output.data[:_LONGEST_PATH])).rstrip("\n")
+        finally:
+            await launched.close()
+
+
+async def found(connection: Connection, nonce: str) -> list[ProcessId]:
+    """Return the processes that were started with ``nonce`` and have not reported themselves yet."""
+    half = len(nonce) // 2
+    async with Deadline(_STOP_BOUND_S).timeout():
+        launched = await start(connection, _FIND.format(first=nonce[:half], second=nonce[half:]))
+        try:
+            await launched.process.wait()
+            while not launched.output.ended:
+                await launched.notifier.wait()
+            launched.find_pid()
+            lines = bytes(launched.output.data[:_LONGEST_LIST]).splitlines()
+            return [ProcessId.parsed(*line.partition(b":")[::2]) for line in lines]
         finally:
             await launched.close()
 
@@ -330,12 +367,14 @@ async def _greet(launched: Launched, account: Account) -> None:
     password = account.password
     while not launched.find_pid():
         if launched.output.ended and launched.errors.ended:
-            raise UserChangeRefusedError(_said(launched))
+            raise UserChangeRefusedError(_reason(_said(launched), account))
         said = launched.errors if launched.process.errors else launched.output
         if _PASSWORD_PROMPT.search(said.data[-_PROMPT_LENGTH:]):
-            said.take()
-            if password is None:
+            if account.password is None:
                 raise UserChangeRefusedError("it asks for a password, and the lab's 'accounts' has none")
+            if password is None:
+                raise UserChangeRefusedError("incorrect password")
+            said.take()
             await launched.process.channel.write(password.value.encode() + b"\n")
             password = None
             continue
@@ -345,8 +384,16 @@ async def _greet(launched: Launched, account: Account) -> None:
 
 
 def _said(launched: Launched) -> str:
-    lines = decode(bytes(launched.errors.data + launched.output.data)).strip().splitlines()
-    return lines[-1] if lines else "it ended without any output"
+    return decode(bytes(launched.errors.data + launched.output.data)).strip()
+
+
+def _reason(said: str, account: Account) -> str:
+    """Return why su or sudo refused, from all that it said: it may quote what it was to run."""
+    if found := re.search(r"user (\S+) is not allowed to execute", said):
+        return f"sudo: user '{found[1]}' is not allowed to run commands as '{account.user}'"
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    told = [line for line in lines if re.match(r"(/\S*/)?(sudo|su): ", line) and not _NO_REASON.search(line)]
+    return (told or lines or ["it ended without any output"])[0 if told else -1].removesuffix(".")
 
 
 def _hello(nonce: str, private_bytes: int, terminal: Terminal | None) -> str:
@@ -360,14 +407,24 @@ def _hello(nonce: str, private_bytes: int, terminal: Terminal | None) -> str:
     return f"stty raw -echo; {hello}; {read}; stty -raw echo; {run}" if terminal else f"{hello}; {read}; {run}"
 
 
-def _become(account: Account, command: str, nonce: str) -> str:
+def _become(account: Account, command: str, nonce: str, *, own_terminal: bool) -> str:
     inner = f"exec sh -c {shlex.quote(command)}"
     if account.method == "su":
         return f"LC_ALL=C exec su {shlex.quote(account.user)} -c {shlex.quote(inner)}"
     words = f"sudo -S -p 'password {nonce}:' -u {shlex.quote(account.user)}"
-    return f"exec {words} -- sh -c {shlex.quote(command)}"
+    become = f"{words} -- sh -c {shlex.quote(command)}"
+    if not own_terminal:
+        return f"exec {become}"
+    # sudo gets a terminal to look at, and the command keeps its streams.
+    there = f"{become} <&3 >&4 2>&5 3<&- 4>&- 5>&-"
+    return f"SHELL=/bin/sh exec script -qec {shlex.quote(there)} /dev/null 3<&0 4>&1 5>&2 </dev/null >/dev/null 2>&1"
 
 
+# Runs on the host. The command line of the script itself has the nonce in two halves, and grep gets it as input.
+_FIND = """printf '%s\\n' "{first}""{second}" | grep -lFf - /proc/[0-9]*/cmdline 2>/dev/null | while read -r file; do
+  number=${{file#/proc/}}; number=${{number%/cmdline}}
+  {{ read -r stat <"/proc/$number/stat"; }} 2>/dev/null && echo "$number:$stat"
+done"""
 # Runs on the host. It names its victims by session, so that a command's background children go too, and reads /proc itself:
 # minimal systems have no pkill. A shell that must live gets INT together with its whole process group, so that it sees its child
 # die of it and gives up the command; background jobs of a shell without job control ignore INT (POSIX, 2.11): older ones live on.

@@ -49,8 +49,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = subprocess.run(
             [sys.executable, *words], cwd=folder, env=variables, capture_output=True, text=True, timeout=300, check=False
         )
-            [sys.executable, *words], cwd=folder, env=variables, capture_output=True, text=True, timeout=300, check=False
-        )
         assert done.returncode == 0, done.stdout + done.stderr
     return folder / "build" / "site"
 

@@ -10,7 +10,7 @@ from OttoLibrary.cli.main import main
 from OttoLibrary.version import VERSION
 
 COMMANDS = {
-    *("new", "completion", "convert", "environment", "scenario", "tunnel"),
+    *("new", "completion", "convert", "environment", "deploy"),
     *("schema", "labs", "hosts", "check", "reservations", "release", "monitor", "dashboard"),
     *("pabot", "settings", "instructions", "options"),
     *("scenario", "tunnel"),
