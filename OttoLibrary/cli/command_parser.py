@@ -33,6 +33,13 @@ EXAMPLES = {
     "scenario check": "scenario check night.json",
     "scenario show": "scenario show night.json",
     "scenario schema": "scenario schema > scenario.schema.json",
+    "load": "load run my_project",
+    "load new-project": "load new-project my_project",
+    "load pack-turrets": "load pack-turrets my_project",
+    "load rebuild-results": "load rebuild-results results my_project/config.json",
+    "load results-to-csv": "load results-to-csv results/results.sqlite results.csv",
+    "load compare": "load compare results/before results/after",
+    "load run": "load run my_project",
     "tunnel": "tunnel bench dut1 443",
     "completion": "completion bash >> ~/.bashrc",
 }
@@ -61,7 +68,7 @@ class CommandParser(argparse.ArgumentParser):
 def add_examples(parser: argparse.ArgumentParser) -> None:
     """Add its example to the help of each command."""
     for name, command in commands_of(parser):
-        if name in EXAMPLES:
+        if name in EXAMPLES and not command.epilog:
             command.epilog = f"Example: {PROGRAM} {EXAMPLES[name]}"
 
 
@@ -69,7 +76,8 @@ def commands_of(parser: argparse.ArgumentParser, before: str = "") -> Iterator[t
     """Yield each command with its parser, those of a command too."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            for name, command in action.choices.items():
+            named = {id(command): name for name, command in reversed(action.choices.items())}  # an alias comes behind its name
+            for name, command in ((name, command) for name, command in action.choices.items() if named[id(command)] == name):
                 yield f"{before}{name}", command
                 yield from commands_of(command, f"{before}{name} ")
 

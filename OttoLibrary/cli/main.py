@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from OttoLibrary.cli import completion, convert, lab, monitor, new, repository, reservations, scenario, testbed, tunnel
+from OttoLibrary.cli import completion, convert, lab, load, monitor, new, repository, reservations, scenario, testbed, tunnel
 from OttoLibrary.cli.command_parser import PROGRAM, CommandParser, add_examples, overview
 from OttoLibrary.errors import OttoError
 from OttoLibrary.version import VERSION
@@ -41,7 +41,7 @@ def command_parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog=PROGRAM, description=__doc__)
     parser.add_argument("--version", action="version", version=f"OttoLibrary {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (new, lab, convert, testbed, reservations, monitor, repository, scenario, tunnel, completion):
+    for group in (new, lab, convert, testbed, reservations, monitor, repository, scenario, tunnel, load, completion):
         group.add_commands(commands)
     add_examples(parser)
     return parser

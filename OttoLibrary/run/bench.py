@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from OttoLibrary import registry
 from OttoLibrary.errors import OttoError, PluginError, UsageError
-from OttoLibrary.lab.environment import Environment
 from OttoLibrary.run.session import Session
 
 if TYPE_CHECKING:
     from OttoLibrary.contracts.reservations import Demand
+    from OttoLibrary.lab.environment import Environment
     from OttoLibrary.lab.host_entry import HostEntry
     from OttoLibrary.testbed.bench_plan import BenchPlan
     from OttoLibrary.testbed.deployment import Deployment

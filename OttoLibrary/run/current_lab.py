@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.errors import UsageError
 from OttoLibrary.masking import Masker
 from OttoLibrary.run.running_suite import RunningSuite
 
 if TYPE_CHECKING:
+    from OttoLibrary.contracts.facts import HostFacts
     from OttoLibrary.lab.lab import Lab
 
 

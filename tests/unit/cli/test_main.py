@@ -13,7 +13,7 @@ COMMANDS = {
     *("new", "completion", "convert", "environment", "deploy"),
     *("schema", "labs", "hosts", "check", "reservations", "release", "monitor", "dashboard"),
     *("pabot", "settings", "instructions", "options"),
-    *("scenario", "tunnel"),
+    *("scenario", "tunnel", "load"),
 }
 
 
