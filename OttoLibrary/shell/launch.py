@@ -39,6 +39,7 @@ _STOP_BOUND_S = 6.0
 _USUAL_LIMITS = OutputLimits()
 _LONGEST_PATH, _PROMPT_LENGTH = 4096, 1024
 _MOST_DIGITS = 10
+_LONGEST_LIST = 1 << 14
 # Linux starts no program with an argument of more than 128 KiB, and a login shell may need five characters for one.
 _LONGEST_ARGUMENT = 16 << 10
 _REFUSAL_S = 0.5
@@ -106,7 +107,7 @@ class Launched:
     """A started process with its streams.
 
     Attributes:
-        nonce: What its first line is known by; empty for one that has none.
+        nonce: What its first line begins with, or None for a process that tells nothing of itself, as one on a line.
         pid: What it is on the host, or None when that is not known (a broken login shell).
         wrong: Why the host's answer cannot be true, or None.
     """
@@ -115,13 +116,13 @@ class Launched:
     output: PendingOutput
     errors: PendingOutput
     notifier: Notifier
-    nonce: str
+    nonce: str | None
     pid: ProcessId | None = None
     wrong: UnexpectedAnswer | None = None
 
     @classmethod
     def listening(
-        cls, process: Process, nonce: str, pid: ProcessId | None = None, limits: OutputLimits = _USUAL_LIMITS
+        cls, process: Process, nonce: str | None, pid: ProcessId | None = None, limits: OutputLimits = _USUAL_LIMITS
     ) -> Launched:
         """Return a process whose streams are read from now on."""
         notifier = Notifier()
@@ -131,10 +132,8 @@ class Launched:
 
     def find_pid(self) -> bool:
         """Take login noise and the first line off the output; return True once that is done."""
-        if self.pid is not None or self.wrong is not None:
+        if self.nonce is None or self.pid is not None or self.wrong is not None:
             return True
-        if not self.nonce:
-            return False
         at = self.output.find(f"@{self.nonce}:".encode())
         # A login shell that knows no $$ writes something else there.
         hello = (
@@ -173,7 +172,7 @@ class Launched:
         if status is None and lost:
             return EndOfStream(lost)
         said = decode(bytes(self.output.data[-_REFUSAL_BYTES:] + self.errors.data[-_REFUSAL_BYTES:]))
-        lines = [line.strip() for line in said.splitlines() if line.strip() and self.nonce not in line]
+        lines = [line.strip() for line in said.splitlines() if line.strip() and str(self.nonce) not in line]
         if lines:
             return ShellRefused(f"its login shell ended immediately and said '{'; '.join(lines[-_REFUSAL_LINES:])}'")
         how = f" (exit status {status.rc})" if status else ""
@@ -245,6 +244,11 @@ def prelude(environment: Mapping[str, str], cwd: str | None, former_cwd: str | N
     return " && ".join(lines)
 
 
+def new_nonce() -> str:
+    """Return what no other command line has."""
+    return secrets.token_hex(6)
+
+
 async def start(
     connection: Connection,
     script: str,
@@ -254,6 +258,7 @@ async def start(
     private: str = "",
     limits: OutputLimits = _USUAL_LIMITS,
     login_shell: bool = False,
+    nonce: str = "",
 ) -> Launched:
     """Start ``script`` with ``sh``, or as ``account``.
 
@@ -265,6 +270,7 @@ async def start(
         private: Shell text to run before ``script`` that must not show in the process list.
         limits: How much of its output is kept.
         login_shell: Start it with the login shell instead, which must be known to be a POSIX shell.
+        nonce: What its command line has and no other has, to find it by; made by chance when it is empty.
 
     Raises:
         UserChangeRefusedError: The user change was refused.
@@ -272,9 +278,10 @@ async def start(
     """
     if len(script) > _LONGEST_ARGUMENT:
         private, script = f"{private}\n{script}", ""
+    nonce = nonce or new_nonce()
     unseen = private.encode("utf-8", "surrogateescape")
 
-    async def begun(nonce: str, command: str) -> Launched:
+    async def begun(command: str) -> Launched:
         process = await connection.execute(command, terminal, login_shell=login_shell)
         launched = Launched.listening(process, nonce, limits=limits)
         try:
@@ -290,16 +297,15 @@ async def start(
             raise
         return launched
 
-    nonce = secrets.token_hex(6)
     command = f"{_hello(nonce, len(unseen), terminal)}\n{script}"
     if account is None:
-        return await begun(nonce, command)
+        return await begun(command)
     try:
-        return await begun(nonce, _become(account, command, nonce, own_terminal=False))
+        return await begun(_become(account, command, nonce, own_terminal=False))
     except UserChangeRefusedError as error:
         if terminal is not None or account.method != "sudo" or _WANTS_TERMINAL not in str(error):
             raise
-    return await begun(nonce, _become(account, command, nonce, own_terminal=True))
+    return await begun(_become(account, command, nonce, own_terminal=True))
 
 
 async def stop(
@@ -322,6 +328,22 @@ async def stop(
             await launched.process.wait()
             launched.find_pid()
             return decode(bytes(launched.output.data[:_LONGEST_PATH])).rstrip("\n")
+        finally:
+            await launched.close()
+
+
+async def found(connection: Connection, nonce: str) -> list[ProcessId]:
+    """Return the processes that were started with ``nonce`` and have not reported themselves yet."""
+    half = len(nonce) // 2
+    async with Deadline(_STOP_BOUND_S).timeout():
+        launched = await start(connection, _FIND.format(first=nonce[:half], second=nonce[half:]))
+        try:
+            await launched.process.wait()
+            while not launched.output.ended:
+                await launched.notifier.wait()
+            launched.find_pid()
+            lines = bytes(launched.output.data[:_LONGEST_LIST]).splitlines()
+            return [ProcessId.parsed(*line.partition(b":")[::2]) for line in lines]
         finally:
             await launched.close()
 
@@ -403,6 +425,11 @@ def _become(account: Account, command: str, nonce: str, *, own_terminal: bool) -
     return f"SHELL=/bin/sh exec script -qec {shlex.quote(there)} /dev/null 3<&0 4>&1 5>&2 </dev/null >/dev/null 2>&1"
 
 
+# Runs on the host. The command line of the script itself has the nonce in two halves, and grep gets it as input.
+_FIND = """printf '%s\\n' "{first}""{second}" | grep -lFf - /proc/[0-9]*/cmdline 2>/dev/null | while read -r file; do
+  number=${{file#/proc/}}; number=${{number%/cmdline}}
+  {{ read -r stat <"/proc/$number/stat"; }} 2>/dev/null && echo "$number:$stat"
+done"""
 # Runs on the host. It names its victims by session, so that a command's background children go too, and reads /proc itself:
 # minimal systems have no pkill. A shell that must live gets INT together with its whole process group, so that it sees its child
 # die of it and gives up the command; background jobs of a shell without job control ignore INT (POSIX, 2.11): older ones live on.

@@ -44,7 +44,7 @@ from OttoLibrary.text import listed, plural
 from OttoLibrary.transport import tcp
 from OttoLibrary.transport.channels import ProcessChannel
 from OttoLibrary.transport.client_config import Asked, SshConfig, read_config
-from OttoLibrary.transport.known_hosts import KnownKey, known_keys, named
+from OttoLibrary.transport.known_hosts import KnownKey, known_keys, named, revoked_keys
 from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
 
 # AES-GCM moves about twice what AsyncSSH's first choice, ChaCha20, does per CPU second; both are safe.
@@ -475,7 +475,7 @@ class _Trust(asyncssh.SSHClient):
         self.config = SshConfig()
         self.proxy_errors: Path | None = None
         self.proxy_said = ""
-        self._facts = facts
+        self._facts, self._path = facts, path
         self._policy = facts.host_key
         self.direct = len(path) == 1
         # Behind different hops live different hosts with one address, so the way to a host is part of its name.
@@ -484,11 +484,16 @@ class _Trust(asyncssh.SSHClient):
         self._files: list[Path] = []
         self._known: list[KnownKey] = []
         self._revoked: list[KnownKey] = []
+        self._listed: list[KnownKey] = []
 
     def read_config(self) -> None:
         """Learn from ssh_config how to connect, which files of known keys count, and which hosts are on the way."""
         self.config = config = _config(self._facts)
         self._files = [*_files(config, "userknownhostsfile", _USER_FILES), *_files(config, "globalknownhostsfile", _GLOBAL_FILES)]
+        try:
+            self._listed = revoked_keys(_files(config, "revokedhostkeys", ()), asyncssh.import_public_key)
+        except ValueError as error:
+            raise HostKeyError(self._facts.name, self._path, f"{error}, so it is unknown whether its key is revoked") from error
         jumps = config.text("proxyjump")
         self.jumps = [text.strip() for text in jumps.split(",")] if jumps and self.direct else []
 
@@ -518,7 +523,7 @@ class _Trust(asyncssh.SSHClient):
         with_port, without = (_known(self._files, named(host, addr, number)) for number in (port, None))
         users = with_port if any(not known.is_revoked for known in with_port) else without
         self._revoked = [known for known in dict.fromkeys([*own, *with_port, *without]) if known.is_revoked]
-        self._revoked += _revoked_in(self.config)
+        self._revoked += self._listed
         trusted = self._trusted(own, users)
         # A key that the user's file has for another machine with this address proves nothing about one behind a hop.
         self._known = [known for known in trusted if known.is_host_key] if self.direct or self._policy == "strict" else []
@@ -560,7 +565,9 @@ class _Trust(asyncssh.SSHClient):
     def refusal(self, reason: str) -> str:
         """Return why the key was refused, in the words of a sentence."""
         if not self.problem and "revoked" in reason:
-            return f"its host key is revoked ({', '.join(known.place for known in self._revoked)})"
+            listed = [known.place.rpartition(":")[0] for known in self._listed]
+            places = dict.fromkeys([*(known.place for known in self._revoked if known not in self._listed), *listed])
+            return f"its host key is revoked ({', '.join(places)})"
         return self.problem or reason
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -631,18 +638,6 @@ def _config(facts: HostFacts) -> SshConfig:
                 f"Host '{facts.name}' has the 'config_file' {path}, which cannot be read ({error.strerror})."
             ) from error
         return SshConfig(notes=[note])
-
-
-def _revoked_in(config: SshConfig) -> list[KnownKey]:
-    """Return the keys of the file that RevokedHostKeys names; raise OSError where nobody can tell which they are."""
-    name = config.text("revokedhostkeys")
-    if name is None:
-        return []
-    path = Path(name).expanduser()
-    try:
-        return [KnownKey(key, "@revoked", str(path)) for key in asyncssh.read_public_key_list(path)]
-    except (ValueError, asyncssh.KeyImportError) as error:
-        raise OSError(f"the RevokedHostKeys of ssh_config, {path}, are not a list of public keys ({error})") from error
 
 
 def _files(config: SshConfig, option: str, usual: tuple[str, ...]) -> list[Path]:
