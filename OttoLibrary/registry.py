@@ -6,7 +6,6 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import Any
 
 from OttoLibrary.errors import PluginError, UnknownNameError
@@ -238,6 +237,8 @@ def _entry_points(kind: str) -> Mapping[str, str]:
 @lru_cache(maxsize=32)
 def _group(name: str, _path: tuple[str, ...]) -> Mapping[str, str]:
     """Return the entry points of a group. To find them, the metadata of all packages on the search path are read."""
+    from importlib.metadata import entry_points
+
     return {point.name: point.value for point in entry_points(group=name)}
 
 

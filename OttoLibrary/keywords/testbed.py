@@ -11,13 +11,13 @@ from robot.api.deco import keyword
 
 from OttoLibrary.errors import DeployError, OttoError, UsageError
 from OttoLibrary.keywords.component import Component
-from OttoLibrary.lab.environment import Environment
 from OttoLibrary.run.bench import END_S, LEASE_S, Bench, BenchOptions, bench_of, default_options, deployed, environment_reference
 from OttoLibrary.run.needed_environment import requirement_of, unmet
 from OttoLibrary.run.testbed_log import bench_html, step_line
 from OttoLibrary.text import printable
 
 if TYPE_CHECKING:
+    from OttoLibrary.lab.environment import Environment
     from OttoLibrary.testbed.device import Device
 
 

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from OttoLibrary import registry
 from OttoLibrary.errors import OttoError, PluginError, UsageError
-from OttoLibrary.lab.environment import Environment
-from OttoLibrary.run.kept_bench import KeptBench
 from OttoLibrary.run.session import Session
 
 if TYPE_CHECKING:
     from OttoLibrary.contracts.reservations import Demand
+    from OttoLibrary.lab.environment import Environment
     from OttoLibrary.lab.host_entry import HostEntry
+    from OttoLibrary.run.kept_bench import KeptBench
     from OttoLibrary.testbed.bench_plan import BenchPlan
     from OttoLibrary.testbed.deployment import Deployment
     from OttoLibrary.testbed.device import Device
@@ -249,6 +249,7 @@ class Bench:
     def _keeper(self) -> KeptBench:
         """Return the place of a keeper: by the files themselves, however they were named."""
         from OttoLibrary.lab.environment_files import found_file
+        from OttoLibrary.run.kept_bench import KeptBench
 
         *files, board = self.reference.partition(":")[2].split(",")
         suite = self.session.suite

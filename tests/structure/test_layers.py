@@ -45,7 +45,7 @@ ROOT = "__init__"
 OF_ROBOT = {"robot", "robotlibcore"}
 MOST_AT_THE_TOP = 12
 # What stands in a folder of adapters and is none: what they share.
-NO_ADAPTERS = {"channels", "known_hosts", "login", "receive_buffer", "tcp"}
+NO_ADAPTERS = {"channels", "client_config", "known_hosts", "login", "receive_buffer", "tcp"}
 # One word for one thing, in two kinds.
 SAME_THING = {
     "artifacts",
