@@ -49,6 +49,7 @@ NO_ADAPTERS = {"channels", "known_hosts", "login", "receive_buffer", "tcp"}
 # One word for one thing, in two kinds.
 SAME_THING = {
     "artifacts",
+    "disturbances",
     "console",
     "files",
     "instructions",
