@@ -17,13 +17,28 @@ import asyncssh
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.host.host import Host
-from tests.benchmarks import dashboard, files, floods, labs, lines, load, masking, reserving, testbed, transfer_memory, watching
+from tests.benchmarks import (
+    dashboard,
+    files,
+    floods,
+    labs,
+    lines,
+    load,
+    masking,
+    reserving,
+    scenarios,
+    testbed,
+    transfer_memory,
+    watching,
+)  # fmt: skip
 from tests.benchmarks.measure import ROUNDS, Measure, Otto, Row, compare, timed
 from tests.peers.keys import make_keys
 from tests.peers.sshd import Sshd
 
-GROUPS = ["commands", "floods", "files", "lines", "keywords", "watching", "reserving", "dashboard", "labs", "masking"]
-GROUPS += ["testbed", "load"]
+GROUPS = [
+    *("commands", "floods", "files", "lines", "keywords", "watching", "reserving"),
+    *("dashboard", "labs", "masking", "testbed", "scenarios", "load"),
+]
 _TURNS = 500
 _LINES = "seq 1 100000"
 
@@ -205,6 +220,8 @@ def main() -> int:
                 rows += floods.all_rows(sshd, keys.identity_file)
             if "dashboard" in wanted:
                 rows += dashboard.all_rows(sshd, keys.identity_file)
+            if "scenarios" in wanted:
+                rows += scenarios.all_rows(sshd, keys.identity_file)
             if "keywords" in wanted:
                 rows.append(keywords(sshd, keys.identity_file, python))
     if "keywords" in wanted:
