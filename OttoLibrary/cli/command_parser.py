@@ -73,7 +73,7 @@ def add_examples(parser: argparse.ArgumentParser) -> None:
 
 
 def commands_of(parser: argparse.ArgumentParser, before: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Yield each command with its parser, those of a command too."""
+    """Yield each command with its parser, those of a command too, by its first name."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             named = {id(command): name for name, command in reversed(action.choices.items())}  # an alias comes behind its name

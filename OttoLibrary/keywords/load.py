@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from OttoLibrary.load.hq_process import LoadOrder
     from OttoLibrary.load.load_run import LoadRun
     from OttoLibrary.load.plan import LoadShape
+    from OttoLibrary.report.charts import ChartLine
     from OttoLibrary.run.load_target import LoadTarget
 
 _SHOWN_OPTIONS = ("timer", "phase", "message")
@@ -39,6 +40,7 @@ class LoadKeywords(Component):
         pacing: timedelta = _NONE,
         think_time: str = "",
         iterations: int = 0,
+        hosts: str = "",
         turrets: int = 1,
         grace: timedelta = timedelta(seconds=30),
         keep_results: int = 1_000_000,
@@ -59,7 +61,9 @@ class LoadKeywords(Component):
             pacing: Time from the start of an iteration of a user to the start of the next, at least.
             think_time: Pause of a user after each iteration: `1 s`, or by chance from `1 s..3 s`.
             iterations: End after so many iterations of all users together.
-            turrets: In how many processes users of Python run.
+            hosts: From which hosts users of Python fire, a selection; from this machine by default. A host needs Python 3.8 and
+                nothing else; it is reached through its hops, and nothing stays on it.
+            turrets: In how many processes users of Python run on this machine.
             grace: How long what is in flight at the end may take.
             keep_results: How many results are kept one by one; statistics are of all.
 
@@ -97,8 +101,10 @@ class LoadKeywords(Component):
         )
         load = self.session.load
         folder = load.place(self.session.suite.output_folder)
-        order = self._order(folder, target, fired, turrets, keep_results)
-        run = load.start(order)
+        if hosts:
+            run = self._start_on_hosts(folder, target, fired, hosts, keep_results)
+        else:
+            run = load.start(self._order(folder, target, fired, turrets, keep_results))
         self.session.scopes.on_end(lambda: load.end(run))
         logger.info(f"The load fires. Results: {folder}")
         return str(folder)
@@ -282,6 +288,23 @@ class LoadKeywords(Component):
         folder = self.session.suite.folder or Path()
         return load_target.with_arguments(load_target.of_script(script, folder), arguments)
 
+    def _start_on_hosts(self, folder: Path, target: LoadTarget, fired: LoadShape, hosts: str, rows: int) -> LoadRun:
+        import uuid
+        from dataclasses import replace
+
+        from OttoLibrary.run.load_on_hosts import TurretsOnHosts
+
+        session, token = self.session, uuid.uuid4().hex
+        script, sources = target.for_hosts()
+        names = session.lab.select(hosts)
+        order = self._order(folder, target, fired, 1, rows)
+        plan = {**order.plan, "turrets": len(names), "script": script, "tokens": [token]}
+        return session.load.start_on_hosts(
+            replace(order, plan=plan, turrets=()),
+            lambda run: TurretsOnHosts(session.hosts, session.files, run, token),
+            lambda turrets: turrets.start(names, script, sources),
+        )
+
     def _order(self, folder: Path, target: LoadTarget, fired: LoadShape, turrets: int, rows: int) -> LoadOrder:
         from OttoLibrary.load.hq_process import LoadOrder, TurretOrder
         from OttoLibrary.run import load_target
@@ -325,11 +348,23 @@ class LoadKeywords(Component):
 
         results = run.results
         summary = load_summary(results)
-        report = write_report(results, Path(run.order.folder) / "report.html", list(self.session.load.verdicts.values()))
+        verdicts = list(self.session.load.verdicts.values())
+        report = write_report(
+            results, Path(run.order.folder) / "report.html", verdicts, self._beside(summary.began, summary.ended)
+        )
         self.log_html(load_block(results, summary, self._link(report)))
         for warning in results.run().get("warnings", []):
             logger.warn(self.session.masker.mask(warning))
         return dotted({**summary.as_dictionary(), "folder": run.order.folder})
+
+    def _beside(self, began: float, ended: float) -> list[ChartLine]:
+        """Return what the monitor, if one runs, read of hosts while the load ran."""
+        from OttoLibrary.run.run_load import SUBJECT
+
+        if not self.session.monitor.is_running:
+            return []
+        lines = self.session.monitor.ask(lambda monitor: monitor.lines(began, ended))
+        return [line for line in lines if line.host != SUBJECT]
 
     def _link(self, path: Path) -> str:
         folder = self.session.suite.output_folder
@@ -343,7 +378,10 @@ class LoadKeywords(Component):
         verdicts = list(load.verdicts.values())
         self.log_html(verdict_block(verdicts))
         if not load.is_running:
-            write_report(load.results(), Path(load.last.order.folder) / "report.html", verdicts)
+            results = load.results()
+            run = results.run()
+            beside = self._beside(float(run.get("began") or 0.0), float(run.get("ended") or 0.0))
+            write_report(results, Path(load.last.order.folder) / "report.html", verdicts, beside)
 
 
 def _planned_s(run: LoadRun) -> float:

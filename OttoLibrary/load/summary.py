@@ -201,7 +201,8 @@ def load_summary(results: ResultReader, interval_s: float = 10.0) -> LoadSummary
 
 def _of_rows(results: ResultReader, interval_s: float) -> LoadSummary:
     """Return what a file of OCT holds, exactly."""
-    taken, timers = array("d"), dict[str, array[float]]()
+    taken = array("d")
+    timers: dict[str, array[float]] = {}
     intervals: dict[int, tuple[array[float], list[int]]] = {}
     errors, first, last = 0, math.inf, -math.inf
     for error, took, _, epoch, own_timers, _ in results.rows():

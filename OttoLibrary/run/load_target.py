@@ -41,6 +41,23 @@ class LoadTarget:
     keyword: str = ""
     arguments: tuple[Any, ...] = ()
 
+    def for_hosts(self) -> tuple[dict[str, Any], list[Path]]:
+        """Return what turrets on hosts run, and the files that they need; raise UsageError for what needs Robot Framework."""
+        if self.script is None:
+            raise UsageError(
+                f"'{self.title}' needs Robot Framework, which hosts do not have. From hosts, fire a script or a keyword of a "
+                "Python library that is one file."
+            )
+        script = dict(self.script)
+        if "module" in script:
+            name = script.pop("module").rpartition(".")[2]
+            source = next((path for folder in script["path"] if (path := Path(folder) / f"{name}.py").is_file()), None)
+            if source is None:
+                raise UsageError(f"'{self.title}' is not in a library of one file. From hosts, fire a script.")
+        else:
+            source = Path(script["script"])
+        return {**script, "script": source.name, "path": []}, [source]
+
 
 def of_script(script: str, folder: Path) -> LoadTarget:
     """Return the class ``Transaction`` of a script, or with ``file.py:Name`` another class or function of it."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import NotOpenError, UsageError
@@ -16,6 +16,10 @@ from OttoLibrary.load.result_store import ResultReader
 from OttoLibrary.load.turret.batches import RESPONSE, TIMER
 from OttoLibrary.run.run_monitor import RunMonitor
 
+if TYPE_CHECKING:
+    from OttoLibrary.run.load_on_hosts import TurretsOnHosts
+
+Begin = Callable[["TurretsOnHosts"], Coroutine[Any, Any, None]]
 # What the monitor calls the load, among the hosts.
 SUBJECT = "load"
 
@@ -31,6 +35,7 @@ class RunLoad:
     def __init__(self, engine: Engine, monitor: RunMonitor) -> None:
         self._engine, self._monitor = engine, monitor
         self._run: LoadRun | None = None
+        self._on_hosts: TurretsOnHosts | None = None
         self._shown_until = 0.0
         self.verdicts: dict[str, LimitVerdict] = {}
 
@@ -60,6 +65,21 @@ class RunLoad:
         self._engine.call(_started(run))
         return run
 
+    def start_on_hosts(self, order: LoadOrder, turrets: Callable[[LoadRun], TurretsOnHosts], begin: Begin) -> LoadRun:
+        """Start a load whose turrets are on hosts, and wait until it fires; raise what ``start`` raises, or HostError.
+
+        Args:
+            order: What is run.
+            turrets: Makes the turrets of a run.
+            begin: Starts them.
+        """
+        run = LoadRun(order, self._heard)
+        self._run, self._shown_until = run, 0.0
+        self.verdicts = {}
+        self._on_hosts = turrets(run)
+        self._engine.call(_started_on_hosts(run, self._on_hosts, begin))
+        return run
+
     def wait(self, timeout_s: float) -> bool:
         """Wait until the load is over; return False when it is not in time."""
         return self._engine.call(self.last.wait(timeout_s))
@@ -74,6 +94,9 @@ class RunLoad:
         if not run.is_over:
             await run.stop(reason)
         await run.close()
+        if self._on_hosts is not None and run is self._run:
+            on_hosts, self._on_hosts = self._on_hosts, None
+            await on_hosts.close()
 
     def results(self) -> ResultReader:
         """Return what was measured up to now."""
@@ -116,6 +139,21 @@ async def _started(run: LoadRun) -> None:
         await run.until_running()
     except BaseException:
         await run.close()
+        raise
+
+
+async def _started_on_hosts(run: LoadRun, turrets: TurretsOnHosts, begin: Begin) -> None:
+    try:
+        await run.start()
+        try:
+            await begin(turrets)
+        except ExceptionGroup as group:
+            # Each host has its own reason; the first is as good as any.
+            raise group.exceptions[0] from None
+        await run.until_running()
+    except BaseException:
+        await run.close()
+        await turrets.close()
         raise
 
 

@@ -120,6 +120,13 @@ class Session:
         if self._reservations is not None:
             self._reservations.renew()
 
+    def follow_suite(self) -> None:
+        """Leave the lab of another repository, whose suite has ended: its monitor ends and its hosts are closed."""
+        if self.lab.is_of_another_repository:
+            self.monitor.end()
+            self.hosts.close()
+            self.lab.forget()
+
     def load_lab(self, references: str) -> None:
         """Load other labs in place of the present one; its monitor ends and its hosts are closed. Raises LabError."""
         read = self.lab.read(references)
