@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from OttoLibrary.run.evidence_listener import Evidence
     from OttoLibrary.run.modifiers import EachHost
     from OttoLibrary.run.repeat import Repeat
+    from OttoLibrary.run.scenario_tests import Scenarios
+    from OttoLibrary.scenario.functions import scenario_event
+    from OttoLibrary.scenario.reporter import register_reporter
     from OttoLibrary.testbed.device import Device
+    from OttoLibrary.testbed.hooks import hookimpl
 
 __version__ = VERSION
 _MODULES = {
@@ -28,9 +32,28 @@ _MODULES = {
     "Metrics": "OttoLibrary.dashboard.live_page",
     "OttoLibrary": "OttoLibrary.library",
     "Repeat": "OttoLibrary.run.repeat",
+    "hookimpl": "OttoLibrary.testbed.hooks",
+    "Scenarios": "OttoLibrary.run.scenario_tests",
     "instruction": "OttoLibrary.instructions.instructions",
+    "register_reporter": "OttoLibrary.scenario.reporter",
+    "scenario_event": "OttoLibrary.scenario.functions",
 }
-__all__ = ["Deploy", "Device", "EachHost", "Evidence", "Hosts", "Metrics", "OttoLibrary", "Repeat", "__version__", "instruction"]
+__all__ = [
+    "Deploy",
+    "Device",
+    "EachHost",
+    "Evidence",
+    "Hosts",
+    "Metrics",
+    "OttoLibrary",
+    "Repeat",
+    "Scenarios",
+    "__version__",
+    "hookimpl",
+    "instruction",
+    "register_reporter",
+    "scenario_event",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,9 +19,11 @@ from OttoLibrary.keywords.files import FileKeywords
 from OttoLibrary.keywords.hosts import HostKeywords
 from OttoLibrary.keywords.instructions import add_instructions
 from OttoLibrary.keywords.lab import LabKeywords
+from OttoLibrary.keywords.load import LoadKeywords
 from OttoLibrary.keywords.monitor import MonitorKeywords
 from OttoLibrary.keywords.options import OptionsKeywords
 from OttoLibrary.keywords.reservations import ReservationKeywords
+from OttoLibrary.keywords.scenarios import ScenarioKeywords
 from OttoLibrary.keywords.testbed import TestbedKeywords
 from OttoLibrary.keywords.tunnels import TunnelKeywords
 from OttoLibrary.lab.settings import import_init
@@ -127,9 +129,11 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             CommandKeywords,
             ConsoleKeywords,
             FileKeywords,
+            LoadKeywords,
             MonitorKeywords,
             OptionsKeywords,
             ReservationKeywords,
+            ScenarioKeywords,
             TestbedKeywords,
             TunnelKeywords,
         )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from OttoLibrary.contracts.connections import Channel, Connection, Process
-from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.errors import UsageError
 from OttoLibrary.text import plural
+
+if TYPE_CHECKING:
+    from OttoLibrary.contracts.connections import Channel, Connection, Process
+    from OttoLibrary.contracts.facts import HostFacts
 
 
 class NotOfferedError(UsageError):

@@ -126,6 +126,12 @@ class Host:
         if self._opened is not None:
             await self._opened.close_shell(name)
 
+    async def reset_shell(self, name: str) -> None:
+        """Close a shell and its console, which open again with the next use; raise NotOpenError for an unknown one."""
+        self._check_shell(name)
+        if self._opened is not None:
+            await self._opened.close_shell(name)
+
     async def close_shells(self, began: float) -> None:
         """Close what was opened at this time of ``time.monotonic`` or later: shells and consoles; the main ones open again."""
         for name, opened in list(self._names.items()):
@@ -322,24 +328,43 @@ class Host:
         self._records.record("Read", "", began, (text.encode(), b""))
         return text
 
-    async def type_text(self, text: str) -> None:
-        """Type on the console for a program that keeps its own record of the conversation; raise EndOfStream."""
-        deadline = await self.deadline(None)
-        async with (await self._runner(deadline)).console("", deadline) as console:
-            await console.send(text)
+    async def type_text(self, text: str, of: Console | None = None) -> Console:
+        """Type on the console for a program that keeps its own record of the conversation.
 
-    async def next_text(self, wait_s: float) -> str:
-        """Return what the console wrote and nobody took, for such a program.
+        Args:
+            text: What to type.
+            of: The console that it talks with; None for whichever is open.
+
+        Returns:
+            The console.
+
+        Raises:
+            EndOfStream: That console has ended.
+        """
+        async with self._same_console(of) as console:
+            await console.send(text)
+            return console
+
+    async def next_text(self, wait_s: float, of: Console | None = None) -> tuple[str, Console]:
+        """Return what the console wrote and nobody took, and the console, for such a program.
 
         Args:
             wait_s: How long to wait for the first of it, in seconds, once the console is open.
+            of: The console that it talks with; None for whichever is open.
 
         Raises:
-            TimeoutError: Nothing came in time. EndOfStream: The console has ended.
+            TimeoutError: Nothing came in time. EndOfStream: That console has ended.
         """
+        async with self._same_console(of) as console:
+            return await console.take(Deadline(wait_s)), console
+
+    @contextlib.asynccontextmanager
+    async def _same_console(self, of: Console | None) -> AsyncIterator[Console]:
         deadline = await self.deadline(None)
         async with (await self._runner(deadline)).console("", deadline) as console:
-            return await console.take(Deadline(wait_s))
+            if of is not None and console is not of:
+                raise EndOfStream("the console was closed, and a new one is open")
+            yield console
 
     async def leave_console(self) -> None:
         """Close the console where it can be opened again; a line that carries everything stays."""

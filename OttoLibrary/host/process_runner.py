@@ -58,7 +58,8 @@ class NamedShell:
     console_began: float = 0.0
 
     async def close(self) -> None:
-        """Close what is open; it may open again."""
+        """Close what is open; it may open again, in the lab's folder."""
+        self.cwd = None
         await self.close_command()
         await self.close_console()
 
@@ -154,8 +155,13 @@ class ProcessRunner:
         yield _OneShot(self._start)
 
     async def start(self, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
-        """Start a process that ends with us, however we end."""
-        return await self._start(command, cwd, deadline, lifeline=True)
+        """Start a process that ends with us, however we end, in the folder of the main shell."""
+        return await self._start(command, cwd or await self._main_directory(deadline), deadline, lifeline=True)
+
+    async def _main_directory(self, deadline: Deadline) -> str | None:
+        named = self._named("")
+        async with named.turn.hold(deadline):
+            return await self._directory(named, deadline)
 
     async def start_on_terminal(self, name: str, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
         """Start a process on a terminal of its own, with folder and environment of a shell."""
@@ -367,7 +373,8 @@ class ProcessRunner:
                         await launched.notifier.wait()
         finally:
             await close()
-        await self._stopped(launched.nonce, launched.pid, account)
+        if launched.nonce is not None:
+            await self._stopped(launched.nonce, launched.pid, account)
 
     async def _stopped(self, nonce: str, pid: ProcessId | None, account: Account | None) -> None:
         """End what was started, by its process id, or by what its command line has when that is not known."""

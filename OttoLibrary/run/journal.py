@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeVar
 
-from OttoLibrary.contracts.connections import Record
 from OttoLibrary.masking import mask
 from OttoLibrary.text import printable
 
+if TYPE_CHECKING:
+    from OttoLibrary.contracts.connections import Record
+
 T = TypeVar("T")
+_APART: ContextVar[list[Record] | None] = ContextVar("records kept apart", default=None)
+
+
+@contextmanager
+def records_apart() -> Iterator[list[Record]]:
+    """Keep what hosts do in the present task, and in those that it starts, apart from what others do at the same time."""
+    records: list[Record] = []
+    token = _APART.set(records)
+    try:
+        yield records
+    finally:
+        _APART.reset(token)
 
 
 class Journal:
@@ -20,7 +37,8 @@ class Journal:
 
     def add(self, record: Record) -> None:
         """Note what a host did; may be called in any thread."""
-        self._records.append(record)
+        apart = _APART.get()
+        (self._records if apart is None else apart).append(record)
 
     def warn(self, *sentences: str) -> None:
         """Note what the reader must know; it will be on a console, so it shows no secret and steers no terminal."""

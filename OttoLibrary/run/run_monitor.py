@@ -172,6 +172,12 @@ class RunMonitor:
 
         return self.ask(done)
 
+    def tell(self, work: Callable[[Monitor], object]) -> None:
+        """Do something with the monitor soon, if one runs, on its own engine; may be called in any thread."""
+        common = self._common
+        if common is not None and not common.is_over:
+            common.engine.post(lambda: work(common.monitor))
+
     @property
     def _live(self) -> CommonMonitor:
         if self._common is None or self._common.is_over:

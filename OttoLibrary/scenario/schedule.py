@@ -206,15 +206,24 @@ class ScenarioRun:
         return asyncio.get_running_loop().time() - self._origin
 
     @property
+    def last_due_s(self) -> dict[str, float]:
+        """When each event was due last, in seconds after the start."""
+        before = self._resumption.last_due_s if self._resumption else {}
+        return {**before, **{name: state.last_due_s for name, state in self._states.items() if state.last_due_s >= 0}}
+
+    @property
     def _end_s(self) -> float:
         assert self.scenario.duration_s is not None  # whoever runs it has said so
         return self.scenario.duration_s
 
     def stop(self, reason: str) -> None:
-        """End it before its time; may be called in any thread. Called again, it ends the teardown events too."""
-        if self.kill_switch.is_set():
-            self._teardown_switch.set(reason)
+        """End it before its time; may be called in any thread. The events of the end still run."""
         self.kill_switch.set(reason)
+
+    def give_up(self, reason: str) -> None:
+        """End it, and the events of the end too; what was done is still undone."""
+        self.stop(reason)
+        self._teardown_switch.set(reason)
 
     async def run(self) -> Conclusion:
         """Run all events, and return how it ended; what fails is in that, and is not raised."""
@@ -543,8 +552,9 @@ class ScenarioRun:
     async def _resume(self, before: Resumption) -> None:
         """Account for what the earlier process left, and for what was due since."""
         for name, state in self._states.items():
-            state.times.go_on(state.ledger.due, before.last_due_s.get(name))
             now_s, wall_s = self.now_s, self._wall()
+            last_s = before.last_due_s.get(name)
+            state.times.go_on(state.ledger.due, wall_s - now_s + last_s if last_s is not None else None)
             while (due_s := state.times.next_s(now_s, wall_s)) is not None and due_s <= min(now_s, state.times.ended_s):
                 state.times.take(now_s, wall_s)
                 state.ledger.due += 1

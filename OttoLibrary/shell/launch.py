@@ -44,6 +44,8 @@ _LONGEST_LIST = 1 << 14
 _LONGEST_ARGUMENT = 16 << 10
 _REFUSAL_S = 0.5
 _REFUSAL_LINES, _REFUSAL_BYTES = 5, 2000
+# When ps says that a process began: "Sat Nov 28 17:51:53 2026".
+_BEGUN = re.compile(rb"[A-Za-z]{2,4}\.? +[A-Za-z0-9]{1,4} +[A-Za-z0-9]{1,4} +[0-9]{1,2}:[0-9]{2}:[0-9]{2} +[0-9]{4}")
 # Where the fields of /proc/PID/stat stand behind the name of the program.
 _SESSION_FIELD, _START_FIELD = 3, 19
 # A background command ends with us, however we end: when its standard input closes, a watcher hangs up its process group.
@@ -83,12 +85,14 @@ class ProcessId:
 
         Args:
             number: The digits of the process id.
-            stat: Its ``/proc/PID/stat``, or nothing where there is none.
+            stat: Its ``/proc/PID/stat``; on a host without ``/proc`` when it began, in the words of ``ps``; or nothing.
         """
         if len(number) > _MOST_DIGITS or not number.isdigit() or int(number) <= 1:
             raise UnexpectedAnswer(f"it reported the process id '{shorten(decode(number[:100]))}'")
         if not stat.strip():
             return cls(int(number))
+        if _BEGUN.fullmatch(stat.strip()):
+            return cls(int(number), 0, " ".join(stat.decode().split()))
         fields = stat.rpartition(b")")[2].split()
         values = [field for at, field in enumerate(fields) if at in (_SESSION_FIELD, _START_FIELD)]
         if len(values) < 2 or not all(value.isdigit() and len(value) <= 2 * _MOST_DIGITS for value in values):
@@ -103,6 +107,7 @@ class Launched:
     """A started process with its streams.
 
     Attributes:
+        nonce: What its first line begins with, or None for a process that tells nothing of itself, as one on a line.
         pid: What it is on the host, or None when that is not known (a broken login shell).
         wrong: Why the host's answer cannot be true, or None.
     """
@@ -111,13 +116,13 @@ class Launched:
     output: PendingOutput
     errors: PendingOutput
     notifier: Notifier
-    nonce: str
+    nonce: str | None
     pid: ProcessId | None = None
     wrong: UnexpectedAnswer | None = None
 
     @classmethod
     def listening(
-        cls, process: Process, nonce: str, pid: ProcessId | None = None, limits: OutputLimits = _USUAL_LIMITS
+        cls, process: Process, nonce: str | None, pid: ProcessId | None = None, limits: OutputLimits = _USUAL_LIMITS
     ) -> Launched:
         """Return a process whose streams are read from now on."""
         notifier = Notifier()
@@ -127,7 +132,7 @@ class Launched:
 
     def find_pid(self) -> bool:
         """Take login noise and the first line off the output; return True once that is done."""
-        if self.pid is not None or self.wrong is not None:
+        if self.nonce is None or self.pid is not None or self.wrong is not None:
             return True
         at = self.output.find(f"@{self.nonce}:".encode())
         # A login shell that knows no $$ writes something else there.
@@ -167,7 +172,7 @@ class Launched:
         if status is None and lost:
             return EndOfStream(lost)
         said = decode(bytes(self.output.data[-_REFUSAL_BYTES:] + self.errors.data[-_REFUSAL_BYTES:]))
-        lines = [line.strip() for line in said.splitlines() if line.strip() and self.nonce not in line]
+        lines = [line.strip() for line in said.splitlines() if line.strip() and str(self.nonce) not in line]
         if lines:
             return ShellRefused(f"its login shell ended immediately and said '{'; '.join(lines[-_REFUSAL_LINES:])}'")
         how = f" (exit status {status.rc})" if status else ""
@@ -273,9 +278,10 @@ async def start(
     """
     if len(script) > _LONGEST_ARGUMENT:
         private, script = f"{private}\n{script}", ""
+    nonce = nonce or new_nonce()
     unseen = private.encode("utf-8", "surrogateescape")
 
-    async def begun(nonce: str, command: str) -> Launched:
+    async def begun(command: str) -> Launched:
         process = await connection.execute(command, terminal, login_shell=login_shell)
         launched = Launched.listening(process, nonce, limits=limits)
         try:
@@ -291,16 +297,15 @@ async def start(
             raise
         return launched
 
-    nonce = nonce or new_nonce()
     command = f"{_hello(nonce, len(unseen), terminal)}\n{script}"
     if account is None:
-        return await begun(nonce, command)
+        return await begun(command)
     try:
-        return await begun(nonce, _become(account, command, nonce, own_terminal=False))
+        return await begun(_become(account, command, nonce, own_terminal=False))
     except UserChangeRefusedError as error:
         if terminal is not None or account.method != "sudo" or _WANTS_TERMINAL not in str(error):
             raise
-    return await begun(nonce, _become(account, command, nonce, own_terminal=True))
+    return await begun(_become(account, command, nonce, own_terminal=True))
 
 
 async def stop(
@@ -396,7 +401,8 @@ def _reason(said: str, account: Account) -> str:
 
 
 def _hello(nonce: str, private_bytes: int, terminal: Terminal | None) -> str:
-    itself = f'{{ read -r OTTO_STAT </proc/$$/stat; }} 2>/dev/null; echo "@{nonce}:$$:$OTTO_STAT"; unset OTTO_STAT'
+    asked = "{ read -r OTTO_STAT </proc/$$/stat || OTTO_STAT=$(LC_ALL=C ps -o lstart= -p $$); } 2>/dev/null"
+    itself = f'{asked}; echo "@{nonce}:$$:$OTTO_STAT"; unset OTTO_STAT'
     hello = itself if terminal else f"echo @{nonce} >&2; {itself}"
     if not private_bytes:
         return hello
@@ -434,7 +440,44 @@ stat_of() {
   IFS= read -r line <"/proc/$1/stat" || return 1; set -- ${line##*) }
   state=$1 ppid=$2 group=$3 session=$4; shift 19; started=$1
 }
-[ "$PID" -gt 1 ] 2>/dev/null && stat_of "$PID" 2>/dev/null || exit 0
+[ "$PID" -gt 1 ] 2>/dev/null || exit 0
+# BSD and macOS have no /proc: ps knows when the process began and whose children there are. Its group is ended with it where it
+# leads that itself, as one that a server has started does.
+if ! stat_of $$ 2>/dev/null; then
+  began() { set -- $(LC_ALL=C ps -o lstart= -p "$PID" 2>/dev/null); echo "$*"; }
+  found() {
+    ps -A -o pid= -o ppid= -o pgid= -o stat= 2>/dev/null | awk -v root="$PID" -v leads="$leads" -v keep=" $KEEP " '
+      $4 !~ /^Z/ { parent[$1] = $2; group[$1] = $3 }
+      END {
+        do {
+          grown = 0
+          for (p in parent) {
+            if (p == root || p in ours || p in kept) continue
+            if (index(keep, " " p " ") || parent[p] in kept) kept[p] = grown = 1
+            else if (parent[p] == root || parent[p] in ours || (leads && group[p] == root)) ours[p] = grown = 1
+          }
+        } while (grown)
+        for (p in ours) if (!(p in kept)) print p
+      }'
+  }
+  [ "$SHELL_LIVES" = idle ] || { [ -n "$STARTED" ] && [ "$(began)" = "$STARTED" ]; } || exit 0
+  [ "$(ps -o pgid= -p "$PID" 2>/dev/null | tr -d ' ')" = "$PID" ] && leads=1 || leads=0
+  for signal in INT TERM KILL KILL; do
+    victims=$(found)
+    [ "$SHELL_LIVES" != yes ] || kill -s INT "$PID"
+    [ -n "$SHELL_LIVES" ] || { [ "$(began)" = "$STARTED" ] && victims="$victims $PID"; }
+    [ -z "$victims" ] || kill -s "$signal" $victims
+    for pause in 0.01 0.04 0.2; do
+      victims=$(found)
+      [ -n "$SHELL_LIVES" ] || { [ "$(began)" = "$STARTED" ] && victims="$victims $PID"; }
+      [ -n "$victims" ] || break
+      sleep $pause || sleep 1
+    done
+    [ -n "$victims" ] || exit 0
+  done 2>/dev/null
+  exit 0
+fi
+stat_of "$PID" 2>/dev/null || exit 0
 home=$session gang=$group
 [ "$home" -gt 1 ] && [ "$gang" -gt 1 ] || exit 0
 if [ "$SHELL_LIVES" != idle ]; then [ "$started" = "$STARTED" ] && [ "$home" = "$SESSION" ] || exit 0; fi

@@ -491,7 +491,7 @@ class _Trust(asyncssh.SSHClient):
         self.config = config = _config(self._facts)
         self._files = [*_files(config, "userknownhostsfile", _USER_FILES), *_files(config, "globalknownhostsfile", _GLOBAL_FILES)]
         try:
-            self._listed = _revoked_in(config)
+            self._listed = revoked_keys(_files(config, "revokedhostkeys", ()), asyncssh.import_public_key)
         except ValueError as error:
             raise HostKeyError(self._facts.name, self._path, f"{error}, so it is unknown whether its key is revoked") from error
         jumps = config.text("proxyjump")
@@ -638,12 +638,6 @@ def _config(facts: HostFacts) -> SshConfig:
                 f"Host '{facts.name}' has the 'config_file' {path}, which cannot be read ({error.strerror})."
             ) from error
         return SshConfig(notes=[note])
-
-
-def _revoked_in(config: SshConfig) -> list[KnownKey]:
-    """Return the keys of the file that RevokedHostKeys names; raise ValueError where nobody can tell which they are."""
-    name = config.text("revokedhostkeys")
-    return revoked_keys([Path(name).expanduser()], asyncssh.import_public_key) if name is not None else []
 
 
 def _files(config: SshConfig, option: str, usual: tuple[str, ...]) -> list[Path]:

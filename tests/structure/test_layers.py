@@ -79,9 +79,11 @@ WHO_KNOWS_PACKAGES = {
     "masking": "ahocorasick_rs",
     "lab/environment": "jsonmerge",
     "scenario/cron": "cronsim",
+    "testbed/hooks": "pluggy",
+    "testbed/pexpect_console": "pexpect",
+    "testbed/vitro_bridge": "vitro",
     "load/sockets": "zmq",
     "load/report_page": "jinja2",
-    "testbed/pexpect_console": "pexpect",
 }
 
 

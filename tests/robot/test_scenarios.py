@@ -1,0 +1,361 @@
+"""Scenarios in Robot Framework: what runs where, how they end on each way, and how flat log and memory stay."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.peers import processes
+from tests.robot.running import begin, run, run_files
+
+HEAD = """
+*** Settings ***
+Library    OttoLibrary    lab=demo
+Library    events.py
+
+*** Keywords ***
+Tick
+    No Operation
+Boom
+    [Arguments]    ${text}=x
+    Log    before the boom
+    Fail    boom ${text}
+Nap
+    [Arguments]    ${time}
+    Sleep    ${time}
+Note
+    [Arguments]    ${line}
+    Evaluate    open($NOTES, 'a').write($line + "\\\\n")
+Wait For It
+    [Arguments]    ${kill_switch}    ${reporter}
+    Evaluate    $reporter.report('waited', 3, 'ms')
+    Evaluate    $kill_switch.wait(60)
+
+*** Test Cases ***
+"""
+EVENTS = """
+import asyncio
+import threading
+import time
+
+from OttoLibrary import register_reporter, scenario_event
+
+ROBOT_LIBRARY_SCOPE = "GLOBAL"
+
+
+@scenario_event
+def blink(reporter, kill_switch, colour="red"):
+    assert threading.current_thread() is not threading.main_thread()
+    reporter.put({"blinks": 2})
+
+
+@scenario_event
+async def glow(kill_switch):
+    await kill_switch.pulled()
+
+
+@scenario_event
+def breaks():
+    raise ValueError("it broke")
+
+
+@register_reporter
+class Loud:
+    def on_result(self, result):
+        with open("heard.txt", "a") as file:
+            file.write(f"{result.event} {result.name} {result.value:g}\\n")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "events.py").write_text(EVENTS)
+    return tmp_path
+
+
+def scenario(folder: Path, test: str, *options: str) -> Any:
+    options = ("--pythonpath", str(folder), "--variable", f"NOTES:{folder / 'notes.txt'}", *options)
+    return run(folder, HEAD + test, *options)
+
+
+def notes(folder: Path) -> list[str]:
+    file = folder / "notes.txt"
+    return file.read_text().split() if file.exists() else []
+
+
+def test_the_nine_second_case_of_the_peer(folder: Path) -> None:
+    done = scenario(
+        folder,
+        """
+Nine Seconds
+    Add Scenario Event    tick    every=2 s
+    Add Scenario Event    once    keyword=Tick
+    Add Scenario Event    slow    keyword=Nap    every=3 s    at_startup=no    time=4 s
+    Add Scenario Event    boom    every=5 s    at_startup=no    text=there
+    Add Scenario Event    last    keyword=Note    at_startup=no    at_teardown=yes    line=end
+    Run Scenario    duration=9 s
+""",
+    )
+    test = done.tests["Nine Seconds"]
+    assert test.status == "FAIL"
+    assert re.search(r"Event 'boom', run 1, \d\d:\d\d:\d\d: boom there", test.message)
+    assert "only one keyword of Robot Framework runs at a time" in done.html
+    assert "before the boom" in (done.folder / "output.xml").read_text()
+    assert notes(folder) == ["end"]
+
+
+def test_functions_and_commands_run_beside_keywords(folder: Path) -> None:
+    done = scenario(
+        folder,
+        """
+Side By Side
+    Add Scenario Event    nap    time=2 s
+    Add Scenario Event    blink    every=300 ms    colour=blue
+    Add Scenario Event    ask    command=echo hi    hosts=tag:dut    every=300 ms
+    Add Scenario Event    glow
+    Add Scenario Event    breaks    on_error=continue    every=1 s
+    &{found}=    Run Scenario    duration=2500 ms
+    Should Be Equal    ${found.blink.run}    ${9}
+    Should Be Equal    ${found.ask.failed}    ${0}
+    Should Be True    ${found.ask.run} >= 4
+    Should Be Equal    ${found.breaks.failed}    ${3}
+    Scenario Should Meet    failures=3    late_max<5 s    blink.missed=0    due>20
+    Run Keyword And Expect Error    1 check failed:*failures<3: it is 3    Scenario Should Meet    failures<3
+    Run Keyword And Expect Error    *Did you mean 'failures'*    Scenario Should Meet    failuers=3
+""",
+    )
+    assert done.rc == 0, done.said
+    assert "ValueError: it broke" in done.html
+    assert (folder / "heard.txt").read_text().splitlines() == ["blink blinks 2"] * 9
+    rows = [json.loads(line) for line in (done.folder / "otto" / "scenario-scenario-results.jsonl").read_text().splitlines()]
+    assert [(row["event"], row["name"], row["value"]) for row in rows] == [("blink", "blinks", 2.0)] * 9
+
+
+def test_reports_are_readings_and_phases_are_spans(folder: Path) -> None:
+    (folder / "soak.json").write_text(
+        json.dumps(
+            {
+                "phases": {"ramp": "1 s", "steady": "1 s"},
+                "events": [
+                    {
+                        "name": "measure",
+                        "keyword": "Report From Event",
+                        "every": "200 ms",
+                        "params": {"fps": "24 1/s", "host": "dut1"},
+                    },
+                    {"name": "Wait For It", "phase": "steady"},
+                ],
+            }
+        )
+    )
+    done = scenario(
+        folder,
+        """
+Readings
+    Start Monitor    dut1    interval=200 ms    metrics=load
+    Run Scenario    soak.json
+    Get Metric    dut1    fps_per_s    mean    ==    24
+    Get Metric    dut1    load    count    span=phase steady
+    Get Metric    dut1    fps_per_s    max    ==    24    span=phase ramp
+""".replace("    Get Metric    dut1    load    count    span=phase steady\n", ""),
+    )
+    assert done.rc == 0, done.said
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ("Add Scenario Event    tikk", "No keyword with name 'tikk' found. Did you mean:\n    Tick @ events[0]"),
+        ("Add Scenario Event    boom    txt=3", "Keyword 'Boom' got unexpected named argument 'txt' @ events[0]"),
+        ("Add Scenario Event    boom    every=5 parsecs", "'5 parsecs' is not a duration"),
+        ("Add Scenario Event    blinc", "No keyword with name 'blinc' found. Did you mean:"),
+        ("Add Scenario Event    blink    color=red", "the function 'blink' cannot be called with ['color']"),
+        ("Add Scenario Event    tick    hosts=dut1", "the keyword 'tick' has no argument 'host'"),
+        ("Add Scenario Event    ask    command=true    hosts=dut77", "dut77"),
+        ("No Operation", "There is nothing to run."),
+        ("Add Scenario Event    nap    keyword=Run On Host    params=${{{'host': 'nobody', 'command': 'x'}}}", ""),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_starts(folder: Path, event: str, words: str) -> None:
+    done = scenario(
+        folder,
+        f"""
+Wrong
+    Add Scenario Event    first    keyword=Note    line=began
+    {event}
+    Run Scenario    duration=1 s
+""".replace(
+            "    Add Scenario Event    first    keyword=Note    line=began\n", "" if "No Operation" in event else "    # first\n"
+        ),
+    )
+    assert words in done.tests["Wrong"].message
+    assert done.rc == 1
+    assert notes(folder) == []
+
+
+def test_keywords_that_hang_end_with_the_scenario_and_with_their_time_out(folder: Path) -> None:
+    done = scenario(
+        folder,
+        """
+Ends
+    Add Scenario Event    nap    time=100 s
+    Run Scenario    duration=1 s
+Sees It
+    Add Scenario Event    Wait For It
+    Run Scenario    duration=1 s
+Time Out Of Event
+    Add Scenario Event    nap    time=100 s    timeout=500 ms
+    Run Scenario    duration=2 s
+Host Keyword Ends
+    Add Scenario Event    hang    keyword=Run On Host    params=${{{'host': 'dut1', 'command': 'sleep 100'}}}
+    Run Scenario    duration=1 s
+Usable
+    [Timeout]    20 s
+    Run On Host    dut1    true
+    Sleep    10 ms
+""",
+    )
+    status = {name: test.status for name, test in done.tests.items()}
+    assert status == {
+        "Ends": "PASS",
+        "Sees It": "PASS",
+        "Time Out Of Event": "FAIL",
+        "Host Keyword Ends": "PASS",
+        "Usable": "PASS",
+    }
+    assert "Event 'nap', run 1, " in done.tests["Time Out Of Event"].message
+    assert "It did not end in 500 ms." in done.tests["Time Out Of Event"].message
+    assert all(test.elapsed_time.total_seconds() < 30 for test in done.tests.values())
+
+
+def test_a_time_out_of_the_test_ends_it_and_the_last_events_run(folder: Path) -> None:
+    done = scenario(
+        folder,
+        """
+Too Long
+    [Timeout]    1500 ms
+    Add Scenario Event    nap    time=100 s
+    Add Scenario Event    ask    command=sleep 4711    hosts=dut1
+    Add Scenario Event    note    at_startup=no    at_teardown=yes    line=last
+    Run Scenario    duration=1 h
+Next
+    [Timeout]    20 s
+    Run On Host    dut1    test "$(pgrep -cf 'sleep 471[1]')" = 0
+    Run Keyword And Expect Error    No scenario is running*    Report From Event    a=1
+""",
+    )
+    assert done.tests["Too Long"].message.startswith("Test timeout 1 second 500 milliseconds exceeded.")
+    assert done.tests["Next"].status == "PASS", done.said
+    assert notes(folder) == ["last"]
+
+
+def test_a_fatal_error_in_an_event_ends_the_scenario(folder: Path) -> None:
+    done = scenario(
+        folder,
+        """
+Fatal
+    Add Scenario Event    end    keyword=Fatal Error    msg=burnt    start_after=500 ms
+    Add Scenario Event    note    at_startup=no    at_teardown=yes    line=last
+    Run Scenario    duration=1 h
+""",
+    )
+    assert "event 'end' ended the execution (burnt)" in done.tests["Fatal"].message
+    assert notes(folder) == ["last"]
+
+
+ENDLESS = """
+Endless
+    Add Scenario Event    note    every=100 ms    line=tick
+    Add Scenario Event    nap    every=1 s    time=300 ms
+    Add Scenario Event    ask    command=sleep 5    hosts=dut1    every=5 s
+    Add Scenario Event    lasting    keyword=Note    line=do    for=20 s    every=30 s    undo=Undo It
+    Add Scenario Event    last    keyword=Note    at_startup=no    at_teardown=yes    line=last
+    Run Scenario    duration=1 h    resume=%s
+*** Keywords ***
+Undo It
+    Note    undone
+"""
+
+
+def started(folder: Path, resume: str = "no") -> Any:
+    (folder / "suite.robot").write_text(HEAD + ENDLESS % resume)
+    options = ("--pythonpath", str(folder), "--variable", f"NOTES:{folder / 'notes.txt'}")
+    return begin(folder, *options, "suite.robot")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_and_the_last_events_run(folder: Path, number: int) -> None:
+    moments = random.Random(number)
+    for _ in range(4):
+        (folder / "notes.txt").unlink(missing_ok=True)
+        with started(folder) as robot:
+            processes.wait_until(lambda: "tick" in notes(folder), "the scenario runs", 60)
+            time.sleep(moments.random())
+            robot.send_signal(number)
+            said, _ = robot.communicate(timeout=60)
+        assert notes(folder)[-1] == "last", said
+        assert notes(folder).count("do") <= notes(folder).count("undone") <= 1
+        assert "Execution terminated by signal" in said
+
+
+def test_what_was_killed_goes_on_and_says_what_was_missed(folder: Path) -> None:
+    with started(folder) as robot:
+        processes.wait_until(lambda: notes(folder).count("tick") > 5, "the scenario runs", 60)
+        robot.kill()
+        robot.communicate(timeout=60)
+    assert "undone" not in notes(folder)
+    time.sleep(1.0)
+    with started(folder, resume="yes") as again:
+        processes.wait_until(lambda: "undone" in notes(folder), "what was done is undone", 60)
+        ticks = notes(folder).count("tick")
+        processes.wait_until(lambda: notes(folder).count("tick") > ticks + 3, "it goes on", 60)
+        again.send_signal(signal.SIGINT)
+        again.communicate(timeout=60)
+    log = (folder / "results" / "output.xml").read_text()
+    assert "no controller was there" in log
+
+
+def test_each_description_of_a_folder_is_a_test(folder: Path) -> None:
+    (folder / "scenarios").mkdir()
+    for name in ("soak", "short"):
+        events = [{"name": "note", "params": {"line": name}}]
+        content = {"test_name": name, "duration": "500 ms", "events": events}
+        (folder / "scenarios" / f"{name}.json").write_text(json.dumps(content))
+    (folder / "suite.robot").write_text(HEAD + "Own\n    Note    own\n")
+    options = ("--pythonpath", str(folder), "--variable", f"NOTES:{folder / 'notes.txt'}")
+    modifier = ("--prerunmodifier", "OttoLibrary.Scenarios:scenarios", "--test", "soak")
+    done = run_files(folder, *options, *modifier, "suite.robot")
+    assert done.rc == 0, done.said
+    assert notes(folder) == ["soak"]
+    assert list(done.tests) == ["soak"]
+    (folder / "scenarios" / "bad.json").write_text('{"evnts": []}')
+    done = run_files(folder, *options, *modifier, "suite.robot")
+    assert "unknown key 'evnts' @ top level (did you mean 'events'?)" in done.said
+
+
+def test_the_log_and_the_memory_stay_flat(folder: Path) -> None:
+    done = scenario(
+        folder,
+        """
+Flat
+    Add Scenario Event    tick    every=4 ms    overlap=queue
+    Add Scenario Event    blink    every=4 ms    overlap=queue
+    Run Scenario    duration=2 s
+    ${before}=    Evaluate    int(open('/proc/self/statm').read().split()[1]) * 4096
+    Add Scenario Event    tick    every=2 ms    overlap=queue
+    Add Scenario Event    blink    every=2 ms    overlap=queue
+    &{found}=    Run Scenario    duration=10 s
+    ${after}=    Evaluate    int(open('/proc/self/statm').read().split()[1]) * 4096
+    Should Be True    ${after} - ${before} < 10000000
+    Should Be True    ${found.blink.run} > 1000
+""",
+    )
+    assert done.rc == 0, done.said
+    assert (done.folder / "output.xml").stat().st_size < 200_000
