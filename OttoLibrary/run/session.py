@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from OttoLibrary.host.transcript import Transcript
     from OttoLibrary.lab.host_entry import HostEntry
     from OttoLibrary.reservation.reservations import RunReservations
+    from OttoLibrary.run.run_load import RunLoad
     from OttoLibrary.shell.output_file import OutputLimits
 
 
@@ -60,6 +61,7 @@ class Session:
         self._context = context or RunContext()
         self._reservations_named = reservations
         self._reservations: RunReservations | None = None
+        self._load: RunLoad | None = None
         self.engine = Engine()
         self.masker = self._context.masker
         self.journal = Journal()
@@ -75,6 +77,15 @@ class Session:
         found = MonitorNotes(self.masker.mask, self.journal.warn, self.breaches.add_for_end)
         self.monitor = RunMonitor(self.hosts, self.lab, self.engine, found)
         self.tests = FollowedTests()
+
+    @property
+    def load(self) -> RunLoad:
+        """The load that fires, if one does, or the last one."""
+        if self._load is None:
+            from OttoLibrary.run.run_load import RunLoad
+
+            self._load = RunLoad(self.engine, self.monitor)
+        return self._load
 
     @property
     def reservations(self) -> RunReservations:
@@ -99,6 +110,10 @@ class Session:
         if kind == self._context.shell_scope:
             began = time.monotonic()
             self.scopes.on_end(lambda: self.hosts.close_shells(began))
+
+    def variable(self, name: str) -> str:
+        """Return a variable of the run, empty when it is not set."""
+        return self._context.variable(name)
 
     def tell(self, sentence: str) -> None:
         """Tell the person who waits."""

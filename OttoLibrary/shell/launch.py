@@ -44,6 +44,8 @@ _LONGEST_LIST = 1 << 14
 _LONGEST_ARGUMENT = 16 << 10
 _REFUSAL_S = 0.5
 _REFUSAL_LINES, _REFUSAL_BYTES = 5, 2000
+# When ps says that a process began: "Sat Nov 28 17:51:53 2026".
+_BEGUN = re.compile(rb"[A-Za-z]{2,4}\.? +[A-Za-z0-9]{1,4} +[A-Za-z0-9]{1,4} +[0-9]{1,2}:[0-9]{2}:[0-9]{2} +[0-9]{4}")
 # Where the fields of /proc/PID/stat stand behind the name of the program.
 _SESSION_FIELD, _START_FIELD = 3, 19
 # A background command ends with us, however we end: when its standard input closes, a watcher hangs up its process group.
@@ -83,12 +85,14 @@ class ProcessId:
 
         Args:
             number: The digits of the process id.
-            stat: Its ``/proc/PID/stat``, or nothing where there is none.
+            stat: Its ``/proc/PID/stat``; on a host without ``/proc`` when it began, in the words of ``ps``; or nothing.
         """
         if len(number) > _MOST_DIGITS or not number.isdigit() or int(number) <= 1:
             raise UnexpectedAnswer(f"it reported the process id '{shorten(decode(number[:100]))}'")
         if not stat.strip():
             return cls(int(number))
+        if _BEGUN.fullmatch(stat.strip()):
+            return cls(int(number), 0, " ".join(stat.decode().split()))
         fields = stat.rpartition(b")")[2].split()
         values = [field for at, field in enumerate(fields) if at in (_SESSION_FIELD, _START_FIELD)]
         if len(values) < 2 or not all(value.isdigit() and len(value) <= 2 * _MOST_DIGITS for value in values):
@@ -397,7 +401,8 @@ def _reason(said: str, account: Account) -> str:
 
 
 def _hello(nonce: str, private_bytes: int, terminal: Terminal | None) -> str:
-    itself = f'{{ read -r OTTO_STAT </proc/$$/stat; }} 2>/dev/null; echo "@{nonce}:$$:$OTTO_STAT"; unset OTTO_STAT'
+    asked = "{ read -r OTTO_STAT </proc/$$/stat || OTTO_STAT=$(LC_ALL=C ps -o lstart= -p $$); } 2>/dev/null"
+    itself = f'{asked}; echo "@{nonce}:$$:$OTTO_STAT"; unset OTTO_STAT'
     hello = itself if terminal else f"echo @{nonce} >&2; {itself}"
     if not private_bytes:
         return hello
@@ -435,7 +440,44 @@ stat_of() {
   IFS= read -r line <"/proc/$1/stat" || return 1; set -- ${line##*) }
   state=$1 ppid=$2 group=$3 session=$4; shift 19; started=$1
 }
-[ "$PID" -gt 1 ] 2>/dev/null && stat_of "$PID" 2>/dev/null || exit 0
+[ "$PID" -gt 1 ] 2>/dev/null || exit 0
+# BSD and macOS have no /proc: ps knows when the process began and whose children there are. Its group is ended with it where it
+# leads that itself, as one that a server has started does.
+if ! stat_of $$ 2>/dev/null; then
+  began() { set -- $(LC_ALL=C ps -o lstart= -p "$PID" 2>/dev/null); echo "$*"; }
+  found() {
+    ps -A -o pid= -o ppid= -o pgid= -o stat= 2>/dev/null | awk -v root="$PID" -v leads="$leads" -v keep=" $KEEP " '
+      $4 !~ /^Z/ { parent[$1] = $2; group[$1] = $3 }
+      END {
+        do {
+          grown = 0
+          for (p in parent) {
+            if (p == root || p in ours || p in kept) continue
+            if (index(keep, " " p " ") || parent[p] in kept) kept[p] = grown = 1
+            else if (parent[p] == root || parent[p] in ours || (leads && group[p] == root)) ours[p] = grown = 1
+          }
+        } while (grown)
+        for (p in ours) if (!(p in kept)) print p
+      }'
+  }
+  [ "$SHELL_LIVES" = idle ] || { [ -n "$STARTED" ] && [ "$(began)" = "$STARTED" ]; } || exit 0
+  [ "$(ps -o pgid= -p "$PID" 2>/dev/null | tr -d ' ')" = "$PID" ] && leads=1 || leads=0
+  for signal in INT TERM KILL KILL; do
+    victims=$(found)
+    [ "$SHELL_LIVES" != yes ] || kill -s INT "$PID"
+    [ -n "$SHELL_LIVES" ] || { [ "$(began)" = "$STARTED" ] && victims="$victims $PID"; }
+    [ -z "$victims" ] || kill -s "$signal" $victims
+    for pause in 0.01 0.04 0.2; do
+      victims=$(found)
+      [ -n "$SHELL_LIVES" ] || { [ "$(began)" = "$STARTED" ] && victims="$victims $PID"; }
+      [ -n "$victims" ] || break
+      sleep $pause || sleep 1
+    done
+    [ -n "$victims" ] || exit 0
+  done 2>/dev/null
+  exit 0
+fi
+stat_of "$PID" 2>/dev/null || exit 0
 home=$session gang=$group
 [ "$home" -gt 1 ] && [ "$gang" -gt 1 ] || exit 0
 if [ "$SHELL_LIVES" != idle ]; then [ "$started" = "$STARTED" ] && [ "$home" = "$SESSION" ] || exit 0; fi

@@ -465,10 +465,6 @@ class _SshListener:
                 await self._listener.wait_closed()
 
 
-# So many places of revoked keys a refusal names at most.
-_MOST_PLACES = 5
-
-
 class _Trust(asyncssh.SSHClient):
     """Decides whether a host key is the right one, and notes why a connection ended."""
 
@@ -571,7 +567,7 @@ class _Trust(asyncssh.SSHClient):
         if not self.problem and "revoked" in reason:
             listed = [known.place.rpartition(":")[0] for known in self._listed]
             places = dict.fromkeys([*(known.place for known in self._revoked if known not in self._listed), *listed])
-            return f"its host key is revoked ({', '.join(list(places)[:_MOST_PLACES])})"
+            return f"its host key is revoked ({', '.join(places)})"
         return self.problem or reason
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
