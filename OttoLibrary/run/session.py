@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from OttoLibrary.host.transcript import Transcript
     from OttoLibrary.lab.host_entry import HostEntry
     from OttoLibrary.reservation.reservations import RunReservations
+    from OttoLibrary.run.host_disturbances import HostDisturbances
     from OttoLibrary.run.run_load import RunLoad
     from OttoLibrary.shell.output_file import OutputLimits
 
@@ -73,6 +74,7 @@ class Session:
         self.files = HostFiles(self.hosts, self._context.progress, self.scopes.timeout)
         self.commands = BackgroundCommands(self.scopes)
         self.tunnels = Tunnels(self.hosts, self.scopes, self.journal.warn)
+        self._disturbances: HostDisturbances | None = None
         self.breaches = Breaches(self.engine, self._context.may_interrupt)
         found = MonitorNotes(self.masker.mask, self.journal.warn, self.breaches.add_for_end)
         self.monitor = RunMonitor(self.hosts, self.lab, self.engine, found)
@@ -103,6 +105,15 @@ class Session:
                 variable=self._context.variable,
             )
         return self._reservations
+
+    @property
+    def disturbances(self) -> HostDisturbances:
+        """What is disturbed on hosts."""
+        if self._disturbances is None:
+            from OttoLibrary.run.host_disturbances import HostDisturbances
+
+            self._disturbances = HostDisturbances(self)
+        return self._disturbances
 
     def begin(self, kind: str) -> None:
         """Enter a ``suite`` or a ``test``; shells that are opened in it end with it when they are to last so long."""

@@ -27,6 +27,7 @@ from tests.benchmarks import (
     load,
     masking,
     reserving,
+    scenarios,
     testbed,
     transfer_memory,
     watching,
@@ -36,8 +37,10 @@ from tests.benchmarks.measure import ROUNDS, Measure, Otto, Row, compare, timed
 from tests.peers.keys import make_keys
 from tests.peers.sshd import Sshd
 
-GROUPS = ["commands", "floods", "files", "lines", "keywords", "watching", "reserving", "dashboard", "labs", "masking"]
-GROUPS += ["testbed", "load", "whole"]
+GROUPS = [
+    *("commands", "floods", "files", "lines", "keywords", "watching", "reserving"),
+    *("dashboard", "labs", "masking", "testbed", "scenarios", "load", "whole"),
+]
 _TURNS = 500
 _LINES = "seq 1 100000"
 
@@ -228,6 +231,8 @@ def main() -> int:
                 rows += floods.all_rows(sshd, keys.identity_file)
             if "dashboard" in wanted:
                 rows += dashboard.all_rows(sshd, keys.identity_file)
+            if "scenarios" in wanted:
+                rows += scenarios.all_rows(sshd, keys.identity_file)
             if "keywords" in wanted:
                 rows.append(keywords(sshd, keys.identity_file, python))
             if "whole" in wanted:
