@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from OttoLibrary.scenario.functions import scenario_event
     from OttoLibrary.scenario.reporter import register_reporter
     from OttoLibrary.testbed.device import Device
+    from OttoLibrary.testbed.hooks import hookimpl
 
 __version__ = VERSION
 _MODULES = {
@@ -31,6 +32,7 @@ _MODULES = {
     "Metrics": "OttoLibrary.dashboard.live_page",
     "OttoLibrary": "OttoLibrary.library",
     "Repeat": "OttoLibrary.run.repeat",
+    "hookimpl": "OttoLibrary.testbed.hooks",
     "Scenarios": "OttoLibrary.run.scenario_tests",
     "instruction": "OttoLibrary.instructions.instructions",
     "register_reporter": "OttoLibrary.scenario.reporter",
@@ -47,6 +49,7 @@ __all__ = [
     "Repeat",
     "Scenarios",
     "__version__",
+    "hookimpl",
     "instruction",
     "register_reporter",
     "scenario_event",

@@ -206,6 +206,29 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_until_complete(loop.shutdown_asyncgens())
 
 
+def in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
+    """Do what blocks, and may never return, in a thread of its own: it holds up neither others nor the end of the process."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(outcome: Callable[[], None]) -> None:
+        # The loop may be closed, and the one who waited may have gone.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(lambda: None if done.done() else outcome())
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - handed to the one who waits
+            failure = error
+            settle(lambda: done.set_exception(failure))
+        else:
+            settle(lambda: done.set_result(result))
+
+    threading.Thread(target=run, name="OttoLibrary plug-in", daemon=True).start()
+    return done
+
+
 @dataclass(frozen=True)
 class Failure:
     """Work in the background that ended with an exception that nobody foresaw.
@@ -271,7 +294,7 @@ async def supervise(
             await work()
             return
         except asyncio.CancelledError as cancelled:
-            if _is_cancelled():
+            if is_cancelled():
                 raise
             error: BaseException = cancelled
         except Exception as unforeseen:  # noqa: BLE001 - whatever it is, it is reported
@@ -283,7 +306,8 @@ async def supervise(
         await sleep(pause_s)
 
 
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
+    """Return True when the present task is cancelled itself, and not only what it waits for."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 

@@ -206,7 +206,7 @@ class ConnectionLostError(HostError):
 
     def __init__(self, host: str, path: Sequence[str], cause: str, last_output: str = "") -> None:
         sentence = f"{subject(host, path)} lost its connection: {cause}. The next keyword that uses it reconnects."
-        super().__init__(sentence + _tail("Last output", last_output), host=host, path=path, last_output=last_output)
+        super().__init__(sentence + tail("Last output", last_output), host=host, path=path, last_output=last_output)
 
 
 class WaitTimeoutError(HostError, TimeoutError):
@@ -222,7 +222,7 @@ class WaitTimeoutError(HostError, TimeoutError):
     ) -> None:
         self.seconds = seconds
         sentence = _join(f"{subject(host, path)} {what} in {seconds:g} seconds.", advice)
-        super().__init__(sentence + _tail("Last output", last_output), host=host, path=path, last_output=last_output)
+        super().__init__(sentence + tail("Last output", last_output), host=host, path=path, last_output=last_output)
 
 
 class CommandError(HostError):
@@ -238,7 +238,7 @@ class CommandError(HostError):
         stream = "stderr" if result.stderr else "stdout"
         how = f"was ended by {result.signal}" if result.signal else f"exited with {result.rc}"
         sentence = f"{subject(result.host, path)}: command '{shorten(result.command)}' {how}, expected {expected}."
-        super().__init__(sentence + _tail(f"Last lines of {stream}", said), host=result.host, path=path, last_output=said)
+        super().__init__(sentence + tail(f"Last lines of {stream}", said), host=result.host, path=path, last_output=said)
 
 
 class TransferError(HostError):
@@ -358,7 +358,8 @@ def shorten(command: str) -> str:
     return f"{first[:77]}..." if rest or len(first) > 80 else first
 
 
-def _tail(label: str, output: str) -> str:
+def tail(label: str, output: str) -> str:
+    """Return the last lines of an output for the end of a sentence, below a label; nothing for no output."""
     lines = mask(output.rstrip()[-_TAIL_WINDOW:]).splitlines()[-_TAIL_LINES:]
     shown = (line if len(line) <= _LONGEST_LINE else f"...{line[-_LONGEST_LINE:]}" for line in lines)
     return f"\n{label}:\n" + "\n".join(shown) if lines else ""

@@ -80,6 +80,11 @@ class Masker:
                     self._cores |= base64_cores(value)
                     self._patterns = None
 
+    def secrets(self) -> list[str]:
+        """Return what is hidden, for a process that has to hide it, too."""
+        with self._lock:
+            return sorted(self._known)
+
     @property
     def is_empty(self) -> bool:
         """True as long as no secret is known."""

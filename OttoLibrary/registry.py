@@ -6,7 +6,6 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import Any
 
 from OttoLibrary.errors import PluginError, UnknownNameError
@@ -95,6 +94,7 @@ _ACQUIRING = ("acquire", "renew", "release")
 _SPOKEN = {"labsource": "lab source"}
 _EXTRAS = {"ftp": "ftp", "keyring": "keyring", "redis": "redis", "serial": "serial", "snmp": "snmp"}
 _registered: dict[str, dict[str, tuple[Any, str]]] = {}
+_plugins: list[object] = []
 
 
 def register_transport(name: str, factory: Any) -> None:
@@ -142,6 +142,22 @@ def register_lab_repository(name: str, factory: Any) -> None:
 def register_device(name: str, factory: Any) -> None:
     """Make ``"type": name`` in an environment mean ``factory``, a class that is based on ``OttoLibrary.Device``."""
     register("device", name, factory)
+
+
+def register_plugin(plugin: object) -> None:
+    """Let the hooks of a module or an object take part in each deployment, as those of an entry point ``otto`` do."""
+    if plugin not in _plugins:
+        _plugins.append(plugin)
+
+
+def plugins() -> tuple[list[object], Mapping[str, str]]:
+    """Return the plug-ins that were registered, and the entry points of those that are installed."""
+    return list(_plugins), _group("otto", tuple(sys.path))
+
+
+def is_installed(group: str) -> bool:
+    """Return True when a package that is installed has entry points of a group."""
+    return bool(_group(group, tuple(sys.path)))
 
 
 def register_reservation_backend(name: str, factory: Any) -> None:
@@ -221,6 +237,8 @@ def _entry_points(kind: str) -> Mapping[str, str]:
 @lru_cache(maxsize=32)
 def _group(name: str, _path: tuple[str, ...]) -> Mapping[str, str]:
     """Return the entry points of a group. To find them, the metadata of all packages on the search path are read."""
+    from importlib.metadata import entry_points
+
     return {point.name: point.value for point in entry_points(group=name)}
 
 

@@ -71,7 +71,7 @@ def incremental_decoder(encoding: str = "utf-8") -> codecs.IncrementalDecoder:
 
 def plain_text(text: str) -> str:
     """Return the output of a console without colours, titles and other terminal sequences, lines ended by a newline alone."""
-    return re.sub(r"\r+(?=\n|$)", "", _SEQUENCES.sub("", text))
+    return re.sub(r"\r+(?=\n|$)|(?<=\n)\r+", "", _SEQUENCES.sub("", text))
 
 
 def listed(text: str) -> list[str]:

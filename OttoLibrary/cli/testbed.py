@@ -1,17 +1,25 @@
-"""Commands for testbeds: what an environment and an inventory mean together."""
+"""Commands for testbeds: what an environment and an inventory mean together, and bringing it up."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import contextlib
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from OttoLibrary import units
 from OttoLibrary.cli.table import print_table
+from OttoLibrary.errors import OttoError, UsageError
 from OttoLibrary.lab.environment import Environment, read_environment, without_secrets
 from OttoLibrary.lab.settings import read
+from OttoLibrary.text import printable
 
 if TYPE_CHECKING:
+    from OttoLibrary.run.session import Session
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -21,6 +29,23 @@ def add_commands(commands: Commands) -> None:
     add_files(environment)
     environment.add_argument("--json", action="store_true", help="print them as JSON, a list of objects")
     environment.set_defaults(run=_print_environment)
+    deploy = commands.add_parser("deploy", help="bring up the devices of a testbed, until Enter, Ctrl-C or SIGTERM")
+    add_files(deploy)
+    deploy.add_argument("--skip-boot", action="store_true", help="use the devices as they are")
+    deploy.add_argument("--wait", default="0", help="how long to wait for hosts that others have reserved (default: not at all)")
+    deploy.add_argument("--lease", default="2 min", help="how long they stay reserved when this process hangs (default: 2 min)")
+    if sys.argv[1:2] == ["deploy"]:
+        _add_plugin_options(deploy)
+    deploy.set_defaults(run=_deploy)
+
+
+def _add_plugin_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of plug-ins; to know them, the init modules are imported."""
+    from OttoLibrary.lab.settings import import_init
+    from OttoLibrary.run.bench import plugin_options
+
+    import_init(read())
+    plugin_options(parser)
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
@@ -45,3 +70,56 @@ def _folders() -> tuple[Path, ...]:
 
 def _rows(environment: Environment) -> list[tuple[str, ...]]:
     return [(device.name, *row) for device in environment.devices for row in device.origin_texts()]
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    from OttoLibrary.run.bench import Bench, BenchOptions, reference_to, stopped_by_signals
+    from OttoLibrary.run.run_context import RunContext
+    from OttoLibrary.run.session import Session
+    from OttoLibrary.run.testbed_log import step_line
+
+    how = BenchOptions(options.skip_boot, units.seconds(options.wait), units.seconds(options.lease), given=options)
+    reference = reference_to(options.environment, options.inventory, options.board)
+    session = Session(reference, context=RunContext(tell=_say, output_folder=None))
+    bench = Bench(session, reference, how, lambda step: _say(session.masker.mask(step_line(step))))
+    failed: list[str] = []
+    try:
+        with stopped_by_signals(session.engine.interrupt):
+            bench.deploy(lambda work: session.engine.call(work, interruptible=True))
+            _say(f"{options.board} is up: {', '.join(bench.devices)}.")
+            _wait_for_enter(session)
+    except OttoError as error:
+        print(error, file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    finally:
+        try:
+            failed = session.engine.call(bench.end())
+        finally:
+            session.close()
+            for warning in session.journal.take_warnings():
+                print(warning, file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _wait_for_enter(session: Session) -> None:
+    """Wait for the person at the terminal; without one there is nobody to wait for."""
+    if not sys.stdin or sys.stdin.closed or not sys.stdin.isatty():
+        return
+    print("Press Enter to shut it down.", flush=True)
+    with contextlib.suppress(OttoError):
+        session.engine.call(_typed(), interruptible=True)
+
+
+async def _typed() -> None:
+    """Return at a line of standard input."""
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(sys.stdin.fileno(), typed.cancel)
+    try:
+        await asyncio.wait([typed])
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+
+
+def _say(sentence: str) -> None:
+    print(printable(sentence), flush=True)

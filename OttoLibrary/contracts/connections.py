@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.masking import mask
+
+if TYPE_CHECKING:
+    from OttoLibrary.contracts.facts import HostFacts
+
+T = TypeVar("T")
 
 
 class CommandOutput(NamedTuple):
@@ -137,6 +141,14 @@ class UnexpectedAnswer(EndOfStream):
     """
 
 
+class Refused(EndOfStream):
+    """The other side did not start what was asked; the connection lives.
+
+    Args:
+        what: What it did instead, as the rest of a sentence that begins with the host: ``gives no terminal (...)``.
+    """
+
+
 class ShellRefused(EndOfStream):
     """What the account logs in to ended before it ran what was asked.
 
@@ -247,7 +259,7 @@ class Connection(Protocol):
             login_shell: Run it by the login shell of the account, which must be known to be a POSIX shell; else by ``sh``.
 
         Raises:
-            EndOfStream: The connection is gone, or starts nothing more.
+            EndOfStream: The connection is gone. Refused: It starts nothing more, or not on a terminal.
         """
 
     async def open_line(self) -> Channel:
@@ -269,6 +281,21 @@ class Connection(Protocol):
 
     def describe(self) -> str:
         """Return what it is, for a log: protocol, address, user."""
+
+
+@runtime_checkable
+class ManySessions(Protocol):
+    """A connection of which one ``native`` can have no room for a further session, but another one to the same account has."""
+
+    async def with_room(self, use: Callable[[Any], Awaitable[T]]) -> T:
+        """Return what ``use`` returns for a ``native`` with room.
+
+        Args:
+            use: Opens a session on the protocol library's connection that it gets, and lets its errors pass.
+
+        Raises:
+            Refused: None has room.
+        """
 
 
 class Transport(Protocol):

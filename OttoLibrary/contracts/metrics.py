@@ -18,8 +18,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from OttoLibrary.contracts.facts import HostFacts
+if TYPE_CHECKING:
+    from OttoLibrary.contracts.facts import HostFacts
 
 
 class Metric(ABC):

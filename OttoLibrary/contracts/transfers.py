@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from OttoLibrary.contracts.connections import Channel, Connection, Process
-from OttoLibrary.contracts.facts import HostFacts
+from OttoLibrary.errors import UsageError
 from OttoLibrary.text import plural
+
+if TYPE_CHECKING:
+    from OttoLibrary.contracts.connections import Channel, Connection, Process
+    from OttoLibrary.contracts.facts import HostFacts
+
+
+class NotOfferedError(UsageError):
+    """The host does not offer a protocol; carries what is missing, as part of a sentence. No byte was moved."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +193,7 @@ class Transfer(Protocol):
         Raises:
             OSError: The host refused it, or this machine's file could not be read; the text says why.
             EndOfStream: The connection broke.
-            UsageError: This host does not offer it; the message says what is missing.
+            NotOfferedError: This host does not offer it; the message says what is missing.
         """
 
     async def get(self, site: Site, job: Job) -> None:

@@ -9,21 +9,25 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from OttoLibrary.contracts.connections import CommandResult, Connection, EndOfStream, ExitStatus, Expected
+from OttoLibrary.contracts.connections import CommandResult, Connection, EndOfStream, ExitStatus, Expected, Match
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import WaitTimeoutError
+from OttoLibrary.errors import HostError, WaitTimeoutError, shorten, subject, tail
 from OttoLibrary.host.records import HostRecords
 from OttoLibrary.shell import launch
 from OttoLibrary.shell.command_shell import CommandOutcome
 from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account, Launched, UserChangeRefusedError
 from OttoLibrary.shell.output_file import NO_FILES, NewFile, OutputFile, all_ended, no_file
+from OttoLibrary.shell.pending_output import PendingOutput
 from OttoLibrary.text import Secret, decode, reveal
 
 _STOP_BOUND_S = 7.0
 # After the end of a process its output is read as long as so much of it comes in each such time.
 _LAST_OUTPUT_S, _FLOWING_BYTES, _MOST_LAST_OUTPUT_S = 0.2, 1 << 16, 10.0
 _KEPT_BYTES = 1 << 16
+# How long the exit status of a command that has ended may be on its way.
+_STATUS_S = 0.1
+_LONGEST_LINE_BYTES = 1 << 16
 
 
 class BackgroundCommand:
@@ -114,7 +118,7 @@ class BackgroundCommand:
         try:
             while True:
                 match = await console.expect(patterns, deadline)
-                shown += match.before + match.text
+                shown += console.taken
                 await console.send(reveal(answers[patterns[match.index]]) + "\n")
         except EndOfStream:
             outcome = CommandOutcome((shown + console.text).encode(), b"", await self._status(deadline))
@@ -146,6 +150,51 @@ class BackgroundCommand:
         except EndOfStream as error:
             raise self._records.recorded_loss(error, "Background", self.command, self._began, self.partial()) from error
         return self._records.conclude("Background", self.command, self._began, outcome, expected, deadline)
+
+    async def wait_for_line(self, pattern: re.Pattern[str], deadline: Deadline) -> Match:
+        """Wait until a line of its output, standard error included, matches; what was printed before this call counts too.
+
+        Raises:
+            WaitTimeoutError: None did in time; it is left running. HostError: It ended before.
+        """
+        searches = [_LineSearch(self._launched.output), _LineSearch(self._launched.errors)]
+        try:
+            async with deadline.timeout():
+                while True:
+                    has_ended = self._launched.output.ended and self._launched.errors.ended
+                    self._launched.find_pid()
+                    for search in searches:
+                        if match := search.next_match(pattern):
+                            return match
+                    if has_ended:
+                        break
+                    await self._launched.notifier.wait()
+        except TimeoutError as error:
+            what = f"printed no line that matches '{pattern.pattern}' from '{shorten(self.command)}'"
+            path, said = self._records.path, "".join(self.said())
+            raise WaitTimeoutError(self.host, path, what, deadline.seconds, last_output=said, advice="It still runs.") from error
+        raise await self._has_ended(f"before it printed a line that matches '{pattern.pattern}'")
+
+    async def check_running(self) -> None:
+        """Raise HostError when it has ended."""
+        if await self.status_if_ended() is not None:
+            raise await self._has_ended("already")
+
+    async def status_if_ended(self) -> ExitStatus | None:
+        """Return how it ended, or None while it runs; raise ConnectionLostError when nobody can tell."""
+        try:
+            async with asyncio.timeout(_STATUS_S):
+                return await self._launched.process.wait()
+        except TimeoutError:
+            return None
+        except EndOfStream as error:
+            raise self._records.recorded_loss(error, "Background", self.command, self._began, self.partial()) from error
+
+    async def _has_ended(self, when: str) -> HostError:
+        status, said = await self.status_if_ended(), "".join(self.said())
+        path = self._records.path
+        sentence = f"{subject(self.host, path)}: command '{shorten(self.command)}' {ending(status)} {when}."
+        return HostError(sentence + tail("Last output", said), host=self.host, path=path, last_output=said)
 
     async def stop(self) -> tuple[str, str]:
         """End it and all it started; return what it wrote. Idempotent; never raises."""
@@ -211,3 +260,29 @@ class BackgroundCommand:
     @property
     def _received_bytes(self) -> int:
         return self._launched.output.received_bytes + self._launched.errors.received_bytes
+
+
+class _LineSearch:
+    """Searches the lines of a stream as they come, each once; one that is not whole yet is searched again when it has grown."""
+
+    def __init__(self, stream: PendingOutput) -> None:
+        self._stream, self._searched_bytes = stream, 0
+
+    def next_match(self, pattern: re.Pattern[str]) -> Match | None:
+        """Return the first match in what is new."""
+        data, fresh_bytes = self._stream.data, self._stream.received_bytes - self._searched_bytes
+        self._searched_bytes = self._stream.received_bytes
+        begin = max(0, len(data) - fresh_bytes)
+        least = max(0, begin - _LONGEST_LINE_BYTES)
+        text = decode(bytes(data[max(least, data.rfind(b"\n", least, begin) + 1) :]))
+        for line in text.split("\n"):
+            if found := pattern.search(line.removesuffix("\r")):
+                return Match(0, pattern.pattern, found[0], found.groups(), line[: found.start()])
+        return None
+
+
+def ending(status: ExitStatus | None) -> str:
+    """Return how a sentence says how a command ended."""
+    if status is None:
+        return "ended"
+    return f"was ended by {status.signal}" if status.signal else f"exited with {status.rc}"

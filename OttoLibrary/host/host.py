@@ -80,6 +80,7 @@ class Host:
     async def _on_open(self, connection: Connection) -> None:
         if self._opened is None:
             self._opened = self._runner_for(connection)
+        self._records.news += getattr(connection, "notes", [])
         await self._opened.connected(connection)
 
     def _runner_for(self, connection: Connection) -> Runner:
@@ -122,6 +123,12 @@ class Host:
         self._check_shell(name)
         if name:
             del self._names[name]
+        if self._opened is not None:
+            await self._opened.close_shell(name)
+
+    async def reset_shell(self, name: str) -> None:
+        """Close a shell and its console, which open again with the next use; raise NotOpenError for an unknown one."""
+        self._check_shell(name)
         if self._opened is not None:
             await self._opened.close_shell(name)
 
@@ -236,6 +243,10 @@ class Host:
         """The user it has become, or None for the login user."""
         return self._opened.account if self._opened is not None else None
 
+    def note(self, sentence: str) -> None:
+        """Say something with the next record."""
+        self._records.news.append(sentence)
+
     def note_transfer(self, title: str, text: str, began: float, files: Sequence[FileResult]) -> None:
         """Record what became of the files that were moved since ``began``."""
         self._records.transfer(title, text, began, files)
@@ -279,15 +290,17 @@ class Host:
             await console.send(reveal(text))
         self._records.record("Send", repr(str(text))[1:-1], began, (b"", b""))
 
-    async def expect(self, patterns: Sequence[str], *, shell: str = "", timeout_s: float | None = None) -> Match:
-        """Wait until the console shows what one of the regular expressions matches."""
+    async def expect(
+        self, patterns: Sequence[str], *, shell: str = "", timeout_s: float | None = None, raw: bool = False
+    ) -> Match:
+        """Wait until the console shows what one of the regular expressions matches; ``raw`` as in ``Console.expect``."""
         expressions = [compiled(pattern) for pattern in patterns]
         deadline = await self.deadline(timeout_s)
         began = time.monotonic()
         wanted = " or ".join(f"'{pattern}'" for pattern in patterns)
         async with self._console(shell, deadline) as console:
             try:
-                match = await console.expect(expressions, deadline)
+                match = await console.expect(expressions, deadline, raw=raw)
             except TimeoutError as error:
                 self._records.record("Expect", wanted, began, (console.text.encode(), b""), "It did not show.")
                 what = f"did not show {wanted}"
@@ -315,24 +328,43 @@ class Host:
         self._records.record("Read", "", began, (text.encode(), b""))
         return text
 
-    async def type_text(self, text: str) -> None:
-        """Type on the console for a program that keeps its own record of the conversation; raise EndOfStream."""
-        deadline = await self.deadline(None)
-        async with (await self._runner(deadline)).console("", deadline) as console:
-            await console.send(text)
+    async def type_text(self, text: str, of: Console | None = None) -> Console:
+        """Type on the console for a program that keeps its own record of the conversation.
 
-    async def next_text(self, wait_s: float) -> str:
-        """Return what the console wrote and nobody took, for such a program.
+        Args:
+            text: What to type.
+            of: The console that it talks with; None for whichever is open.
+
+        Returns:
+            The console.
+
+        Raises:
+            EndOfStream: That console has ended.
+        """
+        async with self._same_console(of) as console:
+            await console.send(text)
+            return console
+
+    async def next_text(self, wait_s: float, of: Console | None = None) -> tuple[str, Console]:
+        """Return what the console wrote and nobody took, and the console, for such a program.
 
         Args:
             wait_s: How long to wait for the first of it, in seconds, once the console is open.
+            of: The console that it talks with; None for whichever is open.
 
         Raises:
-            TimeoutError: Nothing came in time. EndOfStream: The console has ended.
+            TimeoutError: Nothing came in time. EndOfStream: That console has ended.
         """
+        async with self._same_console(of) as console:
+            return await console.take(Deadline(wait_s)), console
+
+    @contextlib.asynccontextmanager
+    async def _same_console(self, of: Console | None) -> AsyncIterator[Console]:
         deadline = await self.deadline(None)
         async with (await self._runner(deadline)).console("", deadline) as console:
-            return await console.take(Deadline(wait_s))
+            if of is not None and console is not of:
+                raise EndOfStream("the console was closed, and a new one is open")
+            yield console
 
     async def leave_console(self) -> None:
         """Close the console where it can be opened again; a line that carries everything stays."""

@@ -9,6 +9,7 @@ from OttoLibrary import registry
 from OttoLibrary.contracts.connections import Connection, Duplex
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
+from OttoLibrary.engine import is_cancelled
 from OttoLibrary.errors import ConnectError, HopError
 
 
@@ -66,6 +67,22 @@ class HostConnection:
                 return await asyncio.shield(opening)
         except TimeoutError as error:
             raise ConnectError(self.name, self.path, f"no answer in {deadline.seconds:g} seconds") from error
+        except asyncio.CancelledError as error:
+            # Either the caller is cancelled, or what it waits for.
+            if not opening.cancelled() or is_cancelled():
+                raise
+            raise ConnectError(self.name, self.path, "it was closed while it was opened") from error
+
+    async def apart(self, deadline: Deadline) -> Connection:
+        """Open a connection beside the one that all share, which may have no session left; the caller closes it.
+
+        Raises:
+            ConnectError: It cannot be opened.
+        """
+        facts = await self.facts()
+        hop = await self._open_hop(self.hop, deadline) if self.hop else None
+        connection: Connection = await registry.load("transport", facts.transport).connect(facts, self.path, hop, deadline)
+        return connection
 
     async def dial(self, address: str, port: int, deadline: Deadline) -> Duplex:
         """Open a byte stream from the host to ``address``; raise ConnectError."""

@@ -25,6 +25,7 @@ from OttoLibrary.shell.line import Line
 from OttoLibrary.shell.line_shell import LineProcess, LineShell, NoTerminalControlError
 from OttoLibrary.shell.output_file import OutputFiles, no_file
 from OttoLibrary.shell.prompt_shell import PromptShell
+from OttoLibrary.text import decode
 from OttoLibrary.transport.login import LoginRefusedError, Prompts, log_in
 
 # How long a console may be quiet before Enter is pressed.
@@ -127,8 +128,8 @@ class LineRunner:
             yield _OneShot(shell)
 
     async def start(self, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
-        """Start a command on a line of its own."""
-        directory = cwd or (await self._connection.facts()).cwd
+        """Start a command on a line of its own, in the folder of the main shell."""
+        directory = cwd or await self._main_directory(deadline) or (await self._connection.facts()).cwd
         script = f"cd -- {shlex.quote(directory)} || exit 1\n{command}" if directory else command
         slot = self._new_slot()
         try:
@@ -138,6 +139,12 @@ class LineRunner:
             raise
         return await self._background(command, process, deadline)
 
+    async def _main_directory(self, deadline: Deadline) -> str | None:
+        if self._main.shell is None or not self._main.shell.has_status or self._main.shell.ended:
+            return None
+        async with self.shell("", deadline) as shell:
+            return decode((await shell.run("pwd", deadline)).stdout).rstrip("\r\n") or None
+
     async def start_on_terminal(self, name: str, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
         """Start a command that has the line of a shell, and its terminal, until it ends."""
         script = f"cd -- {shlex.quote(cwd)} || exit 1\n{command}" if cwd else command
@@ -146,7 +153,7 @@ class LineRunner:
 
     async def _background(self, command: str, process: LineProcess, deadline: Deadline) -> BackgroundCommand:
         # The line ends the process, so its process id is not needed.
-        launched = Launched.listening(process, "no nonce", limits=self._records.limits)
+        launched = Launched.listening(process, None, limits=self._records.limits)
         connection = await self._connection.open(deadline)
         return BackgroundCommand(self._records, command, launched, connection, None, self._records.new_file)
 

@@ -30,6 +30,7 @@ from OttoLibrary.text import decode
 # The login shells that run POSIX shell text.
 _POSIX_LOGIN = re.compile("(ba|da|a|z|ya|bosh|[lom]?k|pdk)?sh|ksh(93|88)|mksh-static|busybox")
 _END_S, _END_TRIES = 1.0, 10
+_CLOSING_S = 4.0
 # What is asked for by us, such as a list of files or the end of a log, is of use only as a whole.
 _OWN_LIMITS = OutputLimits(memory_bytes=32 << 20, file_bytes=0)
 # The variables as `sh` writes them, for `sh` reads them again: bash has quotes that others do not know.
@@ -57,7 +58,8 @@ class NamedShell:
     console_began: float = 0.0
 
     async def close(self) -> None:
-        """Close what is open; it may open again."""
+        """Close what is open; it may open again, in the lab's folder."""
+        self.cwd = None
         await self.close_command()
         await self.close_console()
 
@@ -108,10 +110,14 @@ class ProcessRunner:
         """Do nothing: processes start when they are needed."""
 
     async def close(self) -> None:
-        """Close all shells."""
-        for task, close in list(self._ending.items()):
-            task.cancel()
-            await close()
+        """Close all shells; what was given up while it started gets a moment to end on the host."""
+        ending = dict(self._ending)
+        if ending:
+            await asyncio.wait(ending, timeout=_CLOSING_S)
+        for task, close in ending.items():
+            if task.cancel():
+                await close()
+                await asyncio.wait({task}, timeout=_END_S)
         for named in list(self._shells.values()):
             await named.close()
 
@@ -149,14 +155,20 @@ class ProcessRunner:
         yield _OneShot(self._start)
 
     async def start(self, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
-        """Start a process that ends with us, however we end."""
-        return await self._start(command, cwd, deadline, lifeline=True)
+        """Start a process that ends with us, however we end, in the folder of the main shell."""
+        return await self._start(command, cwd or await self._main_directory(deadline), deadline, lifeline=True)
+
+    async def _main_directory(self, deadline: Deadline) -> str | None:
+        named = self._named("")
+        async with named.turn.hold(deadline):
+            return await self._directory(named, deadline)
 
     async def start_on_terminal(self, name: str, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
         """Start a process on a terminal of its own, with folder and environment of a shell."""
         private = await self._state_of(self._named(name), deadline, cwd)
+        own = await self._runs_itself(deadline)
         launched = await self._launch(
-            command, deadline, "did not start the command", Terminal(), private, limits=self._records.limits
+            command, deadline, "did not start the command", Terminal(), private, limits=self._records.limits, login_shell=own
         )
         return await self._background(command, launched, deadline)
 
@@ -167,13 +179,17 @@ class ProcessRunner:
         if lifeline:
             script = f"{launch.LIFELINE}\n{script}"
         private = launch.prelude(facts.environment, None)
-        own = self.account is None and _POSIX_LOGIN.fullmatch(await self._login_shell(deadline)) is not None
+        own = await self._runs_itself(deadline)
         launched = await self._launch(
             script, deadline, "did not start the command", private=private, limits=self._records.limits, login_shell=own
         )
         if not lifeline:
             await launched.process.end_input()
         return await self._background(command, launched, deadline)
+
+    async def _runs_itself(self, deadline: Deadline) -> bool:
+        """Return True when the login shell runs what the user gives it; another user, or a shell of another kind, has ``sh``."""
+        return self.account is None and _POSIX_LOGIN.fullmatch(await self._login_shell(deadline)) is not None
 
     async def _login_shell(self, deadline: Deadline) -> str:
         """Return the name of the login shell: a POSIX one runs commands itself, so that they have its syntax and functions."""
@@ -306,6 +322,7 @@ class ProcessRunner:
             return named.command
         if named.command is not None:
             named.cwd = named.cwd or named.command.cwd
+            self._records.news.append("The shell before this one has ended; this is a new one.")
             await named.command.close()
             named.command = None
         named.command, named.cwd = await self._begun(named.cwd, deadline), None
@@ -337,14 +354,18 @@ class ProcessRunner:
         self._ending[task] = close
         task.add_done_callback(self._ending.pop)
 
-    async def _ended_start(self, starting: asyncio.Task[Launched], account: Account | None) -> None:
+    async def _ended_start(self, starting: asyncio.Task[Launched], nonce: str, account: Account | None) -> None:
+        launched: Launched | None = None
         with contextlib.suppress(TimeoutError, EndOfStream, OSError, UserChangeRefusedError):
             async with asyncio.timeout(_END_S):
                 launched = await starting
+        if launched is not None:
             await self._ended(launched, launched.close, account)
+        else:
+            await self._stopped(nonce, None, account)
 
     async def _ended(self, launched: Launched, close: Callable[[], Awaitable[None]], account: Account | None) -> None:
-        """Close what did not begin, and end it on the host as soon as its process id is known."""
+        """Close what did not begin, and end it on the host."""
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_END_S):
@@ -352,17 +373,35 @@ class ProcessRunner:
                         await launched.notifier.wait()
         finally:
             await close()
-        if launched.pid is not None:
-            await self._stopped(launched.pid, account)
+        if launched.nonce is not None:
+            await self._stopped(launched.nonce, launched.pid, account)
 
-    async def _stopped(self, pid: ProcessId, account: Account | None) -> None:
-        for _ in range(_END_TRIES):
+    async def _stopped(self, nonce: str, pid: ProcessId | None, account: Account | None) -> None:
+        """End what was started, by its process id, or by what its command line has when that is not known."""
+        for attempt in range(_END_TRIES):
             if not self._connection.is_open:
                 return
             with contextlib.suppress(EndOfStream, OSError, TimeoutError, HostError, UserChangeRefusedError):
-                await launch.stop(await self._connection.open(Deadline(_END_S)), pid, account=account)
-                return
-            await asyncio.sleep(_END_S)  # the server may have no session left before the others have ended
+                # Those that hang may have all sessions of the connection.
+                async with self._way_in(apart=attempt > 0) as connection:
+                    if pid is not None:
+                        await launch.stop(connection, pid, account=account)
+                        return
+                    for number in await launch.found(connection, nonce):
+                        await launch.stop(connection, number)
+                    return
+            await asyncio.sleep(_END_S)
+
+    @contextlib.asynccontextmanager
+    async def _way_in(self, *, apart: bool) -> AsyncIterator[Connection]:
+        if not apart:
+            yield await self._connection.open(Deadline(_END_S))
+            return
+        connection = await self._connection.apart(Deadline((await self._connection.facts()).connect_timeout))
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
     async def _stopper(self, launched: Launched, deadline: Deadline) -> Callable[[str, list[int]], Awaitable[str]]:
         connection, account = await self._connection.open(deadline), self.account
@@ -400,6 +439,7 @@ class ProcessRunner:
     ) -> Launched:
         connection = await self._connection.open(deadline)
         account = self.account
+        nonce = launch.new_nonce()
         work = launch.start(
             connection,
             script,
@@ -408,12 +448,13 @@ class ProcessRunner:
             private=private,
             limits=limits,
             login_shell=login_shell,
+            nonce=nonce,
         )
         starting = asyncio.create_task(work)
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            self._end_later(self._ended_start(starting, account), lambda: _cancelled(starting))
+            self._end_later(self._ended_start(starting, nonce, account), lambda: _cancelled(starting))
             raise
         except UserChangeRefusedError as error:
             user = self.account.user if self.account else "?"

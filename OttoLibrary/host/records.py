@@ -9,7 +9,15 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from OttoLibrary.contracts.connections import CommandResult, EndOfStream, Expected, Record, ShellRefused, UnexpectedAnswer
+from OttoLibrary.contracts.connections import (
+    CommandResult,
+    EndOfStream,
+    Expected,
+    Record,
+    Refused,
+    ShellRefused,
+    UnexpectedAnswer,
+)
 from OttoLibrary.contracts.transfers import FileResult
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import (
@@ -166,6 +174,8 @@ class HostRecords:
         if isinstance(error, UnexpectedAnswer):
             sentence = f"{subject(self.host, self.path)} gave an answer that cannot be right: {error.lost}. Its shell was closed."
             return HostError(sentence, host=self.host, path=self.path)
+        if isinstance(error, Refused):
+            return HostError(f"{subject(self.host, self.path)} {error.lost}.", host=self.host, path=self.path)
         if isinstance(error, ShellRefused):
             return LoginError(self.host, self.path, str(error.lost))
         return ConnectionLostError(self.host, self.path, error.lost or "the other side closed it", decode(said[0] + said[1]))
@@ -175,7 +185,7 @@ class HostRecords:
         note = "The connection was lost while it ran."
         if isinstance(error, UnexpectedAnswer):
             note = "The host's answer cannot be right."
-        elif isinstance(error, ShellRefused):
+        elif isinstance(error, ShellRefused | Refused):
             note = "The host refused to run it."
         self.record(title, command, began, said, note)
         return self.loss(error, said)

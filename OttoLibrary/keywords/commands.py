@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from typing import Any
 
+from robot.api import logger
 from robot.api.deco import keyword
 
-from OttoLibrary.contracts.connections import CommandOutput, CommandResult
-from OttoLibrary.errors import shorten
+from OttoLibrary.contracts.connections import CommandOutput, CommandResult, ExitStatus, Match
+from OttoLibrary.errors import HostError, shorten
+from OttoLibrary.host.background import ending
+from OttoLibrary.host.host import compiled
 from OttoLibrary.keywords.component import Component, ExpectedRc, FanoutOptions, OnError, Text, expected
 
 
@@ -153,7 +157,7 @@ class CommandKeywords(Component):
         Args:
             host: Name of the host.
             command: Shell text for the host's login shell.
-            cwd: Directory to run in; by default the lab's.
+            cwd: Directory to run in; by default the one in which the command shell is, or the lab's while no shell is open.
             timeout: How long starting it may take, connecting included.
 
         Returns:
@@ -212,12 +216,74 @@ class CommandKeywords(Component):
         Returns:
             Its stdout and its stderr.
 
+        When it had ended already, the log says so, with its exit status.
+
         ```robotframework
         ${job}=    Start On Host    dut1    sleep 100
         Stop Command    ${job}
         ```
         """
-        return self.call(self.session.commands.get(command).stop())
+        running = self.session.commands.get(command)
+
+        async def stopped() -> tuple[ExitStatus | None, tuple[str, str]]:
+            with contextlib.suppress(HostError):  # a connection that is lost has ended it
+                return await running.status_if_ended(), await running.stop()
+            return None, await running.stop()
+
+        status, said = self.call(stopped())
+        if status is not None:
+            logger.info(f"It had ended already: it {ending(status)}.")
+        return said
+
+    @keyword(tags=["Command", "Background"])
+    def wait_until_command_prints(self, command: str, pattern: str, *, timeout: timedelta | None = None) -> Match:
+        r"""Waits until a background command prints a line that matches.
+
+        Args:
+            command: The handle.
+            pattern: Regular expression of Python, searched in each line of stdout and stderr; `^` and `$` are the ends of a line.
+            timeout: How long to wait; by default the time-out of the host.
+
+        Returns:
+            The match: `text`, `groups`, and `before`, what stands before it in its line.
+
+        Raises:
+            WaitTimeoutError: No such line came in time; the command is left running.
+            HostError: The command ended before.
+
+        What the command printed before this keyword counts too.
+
+        ```robotframework
+        ${server}=    Start On Host    dut1    echo listening on 8080; sleep 100
+        ${match}=    Wait Until Command Prints    ${server}    listening on (\\d+)    timeout=5 s
+        Should Be Equal    ${match.groups}[0]    8080
+        ```
+        """
+        running = self.session.commands.get(command)
+        expression = compiled(pattern)
+
+        async def waited() -> Match:
+            deadline = await self.session.hosts.use(running.host).deadline(self.timeout(running.host, timeout))
+            return await running.wait_for_line(expression, deadline)
+
+        return self.call(waited())
+
+    @keyword(tags=["Command", "Background", "Assertion"])
+    def command_should_be_running(self, command: str) -> None:
+        """Fails when a background command has ended.
+
+        Args:
+            command: The handle.
+
+        Raises:
+            HostError: It has ended; the message has its exit status and what it wrote last.
+
+        ```robotframework
+        ${job}=    Start On Host    dut1    sleep 100
+        Command Should Be Running    ${job}
+        ```
+        """
+        self.call(self.session.commands.get(command).check_running())
 
     @keyword(tags=["Command", "Background", "Getter"])
     def get_command_output(self, command: str) -> CommandOutput:

@@ -37,14 +37,18 @@ class ConsoleKeywords(Component):
         self.call(self.session.hosts.use(host).send(self.secret(text), shell=shell, timeout_s=self.timeout(host, timeout)))
 
     @keyword(tags=["Console"])
-    def expect_from_host(self, host: str, *patterns: str, shell: str = "", timeout: timedelta | None = None) -> Match:
+    def expect_from_host(
+        self, host: str, *patterns: str, shell: str = "", timeout: timedelta | None = None, raw: bool = False
+    ) -> Match:
         r"""Waits until the console prints text that a regular expression matches.
 
         Args:
             host: Name of the host.
             patterns: Regular expressions of Python; `^` and `$` match at lines. The match that begins first wins.
+                They see text as a person reads it: without colours and other terminal sequences, each line ended by `\n` alone.
             shell: Name of an extra shell, see `Open Shell`.
             timeout: How long to wait; by default the time-out of the host.
+            raw: With `yes`, patterns see, and the match has, exactly what the console wrote.
 
         Returns:
             The match: `index` and `pattern` (which one), `text`, `groups`, and `before`, everything printed before it.
@@ -63,7 +67,8 @@ class ConsoleKeywords(Component):
         """
         if not patterns:
             raise UsageError("Nothing to expect. Give at least one regular expression after the host.")
-        return self.call(self.session.hosts.use(host).expect(patterns, shell=shell, timeout_s=self.timeout(host, timeout)))
+        work = self.session.hosts.use(host).expect(patterns, shell=shell, timeout_s=self.timeout(host, timeout), raw=raw)
+        return self.call(work)
 
     @keyword(tags=["Console"])
     def read_from_host(

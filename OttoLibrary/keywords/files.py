@@ -11,7 +11,8 @@ from robot.api.deco import keyword
 
 from OttoLibrary.contracts.transfers import TransferOptions, TransferResult
 from OttoLibrary.errors import HostError, UsageError
-from OttoLibrary.keywords.component import Component, FanoutOptions, OnError
+from OttoLibrary.keywords.component import Component, FanoutOptions, OnError, Text
+from OttoLibrary.text import reveal
 
 Verify = Literal["auto", "sha256", "no"]
 Links = Literal["follow", "keep"]
@@ -474,13 +475,13 @@ class FileKeywords(Component):
     # -- changing
 
     @keyword(tags=["File"])
-    def write_host_file(self, host: str, path: str, content: str, *, mode: str = "0644", encoding: str = "UTF-8") -> None:
+    def write_host_file(self, host: str, path: str, content: Text, *, mode: str = "0644", encoding: str = "UTF-8") -> None:
         r"""Writes text into a file on the host, replacing its content.
 
         Args:
             host: Name of the host.
             path: The file; its folder must exist.
-            content: The text, written as it is.
+            content: The text, written as it is; a `Secret` is written and never shown.
             mode: File mode.
             encoding: How to encode the text.
 
@@ -492,7 +493,8 @@ class FileKeywords(Component):
         ```
         """
         permissions = _mode(mode)
-        self.call(self.session.files.on(host).write(path, content, encoding, 0o644 if permissions is None else permissions))
+        text = reveal(self.secret(content))
+        self.call(self.session.files.on(host).write(path, text, encoding, 0o644 if permissions is None else permissions))
 
     @keyword(tags=["File"])
     def remove_host_file(self, host: str, path: str) -> None:

@@ -114,6 +114,29 @@ class HostKeywords(Component):
         """
         self.call(self.session.hosts.use(host).close_shell(name))
 
+    @keyword(tags=["Host", "Shell"])
+    def reset_shell(self, host: str, *, shell: str = "") -> None:
+        r"""Ends a command shell and its console; the next use begins fresh ones.
+
+        Args:
+            host: Name of the host.
+            shell: Name of an extra shell, see `Open Shell`; it stays open under this name.
+
+        Raises:
+            NotOpenError: There is no such extra shell.
+
+        Directory, variables, functions and whatever the console shows begin as after `Open Host`; the connection, the user of
+        `Switch User On Host` and background commands stay.
+
+        ```robotframework
+        Run On Host    dut1    cd /tmp && export SPEED=fast
+        Reset Shell    dut1
+        ${result}=    Run On Host    dut1    echo "[$SPEED]"
+        Should Be Equal    ${result.stdout}    []\n
+        ```
+        """
+        self.call(self.session.hosts.use(host).reset_shell(shell))
+
     @keyword(tags=["Host", "Setting"])
     def set_host_timeout(
         self, host: str, timeout: timedelta, *, scope: Literal["Global", "Suite", "Test"] = "Suite"

@@ -11,12 +11,13 @@ from robot.api.deco import keyword
 
 from OttoLibrary.errors import DeployError, OttoError, UsageError
 from OttoLibrary.keywords.component import Component
-from OttoLibrary.lab.environment import Environment
-from OttoLibrary.run.bench import END_S, LEASE_S, Bench, BenchOptions, bench_of, deployed, environment_reference
+from OttoLibrary.run.bench import END_S, LEASE_S, Bench, BenchOptions, bench_of, default_options, deployed, environment_reference
+from OttoLibrary.run.needed_environment import requirement_of, unmet
 from OttoLibrary.run.testbed_log import bench_html, step_line
 from OttoLibrary.text import printable
 
 if TYPE_CHECKING:
+    from OttoLibrary.lab.environment import Environment
     from OttoLibrary.testbed.device import Device
 
 
@@ -61,6 +62,7 @@ class TestbedKeywords(Component):
         wait: timedelta = timedelta(0),
         lease: timedelta = timedelta(seconds=LEASE_S),
         purpose: str = "testbed",
+        skip_contingency_checks: bool = False,
     ) -> list[str]:
         """Reserves and brings up the devices of the environment, until the suite ends.
 
@@ -70,6 +72,7 @@ class TestbedKeywords(Component):
             wait: How long to wait for hosts that others have reserved; by default not at all.
             lease: How long they stay reserved when this process hangs; while it runs, it renews them.
             purpose: What for; others see it.
+            skip_contingency_checks: Run none before tests with requirements.
 
         Returns:
             The names of the devices.
@@ -97,7 +100,9 @@ class TestbedKeywords(Component):
         present = deployed(reference)
         if present is not None:
             return list(present.devices)
-        options = BenchOptions(skip_boot, wait.total_seconds(), lease.total_seconds(), purpose)
+        options = BenchOptions(
+            skip_boot, wait.total_seconds(), lease.total_seconds(), purpose, skip_contingency_checks, default_options()
+        )
         bench = Bench(self.session, reference, options, lambda step: self.session.tell(step_line(step)))
         try:
             bench.deploy(self.session.breaches.call)
@@ -160,6 +165,34 @@ class TestbedKeywords(Component):
             raise UsageError("Which device? Give its name or type=.")
         device: Device = bench_of(self.session).deployment.device(name, type)
         return device
+
+    @keyword(tags=["Testbed"])
+    def require_environment(self, requirement: dict[str, Any] | str) -> None:
+        """Skips the test unless the deployed environment is what it needs.
+
+        Args:
+            requirement: A dictionary, or JSON text: device -> what its data must hold. `None` needs nothing; a list means
+                any of its values, or that all of them are in a list; texts are compared by `contains_exact`,
+                `not_contains_exact`, `contains_regex` and `not_contains_regex` in a list of objects with one of these.
+
+        Raises:
+            UsageError: Nothing is deployed, or the requirement cannot be understood.
+            DeployError: It is met, and the contingency check of a device failed.
+
+        The tag `env_req:{"box": {"model": "b"}}` says the same of a test before it begins.
+
+        ```robotframework
+        Create File    environment.json    {"environment_def": {"box": {"model": "b"}}}
+        Create File    inventory.json    {"bench-1": {"devices": [{"name": "box", "type": "local", "transport": "local"}]}}
+        Load Lab    demo,environment:environment.json,inventory.json,bench-1
+        Deploy Devices
+        Require Environment    {"box": {"model": ["a", "b"]}}
+        ```
+        """
+        wanted = requirement_of(requirement) if isinstance(requirement, str) else requirement
+        why = unmet(bench_of(self.session), wanted)
+        if why:
+            raise SkipExecution(printable(self.session.masker.mask(f"The environment is not what the test needs: {why}.")))
 
     def _ender(self, bench: Bench) -> Any:
         async def end() -> None:

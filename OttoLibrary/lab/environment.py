@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,18 @@ class Environment:
     inventory: JsonObject = field(repr=False)
     sources: tuple[str, str] = ("", "")
     folder: Path = Path()
+
+    def with_devices(self, merged: Sequence[Mapping[str, Any]]) -> Environment:
+        """Return it with other merged devices; what is said about a device of the same name stays where it is said."""
+        known = {device.name: device for device in self.devices}
+        nowhere = SourcePosition("otto_parse_config", self.folder)
+        made = []
+        for index, config in enumerate(merged):
+            name, kind = str(config["name"]), str(config["type"])
+            at = nowhere.at(index)
+            before = known.get(name) or EnvironmentDevice(name, kind, dict(config), {}, config, at, at)
+            made.append(replace(before, type=kind, config=dict(config)))
+        return replace(self, devices=tuple(made))
 
     def merged(self) -> list[dict[str, Any]]:
         """Return the merged devices as Vitro has them."""

@@ -10,89 +10,22 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from OttoLibrary.errors import PluginError, SettingsError
-from OttoLibrary.lab.fields import HOST
-from OttoLibrary.lab.plain_file import is_file, read_plain_file
+from OttoLibrary.lab.plain_file import is_file
 from OttoLibrary.lab.trust import distrust
-from OttoLibrary.schema.field_types import AnyObject, Field, JsonObject, ListOf, NameList, ObjectOf, Scalar
-from OttoLibrary.schema.scalar_types import DURATION, LABEL, SIZE
-from OttoLibrary.schema.source_position import SourcePosition, shown_path
+
+# Every run asks for settings, and most have none: what reads them comes with the first file.
+if TYPE_CHECKING:
+    from OttoLibrary.schema.field_types import JsonObject
+    from OttoLibrary.schema.source_position import SourcePosition
 
 FILE = Path(".otto", "settings.toml")
-_SUT_FOLDER = "${sutDir}"
-_LARGEST_BYTES = 1 << 20
-
-
-def _folder(value: object, position: SourcePosition) -> Path:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError
-    folder = Path(os.path.normpath(position.folder / Path(value).expanduser()))
-    if not folder.is_dir():
-        position.wrong(f"there is no folder '{folder}'")
-    return folder
-
-
-def _version(value: object, _: SourcePosition) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"\d+\.\d+\.\d+", value):
-        raise ValueError
-    return value
-
-
-def _module(value: object, _: SourcePosition) -> str:
-    if not isinstance(value, str) or not all(part.isidentifier() for part in value.split(".")):
-        raise ValueError
-    return value
-
-
-_FOLDER = Scalar("a folder", _folder, {"type": "string"}, literal=True)
-_VERSION = Scalar("a version such as '1.2.3'", _version, {"type": "string"}, literal=True)
-_MODULE = Scalar("the name of a Python module, such as 'my_sut.init'", _module, {"type": "string"}, literal=True)
-
-_PRIVATE_LABEL = replace(LABEL, secret=True)
-
-_LAB = ObjectOf({
-    "backend": Field(LABEL, "Where labs come from: json (default), ssh_config, command or one of a plug-in."),
-    "default": Field(NameList(), "The lab to use when none is given."),
-    "preferences": Field(AnyObject(), "Passed to the backend unchanged."),
-})  # fmt: skip
-
-_RESERVATIONS = ObjectOf({
-    "backend": Field(LABEL, "Who decides: file (default), redis, json, pabot, none or one of a plug-in."),
-    "url": Field(_PRIVATE_LABEL, "Where the backend is, such as redis://host:6379/0."),
-    "path": Field(LABEL, "The file or folder of the backend."),
-})  # fmt: skip
-
-_MONITOR = ObjectOf({
-    "interval": Field(DURATION, "Time between two readings."),
-    "metrics": Field(NameList(), "What to read."),
-    "hosts": Field(LABEL, "Which hosts the listener watches, a selection."),
-    "store": Field(LABEL, "The recording, below the output folder; none for none."),
-})  # fmt: skip
-
-_OUTPUT = ObjectOf({
-    "limit": Field(SIZE, "How much of each stream of a command is kept in memory: the first and the last half of it."),
-    "file_limit": Field(SIZE, "How much of a longer stream is kept in a file beside the log; 0 for no file."),
-})  # fmt: skip
-
-_SETTINGS = ObjectOf({
-    "name": Field(LABEL, "Name of the software under test."),
-    "version": Field(_VERSION, "Its version."),
-    "labs": Field(ListOf(_FOLDER), "Folders with lab files."),
-    "libs": Field(ListOf(_FOLDER), "Folders with Python modules."),
-    "tests": Field(ListOf(_FOLDER), "Folders with suites."),
-    "init": Field(ListOf(_MODULE), "Modules to import with the library."),
-    "lab": Field(_LAB, "Labs."),
-    "reservations": Field(_RESERVATIONS, "Reservations."),
-    "monitor": Field(_MONITOR, "How hosts are monitored."),
-    "output": Field(_OUTPUT, "How much is kept of what commands write."),
-    "defaults": Field(HOST, "Fields for every host of every lab, beneath the lab's own defaults."),
-}, required=("name", "version"))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -132,7 +65,9 @@ class Repository:
     @property
     def position(self) -> SourcePosition:
         """The top of its file."""
-        return _top(self.file, [])
+        from OttoLibrary.lab.settings_file import top_of
+
+        return top_of(self.file, [])
 
 
 @dataclass(frozen=True)
@@ -232,6 +167,8 @@ def import_init(settings: Settings) -> None:
 
 def _check_trust(module: str, folders: Iterable[Path], file: Path) -> None:
     """Raise PluginError when another user may have written the module, or a package that it is in."""
+    from OttoLibrary.schema.source_position import shown_path
+
     parts = module.split(".")
     for folder in folders:
         for count in range(1, len(parts) + 1):
@@ -240,10 +177,6 @@ def _check_trust(module: str, folders: Iterable[Path], file: Path) -> None:
                 problem = distrust(source)
                 if problem:
                     raise PluginError(f"{shown_path(file)}: module '{module}' is not imported. {problem}")
-
-
-def _top(file: Path, problems: list[str]) -> SourcePosition:
-    return SourcePosition(shown_path(file), file.parents[1], problems)
 
 
 def _upwards(start: Path) -> Iterable[Path]:
@@ -261,43 +194,18 @@ def _named(problems: list[str]) -> Iterable[Path]:
 
 
 def _read(file: Path, is_named: bool, problems: list[str]) -> Repository | None:
-    distrusted = None if is_named else distrust(file)
-    if distrusted:
-        problems.append(distrusted)
-        return None
-    position, before = _top(file, problems), len(problems)
-    written = _with_folder(_parse(file, position), str(file.parents[1]))
-    if len(problems) > before:
-        return None
-    values = {key: value for key, value in _SETTINGS.read(written, position).items() if value is not None}
-    if len(problems) > before:
-        return None
-    return Repository(file, **values | {"defaults": written.get("defaults", {}), "is_named": is_named})
+    from OttoLibrary.lab.settings_file import read_file
 
-
-def _parse(file: Path, position: SourcePosition) -> Any:
-    import tomllib
-
-    try:
-        return tomllib.loads(read_plain_file(file, _LARGEST_BYTES).decode("utf-8"))
-    except OSError as error:
-        return position.wrong(f"cannot be read: {error.strerror}")
-    except (ValueError, RecursionError) as error:
-        return position.wrong(f"bad TOML: {error}")
-
-
-def _with_folder(value: Any, folder: str) -> Any:
-    if isinstance(value, str):
-        return value.replace(_SUT_FOLDER, folder)
-    if isinstance(value, Mapping):
-        return {key: _with_folder(entry, folder) for key, entry in value.items()}
-    return [_with_folder(entry, folder) for entry in value] if isinstance(value, list) else value
+    values = read_file(file, is_named, problems)
+    return Repository(file, **values) if values is not None else None
 
 
 def _import(module: str, file: Path) -> None:
     try:
         importlib.import_module(module)
     except (Exception, SystemExit) as error:
+        from OttoLibrary.schema.source_position import shown_path
+
         line = traceback.extract_tb(error.__traceback__)[-1]
         where = "" if "importlib" in line.filename else f" ({shown_path(Path(line.filename))}, line {line.lineno})"
         raise PluginError(

@@ -582,9 +582,12 @@ class Hq:
 
     def lose(self, who: str, why: str) -> None:
         """Note that a turret is gone."""
-        turret = self.turrets.get(who)
-        if turret is not None and not turret.is_gone and not turret.stopped:
-            self._lose(turret, why)
+        known = [turret for name, turret in self.turrets.items() if name == who or name.startswith(f"{who}-")]
+        if not known and self.state == WAITING:
+            self.abort(f"a turret could not begin: {why}")
+        for turret in known:
+            if not turret.is_gone and not turret.stopped:
+                self._lose(turret, why)
 
     def _lose(self, turret: _Turret, why: str) -> None:
         self._set_status(turret, LOST)

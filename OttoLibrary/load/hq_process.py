@@ -107,7 +107,7 @@ class TurretProcesses:
     """
 
     def __init__(self, folder: Path, work_folder: str) -> None:
-        self._folder, self._work_folder = folder, work_folder or None
+        self._folder, self._work_folder = folder.absolute(), work_folder or None
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, order: TurretOrder, where: dict[str, Any]) -> None:

@@ -159,7 +159,7 @@ def measured(kind: str, statistic: str, seconds_of_it: Sequence[Second]) -> floa
         return part / of if of else math.nan
     if statistic == "errors":
         return float(whole.failed)
-    histogram = whole.kinds.get(kind) or Histogram()
+    histogram = whole.kinds.get(RESPONSE if kind == SERVICE and SERVICE not in whole.kinds else kind) or Histogram()
     if statistic == "count":
         return float(histogram.count)
     if statistic == "rate":
@@ -211,9 +211,10 @@ def judge(limit: LoadLimit, seconds_of_run: Sequence[Second], phases: Sequence[L
 
 def check_kind(kind: str, seconds_of_run: Sequence[Second]) -> None:
     """Raise UnknownNameError for a timer that was never measured."""
-    if kind == RESPONSE or any(kind in each.kinds for each in seconds_of_run):
+    # In the closed model, response and service are the same.
+    if kind in {RESPONSE, SERVICE} or any(kind in each.kinds for each in seconds_of_run):
         return
-    known = {name.removeprefix(TIMER) for each in seconds_of_run for name in each.kinds} - {RESPONSE}
+    known = {name.removeprefix(TIMER) for each in seconds_of_run for name in each.kinds} - {RESPONSE, SERVICE}
     raise UnknownNameError("timer of the load", kind.removeprefix(TIMER), known)
 
 

@@ -115,11 +115,11 @@ class LoadRun:
         if not await self.wait(grace_s + 15.0):
             await self.close()
 
-    def mark_phase(self, name: str) -> None:
+    async def mark_phase(self, name: str) -> None:
         """Begin a phase."""
         self._order(order="phase", name=name)
 
-    def watch_limit(self, text: str) -> None:
+    async def watch_limit(self, text: str) -> None:
         """End the run when a limit is broken for longer than its window."""
         self._order(order="limit", limit=text)
 

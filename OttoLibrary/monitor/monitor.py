@@ -314,15 +314,11 @@ class Monitor:
         for audience in self._audiences:
             audience.event(number, event)
 
-    def add_subject(self, name: str) -> None:
-        """Let something that is no host have readings, by ``record``; idempotent."""
-        self.hosts.setdefault(name, WatchedHost((name,)))
-
-    def record_all(self, host: str, at: float, values: Mapping[str, float]) -> None:
-        """Take readings that were made at a moment; raise UnknownNameError."""
-        self.check_host(host)
+    def record_beside(self, subject: str, at: float, values: Mapping[str, float]) -> None:
+        """Take readings of something that is no host, such as a load, to be shown beside those of the hosts."""
+        self.hosts.setdefault(subject, WatchedHost((subject,)))
         self._recorded.update(values)
-        self.tick(Tick(host, at, 0.0, values))
+        self.tick(Tick(subject, at, 0.0, values))
 
     def record(self, host: str, series: str, value: float) -> None:
         """Take a reading that the caller made; raise UnknownNameError."""
@@ -444,6 +440,10 @@ class Monitor:
         wanted = [(host, name) for host in self.hosts for name in (self.mains(host) if main_only else self.known(host))]
         windows = await self._windows(wanted, since, until)
         return [(summarize(*place, *window), ChartLine(*place, *window)) for place, window in windows.items() if window[0]]
+
+    async def lines(self, since: float, until: float | None = None) -> list[ChartLine]:
+        """Return the readings of a window for charts of others, for each host and main series that has any."""
+        return [line for _, line in await self._summarized(since, until, True)]
 
     async def statistics(self, since: float, until: float | None = None, *, main_only: bool = True) -> list[Statistics]:
         """Return the statistics of a window, for each host and series that has readings in it."""

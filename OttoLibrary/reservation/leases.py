@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from OttoLibrary.contracts.reservations import Demand, Holding, Lease, Leasing, Reservations
 from OttoLibrary.deadline import since_boot_s
-from OttoLibrary.engine import BackOff, Failure, supervise
+from OttoLibrary.engine import BackOff, Failure, in_thread, supervise
 from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
 from OttoLibrary.text import plural
 from OttoLibrary.units import duration_text
@@ -18,6 +19,8 @@ _LOOK_S = 5.0
 _REPORT_S = 10.0
 _MOST_PACE_S = 2.0
 _RENEW_AGAIN_S = 0.2
+_MOST_WAIT_S = 5.0
+_CLOSE_S = 40.0
 
 
 class Leases:
@@ -46,6 +49,8 @@ class Leases:
         self._ends: dict[int, float] = {}
         self._renewing: asyncio.Task[None] | None = None
         self._kept = asyncio.Event()
+        # Renewals without an answer yet, by the token of the lease.
+        self._asked: dict[int, asyncio.Future[Lease]] = {}
 
     @property
     def leases(self) -> list[Lease]:
@@ -95,14 +100,13 @@ class Leases:
                 # A loss must be reported now: nobody asks for this lease later.
                 await self._renew_one(lease)
                 if self._leases.pop(lease.token, None):
-                    await asyncio.to_thread(self.backend.release, lease)
+                    await in_thread(partial(self.backend.release, lease))
                     released += lease.hosts
         return released
 
     async def renew(self) -> None:
         """Renew everything now, and report what was lost."""
-        for lease in self.leases:
-            await self._renew_one(lease)
+        await asyncio.gather(*(self._renew_one(lease) for lease in self.leases))
 
     async def extend(self, names: Sequence[str], lease_s: float) -> list[Lease]:
         """Renew the leases of these hosts, or all, with a new length in seconds; raise LeaseLostError."""
@@ -122,7 +126,8 @@ class Leases:
             renewing.cancel()
             await asyncio.wait([renewing])
         self._leases.clear()
-        await asyncio.to_thread(self.backend.close)
+        async with asyncio.timeout(_CLOSE_S):
+            await in_thread(self.backend.close)
 
     async def _leave(self, joining: asyncio.Future[str]) -> None:
         """Leave the queue: a thread cannot be cancelled, and joins after all when its caller is."""
@@ -167,7 +172,7 @@ class Leases:
 
     async def _renew_one(self, lease: Lease) -> None:
         try:
-            renewed = await asyncio.to_thread(self.backend.renew, lease)
+            renewed = await self._renewed(lease)
         except LeaseLostError as error:
             self._lose(lease, error)
         except ReservationError as error:
@@ -181,6 +186,17 @@ class Leases:
         else:
             if lease.token in self._leases:
                 self._keep(renewed)
+
+    async def _renewed(self, lease: Lease) -> Lease:
+        """Ask for a renewal, unless a question is open still, and wait for the answer for a part of the lease only."""
+        asked = self._asked.get(lease.token) or in_thread(lambda: self.backend.renew(lease))
+        self._asked[lease.token] = asked
+        bound_s = min(_MOST_WAIT_S, lease.lease_s / 4)
+        await asyncio.wait({asked}, timeout=bound_s)
+        if not asked.done():
+            raise ReservationError(f"The reservations did not answer in {bound_s:g} seconds.")
+        self._asked.pop(lease.token, None)
+        return asked.result()
 
     def _not_renewed(self, lease: Lease, cause: str) -> None:
         # It is ours until its end: the next renewal may have an answer.

@@ -20,6 +20,7 @@ from OttoLibrary.errors import LeaseLostError, ReservationError
 T = TypeVar("T")
 # How long a call waits for the one before it.
 _PATIENCE_S = 30.0
+_RENEWAL_PATIENCE_S = 2.0
 _PACE_S = 1.0
 _KIND_TEXT: dict[type, str] = {bool: "True or False", list: "a list of users", set: "a set of resources", str: "a name"}
 
@@ -120,7 +121,11 @@ class QueuelessLeasing:
                 self._release(held)
 
     def renew(self, lease: Lease) -> Lease:
-        """Move the end of a lease."""
+        """Move the end of a lease; a call that hangs keeps its own turn, and no renewal waits for it long."""
+        if not self._turn.acquire(timeout=min(_RENEWAL_PATIENCE_S, lease.lease_s / 8)):
+            self._turn = threading.RLock()
+        else:
+            self._turn.release()
         with self._one_at_a_time():
             held = self._held.get(lease.token)
             if held is None:
@@ -225,7 +230,8 @@ class QueuelessLeasing:
 
     @contextlib.contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
-        if not self._turn.acquire(timeout=_PATIENCE_S):
+        turn = self._turn
+        if not turn.acquire(timeout=_PATIENCE_S):
             raise ReservationError(
                 f"The reservations '{self._name}' did not answer an earlier question for {_PATIENCE_S:g} seconds. "
                 "It is unknown who has what."
@@ -233,7 +239,7 @@ class QueuelessLeasing:
         try:
             yield
         finally:
-            self._turn.release()
+            turn.release()
 
 
 def _resources(demand: Demand, hosts: Collection[str]) -> tuple[str, ...]:

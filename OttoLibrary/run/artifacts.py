@@ -15,7 +15,6 @@ from robot.libraries.BuiltIn import BuiltIn
 from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-untyped]
 
 from OttoLibrary.masking import mask
-from OttoLibrary.report.blocks import log_address
 
 # A file name has at most 255 bytes, and a letter up to four.
 _MOST_LETTERS = 50
@@ -47,6 +46,8 @@ def artifact_link(path: Path, text: str) -> str:
         path: The file, or folder, below the output folder.
         text: What the link says.
     """
+    from OttoLibrary.report.blocks import log_address
+
     end = "/" if path.is_dir() else ""
     return f'<a href="{escape(log_address(_output_folder(), path))}{end}">{escape(text)}</a>'
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from OttoLibrary.errors import OttoError, UsageError
-from OttoLibrary.lab.environment import Environment
+from OttoLibrary import registry
+from OttoLibrary.errors import OttoError, PluginError, UsageError
 from OttoLibrary.run.session import Session
 
 if TYPE_CHECKING:
     from OttoLibrary.contracts.reservations import Demand
+    from OttoLibrary.lab.environment import Environment
     from OttoLibrary.lab.host_entry import HostEntry
     from OttoLibrary.testbed.bench_plan import BenchPlan
     from OttoLibrary.testbed.deployment import Deployment
     from OttoLibrary.testbed.device import Device
+    from OttoLibrary.testbed.hooks import Hooks
     from OttoLibrary.testbed.life_cycle import Step
 
 T = TypeVar("T")
@@ -28,6 +32,7 @@ Call = Callable[[Coroutine[Any, Any, Any]], Any]
 LEASE_S = 120.0
 # Longer than all shutdowns together may take: each has a limit of its own.
 END_S = 3600.0
+_HOOK_S = 600.0
 _MOST_CONSOLE_BYTES = 25 << 20
 _benches: list[Bench] = []
 
@@ -41,12 +46,16 @@ class BenchOptions:
         wait_s: How long to wait for hosts that others have reserved.
         lease_s: How long they stay reserved when this process hangs; while it runs, it renews them.
         purpose: What for; others see it.
+        skip_checks: Run no contingency checks before tests with requirements.
+        given: What plug-ins get as ``options``: their own options, and these.
     """
 
     skip_boot: bool = False
     wait_s: float = 0.0
     lease_s: float = LEASE_S
     purpose: str = "testbed"
+    skip_checks: bool = False
+    given: argparse.Namespace = field(default_factory=argparse.Namespace)
 
 
 class Bench:
@@ -60,6 +69,8 @@ class Bench:
 
     Attributes:
         reference: The environment.
+        published: How many of the steps the log shows already.
+        checked: The test whose requirements were checked last.
     """
 
     def __init__(
@@ -70,7 +81,10 @@ class Bench:
         self._reserved: list[str] = []
         self._ended = False
         self._consoles = ConsoleLogs(session)
+        self._hooks: Hooks | None = None
+        self._status: dict[str, object] = {"status": "failed", "exception": None}
         self.published = 0
+        self.checked = ""
 
     @property
     def deployment(self) -> Deployment:
@@ -78,6 +92,11 @@ class Bench:
         if self._deployment is None:
             raise UsageError("The devices are not deployed. Deploy them with 'Deploy Devices'.")
         return self._deployment
+
+    @property
+    def skips_checks(self) -> bool:
+        """True when no contingency checks are to be run."""
+        return self._options.skip_checks
 
     @property
     def steps(self) -> list[Step]:
@@ -107,9 +126,11 @@ class Bench:
         plan = self._planned()
         try:
             call(self._up(plan))
-        except BaseException:
+        except BaseException as error:
+            self._status["exception"] = error
             self.session.engine.call(self.end())
             raise
+        self._status = {"status": "success"}
         _benches.append(self)
 
     async def end(self) -> list[str]:
@@ -119,11 +140,16 @@ class Bench:
         self._ended = True
         failed: list[str] = []
         try:
+            failed += await self._try_hook("otto_shutdown_device", devices=self._known_devices)
             failed += await self._down()
         finally:
             with contextlib.suppress(ValueError):
                 _benches.remove(self)
-            await self._release()
+            try:
+                arguments = {"options": self._options.given, "status": self._status, "devices": self._known_devices}
+                failed += await self._try_hook("otto_release_devices", **arguments)
+            finally:
+                await self._release()
         if failed:
             self.session.journal.warn(f"The shutdown of devices failed: {'; '.join(failed)}")
         return failed
@@ -138,15 +164,54 @@ class Bench:
 
         suite, plans = self.session.suite, list[Any]()
         import_init(suite.settings)
+        self._hooks = load_hooks()
+        given = self._options.given
+        given.environment, given.inventory, given.board = self.reference.partition(":")[2].split(",")
+        given.skip_boot = self._options.skip_boot
+        for types in self._hooks.call("otto_add_devices") if self._hooks else ():
+            for name, factory in types.items():
+                registry.register_device(name, factory)
 
         def check(environment: Environment, problems: list[str]) -> None:
-            plans.append(plan(environment, problems))
-            lab_of(environment, problems)
+            parsed = self._parsed(environment)
+            plans.append(plan(parsed, problems))
+            lab_of(parsed, problems)
 
         environment_of(self.reference, suite.folder, suite.settings, check)
         _ = self.session.lab.loaded
         made: BenchPlan = plans[0]
         return made
+
+    def _parsed(self, environment: Environment) -> Environment:
+        """Return the environment with the devices that a plug-in makes of it."""
+        if self._hooks is None:
+            return environment
+        arguments = {"options": self._options.given, "inventory": environment.inventory, "environment": environment.asked}
+        parsed = self._hooks.call("otto_parse_config", **arguments)
+        return environment if parsed is None else environment.with_devices(parsed)
+
+    @property
+    def _known_devices(self) -> dict[str, Device]:
+        return self._deployment.devices if self._deployment is not None else {}
+
+    async def _hook(self, name: str, **arguments: Any) -> Any:
+        """Call a hook of the plug-ins in a thread of its own, bounded in time."""
+        if self._hooks is None:
+            return None
+        from OttoLibrary.testbed.hook_call import call
+
+        hooks = self._hooks
+        return await call(lambda: hooks.call(name, **arguments), (), _HOOK_S, lambda thread: None)
+
+    async def _try_hook(self, name: str, **arguments: Any) -> list[str]:
+        """Do the same at the end, where nothing may keep the rest from being done; return what failed."""
+        from OttoLibrary.testbed.life_cycle import reason
+
+        try:
+            await self._hook(name, **arguments)
+        except Exception as error:  # noqa: BLE001 - whatever a plug-in raises, the bench is given back
+            return [f"{name}: {reason(error, _HOOK_S)}"]
+        return []
 
     async def _up(self, plan: BenchPlan) -> None:
         from OttoLibrary.testbed.deployment import Deployment, Surroundings
@@ -158,7 +223,10 @@ class Bench:
         )
         self._deployment = Deployment(plan, around)
         await self._deployment.make()
+        arguments = {"options": self._options.given, "devices": self._deployment.devices}
+        await self._hook("otto_setup_env", **arguments)
         await self._deployment.bring_up(skip_boot=self._options.skip_boot)
+        await self._hook("otto_post_setup_env", **arguments)
 
     async def _down(self) -> list[str]:
         deployment = self._deployment
@@ -172,6 +240,8 @@ class Bench:
         return failed
 
     async def _reserve(self, plan: BenchPlan) -> None:
+        if await self._hook("otto_reserve_devices", options=self._options.given, environment=plan.environment):
+            return
         reservations = self.session.reservations
         if not reservations.can_reserve:
             return
@@ -234,6 +304,45 @@ class ConsoleLogs:
         self._sizes[device] = self._sizes.get(device, 0) + len(text)
 
 
+def load_hooks() -> Hooks | None:
+    """Return the plug-ins, or None when there are none. Raises PluginError."""
+    registered, installed = registry.plugins()
+    bridges = _vitro_bridges()
+    if not registered and not installed and not bridges:
+        return None
+    try:
+        from OttoLibrary.testbed.hooks import Hooks
+    except ImportError as error:
+        raise PluginError(
+            f"Plug-ins of a deployment need a package that is not installed ({error}). "
+            f"Install it with: {sys.executable} -m pip install 'robotframework-ottolibrary[testbed]'"
+        ) from error
+    return Hooks(*bridges)
+
+
+def _vitro_bridges() -> list[object]:
+    """Return what runs the plug-ins of Vitro, when there are any."""
+    if not registry.is_installed("vitro"):
+        return []
+    from OttoLibrary.testbed import vitro_bridge
+
+    return [vitro_bridge.VitroBridge()] if vitro_bridge.is_needed() else []
+
+
+def plugin_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of plug-ins to a parser."""
+    hooks = load_hooks()
+    if hooks is not None:
+        hooks.call("otto_add_cmdline_args", parser=parser)
+
+
+def default_options() -> argparse.Namespace:
+    """Return the options of plug-ins as they are when nobody gives one."""
+    parser = argparse.ArgumentParser()
+    plugin_options(parser)
+    return parser.parse_args([])
+
+
 def bench_of(session: Session) -> Bench:
     """Return the bench that a library uses: its own, or the only one of this process; raise UsageError when there is none."""
     own = [bench for bench in _benches if bench.session is session] or list(_benches)
@@ -245,6 +354,11 @@ def bench_of(session: Session) -> Bench:
 def deployed(reference: str) -> Bench | None:
     """Return the bench of this process that has an environment deployed, or None."""
     return next((bench for bench in _benches if bench.reference == reference), None)
+
+
+def reference_to(environment: str, inventory: str, board: str) -> str:
+    """Return two files and a board as a reference to a lab."""
+    return f"environment:{environment},{inventory},{board}"
 
 
 def environment_reference(session: Session) -> str:

@@ -14,8 +14,9 @@ from OttoLibrary import units
 from OttoLibrary.errors import UsageError, ValueFormatError
 from OttoLibrary.masking import mask
 from OttoLibrary.run import verdict
-from OttoLibrary.run.bench import LEASE_S, Bench, BenchOptions, stopped_by_signals
+from OttoLibrary.run.bench import LEASE_S, Bench, BenchOptions, default_options, reference_to, stopped_by_signals
 from OttoLibrary.run.listener_guard import harmless
+from OttoLibrary.run.needed_environment import begin_test
 from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.testbed_log import bench_html, step_line
@@ -23,7 +24,7 @@ from OttoLibrary.run.variables import folder_of, variable
 from OttoLibrary.run.word_options import given_options
 from OttoLibrary.text import printable
 
-_OPTIONS = ("environment", "inventory", "board", "skip_boot", "on_failure", "wait", "lease")
+_OPTIONS = ("environment", "inventory", "board", "skip_boot", "skip_contingency_checks", "on_failure", "wait", "lease")
 _OPTION = re.compile(r"\s*[a-z_]+\s*=")
 _NEEDED = ("environment", "inventory", "board")
 _WORDS = {"yes": True, "true": True, "no": False, "false": False}
@@ -42,9 +43,10 @@ class Deploy:
 
     Args:
         options: ``NAME=VALUE`` each: ``environment`` and ``inventory`` (paths or http URLs), ``board``, ``skip_boot``
-            (``yes`` uses the devices as they are), ``on_failure`` (``fail``, the default, or ``skip``), ``wait`` (how long
-            to wait for reserved hosts, by default not at all), ``lease`` (how long they stay reserved when this process hangs, by
-            default 2 minutes). Words that Robot split at a colon are joined again. A mistake fails every test.
+            (``yes`` uses the devices as they are), ``skip_contingency_checks`` (``yes`` runs none before tests with
+            requirements), ``on_failure`` (``fail``, the default, or ``skip``), ``wait`` (how long to wait for reserved
+            hosts, by default not at all), ``lease`` (how long they stay reserved when this process hangs, by default
+            2 minutes). Words that Robot split at a colon are joined again. A mistake fails every test.
     """
 
     ROBOT_LISTENER_API_VERSION = 3
@@ -93,6 +95,8 @@ class Deploy:
         html, self._html = self._html, ""
         if html:
             logger.info(html, html=True)
+        if self._session is not None and not verdict.in_dry_run():
+            begin_test(self._session, data)
 
     def end_test(self, data: Any, result: Any) -> None:
         """Fail a test when the reservation of the devices was lost."""
@@ -108,12 +112,18 @@ class Deploy:
         logger.warn(printable(mask(sentence)))
 
     def _deploy(self, data: Any, options: dict[str, str]) -> None:
-        reference = "environment:" + ",".join(options[key] for key in _NEEDED)
+        reference = reference_to(*(options[key] for key in _NEEDED))
         output = Path(BuiltIn().get_variable_value("${OUTPUT DIR}"))
         context = RunContext(variable=variable, suite_folder=folder_of(data.source), output_folder=output, tell=_tell)
         session = self._session = Session(reference, context=context)
         skip_boot, lease_s = _yes("skip_boot", options), units.seconds(options.get("lease", LEASE_S))
-        how = BenchOptions(skip_boot, units.seconds(options.get("wait", 0)), lease_s)
+        how = BenchOptions(
+            skip_boot,
+            units.seconds(options.get("wait", 0)),
+            lease_s,
+            skip_checks=_yes("skip_contingency_checks", options),
+            given=default_options(),
+        )
         bench = Bench(session, reference, how, lambda step: _tell(step_line(step)))
         try:
             with stopped_by_signals(session.engine.interrupt):

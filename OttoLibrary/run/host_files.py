@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from OttoLibrary.contracts.transfers import Progress
 from OttoLibrary.run.open_hosts import OpenHosts
 
 if TYPE_CHECKING:
+    from OttoLibrary.contracts.transfers import Progress
     from OttoLibrary.transfer.files import Files
     from OttoLibrary.transfer.folders import Folders
 

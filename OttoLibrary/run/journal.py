@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from OttoLibrary.contracts.connections import Record
 from OttoLibrary.masking import mask
 from OttoLibrary.text import printable
+
+if TYPE_CHECKING:
+    from OttoLibrary.contracts.connections import Record
 
 T = TypeVar("T")
 _APART: ContextVar[list[Record] | None] = ContextVar("records kept apart", default=None)

@@ -16,6 +16,7 @@ from robot.utils import escape  # type: ignore[import-untyped]
 
 from OttoLibrary.errors import OttoError
 from OttoLibrary.run import verdict
+from OttoLibrary.run.needed_environment import begin_test
 from OttoLibrary.run.repeat import Iteration, is_repeated, retry
 from OttoLibrary.run.robot_results import learn, learn_variables, mask_before_output, mask_result, mask_suites_above
 from OttoLibrary.run.session import Session
@@ -49,6 +50,7 @@ class LibraryListener:
         for repository in self._session.suite.settings.repositories:
             result.metadata.setdefault(repository.name, repository.version)
         try:
+            self._session.follow_suite()
             self._on_suite()
         except OttoError as error:
             # An error in a listener fails nothing by itself.
@@ -68,6 +70,8 @@ class LibraryListener:
         learn_variables(self._session.masker)
         retry(data, result)
         self._begin_test()
+        if not verdict.in_dry_run():
+            begin_test(self._session, data)
         self._began = time.time()
         self._session.tests.tell(self._mask(result.full_name), self._began, None, "RUNNING")
 

@@ -47,6 +47,8 @@ class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no ty
                 self._hosts = self._chosen(suite)
         copies = [_copy(suite, host) for host in self._hosts]
         suite.tests.clear()
+        # What it would import is for tests: each copy imports it for its own.
+        suite.resource.imports.clear()
         suite.setup.config(name=None)
         suite.teardown.config(name=None)
         suite.suites.extend(copies)

@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from OttoLibrary.contracts.connections import Record
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import NotFreeError
 from OttoLibrary.run.current_lab import CurrentLab
 
 # The library is imported in every process of a run, but not every one opens a host: what is heavy comes with the first use.
 if TYPE_CHECKING:
+    from OttoLibrary.contracts.connections import Record
     from OttoLibrary.host.host import Host
     from OttoLibrary.host.transcript import Transcript
     from OttoLibrary.lab.host_entry import HostEntry

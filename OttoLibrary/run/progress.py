@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
-from OttoLibrary.contracts.transfers import Progress
 from OttoLibrary.masking import mask
 from OttoLibrary.text import printable
 from OttoLibrary.units import duration_text, size_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
+
+    from OttoLibrary.contracts.transfers import Progress
 
 _SILENT_S = 2.0
 _UNKNOWN_STEP_S = 10.0

@@ -6,11 +6,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from OttoLibrary.contracts.transfers import Progress
 from OttoLibrary.errors import UsageError, ValueFormatError
 from OttoLibrary.masking import Masker, process_masker
 from OttoLibrary.units import size, size_text
+
+if TYPE_CHECKING:
+    from OttoLibrary.contracts.transfers import Progress
 
 _SHELL_SCOPES = ("suite", "test", "run")
 _LEAST_IN_MEMORY, _MOST_IN_MEMORY = 1 << 20, 1 << 30

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from OttoLibrary.lab.host_entry import HostEntry
     from OttoLibrary.reservation.reservations import RunReservations
     from OttoLibrary.run.host_disturbances import HostDisturbances
+    from OttoLibrary.run.run_load import RunLoad
     from OttoLibrary.shell.output_file import OutputLimits
 
 
@@ -61,6 +62,7 @@ class Session:
         self._context = context or RunContext()
         self._reservations_named = reservations
         self._reservations: RunReservations | None = None
+        self._load: RunLoad | None = None
         self.engine = Engine()
         self.masker = self._context.masker
         self.journal = Journal()
@@ -77,6 +79,15 @@ class Session:
         found = MonitorNotes(self.masker.mask, self.journal.warn, self.breaches.add_for_end)
         self.monitor = RunMonitor(self.hosts, self.lab, self.engine, found)
         self.tests = FollowedTests()
+
+    @property
+    def load(self) -> RunLoad:
+        """The load that fires, if one does, or the last one."""
+        if self._load is None:
+            from OttoLibrary.run.run_load import RunLoad
+
+            self._load = RunLoad(self.engine, self.monitor)
+        return self._load
 
     @property
     def reservations(self) -> RunReservations:
@@ -101,7 +112,7 @@ class Session:
         if self._disturbances is None:
             from OttoLibrary.run.host_disturbances import HostDisturbances
 
-            self._disturbances = HostDisturbances(self)
+            self._disturbances = HostDisturbances(self.lab, self.hosts, self.scopes, self.breaches.add_for_end, self.journal.warn)
         return self._disturbances
 
     def begin(self, kind: str) -> None:
@@ -119,6 +130,13 @@ class Session:
         """Renew what is reserved now; a run that has reserved nothing loads nothing for it."""
         if self._reservations is not None:
             self._reservations.renew()
+
+    def follow_suite(self) -> None:
+        """Leave the lab of another repository, whose suite has ended: its monitor ends and its hosts are closed."""
+        if self.lab.is_of_another_repository:
+            self.monitor.end()
+            self.hosts.close()
+            self.lab.forget()
 
     def load_lab(self, references: str) -> None:
         """Load other labs in place of the present one; its monitor ends and its hosts are closed. Raises LabError."""

@@ -32,13 +32,13 @@ SCRIPT = (
     "if command -v bash >/dev/null 2>&1; then exec bash --norc --noprofile --noediting -i; fi\n"
     "exec sh -c 'case $(readlink /proc/$$/exe) in *busybox*) exec sh ;; esac; exec sh -i'"
 )
-# Descriptors 8 and 9 keep the way to us open when a command redirects the shell's own output.
+# Descriptors 8 and 9 are the way to us. The shell's own output goes nowhere: prompts, notices, and what runs before each prompt.
 _SETUP = (
     b"\\unset -f unset command builtin eval printf cd jobs exec export set 2>/dev/null\n"  # functions of the login's environment
     b"PS1= PS2= PS4='+ '\n"
     b"unset PROMPT_COMMAND HISTFILE MAILCHECK TMOUT 2>/dev/null\n"
     b'[ -z "$BASH_VERSION" ] || set +o history +H\n'
-    b"exec 8>&1 9>&2\n"
+    b"exec 8>&1 9>&2 >/dev/null 2>&1\n"
     b"export OTTO_COMMAND\n"
     b": &\n"  # so that $! has a value, also under `set -u`
 )
@@ -118,7 +118,8 @@ class CommandShell:
 
     async def begin(self, prelude: str) -> None:
         """Make the shell ready; raise PreludeFailedError, or EndOfStream when it ended immediately."""
-        await self._launched.process.channel.write(_SETUP)
+        with contextlib.suppress(EndOfStream):  # it may have ended already; the reason comes with the next line
+            await self._launched.process.channel.write(_SETUP)
         await self._launched.until_begun()
         outcome = await self.run(f"echo $BASH_VERSION\n{prelude}", None)
         self._is_bash = bool(outcome.stdout.strip())
@@ -205,10 +206,11 @@ class CommandShell:
     def _marker(self) -> bytes:
         """Return the line that ends a command: mark, status and last background job; after a time-out it is sent once more."""
         back = f'{self._own} cd -- "$OTTO_PWD"; ' if self._away else ""
-        return self._last_words(f"OTTO_RC=$?; {self._only_own}{back}", f"{self._printed('%d:%d')} $OTTO_RC $!")
+        return self._last_words(f"OTTO_RC=$?; {self._only_own}{back}", f'{self._printed("%d:%d")} "$OTTO_RC" "$!" >&8')
 
     def _job_query(self) -> bytes:
-        return self._last_words("", f"{self._printed('', '')}; {self._own} jobs -p; {self._own} printf '@\\n'")
+        parts = self._printed("", ""), f"{self._own} jobs -p", f"{self._own} printf '@\\n'"
+        return self._last_words("", "; ".join(f"{part} >&8" for part in parts))
 
     @property
     def _only_own(self) -> str:
@@ -219,9 +221,10 @@ class CommandShell:
         return f"{self._own} printf {self._mark.format(values, end)}"
 
     def _last_words(self, first: str, output: str) -> bytes:
-        # Without a last word of its own, $_ would tell the mark to the next command.
+        # Without a last word of its own, $_ would tell the mark to the next command. Each word has a redirection of its own:
+        # what a trap for DEBUG prints between them goes nowhere.
         error = self._printed("", "@\\n%.0s") + " ."
-        return f"{{ {first}{output}; {error} >&9; }} >&8 2>/dev/null\n".encode()
+        return f"{{ {first}{output}; {error} >&9; }} 2>/dev/null\n".encode()
 
     async def _marked_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from OttoLibrary.contracts.connections import Channel, EndOfStream, Match
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.shell.pending_output import Notifier, PendingOutput
+from OttoLibrary.shell.plain_view import PlainView, plain_view, real_view
 from OttoLibrary.text import incremental_decoder
 
 # The shell that the host's owner uses, with its own prompt.
@@ -20,17 +22,34 @@ _WINDOW = 1 << 16
 _TEXT_LIMIT = 2 << 20
 _INTERRUPT = b"\x03"
 _SETTLE_S = 1.0
+_END_OF_LINE_S = 0.05
 _SETTLE_QUIET_S = 0.05
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A match, and how to get from it to what was really written."""
+
+    index: int
+    pattern: str
+    match: re.Match[str]
+    view: PlainView
+    lead: int
+    at_end: bool
+
+
 class Console:
-    """A conversation over one channel; what was written waits until ``expect`` or ``read`` takes it."""
+    """A conversation over one channel; what was written waits until ``expect`` or ``read`` takes it.
+
+    Attributes:
+        taken: What the last match took, as it was really written.
+    """
 
     def __init__(self, channel: Channel, stream: PendingOutput, notifier: Notifier, encoding: str = "utf-8") -> None:
         self._channel, self._stream, self._notifier = channel, stream, notifier
         self._encoding = encoding
         self._decoder = incremental_decoder(encoding)
-        self._text = ""
+        self._text = self.taken = ""
         self._hole = ""
         self._missing = 0
         self._gone = 0  # how many characters the text is shorter than all that came, so that places in it can be found again
@@ -88,8 +107,13 @@ class Console:
                 await self._notifier.wait()
         await self._until_quiet(_SETTLE_QUIET_S, Deadline(_SETTLE_S))
 
-    async def expect(self, patterns: Sequence[re.Pattern[str]], deadline: Deadline) -> Match:
+    async def expect(self, patterns: Sequence[re.Pattern[str]], deadline: Deadline, *, raw: bool = False) -> Match:
         """Wait until a pattern matches; the earliest match wins, and of two at one place the earlier pattern.
+
+        Args:
+            patterns: What to look for.
+            deadline: How long.
+            raw: Look in what was really written, not in plain text: that has no terminal sequences, and lines end with a newline.
 
         Raises:
             TimeoutError: None matched in time; nothing is taken.
@@ -98,18 +122,52 @@ class Console:
         start = 0
         async with deadline.timeout():
             while True:
-                text = self.text
-                match = _first(patterns, text, start)
-                if match is not None:
-                    self._text = text[match[1].end() :]
-                    index, found = match
-                    return Match(index, patterns[index].pattern, found[0], found.groups(), text[: found.start()])
-                if self._stream.ended:
+                start = self._line_start(start)
+                match = self._matched(patterns, start, raw=raw)
+                if match is not None and not (match.at_end and await self._news_soon()):
+                    return self._take_match(match, start, raw=raw)
+                if self._stream.ended and match is None:
                     raise EndOfStream(self._stream.ended.lost)
-                searched = self._gone + len(text)
-                await self._notifier.wait()
+                searched = self._gone + len(self._text)
+                if match is None:
+                    await self._notifier.wait()
                 self.absorb()
-                start = max(0, searched - self._gone - _WINDOW)
+                start = max(0, searched - self._gone - _WINDOW) if match is None else 0
+
+    def _line_start(self, at: int) -> int:
+        """Return where the line begins that a place is in, unless it is very long."""
+        start = self.text.rfind("\n", max(0, at - _WINDOW), at) + 1
+        return start or at
+
+    def _matched(self, patterns: Sequence[re.Pattern[str]], start: int, *, raw: bool) -> _Found | None:
+        text = self._text[start:]
+        view = real_view(text) if raw else plain_view(text, ended=self.ended)
+        # Where a line is longer than the window, its rest does not begin one.
+        lead = "" if start == 0 or self._text[start - 1] == "\n" else "\0"
+        found = _first(patterns, lead + view.text, len(lead))
+        if found is None:
+            return None
+        index, match = found
+        # Where the last character of a pattern means the end of a line, that line may only have begun to arrive.
+        at_end = match.end() == len(lead) + len(view.text) and patterns[index].pattern.endswith("$") and not self.ended
+        return _Found(index, patterns[index].pattern, match, view, len(lead), at_end)
+
+    async def _news_soon(self) -> bool:
+        """Return True when the console goes on writing within a moment."""
+        try:
+            async with asyncio.timeout(_END_OF_LINE_S):
+                await self._notifier.wait()
+        except TimeoutError:
+            return False
+        return bool(self._stream.data)
+
+    def _take_match(self, found: _Found, start: int, *, raw: bool) -> Match:
+        match, text = found.match, self._text
+        end = start + found.view.real_position(match.end() - found.lead)
+        before = text[:start] if raw else plain_view(text[:start], ended=True).text
+        before += found.view.text[: max(0, match.start() - found.lead)]
+        self.taken, self._text = text[:end], text[end:]
+        return Match(found.index, found.pattern, match[0], match.groups(), before)
 
     async def read(self, quiet_s: float, deadline: Deadline) -> str:
         """Return all that was written, as soon as the console is quiet for ``quiet_s`` seconds or the deadline has passed."""

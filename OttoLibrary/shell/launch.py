@@ -32,14 +32,20 @@ from OttoLibrary.text import Secret, decode
 from OttoLibrary.transport.channels import ResumedChannel
 
 _PASSWORD_PROMPT = re.compile(rb"(?i)(password|passwort|passcode|mot de passe)[^\n]*:\s*$")
+# What sudo says behind the reason, or when it is asked by somebody without a terminal.
+_NO_REASON = re.compile("audit plugin|password is required|no password was provided|askpass")
+_WANTS_TERMINAL = "must have a tty"
 _STOP_BOUND_S = 6.0
 _USUAL_LIMITS = OutputLimits()
 _LONGEST_PATH, _PROMPT_LENGTH = 4096, 1024
 _MOST_DIGITS = 10
+_LONGEST_LIST = 1 << 14
 # Linux starts no program with an argument of more than 128 KiB, and a login shell may need five characters for one.
 _LONGEST_ARGUMENT = 16 << 10
 _REFUSAL_S = 0.5
 _REFUSAL_LINES, _REFUSAL_BYTES = 5, 2000
+# When ps says that a process began: "Sat Nov 28 17:51:53 2026".
+_BEGUN = re.compile(rb"[A-Za-z]{2,4}\.? +[A-Za-z0-9]{1,4} +[A-Za-z0-9]{1,4} +[0-9]{1,2}:[0-9]{2}:[0-9]{2} +[0-9]{4}")
 # Where the fields of /proc/PID/stat stand behind the name of the program.
 _SESSION_FIELD, _START_FIELD = 3, 19
 # A background command ends with us, however we end: when its standard input closes, a watcher hangs up its process group.
@@ -79,12 +85,14 @@ class ProcessId:
 
         Args:
             number: The digits of the process id.
-            stat: Its ``/proc/PID/stat``, or nothing where there is none.
+            stat: Its ``/proc/PID/stat``; on a host without ``/proc`` when it began, in the words of ``ps``; or nothing.
         """
         if len(number) > _MOST_DIGITS or not number.isdigit() or int(number) <= 1:
             raise UnexpectedAnswer(f"it reported the process id '{shorten(decode(number[:100]))}'")
         if not stat.strip():
             return cls(int(number))
+        if _BEGUN.fullmatch(stat.strip()):
+            return cls(int(number), 0, " ".join(stat.decode().split()))
         fields = stat.rpartition(b")")[2].split()
         values = [field for at, field in enumerate(fields) if at in (_SESSION_FIELD, _START_FIELD)]
         if len(values) < 2 or not all(value.isdigit() and len(value) <= 2 * _MOST_DIGITS for value in values):
@@ -99,6 +107,7 @@ class Launched:
     """A started process with its streams.
 
     Attributes:
+        nonce: What its first line begins with, or None for a process that tells nothing of itself, as one on a line.
         pid: What it is on the host, or None when that is not known (a broken login shell).
         wrong: Why the host's answer cannot be true, or None.
     """
@@ -107,13 +116,13 @@ class Launched:
     output: PendingOutput
     errors: PendingOutput
     notifier: Notifier
-    nonce: str
+    nonce: str | None
     pid: ProcessId | None = None
     wrong: UnexpectedAnswer | None = None
 
     @classmethod
     def listening(
-        cls, process: Process, nonce: str, pid: ProcessId | None = None, limits: OutputLimits = _USUAL_LIMITS
+        cls, process: Process, nonce: str | None, pid: ProcessId | None = None, limits: OutputLimits = _USUAL_LIMITS
     ) -> Launched:
         """Return a process whose streams are read from now on."""
         notifier = Notifier()
@@ -123,7 +132,7 @@ class Launched:
 
     def find_pid(self) -> bool:
         """Take login noise and the first line off the output; return True once that is done."""
-        if self.pid is not None or self.wrong is not None:
+        if self.nonce is None or self.pid is not None or self.wrong is not None:
             return True
         at = self.output.find(f"@{self.nonce}:".encode())
         # A login shell that knows no $$ writes something else there.
@@ -144,7 +153,7 @@ class Launched:
         return True
 
     async def until_begun(self) -> None:
-        """Wait until it has begun; raise ShellRefused if it ended before that, UnexpectedAnswer if its answer cannot be true."""
+        """Wait until it has begun; raise ShellRefused when it ended before that, UnexpectedAnswer when it lies."""
         while not self.find_pid():
             if self.output.ended:
                 raise await self.refusal()
@@ -163,7 +172,7 @@ class Launched:
         if status is None and lost:
             return EndOfStream(lost)
         said = decode(bytes(self.output.data[-_REFUSAL_BYTES:] + self.errors.data[-_REFUSAL_BYTES:]))
-        lines = [line.strip() for line in said.splitlines() if line.strip() and self.nonce not in line]
+        lines = [line.strip() for line in said.splitlines() if line.strip() and str(self.nonce) not in line]
         if lines:
             return ShellRefused(f"its login shell ended immediately and said '{'; '.join(lines[-_REFUSAL_LINES:])}'")
         how = f" (exit status {status.rc})" if status else ""
@@ -235,6 +244,11 @@ def prelude(environment: Mapping[str, str], cwd: str | None, former_cwd: str | N
     return " && ".join(lines)
 
 
+def new_nonce() -> str:
+    """Return what no other command line has."""
+    return secrets.token_hex(6)
+
+
 async def start(
     connection: Connection,
     script: str,
@@ -244,6 +258,7 @@ async def start(
     private: str = "",
     limits: OutputLimits = _USUAL_LIMITS,
     login_shell: bool = False,
+    nonce: str = "",
 ) -> Launched:
     """Start ``script`` with ``sh``, or as ``account``.
 
@@ -255,6 +270,7 @@ async def start(
         private: Shell text to run before ``script`` that must not show in the process list.
         limits: How much of its output is kept.
         login_shell: Start it with the login shell instead, which must be known to be a POSIX shell.
+        nonce: What its command line has and no other has, to find it by; made by chance when it is empty.
 
     Raises:
         UserChangeRefusedError: The user change was refused.
@@ -262,25 +278,34 @@ async def start(
     """
     if len(script) > _LONGEST_ARGUMENT:
         private, script = f"{private}\n{script}", ""
-    nonce = secrets.token_hex(6)
+    nonce = nonce or new_nonce()
     unseen = private.encode("utf-8", "surrogateescape")
+
+    async def begun(command: str) -> Launched:
+        process = await connection.execute(command, terminal, login_shell=login_shell)
+        launched = Launched.listening(process, nonce, limits=limits)
+        try:
+            if account is not None:
+                await _greet(launched, account)
+            elif private:
+                await launched.until_begun()
+                launched.errors.take()
+            if private:
+                await process.channel.write(unseen)
+        except BaseException:
+            await launched.close()
+            raise
+        return launched
+
     command = f"{_hello(nonce, len(unseen), terminal)}\n{script}"
-    if account is not None:
-        command = _become(account, command, nonce)
-    process = await connection.execute(command, terminal, login_shell=login_shell)
-    launched = Launched.listening(process, nonce, limits=limits)
+    if account is None:
+        return await begun(command)
     try:
-        if account is not None:
-            await _greet(launched, account)
-        elif private:
-            await launched.until_begun()
-            launched.errors.take()
-        if private:
-            await process.channel.write(unseen)
-    except BaseException:
-        await launched.close()
-        raise
-    return launched
+        return await begun(_become(account, command, nonce, own_terminal=False))
+    except UserChangeRefusedError as error:
+        if terminal is not None or account.method != "sudo" or _WANTS_TERMINAL not in str(error):
+            raise
+    return await begun(_become(account, command, nonce, own_terminal=True))
 
 
 async def stop(
@@ -303,6 +328,22 @@ async def stop(
             await launched.process.wait()
             launched.find_pid()
             return decode(bytes(launched.output.data[:_LONGEST_PATH])).rstrip("\n")
+        finally:
+            await launched.close()
+
+
+async def found(connection: Connection, nonce: str) -> list[ProcessId]:
+    """Return the processes that were started with ``nonce`` and have not reported themselves yet."""
+    half = len(nonce) // 2
+    async with Deadline(_STOP_BOUND_S).timeout():
+        launched = await start(connection, _FIND.format(first=nonce[:half], second=nonce[half:]))
+        try:
+            await launched.process.wait()
+            while not launched.output.ended:
+                await launched.notifier.wait()
+            launched.find_pid()
+            lines = bytes(launched.output.data[:_LONGEST_LIST]).splitlines()
+            return [ProcessId.parsed(*line.partition(b":")[::2]) for line in lines]
         finally:
             await launched.close()
 
@@ -330,12 +371,14 @@ async def _greet(launched: Launched, account: Account) -> None:
     password = account.password
     while not launched.find_pid():
         if launched.output.ended and launched.errors.ended:
-            raise UserChangeRefusedError(_said(launched))
+            raise UserChangeRefusedError(_reason(_said(launched), account))
         said = launched.errors if launched.process.errors else launched.output
         if _PASSWORD_PROMPT.search(said.data[-_PROMPT_LENGTH:]):
-            said.take()
-            if password is None:
+            if account.password is None:
                 raise UserChangeRefusedError("it asks for a password, and the lab's 'accounts' has none")
+            if password is None:
+                raise UserChangeRefusedError("incorrect password")
+            said.take()
             await launched.process.channel.write(password.value.encode() + b"\n")
             password = None
             continue
@@ -345,12 +388,21 @@ async def _greet(launched: Launched, account: Account) -> None:
 
 
 def _said(launched: Launched) -> str:
-    lines = decode(bytes(launched.errors.data + launched.output.data)).strip().splitlines()
-    return lines[-1] if lines else "it ended without any output"
+    return decode(bytes(launched.errors.data + launched.output.data)).strip()
+
+
+def _reason(said: str, account: Account) -> str:
+    """Return why su or sudo refused, from all that it said: it may quote what it was to run."""
+    if found := re.search(r"user (\S+) is not allowed to execute", said):
+        return f"sudo: user '{found[1]}' is not allowed to run commands as '{account.user}'"
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    told = [line for line in lines if re.match(r"(/\S*/)?(sudo|su): ", line) and not _NO_REASON.search(line)]
+    return (told or lines or ["it ended without any output"])[0 if told else -1].removesuffix(".")
 
 
 def _hello(nonce: str, private_bytes: int, terminal: Terminal | None) -> str:
-    itself = f'{{ read -r OTTO_STAT </proc/$$/stat; }} 2>/dev/null; echo "@{nonce}:$$:$OTTO_STAT"; unset OTTO_STAT'
+    asked = "{ read -r OTTO_STAT </proc/$$/stat || OTTO_STAT=$(LC_ALL=C ps -o lstart= -p $$); } 2>/dev/null"
+    itself = f'{asked}; echo "@{nonce}:$$:$OTTO_STAT"; unset OTTO_STAT'
     hello = itself if terminal else f"echo @{nonce} >&2; {itself}"
     if not private_bytes:
         return hello
@@ -360,14 +412,24 @@ def _hello(nonce: str, private_bytes: int, terminal: Terminal | None) -> str:
     return f"stty raw -echo; {hello}; {read}; stty -raw echo; {run}" if terminal else f"{hello}; {read}; {run}"
 
 
-def _become(account: Account, command: str, nonce: str) -> str:
+def _become(account: Account, command: str, nonce: str, *, own_terminal: bool) -> str:
     inner = f"exec sh -c {shlex.quote(command)}"
     if account.method == "su":
         return f"LC_ALL=C exec su {shlex.quote(account.user)} -c {shlex.quote(inner)}"
     words = f"sudo -S -p 'password {nonce}:' -u {shlex.quote(account.user)}"
-    return f"exec {words} -- sh -c {shlex.quote(command)}"
+    become = f"{words} -- sh -c {shlex.quote(command)}"
+    if not own_terminal:
+        return f"exec {become}"
+    # sudo gets a terminal to look at, and the command keeps its streams.
+    there = f"{become} <&3 >&4 2>&5 3<&- 4>&- 5>&-"
+    return f"SHELL=/bin/sh exec script -qec {shlex.quote(there)} /dev/null 3<&0 4>&1 5>&2 </dev/null >/dev/null 2>&1"
 
 
+# Runs on the host. The command line of the script itself has the nonce in two halves, and grep gets it as input.
+_FIND = """printf '%s\\n' "{first}""{second}" | grep -lFf - /proc/[0-9]*/cmdline 2>/dev/null | while read -r file; do
+  number=${{file#/proc/}}; number=${{number%/cmdline}}
+  {{ read -r stat <"/proc/$number/stat"; }} 2>/dev/null && echo "$number:$stat"
+done"""
 # Runs on the host. It names its victims by session, so that a command's background children go too, and reads /proc itself:
 # minimal systems have no pkill. A shell that must live gets INT together with its whole process group, so that it sees its child
 # die of it and gives up the command; background jobs of a shell without job control ignore INT (POSIX, 2.11): older ones live on.
@@ -378,7 +440,44 @@ stat_of() {
   IFS= read -r line <"/proc/$1/stat" || return 1; set -- ${line##*) }
   state=$1 ppid=$2 group=$3 session=$4; shift 19; started=$1
 }
-[ "$PID" -gt 1 ] 2>/dev/null && stat_of "$PID" 2>/dev/null || exit 0
+[ "$PID" -gt 1 ] 2>/dev/null || exit 0
+# BSD and macOS have no /proc: ps knows when the process began and whose children there are. Its group is ended with it where it
+# leads that itself, as one that a server has started does.
+if ! stat_of $$ 2>/dev/null; then
+  began() { set -- $(LC_ALL=C ps -o lstart= -p "$PID" 2>/dev/null); echo "$*"; }
+  found() {
+    ps -A -o pid= -o ppid= -o pgid= -o stat= 2>/dev/null | awk -v root="$PID" -v leads="$leads" -v keep=" $KEEP " '
+      $4 !~ /^Z/ { parent[$1] = $2; group[$1] = $3 }
+      END {
+        do {
+          grown = 0
+          for (p in parent) {
+            if (p == root || p in ours || p in kept) continue
+            if (index(keep, " " p " ") || parent[p] in kept) kept[p] = grown = 1
+            else if (parent[p] == root || parent[p] in ours || (leads && group[p] == root)) ours[p] = grown = 1
+          }
+        } while (grown)
+        for (p in ours) if (!(p in kept)) print p
+      }'
+  }
+  [ "$SHELL_LIVES" = idle ] || { [ -n "$STARTED" ] && [ "$(began)" = "$STARTED" ]; } || exit 0
+  [ "$(ps -o pgid= -p "$PID" 2>/dev/null | tr -d ' ')" = "$PID" ] && leads=1 || leads=0
+  for signal in INT TERM KILL KILL; do
+    victims=$(found)
+    [ "$SHELL_LIVES" != yes ] || kill -s INT "$PID"
+    [ -n "$SHELL_LIVES" ] || { [ "$(began)" = "$STARTED" ] && victims="$victims $PID"; }
+    [ -z "$victims" ] || kill -s "$signal" $victims
+    for pause in 0.01 0.04 0.2; do
+      victims=$(found)
+      [ -n "$SHELL_LIVES" ] || { [ "$(began)" = "$STARTED" ] && victims="$victims $PID"; }
+      [ -n "$victims" ] || break
+      sleep $pause || sleep 1
+    done
+    [ -n "$victims" ] || exit 0
+  done 2>/dev/null
+  exit 0
+fi
+stat_of "$PID" 2>/dev/null || exit 0
 home=$session gang=$group
 [ "$home" -gt 1 ] && [ "$gang" -gt 1 ] || exit 0
 if [ "$SHELL_LIVES" != idle ]; then [ "$started" = "$STARTED" ] && [ "$home" = "$SESSION" ] || exit 0; fi

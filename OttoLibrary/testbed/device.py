@@ -33,12 +33,15 @@ class Device:
 
     Attributes:
         role: When it is brought up: ``server`` first, then ``device``, then ``attached``. ``role`` in its data counts more.
+        shut_down_in_order: Whether, among devices that say so too, it is shut down after those that stand behind it in the
+            environment, whatever their roles.
         name: Its name.
         type: What it is, as the environment calls it.
         config: Its merged data.
     """
 
     role: ClassVar[str] = "device"
+    shut_down_in_order: ClassVar[bool] = False
 
     def __init__(self, config: Mapping[str, Any], place: DevicePlace) -> None:
         self.name, self.type = str(config["name"]), str(config["type"])
@@ -259,7 +262,7 @@ class DevicePlace:
             ) from error
 
         with self._lock:
-            if self._console is None or self._console.closed:
+            if self._console is None or not self._console.isalive():
                 self._console = HostConsole(host, self.prompt, self.transcript)
             made: HostConsole = self._console
             return made

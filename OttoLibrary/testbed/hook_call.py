@@ -14,8 +14,8 @@ _TIDY_S = 1.0
 
 async def call(
     hook: Callable[..., Any], arguments: tuple[Any, ...], limit_s: float, abandon: Callable[[threading.Thread], None]
-) -> None:
-    """Call a hook.
+) -> Any:
+    """Call a hook and return what it returns.
 
     Args:
         hook: The bound method.
@@ -27,8 +27,7 @@ async def call(
         TimeoutError: It took too long. Whatever the hook raises.
     """
     if inspect.iscoroutinefunction(hook):
-        await _bounded(hook(*arguments), limit_s)
-        return
+        return await _bounded(hook(*arguments), limit_s)
     answer = _Answer(hook, arguments)
     try:
         async with asyncio.timeout(limit_s):
@@ -37,15 +36,14 @@ async def call(
         if answer.thread.is_alive():
             abandon(answer.thread)
         raise
-    if inspect.isawaitable(returned):
-        await _bounded(_awaited(returned), limit_s)
+    return await _bounded(_awaited(returned), limit_s) if inspect.isawaitable(returned) else returned
 
 
 async def _awaited(waiting: Any) -> Any:
     return await waiting
 
 
-async def _bounded(coroutine: Any, limit_s: float) -> None:
+async def _bounded(coroutine: Any, limit_s: float) -> Any:
     """Await a coroutine; one that swallows its cancellation is left behind, so that the bound holds."""
     task = asyncio.ensure_future(coroutine)
     try:
@@ -58,7 +56,7 @@ async def _bounded(coroutine: Any, limit_s: float) -> None:
         task.cancel()
         await asyncio.wait([task], timeout=_TIDY_S)
         raise TimeoutError
-    await task
+    return await task
 
 
 class _Answer:

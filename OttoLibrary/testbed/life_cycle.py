@@ -90,7 +90,7 @@ class LifeCycle:
                 if missing:
                     step = Step(phase, name, time.time(), 0.0, LEFT_OUT, f"{', '.join(missing)} did not come up")
                     self._tell(step)
-                elif hook == "boot":
+                elif hook == "boot" and self._has(plan, hook):
                     step = await self._boot(plan, phase)
                 else:
                     step = await self._attempt(plan, hook, phase)
@@ -157,7 +157,10 @@ class LifeCycle:
         return await _each([end(name) for name in self._plans])
 
     def _is_before(self, name: str, other: str) -> bool:
-        """Return True when ``other`` was brought up after ``name``."""
+        """Return True when ``other`` is to be shut down before ``name``."""
+        if self._devices[name].shut_down_in_order and self._devices[other].shut_down_in_order:
+            order = list(self._plans)
+            return order.index(other) > order.index(name)
         return self._ranks[other] > self._ranks[name] or name in _all_before(other, self._plans)
 
     # -- one hook
@@ -166,13 +169,18 @@ class LifeCycle:
         return await _each([work(plan) for plan in plans.values()])
 
     async def _attempt(self, plan: DevicePlan, hook: str, phase: str, arguments: tuple[Any, ...] = ()) -> Step:
-        return self._told(await self._called(plan, hook, phase, arguments))
+        step = await self._called(plan, hook, phase, arguments)
+        return self._told(step) if self._has(plan, hook) else step
+
+    def _has(self, plan: DevicePlan, hook: str) -> bool:
+        """Return True when the driver wrote the hook."""
+        return getattr(getattr(self._devices[plan.name], hook), "__func__", None) is not getattr(Device, hook)
 
     async def _called(self, plan: DevicePlan, hook: str, phase: str, arguments: tuple[Any, ...]) -> Step:
         device, limit_s = self._devices[plan.name], plan.limit_s(hook)
         began, clock = time.time(), time.monotonic()
         method = getattr(device, hook)
-        if getattr(method, "__func__", None) is getattr(Device, hook):
+        if not self._has(plan, hook):
             return Step(phase, plan.name, began, 0.0)
         try:
             await call(method, arguments, limit_s, device.abandon)
@@ -197,8 +205,9 @@ class _Life:
 async def _each(coroutines: Sequence[Any]) -> list[Any]:
     """Run them side by side; when this is cancelled, wait until all of them have ended."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(coroutine) for coroutine in coroutines]
-    return [task.result() for task in tasks]
+        # The last device of the environment is the first to begin, as with Vitro.
+        tasks = [group.create_task(coroutine) for coroutine in reversed(coroutines)]
+    return [task.result() for task in reversed(tasks)]
 
 
 def reason(error: BaseException, limit_s: float) -> str:

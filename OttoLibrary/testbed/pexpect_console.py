@@ -22,6 +22,7 @@ _RECOVER_S = 3.0
 # How long nothing may come after what looks like a prompt: patterns of the environment are exact, those of a profile are not.
 _SETTLE_EXACT_S, _SETTLE_S = 0.03, 0.15
 _LONGEST_PROMPT = 200
+_WRAPPING = "\r\n\b "
 _CONTROLS = {"@": 0, "`": 0, "[": 27, "{": 27, "\\": 28, "|": 28, "]": 29, "}": 29, "^": 30, "~": 30, "_": 31, "?": 127}
 
 
@@ -56,6 +57,7 @@ class HostConsole(SpawnBase):  # type: ignore[misc]  # pexpect has no type hints
         self.closed, self.terminated = False, False
         self._host, self._heard, self._exact = host, heard, bool(prompt)
         self._left = ""
+        self._of: Any = None  # the console that is talked with; another one is the end of this
         self._out_of_step = False
         self._seen = ""  # the whole line of the prompt, once it was seen
         profile = self._wait(host.raw.connection.facts()).console
@@ -84,14 +86,14 @@ class HostConsole(SpawnBase):  # type: ignore[misc]  # pexpect has no type hints
             raise pexpect.EOF(f"{self.name} has ended")
         wait_s = _FOR_EVER_S if timeout is None else max(0.0, timeout)
         try:
-            text: str = self._wait(self._host.raw.next_text(wait_s))
+            text, self._of = self._wait(self._host.raw.next_text(wait_s, self._of))
         except TimeoutError as error:
             raise pexpect.TIMEOUT("Timeout exceeded.") from error
         except (EndOfStream, ConnectionLostError) as error:
             self.flag_eof = True
             raise pexpect.EOF(f"{self.name} has ended: {error}") from error
         self._heard(text)
-        return text
+        return str(text)
 
     def send(self, s: str | bytes) -> int:
         """Type; return how many bytes."""
@@ -100,7 +102,7 @@ class HostConsole(SpawnBase):  # type: ignore[misc]  # pexpect has no type hints
             raise OSError(f"{self.name} is closed")
         self._log(text, "send")
         try:
-            self._wait(self._host.raw.type_text(text))
+            self._of = self._wait(self._host.raw.type_text(text, self._of))
         except (EndOfStream, ConnectionLostError) as error:
             self.flag_eof = True
             raise OSError(f"{self.name} has ended: {error}") from error
@@ -183,8 +185,7 @@ class HostConsole(SpawnBase):  # type: ignore[misc]  # pexpect has no type hints
         self._sync(limit_s)
         self.sendline(command)
         try:
-            # The first line is the echo, in whatever way it was wrapped.
-            said = self._until_prompt(limit_s, 1 + command.count("\n"))
+            said = _without_echo(self._until_prompt(limit_s, 1 + command.count("\n")), command)
         except pexpect.TIMEOUT:
             self._interrupt()
             raise
@@ -236,7 +237,7 @@ class HostConsole(SpawnBase):  # type: ignore[misc]  # pexpect has no type hints
             self.sendline()
 
     def _until_prompt(self, limit_s: float, echo_lines: int) -> str:
-        """Return what comes between the echo and the prompt; raise ``pexpect.TIMEOUT``."""
+        """Return what comes before the prompt, once so many lines were echoed; raise ``pexpect.TIMEOUT``."""
         end = time.monotonic() + limit_s
         said = ""
         while True:
@@ -248,7 +249,7 @@ class HostConsole(SpawnBase):  # type: ignore[misc]  # pexpect has no type hints
             except pexpect.TIMEOUT:
                 if at is not None:
                     self._seen = said[at:]
-                    return said[:at].split("\n", echo_lines)[-1]
+                    return said[:at]
                 self.before = said
                 raise
 
@@ -272,3 +273,16 @@ class HostConsole(SpawnBase):  # type: ignore[misc]  # pexpect has no type hints
 
     def _wait(self, coroutine: Any) -> Any:
         return self._host.calls.wait_for(coroutine, self._host.name)
+
+
+def _without_echo(said: str, command: str) -> str:
+    """Return what a command printed: what was said behind its echo, in whatever way a terminal wrapped that."""
+    at = 0
+    for key in command:
+        while at < len(said) and said[at] != key and said[at] in _WRAPPING:
+            at += 1
+        if at == len(said) or said[at] != key:
+            # Line editing shows a part of a long line; the echo ends with the line all the same.
+            return said.split("\n", 1 + command.count("\n"))[-1]
+        at += 1
+    return said[at:].partition("\n")[2]

@@ -8,13 +8,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 from OttoLibrary import registry
 from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, Process
 from OttoLibrary.contracts.facts import HostFacts
-from OttoLibrary.contracts.transfers import FileResult, Job, Progress, ScriptResult, Transfer, TransferOptions, TransferResult
+from OttoLibrary.contracts.transfers import (
+    FileResult,
+    Job,
+    NotOfferedError,
+    Progress,
+    ScriptResult,
+    Transfer,
+    TransferOptions,
+    TransferResult,
+)
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
 from OttoLibrary.host.host import Host
@@ -62,8 +71,8 @@ async def begin(
 
 async def _begun(host: Host, patience_s: float | None, options: TransferOptions, began: float) -> TransferCall:
     site = await site_of(host, patience_s)
-    name = options.via or site.facts.transfer or _best(site, host)
-    work = TransferCall(host, site, name, registry.load("transfer", name), began)
+    name, *others = (named,) if (named := options.via or site.facts.transfer) else _best(site, host)
+    work = TransferCall(host, site, name, registry.load("transfer", name), began, others)
     _check(options, work, host)
     return work
 
@@ -84,6 +93,7 @@ class TransferCall:
     protocol: str
     transfer: Transfer
     began: float
+    others: list[str] = field(default_factory=list)
     files: list[FileResult] = field(default_factory=list)
 
     def verify(self, options: TransferOptions) -> str:
@@ -100,13 +110,27 @@ class TransferCall:
 
     async def put(self, job: Job) -> None:
         """Let the protocol move the bytes of a file to the host; raise what it raises."""
-        with self._named():
-            await self.transfer.put(self.site, job)
+        await self._move(lambda transfer, job: transfer.put(self.site, job), job)
 
     async def get(self, job: Job) -> None:
         """Let the protocol move the bytes of a file from the host; raise what it raises."""
-        with self._named():
-            await self.transfer.get(self.site, job)
+        await self._move(lambda transfer, job: transfer.get(self.site, job), job)
+
+    async def _move(self, move: Callable[[Transfer, Job], Awaitable[None]], job: Job) -> None:
+        """Let the protocol move bytes, or the next one where nobody chose it and the host does not offer it."""
+        while True:
+            try:
+                with self._named():
+                    return await move(self.transfer, job)
+            except NotOfferedError as error:
+                if not self.others:
+                    raise
+                missing = str(error).removesuffix(".")
+            self.protocol = self.others.pop(0)
+            self.transfer = registry.load("transfer", self.protocol)
+            self.host.note(f"{missing}; '{self.protocol}' is used instead.")
+            if not self.transfer.resumes:
+                job = replace(job, start=0)
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
@@ -114,7 +138,8 @@ class TransferCall:
         try:
             yield
         except UsageError as error:
-            raise UsageError(f"Host '{self.host.name}' cannot use '{self.protocol}': {error}.") from error
+            sentence = f"Host '{self.host.name}' cannot use '{self.protocol}': {error}."
+            raise (NotOfferedError if isinstance(error, NotOfferedError) else UsageError)(sentence) from error
 
 
 @contextlib.asynccontextmanager
@@ -231,11 +256,11 @@ class ByteCount:
             raise
 
 
-def _best(site: HostSite, host: Host) -> str:
-    """Return the best protocol for a host for which none is named."""
+def _best(site: HostSite, host: Host) -> tuple[str, ...]:
+    """Return the protocols to try for a host for which none is named, the best first."""
     if site.facts.transport == "local":
-        return "console" if host.account else "local"
-    return "sftp" if site.connection.native is not None and host.account is None else "console"
+        return ("console",) if host.account else ("local",)
+    return ("sftp", "scp", "console") if site.connection.native is not None and host.account is None else ("console",)
 
 
 def _check(options: TransferOptions, work: TransferCall, host: Host) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_KRL = b"SSHKRL\n"
 _CA, _REVOKED = "@cert-authority", "@revoked"
 
 
@@ -65,6 +66,37 @@ def known_keys(files: Sequence[Path], names: Sequence[str], parse: Callable[[str
                 marker, key = entry
                 found.append(KnownKey(key, marker, f"{path}:{number}"))
     return found
+
+
+def revoked_keys(files: Sequence[Path], parse: Callable[[str], Any]) -> list[KnownKey]:
+    """Return the keys in files that each list public keys, one a line, for no host to be accepted with.
+
+    Args:
+        files: The files, as ``RevokedHostKeys`` names them.
+        parse: As for ``known_keys``.
+
+    Raises:
+        ValueError: A file cannot be read, or not all of it: then it is unknown what is revoked. Names file and line.
+    """
+    found = []
+    for path in files:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ValueError(f"'{path}' of RevokedHostKeys cannot be read ({error.strerror})") from error
+        if content.startswith(_KRL):
+            raise ValueError(f"'{path}' of RevokedHostKeys is a binary list; only public keys as text, one a line, can be read")
+        for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
+            if line.strip() and not line.lstrip().startswith("#"):
+                found.append(KnownKey(_revoked(line, f"{path}:{number}", parse), _REVOKED, f"{path}:{number}"))
+    return found
+
+
+def _revoked(line: str, place: str, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(" ".join(line.split()[:2]))
+    except ValueError as error:
+        raise ValueError(f"{place} of RevokedHostKeys is not a public key") from error
 
 
 def named(host: str, address: str, port: int | None) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 
+from OttoLibrary.contracts.connections import EndOfStream
 from OttoLibrary.contracts.profiles import Profile
 from OttoLibrary.text import Secret, plain_text
 
@@ -14,6 +15,10 @@ _LOOK_BACK = 4096
 # Of what a console writes before it waits for a command so much is kept: the newest.
 _KEPT = 1 << 16
 _FIRST_KNOCK_S = 0.1
+# So long what sounds like a refusal waits for what follows it.
+_VERDICT_S = 2.0
+# So long a console may talk before Enter is pressed although it is not silent.
+_TALK_S = 6.0
 
 
 class LoginRefusedError(Exception):
@@ -32,7 +37,7 @@ class Prompts:
 
     def text(self, said: bytes | bytearray) -> str:
         """Return the end of the output, as it looks."""
-        return plain_text(bytes(said[-_LOOK_BACK:]).decode(self.profile.encoding, "replace"))
+        return plain_text(bytes(said[-_LOOK_BACK:]).decode(self.profile.encoding, "replace")).replace("\r", "\n")
 
     def asks(self, text: str) -> str:
         """Return what the console waits for: ``password``, ``login``, ``command`` or nothing known."""
@@ -92,13 +97,15 @@ async def log_in(
     newline = prompts.profile.newline.encode()
     said, since = bytearray(), bytearray()
     answered: set[str] = set()
+    talked_until = asyncio.get_running_loop().time() + _TALK_S
     while True:
         text = prompts.text(since)
-        if answered and (words := prompts.failure(text)):
-            raise LoginRefusedError(f"it answered '{words}'")
         asked = prompts.asks(text)
         if asked == "command":
             return bytes(said)
+        refusal = prompts.failure(text) if answered else ""
+        if refusal and asked:
+            raise LoginRefusedError(f"it answered '{refusal}'")
         if asked == "password" and not answered and knock_s is not None:
             # Somebody left it half-way: an empty password brings the login prompt back.
             await write(newline)
@@ -112,7 +119,15 @@ async def log_in(
             said.clear()
         # Nothing has been written yet: an early Enter disturbs nothing.
         pause = knock_s if said or answered or knock_s is None else min(knock_s, _FIRST_KNOCK_S)
-        news = await _next(more, write, newline, pause)
+        if refusal:
+            news = await _after_refusal(more, refusal)
+        elif knock_s is not None and asyncio.get_running_loop().time() > talked_until:
+            # A console that keeps talking never falls silent: its prompt shows after Enter, until the next line comes.
+            await write(newline)
+            talked_until += _TALK_S
+            news = b""
+        else:
+            news = await _next(more, write, newline, pause)
         said += news
         since += news
         del said[:-_KEPT], since[:-_KEPT]
@@ -126,6 +141,15 @@ def _answer(asked: str, user: str | None, password: Secret | None) -> str:
     if password is None:
         raise LoginRefusedError("it asks for a password, and the lab has no 'password' for it")
     return password.value
+
+
+async def _after_refusal(more: Callable[[], Awaitable[bytes]], refusal: str) -> bytes:
+    """Return what follows words that may refuse the login, or be those of a start-up file behind a good one."""
+    try:
+        async with asyncio.timeout(_VERDICT_S):
+            return await more()
+    except (TimeoutError, EndOfStream):
+        raise LoginRefusedError(f"it answered '{refusal}'") from None
 
 
 async def _next(

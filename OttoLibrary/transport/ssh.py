@@ -7,27 +7,44 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
-import getpass
 import os
 import re
 import socket
-from collections.abc import Callable
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import asyncssh
-from asyncssh.config import SSHClientConfig
+from asyncssh.encryption import get_encryption_algs
+from asyncssh.kex import get_kex_algs
+from asyncssh.mac import get_mac_algs
+from asyncssh.public_key import get_public_key_algs
 
-from OttoLibrary.contracts.connections import Channel, Connection, Duplex, EndOfStream, ExitStatus, Listener, Process, Terminal
+from OttoLibrary.contracts.connections import (
+    Channel,
+    Connection,
+    Duplex,
+    EndOfStream,
+    ExitStatus,
+    Listener,
+    Process,
+    Refused,
+    T,
+    Terminal,
+)
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError, UsageError
+from OttoLibrary.text import listed, plural
 from OttoLibrary.transport import tcp
 from OttoLibrary.transport.channels import ProcessChannel
-from OttoLibrary.transport.known_hosts import KnownKey, known_keys, named
+from OttoLibrary.transport.client_config import Asked, SshConfig, read_config
+from OttoLibrary.transport.known_hosts import KnownKey, known_keys, named, revoked_keys
 from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
 
 # AES-GCM moves about twice what AsyncSSH's first choice, ChaCha20, does per CPU second; both are safe.
@@ -40,9 +57,14 @@ _FINGERPRINT = "SHA256:"
 # Where OpenSSH looks unless its configuration says otherwise.
 _USER_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
 _GLOBAL_FILES = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
-_SESSION_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+# How often a full server is asked again before there is a further connection to it, and when there are as many as may be.
+_SESSION_PAUSES_S = (0.02, 0.05)
+_LAST_PAUSES_S = (0.1, 0.2, 0.4, 0.8)
+_MOST_CONNECTIONS = 8
 # What a login shell may not take as it is in single quotes.
 _SPECIAL = re.compile(r"[^ -~]|['\\!]")
+_FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
+_PROXY_SAID_BYTES = 2000
 _LEGACY_ADVICE = (
     "An old host may need algorithms that are off by default: set 'kex', 'ciphers', 'mac' or 'host_key_algorithms' "
     'in its \'ssh\' object, such as "kex": "+diffie-hellman-group14-sha1".'
@@ -60,10 +82,10 @@ class Ssh:
         async with contextlib.AsyncExitStack() as opened:
             try:
                 async with deadline.timeout():
-                    trust.read_config()
+                    await asyncio.to_thread(trust.read_config)
                     jump = hop or await self._jump(facts, path, trust.jumps, opened, deadline)
                     client = await _connect(facts, jump, trust)
-                    connection = SshConnection(client, trust)
+                    connection = SshConnection(client, trust, partial(_further, facts, path, jump))
                     opened.push_async_callback(connection.close_client)
                     await connection.forward(facts.ssh.forwards)
             except (OSError, asyncssh.Error, ValueError) as error:
@@ -100,9 +122,17 @@ class SshConnection:
     line_limit = 0
     logs_in = True
 
-    def __init__(self, client: asyncssh.SSHClientConnection, trust: _Trust) -> None:
+    def __init__(
+        self,
+        client: asyncssh.SSHClientConnection,
+        trust: _Trust,
+        further: Callable[[], Awaitable[asyncssh.SSHClientConnection]],
+    ) -> None:
         self.client = client
         self._trust = trust
+        self._open_further = further
+        self._further: list[asyncssh.SSHClientConnection] = []
+        self._growing = asyncio.Lock()
         self._opened = contextlib.AsyncExitStack()
         self._quick: asyncio.Task[None] | None = None
 
@@ -110,6 +140,11 @@ class SshConnection:
     def lost(self) -> str | None:
         """Why it is gone, or None."""
         return self._trust.lost
+
+    @property
+    def notes(self) -> list[str]:
+        """What was passed over of ssh_config."""
+        return self._trust.config.notes
 
     @property
     def native(self) -> object:
@@ -130,31 +165,65 @@ class SshConnection:
         # A path in it may not be text.
         words: Any = (command if login_shell else any_shell(command)).encode("utf-8", "surrogateescape")
         try:
-            return await self._open_session(words, terminal is not None, options)
+            return await self.with_room(partial(_open_session, words, terminal is not None, options))
         except asyncssh.ChannelOpenError as error:
-            reason = self.lost or f"the server opens no further session ({error.reason}); its MaxSessions may be reached"
-            raise EndOfStream(reason) from error
+            if self.lost:
+                raise EndOfStream(self.lost) from error
+            what = "no terminal" if error.code == asyncssh.OPEN_REQUEST_PTY_FAILED else "no process"
+            raise Refused(f"gives {what} ({error.reason})") from error
         except (OSError, asyncssh.Error) as error:
             raise EndOfStream(self.lost or str(error)) from error
 
-    async def _open_session(self, words: Any, on_terminal: bool, options: dict[str, Any]) -> _Session:
+    async def with_room(self, use: Callable[[asyncssh.SSHClientConnection], Awaitable[T]]) -> T:
+        """Open a session with ``use`` where there is room: on this connection, or on a further one to the same server."""
         # A server at its MaxSessions counts those that we closed until their processes are gone.
-        pauses_s = iter(_SESSION_PAUSES_S)
-        while True:
-            session = _Session(on_terminal)
-            try:
-                opening = asyncio.ensure_future(self.client.create_session(partial(_itself, session), words, **options))
-                await asyncio.shield(opening)
-                return session
-            except asyncio.CancelledError:
-                # A session that is given up half-way would stay open on the server.
-                opening.add_done_callback(session.close_late)
-                raise
-            except asyncssh.ChannelOpenError:
-                pause_s = next(pauses_s, None)
-                if self.lost or pause_s is None:
-                    raise
+        found = await self._first_with_room(use, _SESSION_PAUSES_S)
+        if found is not None:
+            return found[0]
+        async with self._growing:
+            found = await self._first_with_room(use, ()) or await self._on_further(use)
+        if found is None:
+            found = await self._first_with_room(use, _LAST_PAUSES_S)
+        if found is None:
+            count = 1 + len(self._further)
+            raise Refused(f"opens no further session on {plural(count, 'connection')}; its MaxSessions may be reached")
+        return found[0]
+
+    async def _first_with_room(
+        self, use: Callable[[asyncssh.SSHClientConnection], Awaitable[T]], pauses_s: tuple[float, ...]
+    ) -> tuple[T] | None:
+        for pause_s in (0.0, *pauses_s):
+            if pause_s:
                 await asyncio.sleep(pause_s)
+            self._further = [client for client in self._further if not client.is_closed()]
+            for client in (self.client, *self._further):
+                try:
+                    return (await use(client),)
+                except asyncssh.ChannelOpenError as error:
+                    if self.lost or not _is_full(error):
+                        raise
+        return None
+
+    async def _on_further(self, use: Callable[[asyncssh.SSHClientConnection], Awaitable[T]]) -> tuple[T] | None:
+        """Open a further connection and use it; return None where that cannot be, or has no room for its first session."""
+        if 1 + len(self._further) >= _MOST_CONNECTIONS:
+            return None
+        try:
+            client = await self._open_further()
+        except (OSError, asyncssh.Error, ValueError, TimeoutError):
+            return None
+        try:
+            result = await use(client)
+        except asyncssh.ChannelOpenError as error:
+            client.abort()
+            if not _is_full(error):
+                raise
+            return None
+        except BaseException:
+            client.abort()
+            raise
+        self._further.append(client)
+        return (result,)
 
     async def open_line(self) -> Channel:
         """Refuse: it starts processes."""
@@ -209,12 +278,17 @@ class SshConnection:
         """Close it, but not what carries it."""
         if self._quick is not None:
             self._quick.cancel()
+        for further in self._further:
+            further.close()
         self.client.close()
         try:
             async with asyncio.timeout(1):
                 await self.client.wait_closed()
+                for further in self._further:
+                    await further.wait_closed()
         except (TimeoutError, OSError, asyncssh.Error):
-            self.client.abort()
+            for client in (self.client, *self._further):
+                client.abort()
 
     def describe(self) -> str:
         """Return ``ssh user@address:port``."""
@@ -226,6 +300,35 @@ class SshConnection:
             process = await self.execute("true")
             await process.wait()
             await process.close()
+
+
+async def _open_session(words: Any, on_terminal: bool, options: dict[str, Any], client: asyncssh.SSHClientConnection) -> _Session:
+    session = _Session(on_terminal)
+    opening = asyncio.ensure_future(client.create_session(partial(_itself, session), words, **options))
+    try:
+        await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # A session that is given up half-way would stay open on the server.
+        opening.add_done_callback(session.close_late)
+        raise
+    return session
+
+
+def _is_full(error: asyncssh.ChannelOpenError) -> bool:
+    """Return True when a server has no room for a session, and did not merely refuse what the session is for."""
+    return error.code in {
+        asyncssh.OPEN_CONNECT_FAILED,
+        asyncssh.OPEN_RESOURCE_SHORTAGE,
+        asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED,
+    }
+
+
+async def _further(facts: HostFacts, path: tuple[str, ...], jump: SshConnection | None) -> asyncssh.SSHClientConnection:
+    """Open one more connection as the first one was opened."""
+    trust = _Trust(facts, path)
+    await asyncio.to_thread(trust.read_config)
+    async with asyncio.timeout(facts.connect_timeout):
+        return await _connect(facts, jump, trust)
 
 
 class _Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
@@ -369,7 +472,10 @@ class _Trust(asyncssh.SSHClient):
         self.lost: str | None = None
         self.problem = ""
         self.jumps: list[str] = []
-        self._facts = facts
+        self.config = SshConfig()
+        self.proxy_errors: Path | None = None
+        self.proxy_said = ""
+        self._facts, self._path = facts, path
         self._policy = facts.host_key
         self.direct = len(path) == 1
         # Behind different hops live different hosts with one address, so the way to a host is part of its name.
@@ -378,13 +484,38 @@ class _Trust(asyncssh.SSHClient):
         self._files: list[Path] = []
         self._known: list[KnownKey] = []
         self._revoked: list[KnownKey] = []
+        self._listed: list[KnownKey] = []
 
     def read_config(self) -> None:
-        """Learn from ssh_config which files of known keys count, and through which hosts the server is reached."""
-        config = _config(self._facts)
-        self._files = [*_files(config, "UserKnownHostsFile", _USER_FILES), *_files(config, "GlobalKnownHostsFile", _GLOBAL_FILES)]
-        jumps = str(config.get("ProxyJump") or "none")
-        self.jumps = [] if jumps.lower() == "none" or not self.direct else [text.strip() for text in jumps.split(",")]
+        """Learn from ssh_config how to connect, which files of known keys count, and which hosts are on the way."""
+        self.config = config = _config(self._facts)
+        self._files = [*_files(config, "userknownhostsfile", _USER_FILES), *_files(config, "globalknownhostsfile", _GLOBAL_FILES)]
+        try:
+            self._listed = revoked_keys(_files(config, "revokedhostkeys", ()), asyncssh.import_public_key)
+        except ValueError as error:
+            raise HostKeyError(self._facts.name, self._path, f"{error}, so it is unknown whether its key is revoked") from error
+        jumps = config.text("proxyjump")
+        self.jumps = [text.strip() for text in jumps.split(",")] if jumps and self.direct else []
+
+    def supported(self, option: str, known: Sequence[bytes]) -> str | None:
+        """Return the algorithms of ssh_config without those that only OpenSSH has, or None to use the usual ones."""
+        value = self.config.text(option)
+        if value is None:
+            return None
+        sign = value[0] if value[0] in "+-^" else ""
+        names = listed(value.removeprefix(sign))
+        ours = [name for name in names if set(name) & set("*?") or name.encode() in known]
+        if len(ours) < len(names):
+            others = ", ".join(name for name in names if name not in ours)
+            self.config.notes.append(f"ssh_config: passed over of {option}, since only OpenSSH has it: {others}.")
+        return f"{sign}{','.join(ours)}" if ours else None
+
+    def note_proxy_errors(self) -> None:
+        """Keep what a ProxyCommand said, before its file goes."""
+        if self.proxy_errors is not None:
+            said = self.proxy_errors.read_bytes()[-_PROXY_SAID_BYTES:].decode("utf-8", "backslashreplace").strip()
+            lines = dict.fromkeys(line.strip() for line in said.splitlines()[-3:])
+            self.proxy_said = f"'{'; '.join(lines)}'" if lines else "nothing"
 
     def known_hosts(self, host: str, addr: str, port: int | None) -> Any:
         """Return the keys on file for this host, in AsyncSSH's seven lists."""
@@ -392,6 +523,7 @@ class _Trust(asyncssh.SSHClient):
         with_port, without = (_known(self._files, named(host, addr, number)) for number in (port, None))
         users = with_port if any(not known.is_revoked for known in with_port) else without
         self._revoked = [known for known in dict.fromkeys([*own, *with_port, *without]) if known.is_revoked]
+        self._revoked += self._listed
         trusted = self._trusted(own, users)
         # A key that the user's file has for another machine with this address proves nothing about one behind a hop.
         self._known = [known for known in trusted if known.is_host_key] if self.direct or self._policy == "strict" else []
@@ -433,7 +565,9 @@ class _Trust(asyncssh.SSHClient):
     def refusal(self, reason: str) -> str:
         """Return why the key was refused, in the words of a sentence."""
         if not self.problem and "revoked" in reason:
-            return f"its host key is revoked ({', '.join(known.place for known in self._revoked)})"
+            listed = [known.place.rpartition(":")[0] for known in self._listed]
+            places = dict.fromkeys([*(known.place for known in self._revoked if known not in self._listed), *listed])
+            return f"its host key is revoked ({', '.join(places)})"
         return self.problem or reason
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -489,17 +623,26 @@ def _remembered(name: str, key: asyncssh.SSHKey) -> list[KnownKey]:
         return [KnownKey(key, "", str(path))]
 
 
-def _config(facts: HostFacts) -> SSHClientConfig:
+def _config(facts: HostFacts) -> SshConfig:
+    """Return what the client configuration says about a host; without one of the lab, that of the user if there is one."""
     path = Path(facts.ssh.config_file or "~/.ssh/config").expanduser()
-    paths = [path] if facts.ssh.config_file or os.access(path, os.R_OK) else []
-    arguments: Any = (getpass.getuser(), facts.user or (), facts.address, facts.port or ())
-    config: SSHClientConfig = SSHClientConfig.load(None, paths, False, False, False, *arguments)  # type: ignore[assignment]
-    return config
+    asked = Asked(facts.address, facts.user, facts.port)
+    try:
+        return read_config(path, asked)
+    except OSError as error:
+        if not facts.ssh.config_file and error.errno in {errno.ENOENT, errno.ENOTDIR}:
+            return SshConfig()
+        note = f"{path} cannot be read ({error.strerror}); it is passed over."
+        if facts.ssh.config_file:
+            raise UsageError(
+                f"Host '{facts.name}' has the 'config_file' {path}, which cannot be read ({error.strerror})."
+            ) from error
+        return SshConfig(notes=[note])
 
 
-def _files(config: SSHClientConfig, option: str, usual: tuple[str, ...]) -> list[Path]:
-    names: Any = config.get(option, list(usual))
-    return [Path(name).expanduser() for name in names if name.lower() != "none"]
+def _files(config: SshConfig, option: str, usual: tuple[str, ...]) -> list[Path]:
+    names = config.words(option)
+    return [Path(name).expanduser() for name in (usual if names is None else names)]
 
 
 def _jump_facts(text: str, facts: HostFacts) -> HostFacts:
@@ -527,41 +670,65 @@ def _is_key(policy: str) -> bool:
 
 
 async def _connect(facts: HostFacts, hop: SshConnection | None, trust: _Trust) -> asyncssh.SSHClientConnection:
-    options = _options(facts, hop is None)
-    options["known_hosts"] = trust.known_hosts
-    if hop is not None:
-        options["tunnel"] = hop.carry()
-    else:
-        options["tunnel"] = None
-    try:
-        return await asyncssh.connect(facts.address, client_factory=lambda: trust, **options)
-    except asyncssh.ConnectionLost:
-        # A reset may have overtaken the server's reason, and sshd drops some of many that come together (MaxStartups).
-        trust.lost = None
-        return await asyncssh.connect(facts.address, client_factory=lambda: trust, **options)
+    with contextlib.ExitStack() as ending:
+        options = _options(facts, trust)
+        options["known_hosts"] = trust.known_hosts
+        options["tunnel"] = hop.carry() if hop is not None else None
+        if hop is None and (command := trust.config.text("proxycommand")):
+            said = ending.enter_context(tempfile.NamedTemporaryFile(prefix="otto-proxy-"))
+            options["proxy_command"] = _proxy(command, said.name)
+            trust.proxy_errors = Path(said.name)
+        address = trust.config.text("hostname") or facts.address
+        try:
+            try:
+                return await asyncssh.connect(address, client_factory=lambda: trust, **options)
+            except asyncssh.ConnectionLost:
+                # A reset may have overtaken the server's reason, and sshd drops some of many that come together (MaxStartups).
+                trust.lost = None
+                return await asyncssh.connect(address, client_factory=lambda: trust, **options)
+        except BaseException:
+            trust.note_proxy_errors()
+            raise
 
 
-def _options(facts: HostFacts, direct: bool) -> dict[str, Any]:
-    """Set only what the lab sets, so that ssh_config decides the rest."""
-    ssh = facts.ssh
+def _proxy(command: str, errors: str) -> list[str]:
+    """Return the program that a ProxyCommand is: run by the user's shell as ``ssh`` does, with its errors in a file."""
+    shell = os.environ.get("SHELL") or "/bin/sh"
+    # AsyncSSH takes the end of standard error for that of the connection: its pipe stays open.
+    return ["/bin/sh", "-c", 'exec 3>&2 2>>"$1"; exec "$2" -c "$3"', "sh", errors, shell, f"exec {command}"]
+
+
+def _options(facts: HostFacts, trust: _Trust) -> dict[str, Any]:
+    """Return how to connect: what the lab says, then what the client configuration says, then what we prefer."""
+    ssh, config = facts.ssh, trust.config
+    port = config.text("port")
     options: dict[str, Any] = {
-        "known_hosts": None,
+        "config": None,
         "keepalive_interval": facts.keepalive,
         "keepalive_count_max": _KEEPALIVES,
-        "encryption_algs": ssh.ciphers or _CIPHERS,
-        "compression_algs": ["zlib@openssh.com", "none"] if ssh.compression else ["none"],
-        "agent_forwarding": ssh.forward_agent,
+        "encryption_algs": ssh.ciphers or trust.supported("ciphers", get_encryption_algs()) or _CIPHERS,
+        "compression_algs": ["zlib@openssh.com", "none"] if ssh.compression or config.flag("compression") else ["none"],
+        "agent_forwarding": ssh.forward_agent or _forwards_agent(config),
+        "family": _FAMILIES.get((config.text("addressfamily") or "any").lower(), socket.AF_UNSPEC),
+        "tcp_keepalive": config.flag("tcpkeepalive") is not False,
     }
+    address = config.text("bindaddress")
     given = {
-        "port": facts.port,
-        "username": facts.user,
-        "config": [ssh.config_file] if ssh.config_file else None,
-        "kex_algs": ssh.kex,
-        "mac_algs": ssh.mac,
-        "server_host_key_algs": ssh.host_key_algorithms,
-        "client_keys": [facts.identity_file] if facts.identity_file else None,
-        "passphrase": facts.passphrase.value if facts.passphrase else None,
+        "port": facts.port or (int(port) if port else None),
+        "username": facts.user or config.text("user"),
+        "kex_algs": ssh.kex or trust.supported("kexalgorithms", get_kex_algs()),
+        "mac_algs": ssh.mac or trust.supported("macs", get_mac_algs()),
+        "server_host_key_algs": ssh.host_key_algorithms or trust.supported("hostkeyalgorithms", get_public_key_algs()),
+        "host_key_alias": config.text("hostkeyalias"),
+        "local_addr": (address, 0) if address else None,
         "password": facts.password.value if facts.password else None,
+        "password_auth": config.flag("passwordauthentication"),
+        "kbdint_auth": config.flag("kbdinteractiveauthentication"),
+        "public_key_auth": config.flag("pubkeyauthentication"),
+        "preferred_auth": config.text("preferredauthentications"),
+        "send_env": config.words("sendenv"),
+        "env": config.words("setenv"),
+        **_keys(facts, trust),
     }
     options |= {name: value for name, value in given.items() if value is not None}
     # A server hangs up after some keys: the one that the lab names must not come after those of an agent.
@@ -572,9 +739,68 @@ def _options(facts: HostFacts, direct: bool) -> dict[str, Any]:
     return options
 
 
+def _keys(facts: HostFacts, trust: _Trust) -> dict[str, Any]:
+    """Return the keys to offer: the lab's, or those of the client configuration that can be read."""
+    passphrase = facts.passphrase.value if facts.passphrase else None
+    if facts.identity_file:
+        return {"client_keys": [facts.identity_file], "passphrase": passphrase}
+    config = trust.config
+    found: dict[str, Any] = {"passphrase": passphrase}
+    agent = config.text("identityagent")
+    if agent is not None and agent != "SSH_AUTH_SOCK":
+        found["agent_path"] = os.path.expanduser(os.environ.get(agent[1:], "") if agent.startswith("$") else agent)
+    elif config.options.get("identityagent") == ["none"]:
+        found["agent_path"] = ""
+    files = [os.path.expanduser(name) for name in config.words("identityfile") or []]
+    certificates = [os.path.expanduser(name) for name in config.words("certificatefile") or []]
+    readable = [name for name in files if os.access(name, os.R_OK)]
+    if certificates:
+        found["client_certs"] = [name for name in certificates if os.access(name, os.R_OK)]
+    pairs = [pair for name in readable for pair in _pairs(name, passphrase, found.get("client_certs", ()), trust)]
+    if pairs:
+        found["client_keys"] = pairs
+    if config.flag("identitiesonly") and files:
+        found["agent_identities"] = [name for name in readable if _is_public(name)] or None
+        if found["agent_identities"] is None:
+            found["agent_path"] = ""
+    return found
+
+
+def _pairs(name: str, passphrase: str | None, certificates: Any, trust: _Trust) -> list[Any]:
+    try:
+        return list(asyncssh.load_keypairs([name], passphrase, certificates, ignore_encrypted=True))
+    except (OSError, ValueError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+        if not _is_public(name):
+            trust.config.notes.append(f"The key {name} of ssh_config cannot be read ({error}); it is passed over.")
+        return []
+
+
+def _is_public(name: str) -> bool:
+    """Return True when a public key is there to ask an agent for its private one."""
+    for path in (name, f"{name}.pub"):
+        try:
+            asyncssh.read_public_key(path)
+        except (OSError, ValueError, asyncssh.KeyImportError):
+            continue
+        return True
+    return False
+
+
+def _forwards_agent(config: SshConfig) -> bool | str:
+    value = config.text("forwardagent")
+    if value is None:
+        return False
+    flag = config.flag("forwardagent")
+    if flag is not None:
+        return flag
+    return os.path.expanduser(os.environ.get(value[1:], "") if value.startswith("$") else value)
+
+
 def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], trust: _Trust, deadline: Deadline) -> ConnectError:
     name, where = facts.name, f"{facts.address}:{facts.port or 22}"
     match error:
+        case TimeoutError() | asyncssh.ConnectionLost() | ConnectionError() if trust.proxy_said:
+            return ConnectError(name, path, f"the ProxyCommand of its ssh_config made no connection and said {trust.proxy_said}")
         case TimeoutError():
             return ConnectError(name, path, f"no answer from {where} in {deadline.seconds:g} seconds")
         case asyncssh.PermissionDenied():

@@ -18,7 +18,7 @@ Python Calculates On A Console
     Send To Host    dut1    python3\n
     Expect From Host    dut1    >>>${SPACE}
     Send To Host    dut1    6*7\n
-    ${match}=    Expect From Host    dut1    ^(\\d+)\r$    Error
+    ${match}=    Expect From Host    dut1    ^(\\d+)$    Error
     Should Be Equal    ${match.groups}[0]    42
     Send To Host    dut1    exit()\n
 

@@ -6,7 +6,7 @@ Test Tags           demo
 
 *** Variables ***
 ${LAB}          demo
-${BUILD}        ${TEMPDIR}/otto demo build
+${BUILD}        ${TEMPDIR}/otto demo ${{__import__('os').getpid()}}
 
 *** Test Cases ***
 A Build Reaches Every Dut

@@ -2,8 +2,7 @@
 Documentation       What hosts wrote during a test is checked, also after a rotation, and kept with the log of the run.
 Library             OttoLibrary    lab=${LAB}
 Resource            OttoLibrary/resources/logs.resource
-Suite Setup         Run On Hosts    tag:dut    mkdir -p ~/log && echo "app 1.0 starts" > ~/log/app.log
-Test Setup          Mark Logs    tag:dut    ~/log/app.log
+Test Setup          Begin And Mark Logs
 Test Tags           demo
 
 *** Variables ***
@@ -38,3 +37,9 @@ Logs Are Kept With The Run
     ${folder}=    Collect Logs    tag:dut    ~/log/app*    command:~/fw selftest    limit_mb=1
     ${text}=    Evaluate    pathlib.Path($folder, 'dut2', 'command-_fw_selftest.txt').read_text()    modules=pathlib
     Should Contain    ${text}    flash ok
+
+*** Keywords ***
+Begin And Mark Logs
+    [Documentation]    Each test, and each run of one, begins with a log of its own.
+    Run On Hosts    tag:dut    mkdir -p ~/log && rm -f ~/log/app* && echo "app 1.0 starts" > ~/log/app.log
+    Mark Logs    tag:dut    ~/log/app.log

@@ -81,6 +81,53 @@ Background Commands Wait And Stop
     Stop Command    ${job}
     Run On Host    dut1    pgrep -x -f 'sleep 88.${OWN}'    expected_rc=1
 
+A Background Command Is Watched By Its Lines
+    ${job}=    Start On Host    dut1    echo booting; sleep 0.2; echo 'ready on 80' >&2; sleep 66.${OWN}
+    ${match}=    Wait Until Command Prints    ${job}    ^ready on (\\d+)$    timeout=10 s
+    Should Be Equal    ${match.groups}[0]    80
+    Wait Until Command Prints    ${job}    booting    timeout=10 s
+    Command Should Be Running    ${job}
+    Run Keyword And Expect Error
+    ...    STARTS: Host 'dut1' (through gateway) printed no line that matches 'never' from 'echo booting; sleep
+    ...    Wait Until Command Prints    ${job}    never    timeout=200 ms
+    Command Should Be Running    ${job}
+
+A Background Command That Has Ended Says How
+    ${job}=    Start On Host    dut1    echo gave up; exit 7
+    Run Keyword And Expect Error
+    ...    *: command 'echo gave up; exit 7' exited with 7 before it printed a line that matches 'ready'.\nLast output:\ngave up
+    ...    Wait Until Command Prints    ${job}    ready    timeout=10 s
+    Run Keyword And Expect Error
+    ...    Host 'dut1' (through gateway): command 'echo gave up; exit 7' exited with 7 already.*
+    ...    Command Should Be Running    ${job}
+    ${stdout}    ${stderr}=    Stop Command    ${job}
+    Should Be Equal    ${stdout}${stderr}    gave up\n
+
+A Background Command Begins Where The Shell Is
+    Run On Host    dut1    cd /usr
+    ${job}=    Start On Host    dut1    pwd
+    ${r}=    Wait For Command    ${job}
+    Should Be Equal    ${r.stdout}    /usr\n
+    ${job}=    Start On Host    dut1    pwd    cwd=/tmp
+    ${r}=    Wait For Command    ${job}
+    Should Be Equal    ${r.stdout}    /tmp\n
+
+A Shell Begins Anew When It Is Asked To
+    ${fresh}=    Run Once On Host    dut1    pwd
+    Run On Host    dut1    cd /usr && LEFT=over
+    Reset Shell    dut1
+    ${r}=    Run On Host    dut1    echo "[$LEFT]"; pwd
+    Should Be Equal    ${r.stdout}    []\n${fresh.stdout}
+    Run Keyword And Expect Error    *has no open shell 'other'.*    Reset Shell    dut1    shell=other
+
+An Extra Shell Begins Anew Under Its Name
+    Open Shell    dut1    side
+    Run On Host    dut1    LEFT=over    shell=side
+    Reset Shell    dut1    shell=side
+    ${r}=    Run On Host    dut1    echo "[$LEFT]"    shell=side
+    Should Be Equal    ${r.stdout}    []\n
+    [Teardown]    Close Shell    dut1    side
+
 A Background Command Is Left Running
     Start On Host    dut3    sleep 99.${OWN}
 

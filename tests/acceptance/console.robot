@@ -13,7 +13,7 @@ The Console Starts Like The Command Shell
 
 One Of Several Patterns Matches
     Send To Host    dut1    echo code-$((6*7))\n
-    ${m}=    Expect From Host    dut1    nothing    code-(\\d+)\\r
+    ${m}=    Expect From Host    dut1    nothing    code-(\\d+)$
     Should Be Equal As Integers    ${m.index}    1
     Should Be Equal    ${m.groups}[0]    42
 

@@ -62,6 +62,16 @@ Only So Many Builds Are Kept
     Roll Back Build    dut1    to=${HERE}/kept
     Installed Build Should Be    dut1    ${HERE}/v3    to=${HERE}/kept
 
+A Relative Folder Starts Where Shells Start And One Dictionary Serves All
+    VAR    &{app}=    to=relative/app    install=true    check=test -f serve    keep=2    via=sftp
+    Run On Host    dut1    cd /
+    Deploy Build    dut1    ${HERE}/v1    &{app}
+    Deploy Build    dut1    ${HERE}/v2    &{app}
+    Installed Build Should Be    dut1    ${HERE}/v2    to=relative/app
+    Roll Back Build    dut1    &{app}
+    Run Once On Host    dut1    test -d relative/app/releases && rm -r relative
+    [Teardown]    Run Once On Host    dut1    rm -rf relative
+
 Every Way Of Sending Will Do
     FOR    ${via}    IN    sftp    scp    console
         Deploy Build    dut1    ${HERE}/v1    to=${HERE}/by ${via}    via=${via}    check=test -f serve
@@ -72,8 +82,8 @@ What Is Not Ours Stays
     Create Directory    ${HERE}/taken/current
     Should Fail    Build 'v1-*' was not deployed on host 'dut1': ${HERE}/taken/current exists and does not point to a build of*
     ...    Deploy Build    dut1    ${HERE}/v1    to=${HERE}/taken
-    Should Fail    to\=opt/fw is not a folder for builds. Give a path that starts with / or ~/.
-    ...    Deploy Build    dut1    ${HERE}/v1    to=opt/fw
+    Should Fail    to\=/ is not a folder for builds. Give a folder of its own, such as /opt/app or ~/app.
+    ...    Deploy Build    dut1    ${HERE}/v1    to=/
     Should Fail    There is no build '/no/such' here: it is neither a file nor a folder.
     ...    Deploy Build    dut1    /no/such    to=${HERE}/x
 

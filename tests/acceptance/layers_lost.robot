@@ -42,10 +42,10 @@ The End Of A Long Log Is Collected
     Run On Host    dut1    for i in $(seq 2000); do echo "line $i"; done > long.log; printf '\\377\\000' > odd.bin
     ${folder}=    Collect Logs    dut1    ~/long.log    ~/odd.bin    limit_mb=0.001
     ${files}=    Evaluate    {path.name: path for path in pathlib.Path($folder).rglob('*')}
-    ${end}=    Get File    ${files}[long.log.end]
+    ${end}=    Get File    ${files}[long.log.end.txt]
     Should End With    ${end}    line 1999\nline 2000\n
-    Should Be Equal As Integers    ${{$files['long.log.end'].stat().st_size}}    1000
-    Should Be Equal As Integers    ${{$files['odd.bin'].stat().st_size}}    2
+    Should Be Equal As Integers    ${{$files['long.log.end.txt'].stat().st_size}}    1000
+    Should Be Equal As Integers    ${{$files['odd.bin.txt'].stat().st_size}}    2
 
 Marks Are Asked For
     Run Keyword And Expect Error    No log of host 'dut2' is marked. Use 'Mark Logs' first.

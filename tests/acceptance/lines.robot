@@ -25,6 +25,15 @@ A Telnet Host Runs Things Beside Its Shell
     Open Shell    rack    other
     Run On Host    rack    cd /tmp    shell=other
 
+A Command Beside A Telnet Shell Starts Where That Is
+    Run On Host    rack    cd /usr
+    ${job}=    Start On Host    rack    pwd; exit 3
+    Wait Until Command Prints    ${job}    ^/usr$    timeout=10 s
+    Wait For Command    ${job}    expected_rc=3
+    Reset Shell    rack
+    ${result}=    Run On Host    rack    pwd
+    Should Not Be Equal    ${result.stdout}    /usr\n
+
 A Telnet Host Has A Console
     Send To Host    rack    echo $((6*7))\n
     Expect From Host    rack    ^42

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,43 @@ def test_shells_that_start_too_late_leave_nothing(open_lab: Any, hostile: Any) -
     processes.wait_until(lambda: _descriptors() <= before + 3, "the descriptors are closed", 10)
 
 
+@pytest.mark.parametrize("at_once", [1, 12])
+def test_shells_that_hang_while_they_start_are_ended_on_the_host(open_lab: Any, hostile: Any, at_once: int) -> None:
+    """Their login files hang, so that none says which process it is; twelve are more than MaxSessions."""
+    box = hostile("sshd")
+    session = open_lab(box=box.lab)
+    host = session.hosts.use("box")
+    session.engine.call(host.connection.open(Deadline(10)))
+    hanging = box.folder / "hanging"
+    hanging.touch()
+    # The shell of the starts in this test hangs before it runs anything, as one with such a login file does.
+    box.tool("sh", f'case "$*" in *OTTO_STAT*noediting*) [ -e {hanging} ] && sleep 600 ;; esac; exec $REAL "$@"')
+
+    async def all_at_once() -> list[object]:
+        runs = []
+        for number in range(at_once):
+            await asyncio.sleep(0)
+            runs.append(host.open_shell(f"shell{number}", Deadline(2)))
+        return await asyncio.gather(*runs, return_exceptions=True)
+
+    outcomes = session.engine.call(all_at_once())
+    assert all(isinstance(outcome, HostError) for outcome in outcomes)
+    processes.wait_until(lambda: not _with_words(str(box.tools / "sh"), "noediting"), "no shell hangs on the host", 40)
+    hanging.unlink()
+    assert session.engine.call(host.run("echo fine", timeout_s=20)).stdout == "fine\n"
+
+
+def _with_words(*words: str) -> list[str]:
+    """Return the processes of this machine whose command lines have all of these words."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            line = file.read_text(errors="replace")
+            if all(word in line for word in words):
+                found.append(f"{file.parent.name} {line[:300]}")
+    return found
+
+
 def test_every_start_that_fails_closes_its_process() -> None:
     async def go() -> None:
         made = Processes()
@@ -55,7 +95,10 @@ def test_every_start_that_fails_closes_its_process() -> None:
             await host.run("true", timeout_s=0.05)
         await host.close()
         assert made.made
-        assert all(process.closed for process in made.made)
+        # What ends a command that was given up has a time of its own.
+        async with asyncio.timeout(30):
+            while not all(process.closed for process in made.made):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
 
     asyncio.run(go())
 
@@ -104,3 +147,23 @@ def test_a_serial_port_that_comes_too_late_leaves_nothing() -> None:
         raise AssertionError("Descriptors stay open.")
 
     asyncio.run(go())
+
+
+_IGNORING = """
+import sys
+from OttoLibrary.run.session import Session
+session = Session(sys.argv[1])
+host = session.hosts.use("box")
+print(session.engine.call(host.run("grep SigIgn /proc/self/status")).stdout)
+print(session.engine.call(host.run_once("grep SigIgn /proc/self/status")).stdout)
+session.close()
+"""
+
+
+def test_signals_that_we_ignore_count_in_local_processes(tmp_path: Path) -> None:
+    """A shell without job control starts what ends in & with these two ignored."""
+    lab = tmp_path / "lab.json"
+    lab.write_text('{"hosts": {"box": {"transport": "local"}}}')
+    words = ["sh", "-c", 'trap "" INT QUIT; exec "$0" "$@"', sys.executable, "-c", _IGNORING, str(lab)]
+    said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert [int(line.split()[1], 16) & 0b110 for line in said.splitlines() if line] == [0, 0]

@@ -17,15 +17,26 @@ import asyncssh
 
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.host.host import Host
-from tests.benchmarks import dashboard, files, floods, labs, lines, masking, reserving, scenarios, transfer_memory, watching
+from tests.benchmarks import (
+    dashboard,
+    files,
+    floods,
+    labs,
+    lines,
+    load,
+    masking,
+    reserving,
+    scenarios,
+    testbed,
+    transfer_memory,
+    watching,
+)
 from tests.benchmarks.measure import ROUNDS, Measure, Otto, Row, compare, timed
 from tests.peers.keys import make_keys
 from tests.peers.sshd import Sshd
 
-GROUPS = [
-    *("commands", "floods", "files", "lines", "keywords", "watching"),
-    *("reserving", "dashboard", "labs", "masking", "scenarios"),
-]
+GROUPS = ["commands", "floods", "files", "lines", "keywords", "watching", "reserving", "dashboard", "labs", "masking"]
+GROUPS += ["testbed", "load", "scenarios"]
 _TURNS = 500
 _LINES = "seq 1 100000"
 
@@ -217,8 +228,12 @@ def main() -> int:
         rows += reserving.all_rows()
     if "labs" in wanted:
         rows += labs.all_rows()
+    if "load" in wanted:
+        rows += load.all_rows()
     if "masking" in wanted:
         rows += masking.all_rows()
+    if "testbed" in wanted:
+        rows += testbed.all_rows()
     print("| measurement | ours, ms | peer | peer, ms | ratio | limit | verdict |\n|---|---|---|---|---|---|---|")
     print(*rows, sep="\n")
     return 1 if any(row.missed for row in rows) else 0

@@ -356,7 +356,7 @@ def test_another_user_runs_everything_and_time_outs_still_end_it(open_lab: Any, 
         run(session, f"{sleep} & {sleep}", timeout_s=0.4)
     assert run(session, f"pwd; pgrep -x -f '{sleep}' || echo gone").stdout == "/usr\ngone\n"
     session.engine.call(host.send("whoami\n"))
-    session.engine.call(host.expect([f"{accounts.peer.login}\r\n"], timeout_s=10))
+    session.engine.call(host.expect([f"{accounts.peer.login}\n"], timeout_s=10))
     session.engine.call(host.switch_user(None, session.engine.call(host.deadline(15))))
     assert run(session, "whoami").stdout == f"{accounts.test.login}\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -19,7 +20,8 @@ from OttoLibrary.load.hq import LOST, RUNNING, Hq, HqPlan
 from OttoLibrary.load.result_store import COUNTERS, FILE, ResultReader, ResultWriter
 from OttoLibrary.load.sockets import HqSockets
 from tests.peers.environments import require_environment
-from tests.peers.turrets import packed, start_ours, start_real
+from tests.peers.requirements import require
+from tests.peers.turrets import ROOT, packed, start_ours, start_real
 
 Start = Callable[..., subprocess.Popen[bytes]]
 _PATIENCE_S = 60.0
@@ -342,3 +344,20 @@ def test_our_turret_stops_when_octs_hq_is_gone(octs_hq: ScriptedHq, tmp_path: Pa
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_turret_in_another_language_fires(site: Site, tmp_path: Path) -> None:
+    require("node", "npm")
+    place = tmp_path / "node"
+    shutil.copytree(ROOT / "docs" / "examples" / "node-turret", place)
+    install = ["npm", "install", "--no-audit", "--no-fund", "--prefer-offline"]
+    if subprocess.run(install, cwd=place, capture_output=True, timeout=300, check=False).returncode:
+        pytest.skip("The package zeromq of npm cannot be installed.")
+    config = {"name": "js", "cannons": 3, "rampup": 0.2, **site.ports()}
+    (place / "config.json").write_text(json.dumps(config))
+    site.open()
+    site.processes.append(subprocess.Popen(["node", "turret.js", "config.json"], cwd=place))
+    results = site.run()
+    assert results.row_count() > 20
+    assert {row[0] for row in results.rows()} == {""}
+    assert not results.run()["bad_messages"]

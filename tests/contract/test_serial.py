@@ -85,7 +85,7 @@ def test_a_boot_log_is_read_and_the_boot_loader_used(open_lab: Any, serial_conso
     console = serial_console(consoles.boot, {"OTTO_PASSWORD": "pw"}, on_open=True)
     loader = host_of(console, profile="uboot")
     session = open_lab(loader=loader, box=host_of(console, user="root", password="pw"))
-    assert expect(session, "CPU: +(.*)", name="loader").groups == ("TEST9000 rev 1.2\r",)
+    assert expect(session, "CPU: +(.*)", name="loader").groups == ("TEST9000 rev 1.2",)
     expect(session, "stop autoboot", name="loader")
     send(session, " ", "loader")
     result = run(session, "printenv ethaddr", "loader", expected=ANY)

@@ -26,7 +26,7 @@ class FaultySsh:
         drop: It drops the connection as soon as somebody logged in.
         host_key: It has a new host key after each ``restart()``.
         session: It lets you in and gives no session.
-        none: None: ``tester`` with the right password gets an echo of each command.
+        none: None: ``tester`` with the right password runs commands that ask for no input.
     """
 
     user, password, address = USER, PASSWORD, "127.0.0.1"
@@ -110,7 +110,8 @@ class FaultySsh:
         options = asyncssh.SSHServerConnectionOptions(
             server_factory=lambda: _Server(self),
             server_host_keys=[self._key],
-            process_factory=None if denies else _echo,
+            process_factory=None if denies else _run,
+            encoding=None,
             **(old if self.fault == "legacy" else {}),
         )
         if self.fault == "legacy":
@@ -144,9 +145,13 @@ class _Server(asyncssh.SSHServer):
         return self._peer.fault != "password" and (username, password) == (USER, PASSWORD)
 
 
-async def _echo(process: asyncssh.SSHServerProcess[str]) -> None:
-    process.stdout.write(f"{process.command}\n")
-    process.exit(0)
+async def _run(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    done = await asyncio.create_subprocess_exec(
+        "sh", "-c", process.command or "", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await done.communicate()
+    process.stdout.write(said)
+    process.exit(done.returncode or 0)
 
 
 def _new_key(fault: Fault) -> asyncssh.SSHKey:

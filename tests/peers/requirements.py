@@ -27,6 +27,8 @@ PACKAGES = {
     "nc.openbsd": "netcat-openbsd",
     "nc.traditional": "netcat-traditional",
     "ncat": "ncat",
+    "node": "nodejs",
+    "npm": "npm",
     "nsenter": "util-linux",
     "pdudaemon": "pdudaemon",
     "prometheus-node-exporter": "prometheus-node-exporter",

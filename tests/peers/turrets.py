@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import tarfile
@@ -16,6 +17,7 @@ from tests.peers.environments import python_of
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import os
+import socket
 import time
 from oct_turrets.base import BaseTransaction
 from oct_turrets.tools import CustomTimer
@@ -69,3 +71,12 @@ def start_ours(archive: Path, python: str = sys.executable) -> subprocess.Popen[
     """Start a turret of ours."""
     command = [python, "-m", "OttoLibrary.load.turret.turret_process", "--tar", archive]
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of the loopback that nobody listens on now."""
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports

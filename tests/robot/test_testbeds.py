@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from OttoLibrary.reservation.backends.file import FileReservations
-from tests.robot.running import Run, begin, command, run, run_files
+from tests.robot.running import Run, begin, command, run, run_files, start
 
 _DRIVERS = """
 import os, time
@@ -302,3 +302,145 @@ def test_an_unknown_option_fails_every_test(bench: Callable[..., Path]) -> None:
     assert statuses(done) == {"First": "FAIL", "Second": "FAIL"}
     assert "Did you mean 'skip_boot'?" in done.tests["First"].message
     assert trace(folder) == []
+
+
+_PLUGIN = """
+from OttoLibrary import hookimpl
+from OttoLibrary.registry import register_plugin
+
+class Plugin:
+    @hookimpl
+    def otto_add_cmdline_args(self, parser):
+        parser.add_argument("--rack", default="left")
+
+    @hookimpl
+    def otto_add_devices(self):
+        return {"my_other": Box}
+
+    @hookimpl
+    def otto_parse_config(self, inventory, environment):
+        return [{**device, "type": "my_other"} if device["name"] == "box" else device for device in inventory["devices"]]
+
+    @hookimpl
+    def otto_reserve_devices(self, options):
+        trace(f"reserve {options.rack}")
+        return self.reserves
+
+    @hookimpl
+    def otto_setup_env(self, devices):
+        trace(f"setup {sorted(devices)}")
+
+    @hookimpl
+    def otto_post_setup_env(self):
+        trace("post setup")
+
+    @hookimpl
+    def otto_shutdown_device(self):
+        trace("shutdown hook")
+
+    @hookimpl
+    def otto_release_devices(self, status):
+        trace(f"release {status['status']}")
+
+Plugin.reserves = RESERVES
+register_plugin(Plugin())
+"""
+
+
+@pytest.mark.parametrize("reserves", [True, False])
+def test_plug_ins_take_part_in_their_order(bench: Callable[..., Path], reserves: bool) -> None:
+    folder = bench()
+    with (folder / "drivers.py").open("a") as file:
+        file.write(_PLUGIN.replace("RESERVES", str(reserves)))
+    (folder / "leases").mkdir()
+    (folder / "leases" / "state.json").write_text("")
+    done = run(folder, _SUITE.replace("type=my_box", "type=my_other"))
+    assert done.rc == 0
+    seen = [line for line in trace(folder) if not line.startswith(("boot", "configure"))]
+    held = f"still reserved {not reserves}"
+    assert seen == [
+        "reserve left",
+        "setup ['box', 'server']",
+        "post setup",
+        "shutdown hook",
+        *("shutdown box", held, "shutdown server", held),
+        "release success",
+    ]
+
+
+def test_plug_ins_release_after_a_failed_boot(bench: Callable[..., Path]) -> None:
+    folder = bench(fail=["boot"])
+    with (folder / "drivers.py").open("a") as file:
+        file.write(_PLUGIN.replace("RESERVES", "False").replace("return [{", "return None and [{"))
+    assert run(folder, _SUITE).rc == 2
+    assert trace(folder)[-1] == "release failed"
+    assert "post setup" not in trace(folder)
+    free(folder)
+
+
+def test_the_command_deploys_with_a_closed_stdin(bench: Callable[..., Path]) -> None:
+    folder = bench()
+    with (folder / "drivers.py").open("a") as file:
+        file.write(_PLUGIN.replace("RESERVES", "False").replace("return [{", "return None and [{"))
+    words = ("environment.json", "inventory.json", "--board", "bench-1", "--rack", "right")
+    rc, said = command(folder, "OttoLibrary", "deploy", *words)
+    assert rc == 0, said
+    assert trace(folder)[0] == "reserve right"
+    assert "bench-1 is up: box, server." in said
+    free(folder)
+
+
+def test_the_command_gives_everything_back_at_a_signal(bench: Callable[..., Path]) -> None:
+    folder = bench(hang=["boot"])
+    process = start(folder, "OttoLibrary", "deploy", "environment.json", "inventory.json", "--board", "bench-1")
+    try:
+        until(lambda: "boot box" in trace(folder), process)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=_TOO_LONG_S)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert "The deployment was stopped by SIGTERM." in said
+    given_back(folder)
+
+
+_REQUIRING = """
+Met
+    [Tags]    env_req:{"box": {"model": ["a", "b"]}}
+    Log    runs
+Unmet
+    [Tags]    env_req:{"box": {"model": "c"}}
+    Fail    never runs
+Broken
+    [Tags]    env_req:{"box"
+    Log    never runs
+By Keyword
+    Require Environment    {"box": {"model": [{"contains_regex": "^c"}]}}
+    Fail    never runs
+"""
+
+
+@pytest.mark.parametrize("way", ["keyword", "listener"])
+@pytest.mark.parametrize("skips", [False, True])
+def test_requirements_skip_and_check(bench: Callable[..., Path], way: str, skips: bool) -> None:
+    folder = bench(model="b")
+    with (folder / "drivers.py").open("a") as file:
+        file.write("Box.contingency_check = lambda self, requirement=None: trace(f'check {self.name} {requirement}')\n")
+    if way == "keyword":
+        deploying = f"Deploy Devices    skip_contingency_checks={skips}"
+        done = run(folder, _SUITE.replace("Deploy Devices", deploying) + _REQUIRING)
+    else:
+        skipping = "yes" if skips else "no"
+        done = run(folder, _LISTENED + _REQUIRING, "--listener", f"{_LISTENER}:skip_contingency_checks={skipping}")
+    expected = {"First": "PASS", "Second": "PASS", "Met": "PASS", "Unmet": "SKIP", "Broken": "FAIL", "By Keyword": "SKIP"}
+    assert statuses(done) == expected
+    assert "device 'box' is needed with {'model': 'c'}, and there is {" in done.tests["Unmet"].message
+    checks = sorted(line for line in trace(folder) if line.startswith("check"))
+    assert checks == ([] if skips else [f"check {name} {{'box': {{'model': ['a', 'b']}}}}" for name in ("box", "server")])
+    assert _PASSWORD not in (done.folder / "output.xml").read_text()
+
+
+def test_a_requirement_without_an_environment_fails(bench: Callable[..., Path]) -> None:
+    folder = bench()
+    done = run(folder, f"*** Settings ***\nLibrary    OttoLibrary\n*** Test Cases ***\n{_REQUIRING.strip()}\n")
+    assert statuses(done) == dict.fromkeys(("Met", "Unmet", "Broken", "By Keyword"), "FAIL")

@@ -45,7 +45,7 @@ ROOT = "__init__"
 OF_ROBOT = {"robot", "robotlibcore"}
 MOST_AT_THE_TOP = 12
 # What stands in a folder of adapters and is none: what they share.
-NO_ADAPTERS = {"channels", "known_hosts", "login", "receive_buffer", "tcp"}
+NO_ADAPTERS = {"channels", "client_config", "known_hosts", "login", "receive_buffer", "tcp"}
 # One word for one thing, in two kinds.
 SAME_THING = {
     "artifacts",
@@ -80,9 +80,11 @@ WHO_KNOWS_PACKAGES = {
     "masking": "ahocorasick_rs",
     "lab/environment": "jsonmerge",
     "scenario/cron": "cronsim",
+    "testbed/hooks": "pluggy",
+    "testbed/pexpect_console": "pexpect",
+    "testbed/vitro_bridge": "vitro",
     "load/sockets": "zmq",
     "load/report_page": "jinja2",
-    "testbed/pexpect_console": "pexpect",
 }
 
 

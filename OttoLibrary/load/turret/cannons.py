@@ -55,7 +55,8 @@ class Cannon(threading.Thread):
         self, number: int, make: Maker, plan: FiringPlan, clock: RunClock, slot: CounterSlot, send: Callable[[Note], None] | None
     ) -> None:
         super().__init__(name=f"cannon-{number}", daemon=True)
-        self.number, self.is_active, self.is_firing = number, False, False
+        self.number = number
+        self.is_active = self.is_firing = self.has_ended = False
         self._make, self._plan, self._clock, self._slot, self._send = make, plan, clock, slot, send
         self._most_notes = max(100, _MOST_NOTES // plan.users)
         self._tally = self._new_tally()
@@ -78,6 +79,7 @@ class Cannon(threading.Thread):
                 self._fire_arrivals(self.arrivals)
         finally:
             self.is_active = False
+            self.has_ended = True
             close = getattr(self._transaction, "close", None)
             if close is not None:
                 close()

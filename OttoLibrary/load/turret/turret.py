@@ -38,6 +38,7 @@ class Battery:
         clock: The time of the run.
         counters: Their counts.
         send: Takes each note at once; by default they are collected.
+        launch: Begins a cannon; by default in a thread of its own.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Battery:
         clock: RunClock,
         counters: Counters,
         send: Callable[[int], Callable[[Note], None]] | None,
+        launch: Callable[[Cannon], None] = Cannon.start,
     ) -> None:
         self.plan, self.clock, self.counters = plan, clock, counters
         self.arrivals = Arrivals(plan) if plan.model == "open" else None
@@ -58,7 +60,7 @@ class Battery:
         ]
         for cannon in self.cannons:
             cannon.arrivals = self.arrivals
-            cannon.start()
+            launch(cannon)
 
     def take(self) -> IterationTally:
         """Return what was noted since the last time."""
@@ -74,7 +76,7 @@ class Battery:
     @property
     def is_over(self) -> bool:
         """Whether all cannons have ended."""
-        return not any(cannon.is_alive() for cannon in self.cannons)
+        return all(cannon.has_ended for cannon in self.cannons)
 
     def stop(self) -> None:
         """Let each user end the iteration that it is in; idempotent."""
@@ -95,8 +97,8 @@ class Battery:
             for cannon in self.cannons:
                 cannon.give_up()
                 cannon.is_over.set()
-            self._given_up += [cannon.take() for cannon in self.cannons if cannon.is_alive()]
-            self.cannons = [cannon for cannon in self.cannons if not cannon.is_alive()]
+            self._given_up += [cannon.take() for cannon in self.cannons if not cannon.has_ended]
+            self.cannons = [cannon for cannon in self.cannons if cannon.has_ended]
 
     def late(self) -> Histogram:
         """Return how late iterations of the open model started for which a user was free."""
@@ -256,10 +258,17 @@ class OttoTurret:
         config: ``name``, ``hq_address``, ``hq_port``; with ``once`` it ends after one run.
         make: Makes a transaction from the context that the HQ gives along.
         uuid: Who it is.
+        launch: Begins a cannon; by default in a thread of its own.
     """
 
-    def __init__(self, config: dict[str, Any], make: Callable[[dict[str, Any]], Maker], uuid: str) -> None:
-        self.config, self._make, self.uuid = config, make, uuid
+    def __init__(
+        self,
+        config: dict[str, Any],
+        make: Callable[[dict[str, Any]], Maker],
+        uuid: str,
+        launch: Callable[[Cannon], None] = Cannon.start,
+    ) -> None:
+        self.config, self._make, self.uuid, self._launch = config, make, uuid, launch
         self._connection: ZmtpConnection | None = None
         self._battery: Battery | None = None
         self._run = ""
@@ -369,7 +378,7 @@ class OttoTurret:
             self._say(status=oct_wire.ABORTED, problem=self._problem)
             return
         counters = Counters(plan.users, str(self.config.get("counters") or ""))
-        self._battery = Battery(plan, maker, clock, counters, None)
+        self._battery = Battery(plan, maker, clock, counters, None, self._launch)
         self._say(status=oct_wire.RUNNING)
 
     def _look(self) -> None:

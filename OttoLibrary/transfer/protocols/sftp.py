@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 
 import asyncssh
 
-from OttoLibrary.contracts.connections import EndOfStream
-from OttoLibrary.contracts.transfers import Job, Site
+from OttoLibrary.contracts.connections import EndOfStream, ManySessions, Refused
+from OttoLibrary.contracts.transfers import Job, NotOfferedError, Site
 from OttoLibrary.errors import UsageError
 
 # OpenSSH's sftp-server ends on requests of 256 KiB and more.
@@ -111,9 +111,9 @@ class _Session:
         was_used: True when a file was opened in it.
     """
 
-    def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
+    def __init__(self, connection: ManySessions) -> None:
         # Not cancelled with a caller: a session that opens after that would stay open unnoticed.
-        self._starting = asyncio.ensure_future(connection.start_sftp_client())
+        self._starting = asyncio.ensure_future(connection.with_room(_started))
         self._users = 0
         self._given_up = self.was_used = False
 
@@ -127,10 +127,10 @@ class _Session:
         """Return it when it is open."""
         try:
             return await asyncio.shield(self._starting)
-        except asyncssh.ChannelOpenError as error:
-            raise UsageError(f"its SSH server opens no SFTP session ({error.reason})") from error
+        except Refused as error:
+            raise NotOfferedError(f"its SSH server {error.lost}") from error
         except (asyncssh.Error, OSError) as error:
-            raise UsageError(f"its SSH server offers no SFTP ({error})") from error
+            raise NotOfferedError(f"its SSH server offers no SFTP ({error})") from error
 
     @contextmanager
     def used(self) -> Iterator[None]:
@@ -152,6 +152,10 @@ class _Session:
             self._starting.add_done_callback(_end)
 
 
+async def _started(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
+    return await connection.start_sftp_client()
+
+
 def _end(started: asyncio.Future[asyncssh.SFTPClient]) -> None:
     if not started.cancelled() and started.exception() is None:
         started.result().exit()
@@ -159,11 +163,11 @@ def _end(started: asyncio.Future[asyncssh.SFTPClient]) -> None:
 
 def _session_of(site: Site) -> _Session:
     connection = site.connection.native
-    if not isinstance(connection, asyncssh.SSHClientConnection):
+    if not isinstance(connection, asyncssh.SSHClientConnection) or not isinstance(site.connection, ManySessions):
         raise UsageError("sftp needs an SSH host")
     session = _sessions.get(connection)
     if session is None or not session.usable:
-        session = _sessions[connection] = _Session(connection)
+        session = _sessions[connection] = _Session(site.connection)
     return session
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from OttoLibrary.contracts.connections import Expected
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import WaitTimeoutError
+from OttoLibrary.errors import HostError, WaitTimeoutError
 from OttoLibrary.host.background import BackgroundCommand
 from OttoLibrary.host.records import HostRecords
 from OttoLibrary.shell import launch
@@ -84,5 +84,49 @@ def test_questions_are_answered_until_it_ends() -> None:
         outcome = await command.answer({re.compile(r"Name\? "): "otto"}, Deadline(5))
         assert (outcome.stdout, outcome.status and outcome.status.rc) == (b"Name? fine", 0)
         assert process.channel.written == b":otto\n"
+
+    asyncio.run(go())
+
+
+def test_a_line_that_comes_in_parts_is_found_once_it_is_whole() -> None:
+    async def go() -> None:
+        command, process, _ = await _started()
+        found = asyncio.create_task(command.wait_for_line(re.compile("^ready on ([0-9]+)$"), Deadline(30)))
+        for part in (b"not ready on 1\r\nrea", b"dy on ", b"8080\r\nmore"):
+            process.channel.inbox.feed(part)
+            await asyncio.sleep(0)
+        match = await found
+        assert (match.text, match.groups, match.before) == ("ready on 8080", ("8080",), "")
+        await command.stop()
+
+    asyncio.run(go())
+
+
+def test_a_line_on_standard_error_and_one_printed_before_count() -> None:
+    async def go() -> None:
+        command, process, _ = await _started()
+        process.errors.inbox.feed(b"warning: low\n")
+        assert (await command.wait_for_line(re.compile("low"), Deadline(30))).before == "warning: "
+        assert (await command.wait_for_line(re.compile("low"), Deadline(30))).text == "low"
+        with pytest.raises(WaitTimeoutError, match="It still runs"):
+            await command.wait_for_line(re.compile("high"), Deadline(0.01))
+        await command.check_running()
+        await command.stop()
+
+    asyncio.run(go())
+
+
+def test_one_that_has_ended_says_how() -> None:
+    async def go() -> None:
+        command, process, _ = await _started()
+        assert await command.status_if_ended() is None
+        process.channel.inbox.feed(b"gave up\n")
+        process.exit(7)
+        with pytest.raises(
+            HostError, match=r"exited with 7 before it printed a line that matches 'up!'\.\nLast output:\ngave up"
+        ):
+            await command.wait_for_line(re.compile("up!"), Deadline(30))
+        with pytest.raises(HostError, match=r"command 'work' exited with 7 already"):
+            await command.check_running()
 
     asyncio.run(go())

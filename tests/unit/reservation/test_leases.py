@@ -212,3 +212,39 @@ def test_a_cancelled_reservation_leaves_no_place_in_the_queue() -> None:
         await leases.close()
 
     asyncio.run(main())
+
+
+def test_a_renewal_that_never_returns_holds_up_no_other_and_is_asked_once() -> None:
+    never, asked = threading.Event(), [0]
+
+    class Hanging(FakeBackend):
+        def renew(self, lease: Lease) -> Lease:
+            if lease.token != LEASE.token:
+                return super().renew(lease)
+            asked[0] += 1
+            never.wait(60)
+            return lease
+
+    async def main() -> list[LeaseLostError]:
+        backend = Hanging()
+        lost: asyncio.Queue[LeaseLostError] = asyncio.Queue()
+        leases = Leases(backend, lambda sentence: None, lost.put_nowait)
+        backend.answer = replace(LEASE, lease_s=0.4)
+        await leases.reserve(DEMAND, 0.0)
+        backend.answer = replace(LEASE, token=LEASE.token + 1, hosts=("b",), lease_s=60)
+        await leases.reserve(DEMAND, 0.0)
+        async with asyncio.timeout(20):
+            error = await lost.get()
+            backend.renewed.clear()
+            await leases.renew()
+        assert backend.renewed.is_set()
+        assert leases.hosts == ["b"]
+        await leases.close()
+        return [error]
+
+    try:
+        (error,) = asyncio.run(main())
+    finally:
+        never.set()
+    assert "it could not be renewed (The reservations did not answer in 0.1 seconds.)" in str(error)
+    assert asked == [1]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Collection
+
 import pytest
 
 from OttoLibrary.contracts.reservations import Demand, Lease
@@ -60,3 +63,27 @@ def test_a_wrong_answer_is_an_error_that_names_the_method() -> None:
 
     with pytest.raises(ReservationError, match=r"who_reserved\(\) returned 'bob' where a list of users is expected"):
         QueuelessLeasing(Wrong(), "bookings").who_reserved("a")
+
+
+def test_a_renewal_that_hangs_lets_the_next_one_through() -> None:
+    hangs, may_end = threading.Event(), threading.Event()
+
+    class Hanging(MemoryBookings):
+        def renew(self, username: str, resources: Collection[str], lease_s: float) -> bool:
+            if "q-hang" in resources:
+                hangs.set()
+                may_end.wait(60)
+            return super().renew(username, resources, lease_s)
+
+    bookings = QueuelessLeasing(Hanging(), "bookings")
+    first = granted(bookings, Demand({"a": ("q-hang",)}, 1, "alice", lease_s=4.0))
+    second = granted(bookings, Demand({"b": ("q-through",)}, 1, "alice", lease_s=4.0))
+    hanging = threading.Thread(target=bookings.renew, args=(first,))
+    hanging.start()
+    try:
+        assert hangs.wait(20)
+        assert bookings.renew(second).hosts == ("b",)
+    finally:
+        may_end.set()
+        hanging.join()
+    bookings.close()

@@ -112,3 +112,44 @@ def test_a_console_that_nobody_reads_keeps_both_ends() -> None:
         assert "characters left out ...]" in text
 
     asyncio.run(talk())
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n\r", b"\n", b"\r\r\n"])
+def test_lines_end_alike_whatever_ends_them(end: bytes) -> None:
+    async def go() -> None:
+        _, console = await _with(b"booting" + end + b"ready" + end + b"version 3" + end + b"more")
+        assert (await console.expect([re.compile("^ready$", re.M)], Deadline(5))).before == "booting\n"
+        match = await console.expect([re.compile("version (.*)$", re.M)], Deadline(5))
+        assert match.groups == ("3",)
+        assert (await console.expect([re.compile("^more", re.M)], Deadline(5))).before == "\n"
+
+    asyncio.run(go())
+
+
+def test_a_prompt_in_colour_matches_as_it_looks() -> None:
+    async def go() -> None:
+        _, console = await _with(b"\x1b]0;t\x07\x1b[01;32mme@dut\x1b[00m:\x1b[34m~\x1b[0m$ ")
+        match = await console.expect([re.compile(r"me@dut:~\$ $", re.M)], Deadline(5))
+        assert (match.text, match.before, console.text) == ("me@dut:~$ ", "", "")
+
+    asyncio.run(go())
+
+
+def test_the_end_of_a_line_that_still_arrives_is_awaited() -> None:
+    async def go() -> None:
+        channel, console = await _with(b"version 1")
+        wanted = asyncio.create_task(console.expect([re.compile("version (.*)$", re.M)], Deadline(5)))
+        await asyncio.sleep(0)
+        channel.inbox.feed(b"2\r\n")
+        assert (await wanted).groups == ("12",)
+
+    asyncio.run(go())
+
+
+def test_raw_matches_what_was_written() -> None:
+    async def go() -> None:
+        _, console = await _with(b"\x1b[1mready\x1b[0m\r\n")
+        match = await console.expect([re.compile("\x1b\\[1m(ready)\x1b\\[0m\r\n")], Deadline(5), raw=True)
+        assert (match.groups, console.text) == (("ready",), "")
+
+    asyncio.run(go())

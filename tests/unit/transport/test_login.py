@@ -10,6 +10,7 @@ import pytest
 from OttoLibrary.contracts.connections import EndOfStream
 from OttoLibrary.contracts.profiles import linux
 from OttoLibrary.text import Secret
+from OttoLibrary.transport import login
 from OttoLibrary.transport.login import LoginRefusedError, Prompts, log_in
 
 
@@ -91,3 +92,36 @@ def test_of_a_console_that_floods_before_its_prompt_the_newest_is_kept() -> None
     said, _ = _login([("", flood + b"login: "), ("root\n", flood + b"Password: "), ("pw\n", flood + b"$ ")], pieces=4096)
     assert said.endswith(b"near\n$ ")
     assert len(said) <= 1 << 16
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 1000])
+def test_words_like_a_refusal_behind_a_good_login_refuse_nothing(pieces: int) -> None:
+    profile = b"\r\ntool: Permission denied\r\naccess denied to the printer\r\nbox:~# "
+    said, _ = _login([*_ASKED, ("pw\n", profile)], pieces)
+    assert said.rstrip().endswith(b"#")
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n\r", b"\r", b"\n"])
+def test_lines_may_end_in_any_way(end: bytes) -> None:
+    banner = end.join([b"Welcome", b"box login: "])
+    said, typed = _login([("", banner), ("root\n", end + b"Password: "), ("pw\n", end + b"hello" + end + b"box# ")])
+    assert typed == [b"root\n", b"pw\n"]
+    assert said.rstrip().endswith(b"box#")
+
+
+def test_a_console_that_keeps_talking_is_asked_for_its_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "_TALK_S", 0.01)
+    written: list[bytes] = []
+
+    async def go() -> bytes:
+        async def more() -> bytes:
+            await asyncio.sleep(0.002)
+            return b"\r\n# " if written else b"[  12.3] usb 1-1: new device\r\n"
+
+        async def write(data: bytes) -> None:
+            written.append(data)
+
+        return await log_in(more, write, Prompts(linux()), None, None, knock_s=5.0)
+
+    assert asyncio.run(go()).endswith(b"# ")
+    assert written == [b"\n"]

@@ -1,0 +1,176 @@
+"""The load of a run: at most one fires; its statistics become readings of the monitor, its results a folder by the log."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from OttoLibrary.engine import Engine
+from OttoLibrary.errors import NotOpenError, UsageError
+from OttoLibrary.load.hq_process import LoadOrder
+from OttoLibrary.load.load_limits import LimitVerdict, LoadLimit, judge
+from OttoLibrary.load.load_run import LoadRun, free_folder
+from OttoLibrary.load.result_store import ResultReader
+from OttoLibrary.load.turret.batches import RESPONSE, TIMER
+from OttoLibrary.run.run_monitor import RunMonitor
+
+if TYPE_CHECKING:
+    from OttoLibrary.run.load_on_hosts import TurretsOnHosts
+
+Begin = Callable[["TurretsOnHosts"], Coroutine[Any, Any, None]]
+# What the monitor calls the load, among the hosts.
+SUBJECT = "load"
+
+
+class RunLoad:
+    """Starts, asks and stops the load of a run.
+
+    Args:
+        engine: Where it is talked to.
+        monitor: Whose readings its statistics become.
+    """
+
+    def __init__(self, engine: Engine, monitor: RunMonitor) -> None:
+        self._engine, self._monitor = engine, monitor
+        self._run: LoadRun | None = None
+        self._on_hosts: TurretsOnHosts | None = None
+        self._shown_until = 0.0
+        self.verdicts: dict[str, LimitVerdict] = {}
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a load fires."""
+        return self._run is not None and not self._run.is_over
+
+    @property
+    def last(self) -> LoadRun:
+        """The load that fires, or the last one; raise NotOpenError."""
+        if self._run is None:
+            raise NotOpenError("No load was started. Start one with 'Start Load'.")
+        return self._run
+
+    def place(self, output_folder: Path | None) -> Path:
+        """Return a new folder for results; raise UsageError while a load fires."""
+        if self.is_running:
+            raise UsageError("A load is running already. End it with 'Wait For Load' or 'Stop Load' before another is started.")
+        return free_folder((output_folder or Path()) / "otto")
+
+    def start(self, order: LoadOrder) -> LoadRun:
+        """Start a load, and wait until it fires; raise LoadFailedError, PluginError or UsageError."""
+        run = LoadRun(order, self._heard)
+        self._run, self._shown_until = run, 0.0
+        self.verdicts = {}
+        self._engine.call(_started(run))
+        return run
+
+    def start_on_hosts(self, order: LoadOrder, turrets: Callable[[LoadRun], TurretsOnHosts], begin: Begin) -> LoadRun:
+        """Start a load whose turrets are on hosts, and wait until it fires; raise what ``start`` raises, or HostError.
+
+        Args:
+            order: What is run.
+            turrets: Makes the turrets of a run.
+            begin: Starts them.
+        """
+        run = LoadRun(order, self._heard)
+        self._run, self._shown_until = run, 0.0
+        self.verdicts = {}
+        self._on_hosts = turrets(run)
+        self._engine.call(_started_on_hosts(run, self._on_hosts, begin))
+        return run
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the load is over; return False when it is not in time."""
+        return self._engine.call(self.last.wait(timeout_s))
+
+    def stop(self, reason: str = "") -> None:
+        """End the load, if one fires."""
+        if self._run is not None:
+            self._engine.call(self.end(self._run, reason))
+
+    async def end(self, run: LoadRun, reason: str = "") -> None:
+        """End one load, on the engine; idempotent."""
+        if not run.is_over:
+            await run.stop(reason)
+        await run.close()
+        if self._on_hosts is not None and run is self._run:
+            on_hosts, self._on_hosts = self._on_hosts, None
+            await on_hosts.close()
+
+    def results(self) -> ResultReader:
+        """Return what was measured up to now."""
+        return self.last.results
+
+    def judge(self, texts: Sequence[str]) -> list[LimitVerdict]:
+        """Return how limits stand now; raise UsageError or UnknownNameError for one that cannot be judged."""
+        limits = [LoadLimit.parse(text) for text in texts]
+        results = self.results()
+        seconds, phases = results.seconds(), results.phases()
+        verdicts = [judge(limit, seconds, phases) for limit in limits]
+        self.verdicts |= {verdict.limit.text: verdict for verdict in verdicts}
+        return verdicts
+
+    def mark_phase(self, name: str) -> None:
+        """Begin a phase; raise NotOpenError when no load fires."""
+        self._engine.call(self._fires().mark_phase(name))
+
+    def watch_limit(self, text: str) -> None:
+        """End the load when a limit is broken for longer than its window."""
+        self._engine.call(self._fires().watch_limit(text))
+
+    def _fires(self) -> LoadRun:
+        if not self.is_running:
+            raise NotOpenError("No load is running. Start one with 'Start Load'.")
+        return self.last
+
+    def _heard(self, stands: dict[str, Any]) -> None:
+        """Let the monitor have what came of the last second."""
+        if not self._monitor.is_running or stands.get("at", 0.0) <= self._shown_until or not stands.get("elapsed_s"):
+            return
+        self._shown_until = stands["at"]
+        values = readings(stands)
+        self._monitor.tell(lambda monitor: monitor.record_beside(SUBJECT, stands["at"], values))
+
+
+async def _started(run: LoadRun) -> None:
+    try:
+        await run.start()
+        await run.until_running()
+    except BaseException:
+        await run.close()
+        raise
+
+
+async def _started_on_hosts(run: LoadRun, turrets: TurretsOnHosts, begin: Begin) -> None:
+    try:
+        await run.start()
+        try:
+            await begin(turrets)
+        except ExceptionGroup as group:
+            # Each host has its own reason; the first is as good as any.
+            raise group.exceptions[0] from None
+        await run.until_running()
+    except BaseException:
+        await run.close()
+        await turrets.close()
+        raise
+
+
+def readings(stands: dict[str, Any]) -> dict[str, float]:
+    """Return the readings of one second: users, rate, times and errors."""
+    found = {
+        "users": float(stands["users"]),
+        "rate_per_s": float(stands["count"]),
+        "errors_per_s": float(stands["failed_in_second"]),
+    }
+    if stands["dropped"]:
+        found["dropped_per_s"] = float(stands["dropped_in_second"])
+    for kind, (p50, p95, p99) in stands["times"].items():
+        if math.isnan(p95):
+            continue
+        if kind == RESPONSE:
+            found |= {"response_p50_ms": p50 * 1000, "response_p95_ms": p95 * 1000, "response_p99_ms": p99 * 1000}
+        elif kind.startswith(TIMER):
+            found[f"timer_p95_ms[{kind.removeprefix(TIMER)}]"] = p95 * 1000
+    return found
