@@ -20,6 +20,7 @@ EXAMPLES = {
     "schema": "schema > labs/lab.schema.json",
     "convert": "convert inventory.yml > labs/bench.json",
     "environment": "environment environment.json inventory.json --board BOARD",
+    "deploy": "deploy environment.json inventory.json --board BOARD",
     "reservations": "reservations bench",
     "release": "release bench dut1 --force --reason 'the run of last night hangs'",
     "monitor": "monitor demo tag:dut --for '10 s'",
@@ -32,14 +33,13 @@ EXAMPLES = {
     "scenario check": "scenario check night.json",
     "scenario show": "scenario show night.json",
     "scenario schema": "scenario schema > scenario.schema.json",
-    "deploy": "deploy environment.json inventory.json --board BOARD",
-    "load": "load run shop --local --limit 'p(95)<300ms'",
-    "load new-project": "load new-project shop",
-    "load pack-turrets": "load pack-turrets shop",
-    "load run": "load run shop --local --limit 'p(95)<300ms'",
-    "load rebuild-results": "load rebuild-results shop/results/RUN shop/config.json",
-    "load results-to-csv": "load results-to-csv shop/results/RUN/results.sqlite results.csv",
-    "load compare": "load compare shop/results/BEFORE shop/results/AFTER",
+    "load": "load run my_project",
+    "load new-project": "load new-project my_project",
+    "load pack-turrets": "load pack-turrets my_project",
+    "load rebuild-results": "load rebuild-results results my_project/config.json",
+    "load results-to-csv": "load results-to-csv results/results.sqlite results.csv",
+    "load compare": "load compare results/before results/after",
+    "load run": "load run my_project",
     "tunnel": "tunnel bench dut1 443",
     "completion": "completion bash >> ~/.bashrc",
 }
@@ -68,7 +68,7 @@ class CommandParser(argparse.ArgumentParser):
 def add_examples(parser: argparse.ArgumentParser) -> None:
     """Add its example to the help of each command."""
     for name, command in commands_of(parser):
-        if name in EXAMPLES:
+        if name in EXAMPLES and not command.epilog:
             command.epilog = f"Example: {PROGRAM} {EXAMPLES[name]}"
 
 
@@ -76,10 +76,8 @@ def commands_of(parser: argparse.ArgumentParser, before: str = "") -> Iterator[t
     """Yield each command with its parser, those of a command too, by its first name."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            names = {id(command): name for name, command in reversed(action.choices.items())}
-            for name, command in action.choices.items():
-                if names[id(command)] != name:
-                    continue
+            named = {id(command): name for name, command in reversed(action.choices.items())}  # an alias comes behind its name
+            for name, command in ((name, command) for name, command in action.choices.items() if named[id(command)] == name):
                 yield f"{before}{name}", command
                 yield from commands_of(command, f"{before}{name} ")
 

@@ -41,7 +41,7 @@ def command_parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog=PROGRAM, description=__doc__)
     parser.add_argument("--version", action="version", version=f"OttoLibrary {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (new, lab, convert, testbed, reservations, monitor, repository, scenario, load, tunnel, completion):
+    for group in (new, lab, convert, testbed, reservations, monitor, repository, scenario, tunnel, load, completion):
         group.add_commands(commands)
     add_examples(parser)
     return parser

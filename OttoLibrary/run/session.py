@@ -122,6 +122,10 @@ class Session:
             began = time.monotonic()
             self.scopes.on_end(lambda: self.hosts.close_shells(began))
 
+    def variable(self, name: str) -> str:
+        """Return a variable of the run, empty when it is not set."""
+        return self._context.variable(name)
+
     def tell(self, sentence: str) -> None:
         """Tell the person who waits."""
         self._context.tell(sentence)

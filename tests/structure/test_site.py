@@ -154,3 +154,24 @@ def headings(path: Path) -> set[str]:
     text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
     found = re.findall(r"^#{1,6} +(.+?) *$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_a_page_for_newcomers_names_only_keywords_that_are_there() -> None:
+    from robot.libdocpkg import LibraryDocumentation
+
+    library: Any = LibraryDocumentation("OttoLibrary")
+    known = {keyword.name for keyword in library.keywords}
+    rows = [line.split(" | ") for line in (ROOT / "docs" / "coming-from.md").read_text().splitlines() if line.startswith("| ")]
+    named = {name for row in rows if len(row) == 3 for name in re.findall(r"`([A-Z][a-z]*(?: [A-Z]\w*)+)`", row[1])}
+    assert len(named) > 40
+    assert named <= known, f"No keywords: {', '.join(sorted(named - known))}"
+
+
+def test_a_page_for_newcomers_names_only_commands_that_are_there() -> None:
+    from OttoLibrary.cli.command_parser import commands_of
+    from OttoLibrary.cli.main import command_parser
+
+    known = {name for name, _ in commands_of(command_parser())}
+    named = re.findall(r"python -m OttoLibrary ([a-z]+)", (ROOT / "docs" / "coming-from.md").read_text())
+    assert named
+    assert set(named) <= known

@@ -13,13 +13,12 @@ from OttoLibrary.cli.main import command_parser, main
 def test_each_command_has_an_example_that_it_understands() -> None:
     parser = command_parser()
     commands = dict(commands_of(parser))
-    missing = commands.keys() - EXAMPLES.keys()
-    assert not missing, f"Add an example to EXAMPLES for: {', '.join(sorted(missing))}"
+    missing = [name for name, command in commands.items() if "Example: python -m OttoLibrary " not in command.format_help()]
+    assert not missing, f"Add an example to EXAMPLES for: {', '.join(missing)}"
     assert not EXAMPLES.keys() - commands.keys()
-    for name, command in commands.items():
-        assert f"Example: python -m OttoLibrary {EXAMPLES[name]}" in command.format_help()
-        words = shlex.split(EXAMPLES[name].partition(" >")[0])
-        if name != "pabot":
+    for example in EXAMPLES.values():
+        words = shlex.split(example.partition(" >")[0])
+        if words[0] != "pabot":
             parser.parse_args(words)
 
 

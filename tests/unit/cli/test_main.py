@@ -10,10 +10,10 @@ from OttoLibrary.cli.main import main
 from OttoLibrary.version import VERSION
 
 COMMANDS = {
-    *("new", "completion", "convert", "environment", "deploy", "load"),
+    *("new", "completion", "convert", "environment", "deploy"),
     *("schema", "labs", "hosts", "check", "reservations", "release", "monitor", "dashboard"),
     *("pabot", "settings", "instructions", "options"),
-    *("scenario", "tunnel"),
+    *("scenario", "tunnel", "load"),
 }
 
 
