@@ -13,7 +13,7 @@ help:
 	@echo "make test    run all tests; as root it installs the servers that they need"
 	@echo "make check   format, lint, types, structure"
 	@echo "make bench   measure against peers"
-	@echo "make docs    write docs/keywords/OttoLibrary.html"
+	@echo "make docs    build the site with the documentation of all keywords, and check its links"
 	@echo "make clean   remove what these made"
 
 # A virtual environment is made once, and brought up to date when pyproject.toml changed.
@@ -54,8 +54,10 @@ bench: $(VENV)/.dev $(PEERS)/.peers
 	PEERS_PYTHON=$(CURDIR)/$(PEERS)/bin/python $(BIN)/python -m tests.benchmarks
 
 docs: $(VENV)/.dev
-	@mkdir -p docs/keywords
-	$(BIN)/python -m robot.libdoc OttoLibrary docs/keywords/OttoLibrary.html
+	$(BIN)/python docs/make_keywords.py
+	$(BIN)/python -m zensical build --clean
+	$(BIN)/python -m pytest -q tests/structure/test_site.py
+	@echo "Site: $(CURDIR)/build/site/index.html"
 
 clean:
 	rm -rf $(VENV) $(PEERS) results build dist docs/keywords .hypothesis .mypy_cache .pytest_cache .robocop_cache .ruff_cache

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from robot.api import logger
 from robot.api.deco import library
 from robot.libraries.BuiltIn import BuiltIn
 from robotlibcore import DynamicCore
 
+from OttoLibrary.keywords.argument_types import CONVERTERS, check_arguments, checked_types
 from OttoLibrary.keywords.artifacts import ArtifactKeywords
 from OttoLibrary.keywords.checks import CheckKeywords
 from OttoLibrary.keywords.commands import CommandKeywords
 from OttoLibrary.keywords.console import ConsoleKeywords
+from OttoLibrary.keywords.disturbances import DisturbanceKeywords
 from OttoLibrary.keywords.files import FileKeywords
 from OttoLibrary.keywords.hosts import HostKeywords
 from OttoLibrary.keywords.instructions import add_instructions
@@ -36,7 +41,7 @@ from OttoLibrary.text import printable
 from OttoLibrary.version import VERSION
 
 
-@library(scope="GLOBAL", version=VERSION, doc_format="MARKDOWN")
+@library(scope="GLOBAL", version=VERSION, doc_format="MARKDOWN", converters=CONVERTERS)
 class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no type hints
     r"""OttoLibrary drives lab hosts: it runs commands, talks to consoles and fans out over many.
 
@@ -124,6 +129,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             HostKeywords,
             CommandKeywords,
             ConsoleKeywords,
+            DisturbanceKeywords,
             FileKeywords,
             LoadKeywords,
             MonitorKeywords,
@@ -141,6 +147,20 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
         import_init(self.session.suite.settings)
         if add_instructions(self, self.session):
             BuiltIn().reload_library(self)
+
+    def get_keyword_types(self, name: str) -> dict[str, Any]:
+        """Return the types of a keyword's arguments; those of instructions are their own."""
+        types: dict[str, Any] = super().get_keyword_types(name)
+        return checked_types(types) if self._is_own(name) else types
+
+    def run_keyword(self, name: str, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Any:
+        """Run a keyword, unless an argument is wrong."""
+        if self._is_own(name):
+            check_arguments(self.keywords[name], args, kwargs or {})
+        return super().run_keyword(name, args, kwargs)
+
+    def _is_own(self, name: str) -> bool:
+        return str(getattr(self.keywords.get(name), "__module__", "")).startswith("OttoLibrary.keywords.")
 
     def get_keyword_source(self, name: str) -> str | None:
         """Return where a keyword is written, for Robot Framework; an instruction is in its init module."""

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from OttoLibrary.cli.table import print_table
+from OttoLibrary.cli.table import add_json_option, print_json, print_rows, print_table
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import OttoError
 from OttoLibrary.lab.loading import schema
@@ -16,6 +16,8 @@ from OttoLibrary.run import fanout
 from OttoLibrary.run.session import Session
 
 if TYPE_CHECKING:
+    from OttoLibrary.lab.lab import Lab
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 LAB = "a lab: its name, path or SOURCE:NAME; or several joined by commas"
@@ -28,13 +30,16 @@ def add_commands(commands: Commands) -> None:
     schema_parser = commands.add_parser("schema", help="print the JSON Schema of lab files")
     schema_parser.set_defaults(run=_print_schema)
     labs = commands.add_parser("labs", help="print all labs and the sources they come from")
+    add_json_option(labs)
     labs.set_defaults(run=_print_labs)
     hosts = commands.add_parser("hosts", help="print a table of a lab's hosts and the hops to them")
     hosts.add_argument("lab", nargs="?", default="", help=LAB_OR_DEFAULT)
+    add_json_option(hosts)
     hosts.set_defaults(run=_print_hosts)
     check = commands.add_parser("check", help="connect to each host of a lab and print which ones answer")
     check.add_argument("lab", nargs="?", default="", help=LAB_OR_DEFAULT)
     check.add_argument("--timeout", type=float, default=15.0, help="seconds for each host (default: 15)")
+    add_json_option(check)
     check.set_defaults(run=_check)
 
 
@@ -56,18 +61,27 @@ def _print_labs(options: argparse.Namespace) -> int:
             failed = True
         else:
             rows += [(reference_to(name, source, settings), source) for name in labs]
-    print_table(("LAB", "SOURCE"), rows)
+    print_rows(options, ("LAB", "SOURCE"), rows)
     return 1 if failed else 0
 
 
 def _print_hosts(options: argparse.Namespace) -> int:
     lab = Session(options.lab).lab.loaded
+    if options.json:
+        print_json([_host_of(lab, name) for name in lab.names()])
+        return 0
     rows = []
     for name in lab.names():
         entry = lab.entry(name)
         rows.append((name, entry.transport, str(entry.address or "-"), " > ".join(lab.path(name)), ", ".join(entry.tags)))
     print_table(("HOST", "TRANSPORT", "ADDRESS", "PATH", "TAGS"), rows)
     return 0
+
+
+def _host_of(lab: Lab, name: str) -> dict[str, object]:
+    entry = lab.entry(name)
+    place = {"transport": entry.transport, "address": entry.address or None, "path": lab.path(name), "tags": entry.tags}
+    return {"host": name, **place, "labs": entry.labs}
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -82,7 +96,11 @@ def _check(options: argparse.Namespace) -> int:
         answers = session.engine.call(fanout.each(session.lab.loaded.names(), ask, _AT_ONCE))
     finally:
         session.close()
-    print_table(("HOST", "ANSWER"), [(name, _answer(session, error)) for name, error in answers.items()])
+    rows = [(name, _answer(session, error)) for name, error in answers.items()]
+    if options.json:
+        print_json([{"host": name, "up": not answers[name], "answer": answer} for name, answer in rows])
+    else:
+        print_table(("HOST", "ANSWER"), rows)
     return 1 if any(answers.values()) else 0
 
 

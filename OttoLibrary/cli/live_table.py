@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from OttoLibrary.monitor.limit import clock_text
 from OttoLibrary.run.session import Session
 from OttoLibrary.text import printable
 from OttoLibrary.units import unit_of, value_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 # A reading is shown for this many intervals.
 _FRESH = 3
@@ -31,19 +31,30 @@ def watch(session: Session, duration_s: float | None) -> None:
         session: Whose monitor runs.
         duration_s: How long, in seconds, or None.
     """
-    console = Console()
     interval_s = session.monitor.running.interval_s
     end = time.monotonic() + duration_s if duration_s is not None else float("inf")
     with until_signal() as stopped:
-        if not console.is_terminal:
-            while not stopped.wait(max(0.0, min(interval_s, end - time.monotonic()))) and time.monotonic() < end:
-                _print_lines(console, session)
-            _tell(console, session)
+        if sys.stdout.isatty():
+            _show_table(session, stopped, interval_s, end)
             return
-        with Live(_table(session), console=console, auto_refresh=False) as live:
-            while not stopped.wait(max(0.0, min(interval_s, end - time.monotonic()))) and time.monotonic() < end:
-                live.update(_table(session), refresh=True)
-                _tell(live.console, session)
+        while _is_time_left(stopped, interval_s, end):
+            _print_lines(session)
+        _tell(session)
+
+
+def _is_time_left(stopped: threading.Event, interval_s: float, end: float) -> bool:
+    """Wait for the next interval; return False when the time is over, or somebody stopped it."""
+    return not stopped.wait(max(0.0, min(interval_s, end - time.monotonic()))) and time.monotonic() < end
+
+
+def _show_table(session: Session, stopped: threading.Event, interval_s: float, end: float) -> None:
+    # Imported here: a run that draws no table does not need it.
+    from rich.live import Live
+
+    with Live(_table(session), auto_refresh=False) as live:
+        while _is_time_left(stopped, interval_s, end):
+            live.update(_table(session), refresh=True)
+            _tell(session)
 
 
 @contextmanager
@@ -65,6 +76,9 @@ def _latest(session: Session) -> Mapping[str, Mapping[str, float]]:
 
 
 def _table(session: Session) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
     latest = _latest(session)
     series = list(dict.fromkeys(name for readings in latest.values() for name in readings))
     table = Table(title=clock_text(time.time()), title_justify="left", box=None, header_style="bold")
@@ -78,14 +92,14 @@ def _table(session: Session) -> Table:
     return table
 
 
-def _print_lines(console: Console, session: Session) -> None:
+def _print_lines(session: Session) -> None:
     clock = clock_text(time.time())
     for host, readings in _latest(session).items():
         said = ", ".join(f"{name} {value_text(value, unit_of(name))}" for name, value in readings.items())
-        console.print(printable(f"{clock} {host}: {said or 'no readings'}"), markup=False, highlight=False, soft_wrap=True)
-    _tell(console, session)
+        print(printable(f"{clock} {host}: {said or 'no readings'}"), flush=True)
+    _tell(session)
 
 
-def _tell(console: Console, session: Session) -> None:
+def _tell(session: Session) -> None:
     for sentence in [*session.journal.take_warnings(), *session.monitor.do(lambda monitor: monitor.take_warnings())]:
-        console.print(printable(session.masker.mask(sentence)), markup=False, highlight=False, soft_wrap=True, style="red")
+        print(printable(session.masker.mask(sentence)), flush=True)

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from OttoLibrary.cli.lab import LAB, LAB_OR_DEFAULT
-from OttoLibrary.cli.table import print_table
+from OttoLibrary.cli.table import add_json_option, print_rows
 from OttoLibrary.errors import NotFreeError, UsageError
 from OttoLibrary.reservation.leases import holding_text
 from OttoLibrary.run.session import Session
@@ -19,6 +19,7 @@ def add_commands(commands: Commands) -> None:
     """Add the commands of this group to the parser."""
     reservations = commands.add_parser("reservations", help="print who has reserved which host of a lab")
     reservations.add_argument("lab", nargs="?", default="", help=LAB_OR_DEFAULT)
+    add_json_option(reservations)
     reservations.set_defaults(run=_print_reservations)
     release = commands.add_parser("release", help="release hosts that are reserved")
     release.add_argument("lab", help=LAB)
@@ -38,7 +39,7 @@ def _print_reservations(options: argparse.Namespace) -> int:
             held = [(holding.user, holding.process, holding.purpose) for holding in holdings if holding.resource == resource]
             rows += [(host.name, resource, *cells) for cells in held or [("free", "", "")]]
     session.close()
-    print_table(("HOST", "RESOURCE", "USER", "PROCESS", "PURPOSE"), rows)
+    print_rows(options, ("HOST", "RESOURCE", "USER", "PROCESS", "PURPOSE"), rows)
     return 0
 
 

@@ -2,6 +2,6 @@
 
 Face: ``load_lab`` (``loading``), ``Lab`` (``lab``) with its ``HostEntry`` for each host, ``Settings`` (``settings``),
 ``fields`` (the table of keys that a lab file may have), and the adapters in ``sources/`` (where labs come from) and
-``references/`` (what ``${...}`` in them means).
+``references/`` (what ``${...}`` in them means). ``foreign/`` makes labs from the files of other tools.
 It never connects to a host of a lab.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from OttoLibrary.errors import UsageError
@@ -23,12 +24,16 @@ class CurrentLab:
 
     Attributes:
         references: What is loaded, or will be.
+        given: What was named at the beginning of the run; nothing when the settings name it.
     """
 
     def __init__(self, references: str, suite: RunningSuite, masker: Masker) -> None:
         self.references = references
         self._suite, self._masker = suite, masker
+        self.given = references
         self._lab: Lab | None = None
+        # The settings files that counted when it was loaded; None for one that 'Load Lab' chose, which stays.
+        self._loaded_by: tuple[Path, ...] | None = None
 
     @property
     def loaded(self) -> Lab:
@@ -40,7 +45,7 @@ class CurrentLab:
                     "No lab is named. Give one with '--variable LAB:NAME' and 'lab=${LAB}', with the environment variable "
                     "OTTO_LAB, with 'default' in the table [lab] of the settings, or with 'Load Lab'."
                 )
-            self._lab = self.read(self.references)
+            self._lab, self._loaded_by = self.read(self.references), self._suite.settings_files
             self._masker.add(*self._lab.secrets_at_hand())
         return self._lab
 
@@ -56,8 +61,18 @@ class CurrentLab:
     def replace(self, references: str, lab: Lab) -> None:
         """Make a lab that was read the current one."""
         self.close()
-        self.references, self._lab = references, lab
+        self.references, self._lab, self._loaded_by = references, lab, None
         self._masker.add(*lab.secrets_at_hand())
+
+    @property
+    def is_of_another_repository(self) -> bool:
+        """True when the lab was loaded for a suite with other settings files around it than the one that runs has."""
+        return self._lab is not None and self._loaded_by is not None and self._loaded_by != self._suite.settings_files
+
+    def forget(self) -> None:
+        """End the present lab; the next use loads the one that the run, or the suite that runs, names."""
+        self.close()
+        self.references = self.given
 
     def select(self, selection: str) -> list[str]:
         """Return the hosts that a selection gives; raise UsageError when it gives none."""

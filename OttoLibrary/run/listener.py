@@ -50,6 +50,7 @@ class LibraryListener:
         for repository in self._session.suite.settings.repositories:
             result.metadata.setdefault(repository.name, repository.version)
         try:
+            self._session.follow_suite()
             self._on_suite()
         except OttoError as error:
             # An error in a listener fails nothing by itself.

@@ -17,6 +17,7 @@ from OttoLibrary.run import verdict
 from OttoLibrary.run.listener_guard import harmless
 from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.run_monitor import monitor_option, recording_path
+from OttoLibrary.run.running_suite import RunningSuite
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import folder_of, variable
 from OttoLibrary.run.word_options import given_options
@@ -52,25 +53,33 @@ class MetricsListener:
         self._told: set[str] = set()
         self._libraries: list[Session] = []
         self._library_judges = False
+        # Which suites are watched each for itself: the first one alone, or its children.
+        self._watched_depth = 1
 
     # -- the run
 
     @harmless
     def start_suite(self, data: Any, result: Any) -> None:
-        """Begin to watch with the first suite."""
+        """Begin to watch with the first suite; suites of several repositories are watched one by one, as their settings say."""
         self._suites.append(time.time())
-        if len(self._suites) == 1 and not verdict.in_dry_run():
+        if verdict.in_dry_run():
+            return
+        if len(self._suites) == 1 and _is_of_several_repositories(data):
+            self._watched_depth = 2
+        if len(self._suites) == self._watched_depth:
             self._begin(data)
 
     @harmless
     def end_suite(self, data: Any, result: Any) -> None:
         """Put the totals of the suite into its metadata."""
-        since, session = self._suites.pop(), self.session
+        depth, since, session = len(self._suites), self._suites.pop(), self.session
         if session is None:
             return
         for key, value in session.monitor.ask(lambda monitor: monitor.totals(since)).items():
             result.metadata.setdefault(key, value)
         self._tell(session)
+        if depth == self._watched_depth:
+            self.close()
 
     def library_import(self, library: Any, importer: Any) -> None:
         """Let the keywords of the library ask this monitor; libraries of the first suite come before the suite begins."""
@@ -154,8 +163,8 @@ class MetricsListener:
         if serves:
             self.check_page()
         variables = BuiltIn().get_variables(no_decoration=True)
-        imported = next((library.lab.references for library in self._libraries if library.lab.references), "")
-        context = RunContext(variable=variable, suite_folder=folder_of(data.source), output_folder=Path(variables["OUTPUT_DIR"]))
+        imported = next((library.lab.given for library in self._libraries if library.lab.given), "")
+        context = RunContext(variable=variable, suite_folder=_folder(data), output_folder=Path(variables["OUTPUT_DIR"]))
         session = Session(self._options.get("lab") or str(variables.get("LAB") or "") or imported, context=context)
         try:
             names = session.lab.select(monitor_option(session.suite, "hosts", self._options.get("hosts"), "*"))
@@ -187,6 +196,19 @@ class MetricsListener:
     def _tell(self, session: Session) -> None:
         for sentence in [*session.journal.take_warnings(), *session.monitor.do(lambda monitor: monitor.take_warnings())]:
             self.warn(sentence)
+
+
+def _folder(suite: Any) -> Path | None:
+    """Return the folder of a suite; of one that several files or folders make, the folder of the first of them."""
+    return folder_of(suite.source or next((child.source for child in suite.suites), None))
+
+
+def _is_of_several_repositories(suite: Any) -> bool:
+    """Return True for a suite that several files or folders make, around which there are different settings."""
+    if suite.source:
+        return False
+    found = {RunningSuite(_folder(child)).settings_files for child in suite.suites}
+    return len(found) > 1
 
 
 def _is_yes(word: str) -> bool:

@@ -52,6 +52,11 @@ class RunningSuite:
             self._settings[self.folder] = self._read(self.folder)
         return self._settings[self.folder]
 
+    @property
+    def settings_files(self) -> tuple[Path, ...]:
+        """The settings files around the suite, the nearest first. Raises SettingsError."""
+        return tuple(repository.file for repository in self.settings.repositories)
+
     def begin(self, folder: Path | None, output_folder: Path | None) -> None:
         """Enter a suite; one without a folder of its own is in that of the suite around it."""
         self._suites.append((folder or self.folder, output_folder))

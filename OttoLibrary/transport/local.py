@@ -24,7 +24,7 @@ from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
 
 _CHUNK = 1 << 18
 _GOODBYE_S = 0.5
-# A session leader that opens a terminal gets it as its controlling one: no code of ours runs between fork and exec.
+# A session leader that opens a terminal gets it as its controlling one.
 _ON_TERMINAL = 'exec 0<>"$1" 1>&0 2>&0; exec /bin/sh -c "$2"'
 
 
@@ -113,7 +113,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
         self._has_terminal = terminal is not None
         if terminal is None:
             self._transport, _ = await loop.subprocess_exec(
-                lambda: self, "/bin/sh", "-c", command, env=environment, start_new_session=True
+                lambda: self, "/bin/sh", "-c", command, env=environment, start_new_session=True, preexec_fn=_preparation()
             )
         else:
             await self._start_on_terminal(command, terminal, environment)
@@ -136,6 +136,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
             stderr=null,
             env={**environment, "TERM": terminal.kind},
             start_new_session=True,
+            preexec_fn=_preparation(),
         )
         os.set_blocking(self._master, False)
         loop.add_reader(self._master, self._terminal_ready)
@@ -278,6 +279,19 @@ class LocalProcess(asyncio.SubprocessProtocol):
         if master is not None:
             asyncio.get_running_loop().remove_reader(master)
             os.close(master)
+
+
+def _preparation() -> Callable[[], None] | None:
+    """Return what lets signals of the keyboard count in a new process; a shell that started us in the background ignores them."""
+    ignored = [number for number in (signal.SIGINT, signal.SIGQUIT) if signal.getsignal(number) is signal.SIG_IGN]
+    if not ignored:
+        return None  # no code of ours runs between fork and exec
+
+    def restore() -> None:
+        for number in ignored:
+            signal.signal(number, signal.SIG_DFL)
+
+    return restore
 
 
 def _birth(pid: int) -> str:

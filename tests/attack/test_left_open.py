@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +147,23 @@ def test_a_serial_port_that_comes_too_late_leaves_nothing() -> None:
         raise AssertionError("Descriptors stay open.")
 
     asyncio.run(go())
+
+
+_IGNORING = """
+import sys
+from OttoLibrary.run.session import Session
+session = Session(sys.argv[1])
+host = session.hosts.use("box")
+print(session.engine.call(host.run("grep SigIgn /proc/self/status")).stdout)
+print(session.engine.call(host.run_once("grep SigIgn /proc/self/status")).stdout)
+session.close()
+"""
+
+
+def test_signals_that_we_ignore_count_in_local_processes(tmp_path: Path) -> None:
+    """A shell without job control starts what ends in & with these two ignored."""
+    lab = tmp_path / "lab.json"
+    lab.write_text('{"hosts": {"box": {"transport": "local"}}}')
+    words = ["sh", "-c", 'trap "" INT QUIT; exec "$0" "$@"', sys.executable, "-c", _IGNORING, str(lab)]
+    said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert [int(line.split()[1], 16) & 0b110 for line in said.splitlines() if line] == [0, 0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.robot.running import PABOT, ROBOT, command, run
+from tests.robot.running import PABOT, ROBOT, command, run, run_files
 
 _SETTINGS = """name = "my-sut"
 version = "1.4.0"
@@ -73,3 +73,47 @@ def test_the_command_line_prints_what_counts(tmp_path: Path, monkeypatch: pytest
     assert said.startswith(f"my-sut 1.4.0    {tmp_path}/.otto/settings.toml\n    labs: -\n")
     assert "    [lab] default = demo\n" in said
     assert command(tmp_path, "OttoLibrary", "settings", "--tests") == (0, f"{tmp_path}/suites\n")
+
+
+_OF_REPOSITORY = """name = "{name}"
+version = "1.0.0"
+
+[lab]
+default = "{name}"
+
+[monitor]
+interval = "100 ms"
+metrics = ["load"]
+"""
+
+
+@pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
+def test_two_repositories_in_one_run_keep_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]) -> None:
+    monkeypatch.delenv("OTTO_SUT_DIRS", raising=False)
+    for name in order:
+        (tmp_path / name / ".otto").mkdir(parents=True)
+        (tmp_path / name / ".otto" / "settings.toml").write_text(_OF_REPOSITORY.format(name=name))
+        (tmp_path / name / "labs").mkdir()
+        (tmp_path / name / "labs" / f"{name}.json").write_text(f'{{"hosts": {{"host-of-{name}": {{"transport": "local"}}}}}}')
+        (tmp_path / name / "suite.robot").write_text(_OF_EITHER.format(name=name))
+    ran = run_files(tmp_path, "--listener", "OttoLibrary.Metrics", *order)
+    assert ran.rc == 0, ran.said
+    assert "WARN" not in ran.said, ran.said
+    for name, other in (order, order[::-1]):
+        test = ran.tests[f"Watched In {name}"]
+        assert f"host-of-{name}" in test.metadata["load 1min"]
+        assert f"host-of-{other}" not in test.metadata["load 1min"]
+        [suite] = [suite for suite in ran.suite.suites if suite.name.lower() == name]
+        assert f"host-of-{other}" not in str(dict(suite.metadata))
+
+
+_OF_EITHER = """*** Settings ***
+Library     OttoLibrary
+
+*** Test Cases ***
+Watched In {name}
+    ${{hosts}}=    Get Hosts
+    Should Be Equal    ${{hosts}}    ${{{{['host-of-{name}']}}}}
+    Run On Host    host-of-{name}    true
+    Get Metric    host-of-{name}    load
+"""

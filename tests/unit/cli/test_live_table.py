@@ -39,7 +39,7 @@ class Session:
 
 def test_without_a_terminal_a_line_for_each_host_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     session: Any = Session({"dut1": {"cpu_percent": 42.0, "disk_used_percent[/var]": 5.0}, "dut2": {}}, ["Monitor: disk full"])
-    live_table._print_lines(Console(), session)
+    live_table._print_lines(session)
     lines = [line.partition(" ")[2] for line in capsys.readouterr().out.splitlines()]
     assert lines[:2] == ["dut1: cpu_percent 42 %, disk_used_percent[/var] 5 %", "dut2: no readings"]
 
@@ -52,7 +52,7 @@ def test_a_name_in_brackets_is_no_markup(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_nothing_of_a_host_controls_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     session: Any = Session({"dut1": {f"log_count[{EVIL}]": 1.0}}, [f"Monitor, host 'dut1': {EVIL}"])
-    live_table._print_lines(Console(), session)
+    live_table._print_lines(session)
     Console(width=100).print(live_table._table(session))
     assert "\x1b" not in capsys.readouterr().out
 

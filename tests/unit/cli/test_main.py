@@ -10,11 +10,10 @@ from OttoLibrary.cli.main import main
 from OttoLibrary.version import VERSION
 
 COMMANDS = {
-    "environment",
-    "deploy",
+    *("new", "completion", "convert", "environment", "deploy"),
     *("schema", "labs", "hosts", "check", "reservations", "release", "monitor", "dashboard"),
     *("pabot", "settings", "instructions", "options"),
-    *("scenario", "tunnel"),
+    *("scenario", "tunnel", "load"),
 }
 
 
@@ -53,4 +52,4 @@ def test_a_mistake_is_one_sentence_and_status_2(capsys: pytest.CaptureFixture[st
 
 def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_status("watch") == 2
-    assert "invalid choice: 'watch'" in capsys.readouterr().err
+    assert "There is no command 'watch'." in capsys.readouterr().err
