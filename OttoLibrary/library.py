@@ -15,6 +15,7 @@ from OttoLibrary.keywords.artifacts import ArtifactKeywords
 from OttoLibrary.keywords.checks import CheckKeywords
 from OttoLibrary.keywords.commands import CommandKeywords
 from OttoLibrary.keywords.console import ConsoleKeywords
+from OttoLibrary.keywords.disturbances import DisturbanceKeywords
 from OttoLibrary.keywords.files import FileKeywords
 from OttoLibrary.keywords.hosts import HostKeywords
 from OttoLibrary.keywords.instructions import add_instructions
@@ -128,6 +129,7 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
             HostKeywords,
             CommandKeywords,
             ConsoleKeywords,
+            DisturbanceKeywords,
             FileKeywords,
             LoadKeywords,
             MonitorKeywords,

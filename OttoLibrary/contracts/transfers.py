@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from OttoLibrary.errors import UsageError
 from OttoLibrary.text import plural
@@ -198,6 +198,29 @@ class Transfer(Protocol):
 
     async def get(self, site: Site, job: Job) -> None:
         """Write ``remote`` from ``start`` on into ``local``, which holds the bytes before; raises what ``put`` raises."""
+
+
+@runtime_checkable
+class WithoutShell(Protocol):
+    """A transfer that can do without a shell on the host: accounts may be for files only."""
+
+    async def put_alone(self, site: Site, job: Job, own_name: str, mode: int, mtime: int, *, parents: bool) -> str:
+        """Write ``local`` beside ``remote``, check its length, rename it, and return its path.
+
+        Args:
+            site: The host.
+            job: What moves; ``remote`` is a folder (it ends with ``/`` or exists) or the new name.
+            own_name: The name in a folder.
+            mode: Its permission bits.
+            mtime: Its time, in seconds since 1970.
+            parents: Make the folders that are missing.
+
+        Raises:
+            OSError, EndOfStream, NotOfferedError: As ``put`` of a transfer.
+        """
+
+    async def look_alone(self, site: Site, path: str) -> tuple[str, int, int, int]:
+        """Return the absolute path, the length, the time and the permission bits of a plain file; raises what ``get`` raises."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from OttoLibrary.shell.pending_output import PendingOutput
 from OttoLibrary.text import Secret, decode, reveal
 
 _STOP_BOUND_S = 7.0
+_HELLO_S = 1.0
 # After the end of a process its output is read as long as so much of it comes in each such time.
 _LAST_OUTPUT_S, _FLOWING_BYTES, _MOST_LAST_OUTPUT_S = 0.2, 1 << 16, 10.0
 _KEPT_BYTES = 1 << 16
@@ -207,7 +208,11 @@ class BackgroundCommand:
         return self._stopping
 
     async def _stop(self) -> None:
-        self._launched.find_pid()
+        if self._launched.nonce:
+            # Its time may be over before the host has said what it is.
+            with contextlib.suppress(TimeoutError, EndOfStream):
+                async with asyncio.timeout(_HELLO_S):
+                    await self._launched.until_begun()
         # What floods has to wait: its end comes sooner.
         self._launched.output.pause()
         self._launched.errors.pause()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,7 @@ class LoadKeywords(Component):
         *arguments: Any,
         keyword: str = "",
         script: str = "",
+        command: str = "",
         users: int | None = None,
         ramp: timedelta = _NONE,
         duration: timedelta | None = None,
@@ -53,6 +56,7 @@ class LoadKeywords(Component):
                 library, which runs in a thread for each.
             script: In place of it, a Python file beside the suite with a class `Transaction` (as OCT has it), or `file.py:name`
                 with another class or a function, sync or async.
+            command: In place of both, a command that users run on `hosts`, which they take in turns; it has to exit with 0.
             users: How many users; with `rate`, how many may be busy at once.
             ramp: In which time they begin, one after the other; all at once by default.
             duration: How long the load lasts, the ramp in it.
@@ -87,7 +91,10 @@ class LoadKeywords(Component):
         """
         from OttoLibrary.load.plan import shape
 
-        target = self._target(keyword, script, arguments)
+        if bool(command) + bool(keyword) + bool(script) != 1:
+            raise UsageError("Say what users do with one of 'keyword', 'script' and 'command'.")
+        if command and (not hosts or arguments):
+            raise UsageError("A command runs on hosts: say which with 'hosts', and put its arguments into the command.")
         fired = shape(
             users=users,
             ramp=ramp.total_seconds(),
@@ -101,9 +108,12 @@ class LoadKeywords(Component):
         )
         load = self.session.load
         folder = load.place(self.session.suite.output_folder)
-        if hosts:
-            run = self._start_on_hosts(folder, target, fired, hosts, keep_results)
+        if command:
+            run = self._start_commands(folder, command, fired, hosts, keep_results)
+        elif hosts:
+            run = self._start_on_hosts(folder, self._target(keyword, script, arguments), fired, hosts, keep_results)
         else:
+            target = self._target(keyword, script, arguments)
             run = load.start(self._order(folder, target, fired, turrets, keep_results))
         self.session.scopes.on_end(lambda: load.end(run))
         logger.info(f"The load fires. Results: {folder}")
@@ -281,17 +291,12 @@ class LoadKeywords(Component):
     def _target(self, keyword: str, script: str, arguments: tuple[Any, ...]) -> LoadTarget:
         from OttoLibrary.run import load_target
 
-        if bool(keyword) == bool(script):
-            raise UsageError("Say what users do with either 'keyword' or 'script'.")
         if keyword:
             return load_target.of_keyword(keyword, arguments)
         folder = self.session.suite.folder or Path()
         return load_target.with_arguments(load_target.of_script(script, folder), arguments)
 
     def _start_on_hosts(self, folder: Path, target: LoadTarget, fired: LoadShape, hosts: str, rows: int) -> LoadRun:
-        import uuid
-        from dataclasses import replace
-
         from OttoLibrary.run.load_on_hosts import TurretsOnHosts
 
         session, token = self.session, uuid.uuid4().hex
@@ -299,10 +304,23 @@ class LoadKeywords(Component):
         names = session.lab.select(hosts)
         order = self._order(folder, target, fired, 1, rows)
         plan = {**order.plan, "turrets": len(names), "script": script, "tokens": [token]}
-        return session.load.start_on_hosts(
+        return session.load.start_with(
             replace(order, plan=plan, turrets=()),
             lambda run: TurretsOnHosts(session.hosts, session.files, run, token),
             lambda turrets: turrets.start(names, script, sources),
+        )
+
+    def _start_commands(self, folder: Path, command: str, fired: LoadShape, hosts: str, rows: int) -> LoadRun:
+        from OttoLibrary.run.load_by_commands import CommandUsers
+        from OttoLibrary.run.load_target import LoadTarget
+
+        session, token = self.session, uuid.uuid4().hex
+        names = session.lab.select(hosts)
+        order = self._order(folder, LoadTarget(session.masker.mask(command)), fired, 1, rows)
+        return session.load.start_with(
+            replace(order, plan={**order.plan, "turrets": 1, "tokens": [token]}, turrets=()),
+            lambda run: CommandUsers(session.engine, session.hosts, run, token),
+            lambda users: users.start(names, command),
         )
 
     def _order(self, folder: Path, target: LoadTarget, fired: LoadShape, turrets: int, rows: int) -> LoadOrder:

@@ -101,7 +101,12 @@ class TestbedKeywords(Component):
         if present is not None:
             return list(present.devices)
         options = BenchOptions(
-            skip_boot, wait.total_seconds(), lease.total_seconds(), purpose, skip_contingency_checks, default_options()
+            skip_boot,
+            wait.total_seconds(),
+            lease.total_seconds(),
+            purpose,
+            skip_contingency_checks,
+            given=default_options(),
         )
         bench = Bench(self.session, reference, options, lambda step: self.session.tell(step_line(step)))
         try:

@@ -47,7 +47,7 @@ def read_file(place: str, folders: Sequence[Path], problems: list[str]) -> ReadF
     """
     if urllib.parse.urlsplit(place).scheme in _SCHEMES:
         return _from_url(place, problems)
-    file = next((file for file in (folder / expanded(place) for folder in folders) if is_file(file)), None)
+    file = found_file(place, folders)
     if file is None:
         searched = ", ".join(str(folder) for folder in dict.fromkeys(folders))
         position = SourcePosition(place, Path.cwd(), problems)
@@ -60,6 +60,11 @@ def read_file(place: str, folders: Sequence[Path], problems: list[str]) -> ReadF
         position.wrong(f"cannot be read: {error.strerror}")
         return ReadFile(None, position)
     return ReadFile(_parsed(text, position), position)
+
+
+def found_file(place: str, folders: Sequence[Path]) -> Path | None:
+    """Return the file that a path means, or None when there is none, as for a URL."""
+    return next((file for file in (folder / expanded(place) for folder in folders) if is_file(file)), None)
 
 
 def _parsed(text: bytes, position: SourcePosition) -> Any:

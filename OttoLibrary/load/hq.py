@@ -440,14 +440,11 @@ class Hq:
             self.failed += 1
             self._count_error("", said.error, 1, now, now)
         self.stored += 1
-        self._keep_row(
-            said.error,
-            said.scriptrun_time,
-            said.elapsed,
-            at,
-            json.dumps(timers) if timers else "{}",
-            said.turret_name or "Noname",
-        )
+        if self._rows_left > 0:
+            self._rows_left -= 1
+            error = self._mask(said.error) if said.error else ""
+            text = json.dumps(timers) if timers else "{}"
+            self._rows.append((error, said.scriptrun_time, said.elapsed, at, text, said.turret_name or "Noname"))
         if self.state == RUNNING:
             self.sockets.publish_result(self._topic, message)
 
@@ -627,12 +624,6 @@ class Hq:
         known[0] += count
         known[1], known[2] = min(known[1], first), max(known[2], last)
         self._changed_errors.add(key)
-
-    def _keep_row(self, *row: Any) -> None:
-        if self._rows_left > 0:
-            self._rows_left -= 1
-            error, *values = row
-            self._rows.append((self._mask(error) if error else "", *values))
 
     def _users_of_octs(self) -> int:
         return sum(turret.cannons for turret in self.turrets.values() if not turret.is_ours and turret.status == oct_wire.RUNNING)

@@ -254,7 +254,9 @@ class ResultReader:
         found: dict[int, Second] = {}
         for error, took, _, epoch, timers, _ in self.rows():
             if since <= epoch < until:
-                second = found.setdefault(int(epoch), Second(int(epoch)))
+                second = found.get(int(epoch))
+                if second is None:
+                    second = found[int(epoch)] = Second(int(epoch))
                 second.histogram(RESPONSE).add(max(0.0, took))
                 second.failed += bool(error)
                 for name, value in timers.items():

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 # What a socket keeps before the senders have to wait; OCT's HQ had no bound.
 _MOST_WAITING = 20_000
+_MOST_BATCHES_WAITING = 200
 _LARGEST_BYTES = 64 << 20
 
 
@@ -56,7 +57,7 @@ class HqSockets:
         try:
             self._orders, self.publish_port = self._bind(self._zmq.PUB, publish_port)
             self._reports, self.rc_port = self._bind(self._zmq.PULL, rc_port)
-            self._own, self.own_port = self._bind(self._zmq.ROUTER, own_port)
+            self._own, self.own_port = self._bind(self._zmq.ROUTER, own_port, _MOST_BATCHES_WAITING)
             self._external = self._bind(self._zmq.PUB, external_publisher)[0] if external_publisher is not None else None
         except BaseException:
             self.close()
@@ -65,11 +66,11 @@ class HqSockets:
         for each in (self._reports, self._own):
             self._poller.register(each, self._zmq.POLLIN)
 
-    def _bind(self, kind: int, port: int) -> tuple[zmq.Socket[bytes], int]:
+    def _bind(self, kind: int, port: int, most_waiting: int = _MOST_WAITING) -> tuple[zmq.Socket[bytes], int]:
         made = self._context.socket(kind)
         self._sockets.append(made)
         made.setsockopt(self._zmq.LINGER, 1000)
-        made.setsockopt(self._zmq.RCVHWM, _MOST_WAITING)
+        made.setsockopt(self._zmq.RCVHWM, most_waiting)
         made.setsockopt(self._zmq.SNDHWM, _MOST_WAITING)
         made.setsockopt(self._zmq.MAXMSGSIZE, _LARGEST_BYTES)
         try:

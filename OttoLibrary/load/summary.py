@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from array import array
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ from OttoLibrary.units import duration_text
 PERCENTILES = (50.0, 80.0, 90.0, 95.0, 99.0, 99.9)
 _CHART_BYTES = 12_000
 _CELL = 120
+# The module of the standard library is exact for any numbers, and slow.
+_FEW = 10_000
 
 
 class Times(Protocol):
@@ -66,8 +69,11 @@ class ExactTimes:
         """The deviation of a sample."""
         if self.count < 2:
             return math.nan
+        return statistics.stdev(self._values) if self.count < _FEW else self._stdev_of_many()
+
+    def _stdev_of_many(self) -> float:
         mean = self.mean
-        return math.sqrt(math.fsum((value - mean) ** 2 for value in self._values) / (self.count - 1))
+        return math.sqrt(sum([(value - mean) * (value - mean) for value in self._values]) / (self.count - 1))
 
     def percentile(self, percent: float) -> float:
         """Return the duration that so many of a hundred do not exceed."""
@@ -208,12 +214,18 @@ def _of_rows(results: ResultReader, interval_s: float) -> LoadSummary:
     for error, took, _, epoch, own_timers, _ in results.rows():
         taken.append(took)
         errors += bool(error)
-        first, last = min(first, epoch), max(last, epoch)
-        values, failed = intervals.setdefault(int(epoch // interval_s * interval_s), (array("d"), [0]))
+        first = epoch if epoch < first else first
+        last = epoch if epoch > last else last
+        at = int(epoch // interval_s * interval_s)
+        if at not in intervals:
+            intervals[at] = array("d"), [0]
+        values, failed = intervals[at]
         values.append(took)
         failed[0] += bool(error)
         for name, value in own_timers.items():
-            timers.setdefault(name, array("d")).append(value)
+            if name not in timers:
+                timers[name] = array("d")
+            timers[name].append(value)
     rows = [
         IntervalRow(at, 0, failed[0], 0, len(values) / interval_s, TimesRow.of("", ExactTimes(values), failed[0]))
         for at, (values, failed) in sorted(intervals.items())

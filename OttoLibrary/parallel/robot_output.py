@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import BinaryIO
+from xml.parsers import expat
 
 _OUTPUT = re.compile(r"output(-\d{8}-\d{6})?\.xml")
 
@@ -21,4 +23,16 @@ def output_is_whole(folder: Path) -> bool:
         return False
     with output.open("rb") as file:
         file.seek(max(0, output.stat().st_size - 64))
-        return file.read().rstrip().endswith(b"</robot>")
+        if not file.read().rstrip().endswith(b"</robot>"):
+            return False
+        file.seek(0)
+        return _is_xml(file)
+
+
+def _is_xml(file: BinaryIO) -> bool:
+    """Return True when it can be read: a process that was forked in a test may have written into it too."""
+    try:
+        expat.ParserCreate().ParseFile(file)
+    except expat.ExpatError:
+        return False
+    return True

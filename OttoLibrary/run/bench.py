@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from OttoLibrary.contracts.reservations import Demand
     from OttoLibrary.lab.environment import Environment
     from OttoLibrary.lab.host_entry import HostEntry
+    from OttoLibrary.run.kept_bench import KeptBench
     from OttoLibrary.testbed.bench_plan import BenchPlan
     from OttoLibrary.testbed.deployment import Deployment
     from OttoLibrary.testbed.device import Device
@@ -33,6 +35,9 @@ LEASE_S = 120.0
 # Longer than all shutdowns together may take: each has a limit of its own.
 END_S = 3600.0
 _HOOK_S = 600.0
+# Pabot gives its processes this variable. What keeps a bench up for them ends with them; this only bounds it.
+_PABOT = "PABOTQUEUEINDEX"
+_LONGEST_RUN_S = 86_400.0
 _MOST_CONSOLE_BYTES = 25 << 20
 _benches: list[Bench] = []
 
@@ -47,6 +52,7 @@ class BenchOptions:
         lease_s: How long they stay reserved when this process hangs; while it runs, it renews them.
         purpose: What for; others see it.
         skip_checks: Run no contingency checks before tests with requirements.
+        keeps: It is kept up for others, and uses nobody else's.
         given: What plug-ins get as ``options``: their own options, and these.
     """
 
@@ -55,6 +61,7 @@ class BenchOptions:
     lease_s: float = LEASE_S
     purpose: str = "testbed"
     skip_checks: bool = False
+    keeps: bool = False
     given: argparse.Namespace = field(default_factory=argparse.Namespace)
 
 
@@ -83,6 +90,7 @@ class Bench:
         self._consoles = ConsoleLogs(session)
         self._hooks: Hooks | None = None
         self._status: dict[str, object] = {"status": "failed", "exception": None}
+        self._kept: KeptBench | None = None
         self.published = 0
         self.checked = ""
 
@@ -125,7 +133,10 @@ class Bench:
         """
         plan = self._planned()
         try:
-            call(self._up(plan))
+            if self._is_kept(plan):
+                call(self._made(plan))
+            else:
+                call(self._up(plan))
         except BaseException as error:
             self._status["exception"] = error
             self.session.engine.call(self.end())
@@ -138,6 +149,9 @@ class Bench:
         if self._ended:
             return []
         self._ended = True
+        if self._kept is not None:
+            await self._leave(self._kept)
+            return []
         failed: list[str] = []
         try:
             failed += await self._try_hook("otto_shutdown_device", devices=self._known_devices)
@@ -213,20 +227,64 @@ class Bench:
             return [f"{name}: {reason(error, _HOOK_S)}"]
         return []
 
+    def _is_kept(self, plan: BenchPlan) -> bool:
+        """Use the bench of a keeper when there is one; under pabot start one for all processes."""
+        if self._options.keeps:
+            return False
+        kept, session = self._keeper(), self.session
+        with kept.turn():
+            if not kept.is_up and session.variable(_PABOT):
+                skipping = ["--skip-boot"] if self._options.skip_boot else []
+                wait = ["--wait", str(self._options.wait_s)]
+                words = ["--keeper", str(os.getppid()), "--lease", str(_LONGEST_RUN_S), *skipping, *wait]
+                address = session.variable("PABOTLIBURI")
+                words += ["--settings-of", str(session.suite.folder or Path.cwd())]
+                kept.start(words, **({"PABOTLIBURI": address} if address else {}))
+            if not kept.is_up:
+                return False
+            kept.attach(plan.environment, session.reservations.user)
+        self._kept = kept
+        return True
+
+    def _keeper(self) -> KeptBench:
+        """Return the place of a keeper: by the files themselves, however they were named."""
+        from OttoLibrary.lab.environment_files import found_file
+        from OttoLibrary.run.kept_bench import KeptBench
+
+        *files, board = self.reference.partition(":")[2].split(",")
+        suite = self.session.suite
+        folders = [Path.cwd(), *([suite.folder] if suite.folder else []), *suite.settings.folders]
+        places = [str(found.resolve()) if (found := found_file(file, folders)) else file for file in files]
+        return KeptBench(places[0], places[1], board)
+
+    async def _leave(self, kept: KeptBench) -> None:
+        """Let go of a bench that others keep up."""
+        with contextlib.suppress(ValueError):
+            _benches.remove(self)
+        for device in self._known_devices.values():
+            device.close_console()
+            if device.has_host:
+                await device.host.raw.close()
+        self._consoles.close()
+        kept.leave()
+
     async def _up(self, plan: BenchPlan) -> None:
+        await self._reserve(plan)
+        await self._made(plan)
+        devices = self.deployment.devices
+        await self._hook("otto_setup_env", options=self._options.given, devices=devices)
+        await self.deployment.bring_up(skip_boot=self._options.skip_boot)
+        await self._hook("otto_post_setup_env", options=self._options.given, devices=devices)
+
+    async def _made(self, plan: BenchPlan) -> None:
         from OttoLibrary.testbed.deployment import Deployment, Surroundings
 
-        await self._reserve(plan)
         session = self.session
         around = Surroundings(
             session.hosts.use, session.files.on, lambda name: name in session.lab.loaded.hosts, self._consoles.add, self._tell
         )
         self._deployment = Deployment(plan, around)
         await self._deployment.make()
-        arguments = {"options": self._options.given, "devices": self._deployment.devices}
-        await self._hook("otto_setup_env", **arguments)
-        await self._deployment.bring_up(skip_boot=self._options.skip_boot)
-        await self._hook("otto_post_setup_env", **arguments)
 
     async def _down(self) -> list[str]:
         deployment = self._deployment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import NotOpenError, UsageError
@@ -16,10 +16,17 @@ from OttoLibrary.load.result_store import ResultReader
 from OttoLibrary.load.turret.batches import RESPONSE, TIMER
 from OttoLibrary.run.run_monitor import RunMonitor
 
-if TYPE_CHECKING:
-    from OttoLibrary.run.load_on_hosts import TurretsOnHosts
+Begin = Coroutine[Any, Any, None]
 
-Begin = Callable[["TurretsOnHosts"], Coroutine[Any, Any, None]]
+
+class RemoteTurrets(Protocol):
+    """Turrets that the HQ does not start by itself."""
+
+    async def close(self) -> None:
+        """End them, and leave nothing of them; idempotent."""
+
+
+R = TypeVar("R", bound=RemoteTurrets)
 # What the monitor calls the load, among the hosts.
 SUBJECT = "load"
 
@@ -35,7 +42,7 @@ class RunLoad:
     def __init__(self, engine: Engine, monitor: RunMonitor) -> None:
         self._engine, self._monitor = engine, monitor
         self._run: LoadRun | None = None
-        self._on_hosts: TurretsOnHosts | None = None
+        self._on_hosts: RemoteTurrets | None = None
         self._shown_until = 0.0
         self.verdicts: dict[str, LimitVerdict] = {}
 
@@ -65,8 +72,8 @@ class RunLoad:
         self._engine.call(_started(run))
         return run
 
-    def start_on_hosts(self, order: LoadOrder, turrets: Callable[[LoadRun], TurretsOnHosts], begin: Begin) -> LoadRun:
-        """Start a load whose turrets are on hosts, and wait until it fires; raise what ``start`` raises, or HostError.
+    def start_with(self, order: LoadOrder, turrets: Callable[[LoadRun], R], begin: Callable[[R], Begin]) -> LoadRun:
+        """Start a load whose turrets the HQ does not start, and wait until it fires; raise what ``start`` raises, or HostError.
 
         Args:
             order: What is run.
@@ -76,8 +83,9 @@ class RunLoad:
         run = LoadRun(order, self._heard)
         self._run, self._shown_until = run, 0.0
         self.verdicts = {}
-        self._on_hosts = turrets(run)
-        self._engine.call(_started_on_hosts(run, self._on_hosts, begin))
+        made = turrets(run)
+        self._on_hosts = made
+        self._engine.call(_started_with(run, made, begin(made)))
         return run
 
     def wait(self, timeout_s: float) -> bool:
@@ -142,11 +150,11 @@ async def _started(run: LoadRun) -> None:
         raise
 
 
-async def _started_on_hosts(run: LoadRun, turrets: TurretsOnHosts, begin: Begin) -> None:
+async def _started_with(run: LoadRun, turrets: RemoteTurrets, begin: Begin) -> None:
     try:
         await run.start()
         try:
-            await begin(turrets)
+            await begin
         except ExceptionGroup as group:
             # Each host has its own reason; the first is as good as any.
             raise group.exceptions[0] from None

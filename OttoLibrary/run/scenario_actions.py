@@ -17,11 +17,13 @@ from OttoLibrary.errors import ConnectionLostError, HostError, OttoError, Scenar
 from OttoLibrary.run.event_keywords import EventKeyword, KeywordFailedError, TimeLimit
 from OttoLibrary.run.fanout import each, whole
 from OttoLibrary.run.folded_log import FoldedLog
+from OttoLibrary.run.host_disturbances import reboot_host
 from OttoLibrary.run.journal import records_apart
 from OttoLibrary.run.main_thread import MainThread
 from OttoLibrary.run.session import Session
 from OttoLibrary.scenario import functions
-from OttoLibrary.scenario.events import Scenario, ScenarioEvent
+from OttoLibrary.scenario.events import DISTURBANCES, Scenario, ScenarioEvent
+from OttoLibrary.scenario.healing import Healing
 from OttoLibrary.scenario.plan_text import clock_text
 from OttoLibrary.scenario.reporter import CURRENT_EVENT, Reporter
 from OttoLibrary.scenario.schedule import Action, EventRun
@@ -43,6 +45,7 @@ class ScenarioSurroundings:
         reporter: Takes results.
         stop: Ends the scenario, with a reason.
         log: The log.
+        say: Logs a sentence, in the main thread.
     """
 
     session: Session
@@ -50,6 +53,7 @@ class ScenarioSurroundings:
     reporter: Reporter
     stop: Callable[[str], None]
     log: FoldedLog
+    say: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,8 @@ class ScenarioActions:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _action(self, event: ScenarioEvent) -> Action:
+        if event.kind in DISTURBANCES:
+            return self._disturbance(event)
         if event.kind == "load":
             raise UsageError("load plans cannot be run by this version")
         hosts = tuple(self._around.session.lab.select(event.hosts)) if event.hosts else ()
@@ -125,6 +131,35 @@ class ScenarioActions:
             is_exclusive=deed.is_keyword or bool(undo and undo.is_keyword) or bool(probe and probe.is_keyword),
             sees_kill_switch=deed.sees_kill_switch,
         )
+
+    def _disturbance(self, event: ScenarioEvent) -> Action:
+        disturbances = self._around.session.disturbances
+        if event.kind == "reboot":
+            name = reboot_host(event.target)
+            self._around.session.lab.select(name)
+            return Action(lambda run: disturbances.reboot(name))
+        recipe = disturbances.recipe(event.kind, event.target)
+        held: list[Healing] = []
+
+        async def do(run: EventRun) -> None:
+            run.host = recipe.host
+            # One that was left by an earlier run is undone first.
+            await undo(run)
+            healing, said = await disturbances.begin(event.kind, recipe)
+            held.append(healing)
+            self._around.main.tell(lambda: self._around.say(f"Event '{event.name}', run {run.number}: {recipe.what} {said}"))
+
+        async def undo(run: EventRun) -> None:
+            run.host = recipe.host
+            while held:
+                await disturbances.heal(held.pop())
+
+        async def probe(run: EventRun, when: str) -> None:
+            run.host = recipe.host
+            await disturbances.check(recipe, "disturbed" if when == "during" else "healthy")
+
+        is_once = event.lasts_s is None
+        return Action(do, undo, None if is_once else probe)
 
     async def _probe(self, probe: _Deed, hosts: tuple[str, ...], run: EventRun, when: str) -> None:
         # How the system is while it is disturbed is for the disturbance to say.

@@ -163,7 +163,9 @@ class _Performer:
         self.reporter = Reporter(self._folder, f"scenario-{self._file_name}", self.watch.reported, session.journal.warn)
         self._main = MainThread()
         self._run: ScenarioRun | None = None
-        self._actions = ScenarioActions(ScenarioSurroundings(session, self._main, self.reporter, self._stop, FoldedLog()))
+        self._actions = ScenarioActions(
+            ScenarioSurroundings(session, self._main, self.reporter, self._stop, FoldedLog(), self._say)
+        )
         self._made: Mapping[str, Any] = {}
         self._is_fatal = False
         self._last: MainResult | None = None
@@ -256,6 +258,13 @@ class _Performer:
     def _stop(self, reason: str) -> None:
         if self._run is not None:
             self._run.stop(reason)
+
+    def _say(self, sentence: str) -> None:
+        from html import escape
+
+        from OttoLibrary.report.blocks import plain
+
+        self._log(f"<p>{escape(plain(sentence))}</p>")
 
     def _unfinished(self) -> durable_journal.Unfinished | None:
         return durable_journal.unfinished(self._journal_path()) if self._folder is not None else None

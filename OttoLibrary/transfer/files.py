@@ -19,8 +19,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from OttoLibrary.contracts.transfers import FileResult, Job, Progress, TransferOptions, TransferResult
-from OttoLibrary.errors import TransferError, UsageError
+from OttoLibrary.contracts.transfers import FileResult, Job, Progress, TransferOptions, TransferResult, WithoutShell
+from OttoLibrary.errors import LoginError, TransferError, UsageError
 from OttoLibrary.host.host import Host
 from OttoLibrary.text import decode
 from OttoLibrary.transfer import checksums
@@ -33,6 +33,7 @@ _NEWS_S = 0.1
 
 
 PLAIN = TransferOptions()
+_LENGTH_ONLY = "The account gives no shell: the length was checked, and no checksum."
 
 
 class Files:
@@ -229,6 +230,22 @@ class Files:
         """
         if options.links == "keep" and source.is_symlink():
             return await self._put_link(call, source, target, options)
+        try:
+            return await self._put_with_shell(call, source, target, options, what=what, into_folder=into_folder)
+        except LoginError as error:
+            alone = _without_shell(call, options, error)
+        facts = _local_facts(source, call)
+        moved = ByteCount(self.progress, f"{source.name} → {self.host.name}", facts.st_size)
+        mode = stat.S_IMODE(facts.st_mode) if options.mode is None else options.mode
+        async with call.attempt(what or f"did not take '{source}' as '{target}'", moved):
+            job = Job(source, target, facts.st_size, 0, moved.add)
+            own_name = source.name if into_folder else ""
+            path = await alone.put_alone(call.site, job, own_name, mode, int(facts.st_mtime), parents=options.parents)
+        return FileResult(str(source), path, facts.st_size, moved.count, notes=(_LENGTH_ONLY,))
+
+    async def _put_with_shell(
+        self, call: TransferCall, source: Path, target: str, options: TransferOptions, *, what: str, into_folder: bool
+    ) -> FileResult:
         facts = _local_facts(source, call)
         moved = ByteCount(self.progress, f"{source.name} → {self.host.name}", facts.st_size)
         name = _temporary_name(source.name, facts.st_size, int(facts.st_mtime), options)
@@ -274,6 +291,26 @@ class Files:
         self, call: TransferCall, source: str, target: Path, options: TransferOptions, *, what: str = ""
     ) -> FileResult:
         """Copy one file of the host to this machine; arguments as of ``put_one``."""
+        try:
+            return await self._get_with_shell(call, source, target, options, what=what)
+        except LoginError as error:
+            alone = _without_shell(call, options, error)
+        moved = ByteCount(self.progress, f"{self.host.name} → {target.name}", 0)
+        async with call.attempt(what or f"did not give '{source}' as '{target}'", moved):
+            path, moved.size, mtime, mode = await alone.look_alone(call.site, source)
+            found = FoundFile(path, moved.size, mtime, mode)
+            part = target.with_name(f".otto-{secrets.token_hex(6)}.part")
+            with _unfinished(part, resume=False):
+                _begin_part(part, found.size, resume=False)
+                await call.get(Job(part, path, found.size, 0, moved.add))
+                if part.stat().st_size != found.size:
+                    raise RefusedError(f"{part.stat().st_size} of {found.size} bytes arrived")
+                _keep_part(part, target, found, options.mode)
+        return FileResult(source, str(target), found.size, moved.count, notes=(_LENGTH_ONLY,))
+
+    async def _get_with_shell(
+        self, call: TransferCall, source: str, target: Path, options: TransferOptions, *, what: str
+    ) -> FileResult:
         moved = ByteCount(self.progress, f"{self.host.name} → {target.name}", 0)
         what = what or f"did not give '{source}' as '{target}'"
         async with call.attempt(what, moved), HostFileAgent(call.site, self.shells) as agent:
@@ -309,6 +346,15 @@ class Files:
         return here
 
     async def _expanded(self, call: TransferCall, pattern: str) -> list[str]:
+        try:
+            return await self._expanded_with_shell(call, pattern)
+        except LoginError as error:
+            _without_shell(call, PLAIN, error)
+            if re.search(r"[*?\[]", pattern):
+                raise
+        return [pattern]
+
+    async def _expanded_with_shell(self, call: TransferCall, pattern: str) -> list[str]:
         async with (
             call.attempt(f"did not give '{pattern}'", ByteCount(self.progress, pattern, 0)),
             HostFileAgent(call.site, self.shells) as agent,
@@ -320,6 +366,13 @@ class Files:
             if not found and re.search(r"[*?\[]", pattern):
                 raise RefusedError("no file there matches it")
         return found or [pattern]
+
+
+def _without_shell(call: TransferCall, options: TransferOptions, error: LoginError) -> WithoutShell:
+    """Return the protocol when it can move a file of an account that gives no shell; otherwise raise the error."""
+    if isinstance(call.transfer, WithoutShell) and options.verify != "sha256" and not options.resume:
+        return call.transfer
+    raise error
 
 
 def _state(facts: os.stat_result) -> tuple[int, int, int]:

@@ -130,7 +130,7 @@ class _SentFolder:
     async def _same_there(self, place: FolderPlace, here: dict[str, str]) -> set[str]:
         if not self.options.skip_same or not place.exists:
             return set()
-        there = await self.agent.checksums(place.path, list(here), place.tool, follow=True)
+        there = await self.agent.checksums(place.path, list(here), place.tool, follow=self.options.links == "follow")
         return {name for name, checksum in here.items() if there.get(name) == checksum}
 
     async def _move(self, place: FolderPlace, entries: list[Entry]) -> None:
@@ -298,7 +298,7 @@ class _FetchedFolder:
     async def _same_here(self, final: Path, names: list[str]) -> set[str]:
         if not self.options.skip_same or not self.place.tool:
             return set()
-        there = await self.agent.checksums(self.place.path, names, self.place.tool, follow=True)
+        there = await self.agent.checksums(self.place.path, names, self.place.tool, follow=self.follow)
         with ReceivedFolder(final) as folder:
             present = [name for name in names if folder.is_file(name)]
         here = await checksums(final, present, self.place.tool)

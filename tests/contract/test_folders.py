@@ -150,6 +150,22 @@ def test_only_what_differs_is_moved(tree: Tree) -> None:
     assert (source / "d2" / "deep" / "f 2").read_bytes() == b"newer"
 
 
+def test_links_to_folders_above_are_no_trouble_when_the_same_is_skipped(tree: Tree) -> None:
+    source = tree.here / "src"
+    source.mkdir()
+    write(source / "a", b"data")
+    for name, target in (("itself", "."), ("above", "..")):
+        (source / name).symlink_to(target)
+    for _ in range(2):
+        sent = tree.put(source, f"{tree.there}/", skip_same=True)
+    assert [Path(file.source).name for file in sent.files if file.skipped] == ["a"]
+    (tree.here / "back").mkdir()
+    for _ in range(2):
+        got = tree.get(f"{tree.there}/src", f"{tree.here}/back/", skip_same=True)
+    assert [Path(file.source).name for file in got.files if file.skipped] == ["a"]
+    assert (tree.here / "back" / "src" / "above").readlink() == Path("..")
+
+
 def test_a_locked_folder_is_filled_and_locked(tree: Tree) -> None:
     source = tree.here / "src"
     (source / "locked").mkdir(parents=True)

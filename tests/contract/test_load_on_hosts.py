@@ -35,7 +35,7 @@ def test_turrets_fire_from_hosts_behind_two_hops_and_leave_nothing(network: Any,
             "tokens": ["t"],
         }
         order = LoadOrder(str(tmp_path / "results"), plan)
-        session.load.start_on_hosts(
+        session.load.start_with(
             order,
             lambda run: TurretsOnHosts(session.hosts, session.files, run, "t"),
             lambda turrets: turrets.start(names, script, sources),

@@ -11,7 +11,7 @@ import pytest
 
 from OttoLibrary.contracts.connections import Expected
 from OttoLibrary.contracts.transfers import TransferOptions
-from OttoLibrary.errors import HostError, UsageError, WaitTimeoutError
+from OttoLibrary.errors import HostError, LoginError, UsageError, WaitTimeoutError
 from OttoLibrary.run.session import Session
 from OttoLibrary.transfer.files import Files
 from tests.peers import processes
@@ -139,3 +139,25 @@ def test_a_server_with_neither_gets_files_by_the_console(open_box: OpenBox, tmp_
     assert box.put(source, tmp_path / "there").protocol == "console"
     assert (tmp_path / "there").read_bytes() == source.read_bytes()
     assert any("no scp program" in note for note in box.notes())
+
+
+def test_an_account_for_files_only_gets_and_gives_files(open_box: OpenBox, tmp_path: Path) -> None:
+    box = open_box(ForceCommand="internal-sftp")
+    source = tmp_path / "file"
+    source.write_bytes(bytes(range(256)) * 4000)
+    source.chmod(0o640)
+    folder = tmp_path / "there"
+    folder.mkdir()
+    for target, place in ((folder, folder / "file"), (folder / "new", folder / "new"), (folder / "new", folder / "new")):
+        result = box.put(source, target)
+        assert result.files[0].target == str(place)
+        assert (place.read_bytes(), place.stat().st_mode & 0o777) == (source.read_bytes(), 0o640)
+        assert any("gives no shell: the length was checked" in note for note in box.notes())
+    files = Files(box.host, patience_s=lambda: 20.0)
+    box.call(files.get(str(folder / "new"), str(tmp_path / "back")))
+    assert (tmp_path / "back").read_bytes() == source.read_bytes()
+    assert sorted(path.name for path in folder.iterdir()) == ["file", "new"]
+    with pytest.raises(HostError, match=r"/no/such/folder/x': No such file"):
+        box.put(source, Path("/no/such/folder/x"))
+    with pytest.raises(LoginError, match="refused the login"):
+        box.run("echo hello")

@@ -215,6 +215,18 @@ def test_the_grid_shows_the_numbers_of_the_data(show: Callable[..., Page], bench
             assert number(place.locator(f'[data-number="{which}"]').inner_text()) == pytest.approx(value, rel=0.04, abs=0.06)
 
 
+@pytest.mark.parametrize(("offset_s", "shown"), [(0.02, ["cpu", "memory used"]), (-5.0, ["cpu", "memory used", "clock offset"])])
+def test_a_column_says_something_that_no_other_says(
+    show: Callable[..., Page], file_of: Callable[[Lab], str], offset_s: float, shown: list[str]
+) -> None:
+    lab = packer.lab(hosts=2, rows=50)
+    for host in lab.hosts:
+        host.columns = {name: host.columns[name] for name in ("cpu_percent", "memory_used_percent", "memory_used_bytes")}
+        host.columns["clock_offset_s"] = [offset_s] * 50
+    page = show(file_of(lab))
+    expect(page.locator("table.grid thead th a")).to_have_text(shown)
+
+
 def test_a_host_shows_all_its_series_with_labels_in_one_chart(show: Callable[..., Page], bench_file: str) -> None:
     page = show(f"{bench_file}#host=dut4")
     host = next(host for host in bench().hosts if host.name == "dut4")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import signal
@@ -359,3 +360,37 @@ Flat
     )
     assert done.rc == 0, done.said
     assert (done.folder / "output.xml").stat().st_size < 200_000
+
+
+def test_a_disturbance_lasts_heals_and_is_probed_while_all_else_goes_on(folder: Path) -> None:
+    name = f"slp{os.getpid() % 100000}"
+    (folder / name).symlink_to("/bin/sleep")
+    done = scenario(
+        folder,
+        f"""
+All At Once
+    ${{job}}=    Start On Host    dut1    exec {folder / name} 300
+    Start Monitor    tag:dut    interval=200 ms    metrics=load
+    Add Scenario Event    paused    service=dut1 pause {name}    for=700 ms    every=2 s
+    Add Scenario Event    full    fill=dut2 disk 1 MiB    for=500 ms
+    Add Scenario Event    wrong    service=dut3 pause nobody-has-it    on_error=continue
+    Add Scenario Event    blink    every=200 ms
+    Add Scenario Event    Wait For It
+    Add Scenario Event    breaks    every=1 s    on_error=continue
+    &{{found}}=    Run Scenario    duration=4 s
+    Should Be Equal    ${{found.paused.run}}    ${{2}}
+    Should Be Equal    ${{found.paused.failed}}    ${{0}}
+    Should Be Equal    ${{found.full.failed}}    ${{0}}
+    Should Be Equal    ${{found.wrong.failed}}    ${{1}}
+    ${{state}}=    Run On Host    dut1    sed 's/.*) //' /proc/$(pgrep -x {name})/stat | cut -c1
+    Should Be Equal    ${{state.stdout.strip()}}    S
+Kept Until The Test Ends
+    ${{job}}=    Start On Host    dut1    exec {folder / name} 300
+    Pause Process    dut1    {name}    for=1 h
+    Run Keyword And Expect Error    *'fro'*Did you mean 'for'*    Pause Process    dut1    {name}    fro=1 h
+    Heal Host    dut1
+    Run Keyword And Expect Error    Host 'dut1' is not disturbed*    Heal Host    dut1
+""",
+    )
+    assert done.rc == 0, done.said
+    assert "There is no process &#x27;nobody-has-it&#x27;" in done.html

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from OttoLibrary.reservation.backends.file import FileReservations
-from tests.robot.running import Run, begin, command, run, run_files, start
+from tests.peers.requirements import is_root
+from tests.robot.running import PABOT, Run, begin, command, run, run_files, start
 
 _DRIVERS = """
 import os, time
@@ -83,6 +84,7 @@ _TOO_LONG_S = 60
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Write drivers, settings and the two files; the box has these data too."""
     monkeypatch.setenv("OTTO_LEASES", str(tmp_path / "leases"))
+    monkeypatch.setenv("OTTO_BENCHES", str(tmp_path / "benches"))
 
     def write(**box: Any) -> Path:
         (tmp_path / "drivers.py").write_text(_DRIVERS)
@@ -444,3 +446,77 @@ def test_a_requirement_without_an_environment_fails(bench: Callable[..., Path]) 
     folder = bench()
     done = run(folder, f"*** Settings ***\nLibrary    OttoLibrary\n*** Test Cases ***\n{_REQUIRING.strip()}\n")
     assert statuses(done) == dict.fromkeys(("Met", "Unmet", "Broken", "By Keyword"), "FAIL")
+
+
+_FILES = ("environment.json", "inventory.json", "--board", "bench-1")
+
+
+def test_a_kept_bench_is_used_without_a_boot_until_it_is_released(bench: Callable[..., Path]) -> None:
+    folder = bench()
+    rc, said = command(folder, "OttoLibrary", "deploy", *_FILES, "--keep")
+    assert rc == 0, said
+    try:
+        booted = trace(folder)
+        assert booted == ["boot server", "configure server", "boot box", "configure box"]
+        for way in (_SUITE, _LISTENED):
+            done = run(folder, way, *(["--listener", _LISTENER] if way is _LISTENED else []))
+            assert (done.rc, statuses(done)) == (0, {"First": "PASS", "Second": "PASS"}), done.said
+        assert trace(folder) == booted
+        rc, said = command(folder, "OttoLibrary", "deploy", *_FILES, "--keep")
+        assert (rc, "is kept up already" in said) == (2, True)
+        done = run(folder, _SUITE, OTTO_USER="somebody")
+        assert "it is root's, and you are somebody" in done.tests["First"].message or not is_root()
+        (folder / "environment.json").write_text(json.dumps({"environment_def": {"box": {"image": "2"}}}))
+        done = run(folder, _SUITE)
+        assert statuses(done) == {"First": "FAIL", "Second": "FAIL"}
+        assert 'box.image is nothing there, and "2" in the files' in done.tests["First"].message
+        assert trace(folder) == booted
+    finally:
+        rc, said = command(folder, "OttoLibrary", "deploy", *_FILES, "--release")
+    assert rc == 0, said
+    given_back(folder)
+    assert command(folder, "OttoLibrary", "deploy", *_FILES, "--release")[0] == 2
+
+
+def test_a_bench_that_does_not_come_up_is_not_kept(bench: Callable[..., Path]) -> None:
+    folder = bench(fail=["boot"])
+    rc, said = command(folder, "OttoLibrary", "deploy", *_FILES, "--keep")
+    assert rc == 1
+    assert "box: device boot failed: RuntimeError: no boot" in said
+    given_back(folder)
+
+
+def test_a_kept_bench_ends_with_its_lease(bench: Callable[..., Path]) -> None:
+    folder = bench()
+    rc, said = command(folder, "OttoLibrary", "deploy", *_FILES, "--keep", "--lease", "1 s")
+    assert rc == 0, said
+    down(folder)
+    given_back(folder)
+
+
+@pytest.mark.parametrize("way", ["keyword", "listener"])
+def test_all_processes_of_pabot_share_one_deployment(bench: Callable[..., Path], way: str) -> None:
+    folder = bench()
+    (folder / "suites").mkdir()
+    for name in ("a", "b", "c"):
+        (folder / "suites" / f"{name}.robot").write_text(_SUITE if way == "keyword" else _LISTENED)
+    done = run_files(folder, *(["--listener", _LISTENER] if way == "listener" else []), "suites", runner=PABOT)
+    assert done.rc == 0, done.said
+    assert sum(line == "boot box" for line in trace(folder)) == 1
+    down(folder)
+    given_back(folder)
+
+
+def down(folder: Path) -> None:
+    """Wait for a keeper to shut its bench down and to release it."""
+    end = time.monotonic() + _TOO_LONG_S
+    while sum(line.startswith("still reserved") for line in trace(folder)) < 2 or list((folder / "benches").glob("*.json")):
+        assert time.monotonic() < end, trace(folder)
+        time.sleep(0.05)
+    backend = FileReservations(str(folder / "leases"))
+    try:
+        while backend.holdings():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        backend.close()

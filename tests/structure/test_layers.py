@@ -49,6 +49,7 @@ NO_ADAPTERS = {"channels", "client_config", "known_hosts", "login", "receive_buf
 # One word for one thing, in two kinds.
 SAME_THING = {
     "artifacts",
+    "disturbances",
     "console",
     "files",
     "instructions",

@@ -89,6 +89,7 @@ class App {
     store.onLoaded = (host) => {
       if (view.following && !this.paused) view.follow();
       stage.loaded(host);
+      if (store.hosts.has(host) && this.shown?.isOutdatedBy(store.hosts.get(host))) this.renderAgain();
     };
     store.onTrouble = (text) => announce(text);
     stage.onSettled = () => this.drawn();

@@ -9,6 +9,9 @@ const MAIN_METRICS = [
   ["load_1min", "load_1", "load"],
 ];
 const STATISTICS = ["min", "mean", "p95", "max"];
+const OFFSET = "clock_offset_s";
+const TOLD_OFFSET_S = 1;
+const MOST_COLUMNS = 4;
 const LEAF_ROWS = 12;
 const NODE = { width: 190, height: 30, gap: 8, step: 252, letters: 12 };
 const SMALL_NODE = { width: 132, height: 30, gap: 6, step: 154, letters: 6 };
@@ -54,6 +57,10 @@ class Shown {
     this.wanted = parseSearch(app.searchText, [...app.store.hosts.values()]);
   }
 
+  isOutdatedBy() {
+    return false;
+  }
+
   fittingHosts() {
     return [...this.store.hosts.values()].filter((host) => hostFits(host, this.wanted));
   }
@@ -65,6 +72,11 @@ class Shown {
 
 // --- all hosts
 
+function isClockWrong(host) {
+  const [low, high] = host.history.extent(OFFSET, -Infinity, Infinity);
+  return low <= -TOLD_OFFSET_S || high >= TOLD_OFFSET_S;
+}
+
 class GridView extends Shown {
   get title() {
     return "Hosts";
@@ -73,6 +85,8 @@ class GridView extends Shown {
   show() {
     const hosts = this.fittingHosts();
     const metrics = this.chosenMetrics();
+    this.columnCount = metrics.length;
+    this.hasOffset = metrics.includes(OFFSET) || this.wanted.metricWords.length > 0;
     const count = `${hosts.length} of ${this.store.hosts.size}`;
     this.main.replaceChildren(this.heading("Hosts", element("span", { class: "count" }, count)));
     if (!hosts.length)
@@ -86,8 +100,21 @@ class GridView extends Shown {
     const all = this.store.metrics();
     if (this.wanted.metricWords.length) return [...all.keys()].filter((name) => metricFits(name, this.wanted)).slice(0, 4);
     const main = MAIN_METRICS.map((names) => names.find((name) => all.has(name))).filter(Boolean);
-    const others = [...all.keys()].filter((name) => !labelOf(name) && !main.includes(name));
-    return [...main, ...others].slice(0, 4);
+    // Another number of what has a column already, such as the bytes beside the percentage, says nothing more.
+    const titles = new Set(main.map(titleOf));
+    const others = [...all.keys()].filter((name) => !labelOf(name) && !titles.has(titleOf(name)) && this.tells(name));
+    const different = others.filter((name) => !titles.has(titleOf(name)) && titles.add(titleOf(name)));
+    return [...main, ...different].slice(0, MOST_COLUMNS);
+  }
+
+  // A clock that is right is not worth a column.
+  tells(name) {
+    return name !== OFFSET || [...this.store.hosts.values()].some(isClockWrong);
+  }
+
+  // Whether the readings of a host that have come make a column worth its place.
+  isOutdatedBy(host) {
+    return this.columnCount < MOST_COLUMNS && !this.hasOffset && isClockWrong(host);
   }
 
   table(hosts, metrics) {

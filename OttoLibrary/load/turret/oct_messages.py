@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 STATUS_REQUEST, CONTEXT, START, STOP, KILL = "status_request", "set_transaction_context", "start", "stop", "kill"
 # What OCT says with its orders.
@@ -29,8 +29,7 @@ class OctStatus:
     cannons: int
 
 
-@dataclass(frozen=True)
-class OctResult:
+class OctResult(NamedTuple):
     """One iteration, as a turret of OCT reports it."""
 
     elapsed: float

@@ -290,6 +290,12 @@ class OttoTurret:
         # Threads that do not end must not hold the process.
         return 1 if self._killed else 0
 
+    def end(self) -> None:
+        """Let ``run`` return, from another thread."""
+        if self._battery is not None:
+            self._battery.stop()
+        self._killed = True
+
     def _step(self) -> None:
         try:
             if self._connection is None:

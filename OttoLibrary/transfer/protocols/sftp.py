@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import asyncssh
@@ -62,6 +65,51 @@ class Sftp:
                 await _side_by_side(job, move)
         finally:
             os.close(target)
+
+    async def put_alone(self, site: Site, job: Job, own_name: str, mode: int, mtime: int, *, parents: bool) -> str:
+        """Write to a temporary name, and rename."""
+        async with _foreign(site):
+            client = await _session_of(site).client()
+            target = job.remote
+            if target.endswith("/") or (own_name and await client.isdir(os.fsencode(target))):
+                target = f"{target.rstrip('/')}/{own_name}"
+            folder = target.rpartition("/")[0] + "/" if "/" in target else ""
+            if parents and folder:
+                await client.makedirs(os.fsencode(folder), exist_ok=True)
+            part = os.fsencode(f"{folder}.otto-{secrets.token_hex(6)}.part")
+            async with client.open(part, "wb"):
+                pass
+            try:
+                await self.put(site, replace(job, remote=os.fsdecode(part)))
+                there = (await client.stat(part)).size
+                if there != job.size:
+                    raise OSError(f"{there} of {job.size} bytes arrived")
+                await client.setstat(part, asyncssh.SFTPAttrs(permissions=mode, atime=mtime, mtime=mtime))
+                await _renamed(client, part, os.fsencode(target))
+            except BaseException:
+                with suppress(asyncssh.Error, OSError):
+                    await client.remove(part)
+                raise
+            return os.fsdecode(await client.realpath(os.fsencode(target)))
+
+    async def look_alone(self, site: Site, path: str) -> tuple[str, int, int, int]:
+        """Ask for its attributes."""
+        async with _foreign(site):
+            client = await _session_of(site).client()
+            facts = await client.stat(os.fsencode(path))
+            if facts.permissions is not None and not stat.S_ISREG(facts.permissions):
+                raise OSError("it is no plain file")
+            where = os.fsdecode(await client.realpath(os.fsencode(path)))
+            return where, facts.size or 0, int(facts.mtime or 0), stat.S_IMODE(facts.permissions or 0o644)
+
+
+async def _renamed(client: asyncssh.SFTPClient, part: bytes, target: bytes) -> None:
+    try:
+        await client.posix_rename(part, target)
+    except asyncssh.SFTPOpUnsupported:
+        with suppress(asyncssh.SFTPNoSuchFile):
+            await client.remove(target)
+        await client.rename(part, target)
 
 
 @asynccontextmanager

@@ -14,6 +14,8 @@ from OttoLibrary.contracts.metrics import BuiltInsMetric, Event, Tick
 from OttoLibrary.host.host import Host
 from OttoLibrary.monitor.feeds import Frame
 from OttoLibrary.monitor.watch import Clock, Schedule, Watch
+from OttoLibrary.shell.launch import Launched
+from tests.unit.fakes import FakeProcess
 
 
 class Sink:
@@ -197,3 +199,22 @@ def test_a_reboot_and_a_clock_are_told_once_whatever_feeds_there_are() -> None:
         for made in feeds:
             watch._took(made, ["number"], frame(at, uptime_s, wall=wall))
     assert kinds(sink) == ["reboot", "clock"]
+
+
+def test_of_a_line_without_an_end_only_the_beginning_is_kept() -> None:
+    async def go() -> None:
+        facts = HostFacts("box", address="127.0.0.1")
+        watch = Watch(Host("box", ("box",), lambda: facts, None, lambda record: None), {}, Clock(1.0), Sink())
+        process = FakeProcess()
+        launched = Launched.listening(process, "abc")  # type: ignore[arg-type]
+        line = asyncio.create_task(watch._next_line("log", launched))
+        for _ in range(50):
+            process.channel.inbox.feed(b"x" * 10_000)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert len(launched.output.data) <= 1 << 16
+        process.channel.inbox.feed(b"\n")
+        assert len(await line) == 1 << 16
+        await launched.close()
+
+    asyncio.run(go())

@@ -39,3 +39,11 @@ def test_one_that_was_cut_is_not(tmp_path: Path) -> None:
     assert not output_is_whole(tmp_path)
     write(tmp_path, "output.xml", "")
     assert not output_is_whole(tmp_path)
+
+
+def test_one_that_two_processes_wrote_is_not(tmp_path: Path) -> None:
+    """A keyword forked, and the child left through Robot: the end is there, and nobody can read it."""
+    write(tmp_path, "output.xml", "<robot><suite><test></suite></robot>\n</robot>\n")
+    assert not output_is_whole(tmp_path)
+    write(tmp_path, "output.xml", "<robot></robot>\n<robot></robot>\n")
+    assert not output_is_whole(tmp_path)

@@ -1,0 +1,266 @@
+"""Disturbances on real hosts: what they do, how they are undone, and that they heal when nobody is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from OttoLibrary.errors import HostError, UsageError
+from OttoLibrary.run.session import Session
+from OttoLibrary.scenario.healing import Healing
+from tests.peers import processes
+from tests.peers.requirements import is_root
+
+ROOT = Path(__file__).parents[2]
+
+
+def disturbed(session: Session, kind: str, text: str) -> Healing:
+    recipe = session.disturbances.recipe(kind, text)
+    healing, _ = session.engine.call(session.disturbances.begin(kind, recipe))
+    return healing
+
+
+def healed(session: Session, healing: Healing) -> None:
+    session.engine.call(session.disturbances.heal(healing))
+
+
+def checked(session: Session, kind: str, text: str, wanted: str) -> None:
+    session.engine.call(session.disturbances.check(session.disturbances.recipe(kind, text), wanted))
+
+
+def leases(folder: Path) -> list[Path]:
+    return list(folder.glob(".otto-heal-*"))
+
+
+def is_gone(pid: int) -> bool:
+    """A process that nobody waits for stays as a zombie where there is no init."""
+    return not Path(f"/proc/{pid}").exists() or state(pid) == "Z"
+
+
+@pytest.fixture(params=["local", "sshd"])
+def session(request: pytest.FixtureRequest, open_lab: Any, tmp_path: Path) -> Session:
+    return open_lab(box=box_of(request.param, request, tmp_path))
+
+
+def box_of(way: str, request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    there = {"environment": {"TMPDIR": str(tmp_path)}}
+    if way == "local":
+        return {"transport": "local"} | there
+    sshd, keys = request.getfixturevalue("sshd"), request.getfixturevalue("keys")
+    return {"address": sshd.address, "port": sshd.port, "user": sshd.user, "identity_file": str(keys.identity_file)} | there
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path) -> Any:
+    """A process with a name that nobody else has."""
+    name = f"slp{os.getpid() % 100000}"
+    program = tmp_path / name
+    program.symlink_to("/bin/sleep")
+    with subprocess.Popen([program, "300"]) as process:
+        process.name = name  # type: ignore[attr-defined]
+        yield process
+        process.kill()
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+
+
+def test_a_process_is_paused_and_goes_on(session: Session, sleeper: Any, tmp_path: Path) -> None:
+    text = f"box pause {sleeper.name}"
+    checked(session, "service", text, "healthy")
+    healing = disturbed(session, "service", text)
+    processes.wait_until(lambda: state(sleeper.pid) == "T", "it is paused", 20)
+    checked(session, "service", text, "disturbed")
+    with pytest.raises(HostError, match="is disturbed, and should be healthy"):
+        checked(session, "service", text, "healthy")
+    healed(session, healing)
+    healed(session, healing)
+    processes.wait_until(lambda: state(sleeper.pid) == "S", "it goes on", 20)
+    assert not leases(tmp_path)
+
+
+def test_what_cannot_be_done_leaves_nothing(session: Session, tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="There is no process 'nobody-has-it'"):
+        disturbed(session, "service", "box pause nobody-has-it")
+    assert not leases(tmp_path)
+
+
+def test_a_disk_is_filled_up_to_a_bound_and_emptied(session: Session, tmp_path: Path) -> None:
+    healing = disturbed(session, "fill", f"box disk 3 MiB path={tmp_path}")
+    (file,) = tmp_path.glob(".otto-fill-*")
+    assert file.stat().st_size == 3 << 20
+    healed(session, healing)
+    assert not list(tmp_path.glob(".otto-fill-*"))
+    with pytest.raises(HostError, match="64 MiB have to stay"):
+        disturbed(session, "fill", f"box disk 900 TiB path={tmp_path}")
+
+
+@pytest.mark.parametrize("what", ["cpu 1", "memory 8 MiB"])
+def test_a_hog_runs_and_is_gone(session: Session, what: str, tmp_path: Path) -> None:
+    healing = disturbed(session, "fill", f"box {what}")
+    (file,) = tmp_path.glob(".otto-fill-*")
+    group = int(file.read_text())
+    os.killpg(group, 0)
+    healed(session, healing)
+    processes.wait_until(lambda: is_gone(group), "the hog is gone", 20)
+    assert not list(tmp_path.glob(".otto-fill-*"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "words"),
+    [
+        ("service", "box puase x", "Did you mean 'pause'?"),
+        ("service", "box pause 'x; reboot'", "Write 'HOST stop|kill|pause NAME'"),
+        ("fill", "box disk many", "Write 'HOST disk|memory|cpu AMOUNT'"),
+        ("fill", "box dsk 3", "Did you mean 'disk'?"),
+        ("clock", "box 1 h", "Write 'HOST +1 h'"),
+        ("impairment", "box delya=20 ms", "Did you mean 'delay'?"),
+        ("impairment", "box", "Nothing is impaired"),
+        ("impairment", "box eth0;reboot delay=1 ms", "is no interface"),
+        ("impairment", "box delay=1 ms jitter=2 ms", "A jitter is at most the delay"),
+        ("impairment", "box loss=101 %", "is no percentage"),
+        ("impairment", "box rate=fast", "is no rate"),
+        ("impairment", "box delay=1 ms to=nowhere.invalid", "is no host of the lab and no IPv4 address"),
+        ("impairment", "box partition=yes delay=1 ms", "A partition lets nothing pass"),
+        ("power", "box off=x", "Write 'HOST off=COMMAND on=COMMAND'"),
+    ],
+)
+def test_what_is_written_wrong_is_a_sentence(open_lab: Any, kind: str, text: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_lab(box={"transport": "local"}).disturbances.recipe(kind, text)
+    assert words in str(caught.value)
+
+
+def test_a_clock_is_set_back_once(open_lab: Any, tmp_path: Path) -> None:
+    if not is_root():
+        pytest.skip("It needs root.")
+    (tmp_path / "date").write_text(f'#!/bin/sh\ncase $1 in +%s) echo 1000;; -s) echo "$2" >>{tmp_path}/set;; esac\n')
+    (tmp_path / "date").chmod(0o755)
+    session = open_lab(box={"transport": "local", "environment": {"PATH": f"{tmp_path}:{os.environ['PATH']}"}})
+    healing = disturbed(session, "clock", "box +1 h")
+    healed(session, healing)
+    healed(session, healing)
+    assert (tmp_path / "set").read_text().split() == ["@4600", "@-2600"]
+
+
+KILLED = """
+import sys
+from OttoLibrary.run.session import Session
+from OttoLibrary.scenario import healing
+session = Session(sys.argv[1])
+made = session.disturbances.recipe("service", "box pause " + sys.argv[2])
+host = session.hosts.use("box")
+one = healing.Healing(host, made.what, made.undo, lease_s=2)
+session.engine.call(one.begin(made.do))
+print("paused", flush=True)
+import time
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("way", ["local", "sshd"])
+def test_a_killed_controller_heals_within_the_lease(
+    way: str, request: pytest.FixtureRequest, sleeper: Any, tmp_path: Path
+) -> None:
+    lab = tmp_path / "killed.json"
+    lab.write_text(json.dumps({"hosts": {"box": box_of(way, request, tmp_path)}}))
+    for _ in range(3):
+        words = [sys.executable, "-c", textwrap.dedent(KILLED), str(lab), sleeper.name]
+        with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as controller:
+            assert controller.stdout is not None
+            assert controller.stdout.readline().strip() == "paused"
+            # Longer than the lease: word has come meanwhile, so it is as it was.
+            time.sleep(2.5)
+            assert state(sleeper.pid) == "T"
+            controller.send_signal(signal.SIGKILL)
+        processes.wait_until(lambda: state(sleeper.pid) == "S", "it heals", 30)
+    processes.wait_until(lambda: not leases(tmp_path), "the leases are gone", 30)
+
+
+# -- networks
+
+
+@pytest.fixture
+def dut(open_lab: Any, network: Any, tmp_path: Path) -> Session:
+    if not network.isolated:
+        pytest.skip("It needs root, for network namespaces.")
+    return open_lab(network.write_lab(tmp_path / "network.json"))
+
+
+def run(session: Session, command: str, name: str = "dut1") -> str:
+    return str(session.engine.call(session.hosts.use(name).run_once(command, timeout_s=30)).stdout)
+
+
+def client(session: Session) -> str:
+    return run(session, "echo ${SSH_CONNECTION%% *}").strip()
+
+
+def round_trip_s(session: Session) -> float:
+    """The best of some, since this machine is busy."""
+    host, found = session.hosts.use("dut1"), []
+    session.engine.call(host.run("true"))
+    for _ in range(10):
+        began = time.monotonic()
+        session.engine.call(host.run("true"))
+        found.append(time.monotonic() - began)
+    return min(found)
+
+
+def is_clean(session: Session) -> bool:
+    said = run(session, "tc qdisc show; ip rule show; ip route show table 7077 2>/dev/null; ip link show")
+    assert not any(word in said for word in (" 7e0:", "lookup 7077", "otto-relay")), said
+    return True
+
+
+def test_a_delay_to_one_peer_is_there_and_gone(dut: Session) -> None:
+    peer = client(dut)
+    healing = disturbed(dut, "impairment", f"dut1 delay=30 ms to={peer}")
+    assert round_trip_s(dut) > 0.03
+    with pytest.raises(HostError, match="It is impaired already"):
+        disturbed(dut, "impairment", f"dut1 delay=30 ms to={peer}")
+    assert round_trip_s(dut) > 0.03
+    healed(dut, healing)
+    assert round_trip_s(dut) < 0.03
+    assert is_clean(dut)
+
+
+def test_a_rate_is_bounded_by_tbf_and_the_qdisc_is_gone(dut: Session) -> None:
+    dev = run(dut, "ip -o route get " + client(dut)).split(" dev ")[1].split()[0]
+    recipe = dut.disturbances.recipe("impairment", f"dut1 {dev} rate=10 Mbit/s")
+    healing, said = dut.engine.call(dut.disturbances.begin("impairment", recipe))
+    assert said in {f"by tc netem on {dev}", f"by tc tbf on {dev}"}
+    assert "7e0:" in run(dut, f"tc qdisc show dev {dev}")
+    healed(dut, healing)
+    assert is_clean(dut)
+
+
+def test_a_qdisc_of_somebody_else_is_left_as_it_is(dut: Session) -> None:
+    dev = run(dut, "ip -o route get " + client(dut)).split(" dev ")[1].split()[0]
+    run(dut, f"tc qdisc add dev {dev} root handle 5: tbf rate 100mbit burst 64k latency 50ms")
+    try:
+        with pytest.raises(HostError, match="has a qdisc that is not ours, and it is left as it is"):
+            disturbed(dut, "impairment", f"dut1 {dev} rate=10 Mbit/s")
+        assert "tbf 5:" in run(dut, f"tc qdisc show dev {dev}")
+    finally:
+        run(dut, f"tc qdisc del dev {dev} root")
+
+
+def test_the_way_by_which_the_host_is_reached_is_never_cut(dut: Session) -> None:
+    peer = client(dut)
+    for text in (f"dut1 partition=yes to={peer}", f"dut1 loss=100 % to={peer}", f"dut1 rate=1 kbit/s to={peer}"):
+        with pytest.raises(HostError, match="would cut the way by which this host is reached"):
+            disturbed(dut, "impairment", text)
+    healing = disturbed(dut, "impairment", "dut1 partition=yes")
+    assert run(dut, "echo still here") == "still here\n"
+    healed(dut, healing)
+    assert is_clean(dut)
