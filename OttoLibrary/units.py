@@ -125,6 +125,12 @@ def value_text(value: float, unit: str) -> str:
     return f"{number} {unit}".rstrip()
 
 
+def number_of(text: str) -> float | None:
+    """Return the number at the beginning of a quantity in whatever unit, or None when the text is no quantity."""
+    found = _QUANTITY.fullmatch(text.strip())
+    return float(found[1]) if found else None
+
+
 def quantity(value: object, unit: str) -> float:
     """Return a number, or text with a unit as a number in ``unit``: ``80 %``, ``50 MiB``, ``1.5 GB/s``, ``200 ms``.
 

@@ -63,14 +63,16 @@ class LabKeywords(Component):
         return dotted({"path": list(self.session.hosts.use(host).path)} | plain)
 
     @keyword(tags=["Lab", "Getter"])
-    def get_hosts(self, *selection: str) -> list[str]:
+    def get_hosts(self, *selection: str, allow_empty: bool = False) -> list[str]:
         """Returns the names of hosts, in the order of the lab.
 
         Args:
             selection: Names, globs, `tag:x` or `lab:x`, joined with `AND`, `OR` and `NOT`; several arguments are joined with OR.
                 Without any, all hosts.
+            allow_empty: Return an empty list when no host is selected.
 
         Raises:
+            UsageError: No host is selected; a loop over none would test nothing.
             UnknownNameError: A plain name that no host has.
 
         ```robotframework
@@ -78,7 +80,11 @@ class LabKeywords(Component):
         Should Be Equal    ${duts}    ${{['dut1', 'dut2']}}
         ```
         """
-        return self.session.lab.loaded.select(*selection) if selection else self.session.lab.loaded.names()
+        if not selection:
+            return self.session.lab.loaded.names()
+        if allow_empty:
+            return self.session.lab.loaded.select(*selection)
+        return self.session.lab.select(*selection)
 
     @keyword(tags=["Lab"])
     def log_lab(self) -> None:

@@ -216,6 +216,7 @@ class MonitorKeywords(Component):
 
         Raises:
             UnknownNameError: There is no such host, metric or statistic.
+            UsageError: A host of the selection is not watched.
             NotOpenError: No monitor is running.
 
         A limit counts until the end of the test; one that had no reading fails it too. The tag `otto:limit=dut1 cpu max < 90`
@@ -228,7 +229,7 @@ class MonitorKeywords(Component):
         ```
         """
         stated, breach = (metric, statistic, relation, value), self.session.breaches.add if at_once else None
-        for name in self._watched(hosts):
+        for name in self._all_watched(hosts):
             self.session.monitor.do(lambda monitor, name=name: monitor.limit(name, *stated, at_once=breach))  # type: ignore[misc]
 
     @keyword(tags=["Monitor"])
@@ -376,6 +377,14 @@ class MonitorKeywords(Component):
         if not names:
             raise UsageError(f"No watched host is selected by '{hosts}'. Watched: {', '.join(watched)}.")
         return names
+
+    def _all_watched(self, hosts: str) -> list[str]:
+        """Return the hosts of a selection; raise UsageError when one of them is not watched: it would not be guarded."""
+        watched = self._watched(hosts)
+        others = [name for name in self.session.lab.select(hosts) if name not in watched]
+        if others:
+            raise UsageError(f"'{hosts}' selects hosts that are not watched: {', '.join(others)}. Watched: {', '.join(watched)}.")
+        return watched
 
     def _serve_page(self) -> None:
         from OttoLibrary.dashboard.live_page import serve_live

@@ -14,7 +14,7 @@ from OttoLibrary.contracts.labs import Reference
 from OttoLibrary.errors import LabError, OttoError, UnknownNameError
 from OttoLibrary.lab import fields
 from OttoLibrary.lab.host_entry import HostEntry
-from OttoLibrary.lab.selection import select
+from OttoLibrary.lab.selection import meant, select
 from OttoLibrary.schema.field_types import JsonObject
 from OttoLibrary.schema.source_position import has_references, references_in
 from OttoLibrary.text import reveal
@@ -62,6 +62,10 @@ class Lab:
     def select(self, *expressions: str) -> list[str]:
         """Return the hosts that any of the expressions selects, in lab order; see ``selection.select``."""
         return select(self.hosts, *expressions)
+
+    def meant(self, expression: str) -> str:
+        """Return a question for the tag or lab of a selection that no host has, or an empty string; see ``selection.meant``."""
+        return meant(self.hosts, expression)
 
     def path(self, name: str, hop: str | None = None) -> tuple[str, ...]:
         """Return the path to a host: its hops, the first one first, and the host itself last.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from itertools import chain, pairwise
 
-from OttoLibrary.errors import UnknownNameError, ValueFormatError
+from OttoLibrary.errors import UnknownNameError, ValueFormatError, did_you_mean
 from OttoLibrary.lab.host_entry import HostEntry
 
 _GLOB = re.compile(r"[*?\[]")
@@ -26,6 +26,14 @@ def select(hosts: Mapping[str, HostEntry], *expressions: str) -> list[str]:
     """
     chosen = set(chain.from_iterable(_chosen(hosts, expression) for expression in expressions)) if expressions else hosts
     return [name for name in hosts if name in chosen]
+
+
+def meant(hosts: Mapping[str, HostEntry], expression: str) -> str:
+    """Return `` Did you mean 'tag:dut'?`` for the first tag or lab of a selection that no host has, or an empty string."""
+    words = [f"tag:{tag}" for entry in hosts.values() for tag in entry.tags]
+    words += [f"lab:{lab}" for entry in hosts.values() for lab in entry.labs]
+    unknown = (word for word in expression.split() if word.startswith(("tag:", "lab:")) and word not in words)
+    return next(filter(None, (did_you_mean(word, words) for word in unknown)), "")
 
 
 def _chosen(hosts: Mapping[str, HostEntry], expression: str) -> set[str]:

@@ -74,11 +74,13 @@ class CurrentLab:
         self.close()
         self.references = self.given
 
-    def select(self, selection: str) -> list[str]:
-        """Return the hosts that a selection gives; raise UsageError when it gives none."""
-        names = self.loaded.select(selection)
+    def select(self, *selection: str) -> list[str]:
+        """Return the hosts that any of the selections gives; raise UsageError when they give none."""
+        names = self.loaded.select(*selection)
         if not names:
-            raise UsageError(f"No host of the lab is selected by '{selection}'. 'Get Hosts' shows what a selection gives.")
+            written = " OR ".join(selection)
+            meant = self.loaded.meant(written)
+            raise UsageError(f"No host of the lab is selected by '{written}'.{meant} 'Get Hosts' shows what a selection gives.")
         return names
 
     def facts(self, name: str) -> HostFacts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,10 @@ from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.testbed_log import bench_html, step_line
 from OttoLibrary.run.variables import folder_of, variable
-from OttoLibrary.run.word_options import given_options
+from OttoLibrary.run.word_options import given_options, joined_words
 from OttoLibrary.text import printable
 
 _OPTIONS = ("environment", "inventory", "board", "skip_boot", "skip_contingency_checks", "on_failure", "wait", "lease")
-_OPTION = re.compile(r"\s*[a-z_]+\s*=")
 _NEEDED = ("environment", "inventory", "board")
 _WORDS = {"yes": True, "true": True, "no": False, "false": False}
 _KEYWORDS = {"fail": "BuiltIn.Fail", "skip": "BuiltIn.Skip"}
@@ -163,14 +161,7 @@ def _yes(name: str, options: dict[str, str]) -> bool:
 
 
 def _read(words: tuple[str, ...]) -> dict[str, str]:
-    joined: list[str] = []
-    for word in words:
-        # What a URL has behind a colon begins otherwise.
-        if _OPTION.match(word) or not joined:
-            joined.append(word)
-        else:
-            joined[-1] += f":{word}"
-    options = dict(given_options("OttoLibrary.Deploy", joined, _OPTIONS))
+    options = given_options("OttoLibrary.Deploy", joined_words(words), _OPTIONS)
     missing = [key for key in _NEEDED if not options.get(key)]
     if missing:
         raise UsageError(f"The listener OttoLibrary.Deploy needs {', '.join(f'{key}=' for key in missing)}.")

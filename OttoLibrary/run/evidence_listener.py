@@ -9,13 +9,12 @@ from robot.api import logger
 from OttoLibrary import units
 from OttoLibrary.errors import ValueFormatError
 from OttoLibrary.masking import mask
-from OttoLibrary.run import verdict
 from OttoLibrary.run.artifacts import artifact_folder, artifact_link
 from OttoLibrary.run.evidence import Bounds, Piece, collect, evidence_table
-from OttoLibrary.run.listener_guard import harmless
+from OttoLibrary.run.listener_guard import harmless, needed_by_all
 from OttoLibrary.run.repeat import Iteration, is_repeated
 from OttoLibrary.run.session import Session
-from OttoLibrary.run.word_options import given_options
+from OttoLibrary.run.word_options import given_options, joined_words
 from OttoLibrary.text import plural, printable
 
 _OPTIONS = ("max_size", "timeout")
@@ -35,8 +34,8 @@ class Evidence:
 
     Args:
         options: ``NAME=VALUE`` each: ``max_size`` (of a file or output, whose end is kept, by default 10 MB), ``timeout`` (how
-            long each host may take, by default 30 s; hosts are asked side by side). An unknown or wrong one is a warning, and
-            nothing is fetched.
+            long each host may take, by default 30 s; hosts are asked side by side). When one is unknown or wrong, every test
+            fails.
     """
 
     ROBOT_LISTENER_API_VERSION = 3
@@ -47,11 +46,11 @@ class Evidence:
         self._sessions: list[Session] = []
         self._depth = self._runs = 0
 
-    @harmless
+    @needed_by_all
     def start_suite(self, data: Any, result: Any) -> None:
         """Read the options with the first suite."""
         self._depth += 1
-        if self._depth == 1 and not verdict.in_dry_run():
+        if self._depth == 1:
             self._bounds = _read(self._given)
 
     @harmless
@@ -110,7 +109,7 @@ class Evidence:
 
 
 def _read(options: tuple[str, ...]) -> Bounds:
-    given = dict(given_options("OttoLibrary.Evidence", options, _OPTIONS))
+    given = given_options("OttoLibrary.Evidence", joined_words(options), _OPTIONS)
     size = int(units.quantity(given["max_size"], "B")) if "max_size" in given else Bounds.size_bytes
     time_s = units.seconds(given["timeout"]) if "timeout" in given else Bounds.timeout_s
     if size < 1 or not time_s:

@@ -15,7 +15,7 @@ from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-unty
 from robot.utils import escape  # type: ignore[import-untyped]
 
 from OttoLibrary.errors import OttoError
-from OttoLibrary.run import verdict
+from OttoLibrary.run import guards, verdict
 from OttoLibrary.run.needed_environment import begin_test
 from OttoLibrary.run.repeat import Iteration, is_repeated, retry
 from OttoLibrary.run.robot_results import learn, learn_variables, mask_before_output, mask_result, mask_suites_above
@@ -40,6 +40,7 @@ class LibraryListener:
         self._session, self._on_suite = session, on_suite
         self._scopes: list[str] = []
         self._began = 0.0
+        self._tags_checked = False
         mask_before_output(session.masker)
 
     def start_suite(self, data: Any, result: Any) -> None:
@@ -49,6 +50,9 @@ class LibraryListener:
         self._session.suite.begin(folder_of(data.source), Path(BuiltIn().get_variable_value("${OUTPUT DIR}")))
         for repository in self._session.suite.settings.repositories:
             result.metadata.setdefault(repository.name, repository.version)
+        if not self._tags_checked:
+            self._tags_checked = True
+            guards.refuse_wrong_tags(data)
         try:
             self._session.follow_suite()
             self._on_suite()
@@ -68,6 +72,8 @@ class LibraryListener:
     def start_test(self, data: Any, result: Any) -> None:
         """Enter the test and learn the secrets among its variables."""
         learn_variables(self._session.masker)
+        if not verdict.in_dry_run():
+            guards.refuse_unguarded(data, result, self._session)
         retry(data, result)
         self._begin_test()
         if not verdict.in_dry_run():
@@ -89,6 +95,8 @@ class LibraryListener:
         """Hide secrets in the arguments that the log shows; enter a run of a repeated test."""
         if isinstance(data, Iteration):
             self._begin_test()
+        if result.tags and (mistake := guards.tags_of_keyword(result)):
+            self._session.breaches.add_for_end([mistake])
         mask_result(result, self._session.masker)
 
     def end_keyword(self, data: Any, result: Any) -> None:

@@ -13,14 +13,14 @@ from OttoLibrary import units
 from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.errors import ValueFormatError
 from OttoLibrary.masking import mask
-from OttoLibrary.run import verdict
-from OttoLibrary.run.listener_guard import harmless
+from OttoLibrary.run import guards, verdict
+from OttoLibrary.run.listener_guard import harmless, needed_by_all
 from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.run_monitor import monitor_option, recording_path
 from OttoLibrary.run.running_suite import RunningSuite
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import folder_of, variable
-from OttoLibrary.run.word_options import given_options
+from OttoLibrary.run.word_options import given_options, joined_words
 from OttoLibrary.text import listed, printable
 
 _OPTIONS = ("dashboard", "hosts", "interval", "lab", "metrics", "store")
@@ -37,8 +37,8 @@ class MetricsListener:
             ``hosts`` (a selection, by default all), ``interval`` (by default 1 s), ``metrics`` (names joined by commas),
             ``store`` (path of the recording, ``none`` for none; by default ``otto/metrics.db`` beside the log), ``dashboard``
             (``yes`` serves a live page, by default ``no``). What is not given is as the table ``[monitor]`` of the settings
-            says. Words that Robot split at a colon are joined again. An unknown or wrong one is a warning, and nothing is
-            watched.
+            says. Words that Robot split at a colon are joined again. When one is unknown or wrong, every test
+            fails: nobody would watch it.
     """
 
     ROBOT_LISTENER_API_VERSION = 3
@@ -58,15 +58,15 @@ class MetricsListener:
 
     # -- the run
 
-    @harmless
+    @needed_by_all
     def start_suite(self, data: Any, result: Any) -> None:
         """Begin to watch with the first suite; suites of several repositories are watched one by one, as their settings say."""
         self._suites.append(time.time())
-        if verdict.in_dry_run():
-            return
-        if len(self._suites) == 1 and _is_of_several_repositories(data):
-            self._watched_depth = 2
-        if len(self._suites) == self._watched_depth:
+        if len(self._suites) == 1:
+            guards.refuse_wrong_tags(data)
+            self._options = _read(self._given)
+            self._watched_depth = 2 if _is_of_several_repositories(data) else 1
+        if len(self._suites) == self._watched_depth and not verdict.in_dry_run():
             self._begin(data)
 
     @harmless
@@ -104,6 +104,8 @@ class MetricsListener:
         self._share()  # also with libraries that have loaded another lab since
         self._library_judges = any(library.scopes.test_began is not None for library in self._libraries)
         self.session.scopes.begin("test")
+        if not self._library_judges:
+            guards.refuse_unguarded(data, result, self.session)
         self._marks, self._keyword_depth = [], 0
         self._tell_test(result, None, "RUNNING")
 
@@ -158,7 +160,6 @@ class MetricsListener:
             logger.warn(printable(mask(sentence)))
 
     def _begin(self, data: Any) -> None:
-        self._options = _read(self._given)
         serves = _is_yes(self._options.get("dashboard", "no"))
         if serves:
             self.check_page()
@@ -218,10 +219,4 @@ def _is_yes(word: str) -> bool:
 
 
 def _read(options: tuple[str, ...]) -> dict[str, str]:
-    joined: list[str] = []
-    for option in options:
-        if ("=" in option and option.partition("=")[0].strip() in _OPTIONS) or not joined:
-            joined.append(option)
-        else:
-            joined[-1] += f":{option}"
-    return dict(given_options("OttoLibrary.Metrics", joined, _OPTIONS))
+    return given_options("OttoLibrary.Metrics", joined_words(options), _OPTIONS)

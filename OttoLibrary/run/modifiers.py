@@ -7,12 +7,15 @@ from itertools import pairwise
 from typing import Any
 
 from robot.api import SuiteVisitor
+from robot.errors import DataError  # type: ignore[import-untyped]
 from robot.utils.argumentparser import ArgFileParser  # type: ignore[import-untyped]
 
-from OttoLibrary.run.robot_errors import without_traceback
+from OttoLibrary.errors import UsageError
+from OttoLibrary.run.guards import fail_run
 from OttoLibrary.run.run_context import RunContext
 from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import folder_of
+from OttoLibrary.run.word_options import given_options, is_option
 
 
 class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no type hints for it
@@ -29,22 +32,28 @@ class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no ty
             command line, the environment variable ``OTTO_LAB`` or the settings name it.
 
     Raises:
-        UsageError: No lab is named, or no host is selected.
+        DataError: No lab is named, no host is selected, or an option is unknown; every test fails.
     """
 
     def __init__(self, *words: str) -> None:
-        options = dict(word.split("=", 1) for word in words if word.startswith("lab="))
-        self._selection = ":".join(word for word in words if not word.startswith("lab=")) or "*"
-        self._references = options.get("lab") or _variable("LAB")
+        self._words = words
         self._hosts: list[str] = []
+        self._error = ""
 
     def start_suite(self, suite: Any) -> bool | None:
         """Put copies of a suite that has tests in its place."""
+        if self._error:
+            return False
         if not suite.tests:
             return None
         if not self._hosts:
-            with without_traceback():
+            try:
                 self._hosts = self._chosen(suite)
+            except UsageError as error:
+                # Robot reports a modifier's error and continues without it: suites that ran once would pass.
+                self._error = str(error)
+                fail_run(suite, self._error)
+                raise DataError(self._error) from error
         copies = [_copy(suite, host) for host in self._hosts]
         suite.tests.clear()
         # What it would import is for tests: each copy imports it for its own.
@@ -55,9 +64,12 @@ class EachHost(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no ty
         return False  # the copies are as they should be
 
     def _chosen(self, suite: Any) -> list[str]:
-        session = Session(self._references, context=RunContext(suite_folder=folder_of(suite.source)))
+        options = [word for word in self._words if is_option(word)]
+        references = given_options("OttoLibrary.EachHost", options, ["lab"]).get("lab") or _variable("LAB")
+        selection = ":".join(word for word in self._words if word not in options) or "*"
+        session = Session(references, context=RunContext(suite_folder=folder_of(suite.source)))
         try:
-            return session.lab.select(self._selection)
+            return session.lab.select(selection)
         finally:
             session.close()
 

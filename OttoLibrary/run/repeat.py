@@ -18,9 +18,8 @@ from robot.running.status import SuiteStatus, TestStatus  # type: ignore[import-
 from robot.running.statusreporter import StatusReporter  # type: ignore[import-untyped]
 
 from OttoLibrary.errors import UsageError
+from OttoLibrary.run.guards import fail_run, retry_tag
 from OttoLibrary.run.repetition import FAIL, PASS, SKIP, Plan, RunOutcome, Tally, repetitions, tries
-
-_RETRY = "otto:retry="
 
 
 class Repeat(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no type hints for it
@@ -51,19 +50,10 @@ class Repeat(SuiteVisitor):  # type: ignore[misc]  # Robot Framework has no type
             plan = repetitions(self._options)
         except UsageError as error:
             # Robot reports a modifier's error and continues without it: tests that ran once would pass.
-            _fail_all(suite, str(error))
+            fail_run(suite, str(error))
             raise DataError(str(error)) from error
         for test in suite.tests:
             repeat(test, plan)
-
-
-def _fail_all(suite: Any, sentence: str) -> None:
-    for test in suite.all_tests:
-        test.error = sentence
-    suite.setup.config(name=None)
-    suite.teardown.config(name=None)
-    for child in suite.suites:
-        _fail_all(child, sentence)
 
 
 def repeat(test: Any, plan: Plan) -> None:
@@ -98,11 +88,11 @@ def retry(test: Any, result: Any) -> None:
         test: Robot's data of a test that begins. One that ``Repeat`` repeats is not: a second try would hide what that counts.
         result: Robot's result of it, whose tags count.
     """
-    tag = next((tag for tag in result.tags if tag.lower().startswith(_RETRY)), "")
-    if not tag:
+    stated = retry_tag(result.tags)
+    if stated is None or test.error:
         return
     try:
-        repeat(test, tries(tag, tag[len(_RETRY) :]))
+        repeat(test, tries(*stated))
     except UsageError as error:
         test.error = str(error)
 

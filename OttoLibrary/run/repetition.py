@@ -155,11 +155,7 @@ class Tries:
 
 def repetitions(words: Sequence[str]) -> Repetitions:
     """Return what the options of ``Repeat`` say, ``NAME=VALUE`` each; raise UsageError."""
-    given: dict[str, str] = {}
-    for name, value in given_options("OttoLibrary.Repeat", words, _OPTIONS):
-        if name in given:
-            raise UsageError(f"OttoLibrary.Repeat has the option '{name}' twice.")
-        given[name] = value
+    given = given_options("OttoLibrary.Repeat", words, _OPTIONS)
     if not {"iterations", "duration"} & given.keys():
         raise UsageError("OttoLibrary.Repeat needs to know how often or how long: 'iterations=10', 'duration=1 h', or both.")
     return Repetitions(
@@ -204,6 +200,11 @@ def _percent(text: str) -> float:
         found = math.nan
     if not 0 < found <= 100:
         raise ValueFormatError(f"OttoLibrary.Repeat got 'threshold={text}', which is not a percentage above 0 and up to 100.")
+    if found <= 1 and not text.endswith("%"):
+        raise ValueFormatError(
+            f"OttoLibrary.Repeat got 'threshold={text}', which would be {found:g} percent. "
+            f"Did you mean 'threshold={found * 100:g}'? If not, write '{found:g}%'."
+        )
     return found
 
 

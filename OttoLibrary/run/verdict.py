@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
 from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-untyped]
 
-from OttoLibrary.errors import NotOpenError, OttoError, UsageError
+from OttoLibrary.errors import OttoError
+from OttoLibrary.run import guards
+from OttoLibrary.run.guards import StatedLimit
 from OttoLibrary.run.session import Session
-
-_TAG = "otto:limit="
-_FORM = re.compile(
-    r"\s*(?P<hosts>\S.*?)\s+(?P<metric>\S+)\s+(?P<statistic>\w+)\s*(?P<relation>[<>]=?|[=!]=)\s*(?P<value>\S.*?)\s*"
-)
 
 
 def conclude(session: Session, result: Any, tags: Iterable[str] | None = None) -> None:
@@ -30,9 +26,9 @@ def conclude(session: Session, result: Any, tags: Iterable[str] | None = None) -
     """
     if in_dry_run():
         return
-    stated = _stated(result.tags if tags is None else tags)
+    stated, wrong = _stated(result.tags if tags is None else tags)
     session.renew_leases()
-    errors: list[OttoError] = list(session.breaches.take())
+    errors: list[OttoError] = [*session.breaches.take(), *wrong]
     if not session.monitor.is_running:
         _fail(result, errors)
         _refuse(result, stated)
@@ -62,7 +58,9 @@ def refuse(result: Any) -> None:
         result: Robot's result of the test.
     """
     if not in_dry_run():
-        _refuse(result, _stated(result.tags))
+        stated, wrong = _stated(result.tags)
+        _fail(result, wrong)
+        _refuse(result, stated)
 
 
 def fail_at_once(session: Session, result: Any) -> None:
@@ -90,9 +88,19 @@ def in_teardown() -> bool:
     return bool(context and context.in_teardown)
 
 
-def _refuse(result: Any, stated: Sequence[str]) -> None:
+def _stated(tags: Iterable[str]) -> tuple[list[StatedLimit], list[OttoError]]:
+    """Return the limits that tags state, or what is wrong with them: a test may get tags while it runs."""
+    tags = list(tags)
+    try:
+        guards.check_tags(tags)
+        return guards.stated_limits(tags), []
+    except OttoError as error:
+        return [], [error]
+
+
+def _refuse(result: Any, stated: Sequence[StatedLimit]) -> None:
     if stated and result.status == "PASS":
-        _fail(result, [NotOpenError(f"The tag '{stated[0]}' states a limit, and no monitor is running.")])
+        _fail(result, [guards.no_monitor(stated[0])])
 
 
 def _fail(result: Any, errors: Sequence[OttoError]) -> None:
@@ -105,33 +113,25 @@ def _fail(result: Any, errors: Sequence[OttoError]) -> None:
     result.message = "\n\n".join(filter(None, [before, "\n".join(text for text in said if text not in before)]))
 
 
-def _broken(session: Session, result: Any, stated: Sequence[str]) -> list[OttoError]:
+def _broken(session: Session, result: Any, stated: Sequence[StatedLimit]) -> list[OttoError]:
     """End the limits of the test and return which were broken; limits of a skipped test are not waited for."""
     is_skipped = result.status == "SKIP"
-    errors = [] if is_skipped else _add_tags(session, stated)
+    errors = [] if is_skipped else _add_limits(session, stated)
     return [*errors, *session.monitor.ask(lambda monitor: monitor.take_limits(wait_s=0 if is_skipped else None))]
 
 
-def _stated(tags: Iterable[str]) -> list[str]:
-    return [tag for tag in tags if tag.lower().startswith(_TAG)]
-
-
-def _add_tags(session: Session, stated: Sequence[str]) -> list[OttoError]:
+def _add_limits(session: Session, stated: Sequence[StatedLimit]) -> list[OttoError]:
     errors: list[OttoError] = []
-    for tag in stated:
+    for limit in stated:
         try:
-            session.monitor.do(lambda monitor, tag=tag: _add_tag(session, monitor, tag))  # type: ignore[misc]
+            hosts = limit.chosen(session)
+            session.monitor.do(lambda monitor, limit=limit, hosts=hosts: _add_limit(session, monitor, limit, hosts))  # type: ignore[misc]
         except OttoError as error:
             errors.append(error)
     return errors
 
 
-def _add_tag(session: Session, monitor: Any, tag: str) -> None:
-    found = _FORM.fullmatch(tag[len(_TAG) :])
-    if found is None:
-        raise UsageError(
-            f"The tag '{tag}' states no limit. Write {_TAG}HOSTS METRIC STATISTIC < VALUE, such as {_TAG}dut1 cpu max < 90."
-        )
-    for host in session.lab.loaded.select(found["hosts"]):
-        stated = found["metric"], found["statistic"], found["relation"], found["value"]
+def _add_limit(session: Session, monitor: Any, limit: StatedLimit, hosts: Sequence[str]) -> None:
+    stated = limit.metric, limit.statistic, limit.relation, limit.value
+    for host in hosts:
         monitor.limit(host, *stated, must=True, since=session.scopes.test_began)

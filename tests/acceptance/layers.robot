@@ -69,6 +69,7 @@ A Relative Folder Starts Where Shells Start And One Dictionary Serves All
     Deploy Build    dut1    ${HERE}/v2    &{app}
     Installed Build Should Be    dut1    ${HERE}/v2    to=relative/app
     Roll Back Build    dut1    &{app}
+    Installed Build Should Be    dut1    ${HERE}/v1    &{app}
     Run Once On Host    dut1    test -d relative/app/releases && rm -r relative
     [Teardown]    Run Once On Host    dut1    rm -rf relative
 

@@ -78,10 +78,11 @@ def test_a_failed_test_keeps_what_its_hosts_have_to_say(tmp_path: Path, runner: 
     assert {path.read_text() for path in tries} == {"two\n"}
 
 
-def test_nothing_is_fetched_when_nobody_asks_or_a_word_is_wrong(tmp_path: Path) -> None:
+def test_a_wrong_word_fails_every_test_and_fetches_nothing(tmp_path: Path) -> None:
     write_lab(tmp_path)
     done = run(tmp_path, _SUITE, "--listener", "OttoLibrary.Evidence:max_siez=1 MB")
     assert "OttoLibrary.Evidence: No option of OttoLibrary.Evidence named 'max_siez'. Did you mean 'max_size'?" in done.said
+    assert {test.status for test in done.suite.all_tests} == {"FAIL"}
     assert not (done.folder / "otto").exists()
 
 

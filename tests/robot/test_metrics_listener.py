@@ -258,16 +258,16 @@ Skips
         ("metrics=cpuu", "demo", "No metric named 'cpuu'. Did you mean 'cpu'?"),
     ],
 )
-def test_a_mistake_is_a_warning_and_changes_no_result(run: Callable[..., Run], options: str, lab: str, warning: str) -> None:
-    without = run(_PLAIN, None, lab=lab)
+def test_a_mistake_fails_every_test_before_the_first(run: Callable[..., Run], options: str, lab: str, warning: str) -> None:
     done = run(_PLAIN, options, lab=lab)
-    assert done.rc == without.rc == 1
-    outcome = {name: (test.status, test.message) for name, test in done.tests.items()}
-    assert outcome == {name: (test.status, test.message) for name, test in without.tests.items()}
+    assert done.rc == len(done.tests) == 3
+    for test in done.tests.values():
+        assert test.message.startswith(f"OttoLibrary.Metrics: {warning}")
+        assert not list(test.body)
     [told] = done.warnings
     assert told.startswith(f"OttoLibrary.Metrics: {warning}")
     # On the console too.
-    assert f"[ WARN ] {told}" in done.stderr
+    assert f"[ ERROR ] {told}" in done.stderr
 
 
 def test_a_host_where_nobody_listens_is_a_warning_and_the_others_are_shown(run: Callable[..., Run], tmp_path: Path) -> None:
