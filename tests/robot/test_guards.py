@@ -115,7 +115,6 @@ def test_a_tag_of_a_keyword_guards_nothing(tmp_path: Path) -> None:
         ("--prerunmodifier OttoLibrary.EachHost:tag:dutt", "Did you mean 'tag:dut'?"),
         ("--prerunmodifier OttoLibrary.EachHost:tag:dut:labb=demo", "'labb'. Did you mean 'lab'?"),
         ("--prerunmodifier OttoLibrary.Repeat:iterations=2:threshold=0.9", "Did you mean 'threshold=90'? If not, write '0.9%'."),
-        ("--prerunmodifier OttoLibrary.Repeat:iterations=2:threshold=1", "Did you mean 'threshold=100'? If not, write '1%'."),
     ],
 )
 def test_a_wrong_option_fails_every_test(tmp_path: Path, options: str, sentence: str, runner: tuple[str, ...]) -> None:
