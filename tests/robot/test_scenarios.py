@@ -394,3 +394,18 @@ Kept Until The Test Ends
     )
     assert done.rc == 0, done.said
     assert "There is no process &#x27;nobody-has-it&#x27;" in done.html
+
+
+def test_virtual_users_are_an_event_that_ends_with_its_time(folder: Path) -> None:
+    done = scenario(
+        folder,
+        """
+With Load
+    Add Scenario Event    users    load=Tick    for=1 s    users=2    duration=1 min
+    Add Scenario Event    blink    every=200 ms
+    &{found}=    Run Scenario    duration=3 s
+    Should Be Equal    ${found.users.run}    ${1}
+    Should Be True    ${found.users.max} < 30
+""",
+    )
+    assert done.rc == 0, done.said
