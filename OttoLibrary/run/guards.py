@@ -69,17 +69,24 @@ def check_tags(tags: Iterable[str]) -> None:
         elif name == RETRY:
             tries(tag, value)
         else:
-            raise UnknownNameError("tag", tag.partition("=")[0].strip(), (LIMIT, RETRY), "The prefix otto: is OttoLibrary's.")
+            raise _unknown(tag)
+
+
+def check_names(tags: Iterable[str]) -> None:
+    """Raise UnknownNameError for a tag that begins with ``otto:`` and is none of ours."""
+    for tag, name, _ in _of_ours(tags):
+        if name not in {LIMIT, RETRY}:
+            raise _unknown(tag)
 
 
 def refuse_wrong_tags(suite: Any) -> None:
-    """Fail the whole run when a test of it has a tag of ours that would do nothing.
+    """Fail the whole run when a test of it has an unknown tag of ours; a wrong value fails its own test.
 
     Args:
         suite: Robot's data of a suite that begins; all tests of the run are looked at with the first one.
     """
     root = _root(suite)
-    _refuse(root, root.all_tests, check_tags)
+    _refuse(root, root.all_tests, check_names)
 
 
 def refuse_unguarded(test: Any, result: Any, session: Session) -> None:
@@ -91,16 +98,16 @@ def refuse_unguarded(test: Any, result: Any, session: Session) -> None:
         session: Whose lab has the hosts.
     """
 
-    def check(tags: Iterable[str]) -> None:
-        check_tags(tags)
-        for stated in stated_limits(tags):
+    def check_hosts(tags: Iterable[str]) -> None:
+        for stated in _well_formed(tags):
             stated.chosen(session)
 
     suite = test.parent
     if test is suite.tests[0]:
-        _refuse(suite, suite.tests, check)
+        _refuse(suite, suite.tests, check_hosts)
     try:
-        check(list(result.tags))
+        check_tags(result.tags)
+        check_hosts(result.tags)
     except OttoError as error:
         test.error = test.error or str(error)
 
@@ -139,6 +146,18 @@ def _root(suite: Any) -> Any:
     while suite.parent is not None:
         suite = suite.parent
     return suite
+
+
+def _unknown(tag: str) -> UnknownNameError:
+    advice = "The prefix otto: is OttoLibrary's."
+    return UnknownNameError("tag", tag.partition("=")[0].strip(), (LIMIT, RETRY), advice)
+
+
+def _well_formed(tags: Iterable[str]) -> list[StatedLimit]:
+    try:
+        return stated_limits(tags)
+    except UsageError:
+        return []
 
 
 def _replaced(tags: Iterable[str]) -> list[str]:

@@ -200,7 +200,7 @@ def _percent(text: str) -> float:
         found = math.nan
     if not 0 < found <= 100:
         raise ValueFormatError(f"OttoLibrary.Repeat got 'threshold={text}', which is not a percentage above 0 and up to 100.")
-    if found <= 1 and not text.endswith("%"):
+    if found < 1 and not text.endswith("%"):
         raise ValueFormatError(
             f"OttoLibrary.Repeat got 'threshold={text}', which would be {found:g} percent. "
             f"Did you mean 'threshold={found * 100:g}'? If not, write '{found:g}%'."
