@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from OttoLibrary.errors import OttoError
+
 T = TypeVar("T")
 _CANCEL_GRACE_S = 2.0
 _LOOK_S = 0.1
+# After so many looks without an answer the loop counts as stopped.
+_MOST_MISSED = 600
 
 
 class Engine:
@@ -27,6 +30,7 @@ class Engine:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._pulse: _Pulse | None = None
         self._interruptible: _Job[Any] | None = None
 
     @property
@@ -45,16 +49,19 @@ class Engine:
 
         When the waiting thread is interrupted, the coroutine is cancelled and given two seconds to tidy up; ``interrupt`` does
         the same to one that is ``interruptible``. In the thread that waits, ``meanwhile`` is called several times a second.
+        A loop that something holds up ends the wait too, with an OttoError.
         """
         job: _Job[T] = _Job(coroutine)
         try:
             if interruptible:
                 self._interruptible = job
-            job.start(self._ensure_loop())
-            job.wait(meanwhile)
+            loop = self._ensure_loop()
+            assert self._pulse is not None  # since there is a loop
+            job.start(loop)
+            job.wait(self._pulse, meanwhile)
             return job.done.result()
         except BaseException:
-            job.cancel()
+            job.cancel(0.0 if self._pulse is not None and self._pulse.stopped else _CANCEL_GRACE_S)
             raise
         finally:
             if interruptible:
@@ -91,13 +98,38 @@ class Engine:
 
     def _ensure_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
-            # AsyncSSH logs each connection; in Robot's DEBUG log that would bury the commands.
-            logging.getLogger("asyncssh").setLevel(logging.WARNING)
             loop = asyncio.new_event_loop()
             thread = threading.Thread(target=_run, args=(loop,), name="OttoLibrary", daemon=True)
-            self._loop, self._thread = loop, thread
+            self._loop, self._thread, self._pulse = loop, thread, _Pulse(loop)
             thread.start()
         return self._loop
+
+
+class _Pulse:
+    """Whether the loop still moves; looks are counted and not seconds, which also pass while the whole process is stopped."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._asked, self._missed = False, 0
+
+    @property
+    def stopped(self) -> bool:
+        """True when the loop has not answered for long."""
+        return self._missed >= _MOST_MISSED
+
+    def check(self) -> None:
+        """Ask for an answer, which is to be there at the next look; raise OttoError when there was none for long."""
+        if self._asked:
+            self._missed += 1
+        else:
+            self._asked, self._missed = True, 0
+            self._loop.call_soon_threadsafe(self._answer)
+        if self.stopped:
+            seconds = _MOST_MISSED * _LOOK_S
+            raise OttoError(f"The thread that works with the hosts has been held up for {seconds:g} seconds. Begin a new run.")
+
+    def _answer(self) -> None:
+        self._asked = False
 
 
 class _Settled:
@@ -142,13 +174,14 @@ class _Job(Generic[T]):
         self._loop = loop
         loop.call_soon_threadsafe(self._begin)
 
-    def wait(self, meanwhile: Callable[[], None] | None = None) -> None:
+    def wait(self, pulse: _Pulse, meanwhile: Callable[[], None] | None = None) -> None:
         # The kernel may give a signal to any thread; Python acts on it in this one, and only when it wakes up.
         while not self._settled.wait(_LOOK_S):
             if meanwhile is not None:
                 meanwhile()
+            pulse.check()
 
-    def cancel(self) -> None:
+    def cancel(self, grace_s: float) -> None:
         if self._settled.is_set():
             return
         self._cancelled = True
@@ -156,7 +189,7 @@ class _Job(Generic[T]):
             self._coroutine.close()
             return
         self._loop.call_soon_threadsafe(self._cancel_task)
-        self._settled.wait(_CANCEL_GRACE_S)
+        self._settled.wait(grace_s)
 
     def fail(self, error: Exception) -> None:
         self._failure = error

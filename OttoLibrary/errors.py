@@ -22,6 +22,7 @@
     │   ├─ NotFreeError           somebody else has reserved them; carries the holders
     │   └─ LeaseLostError         a reservation of ours ended early
     ├─ DeployError                devices of an environment did not come up; carries each failure
+    ├─ ScenarioFailedError        events of a scenario failed, or it ended early; the message has each
     ├─ LimitError                 a measured value broke its limit (also AssertionError)
     └─ CheckError                 a check of a suite failed (also AssertionError)
 
@@ -308,6 +309,18 @@ class DeployError(OttoError):
         self.board, self.failed = board, tuple(failed)
         listed = "".join(f"\n  {line}" for line in self.failed)
         super().__init__(f"The devices of '{board}' are not up, {plural(len(self.failed), 'failure')}:{listed}")
+
+
+class ScenarioFailedError(OttoError):
+    """A scenario failed; the message has every reason.
+
+    Attributes:
+        ROBOT_EXIT_ON_FAILURE: The whole execution ends, since an event asked for that.
+    """
+
+    def __init__(self, message: str, *, is_fatal: bool = False) -> None:
+        self.ROBOT_EXIT_ON_FAILURE = is_fatal
+        super().__init__(message)
 
 
 class LimitError(OttoError, AssertionError):

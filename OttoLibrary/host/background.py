@@ -18,7 +18,7 @@ from OttoLibrary.shell.command_shell import CommandOutcome
 from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account, Launched, UserChangeRefusedError
 from OttoLibrary.shell.output_file import NO_FILES, NewFile, OutputFile, all_ended, no_file
-from OttoLibrary.shell.pending_output import PendingOutput
+from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from OttoLibrary.text import Secret, decode, reveal
 
 _STOP_BOUND_S = 7.0
@@ -113,24 +113,25 @@ class BackgroundCommand:
     async def answer(self, answers: Mapping[re.Pattern[str], str | Secret], deadline: Deadline) -> CommandOutcome:
         """Answer what it asks on its terminal until it ends; past the deadline, or when cancelled, end it."""
         console = Console(self._launched.process.channel, self._launched.output, self._launched.notifier)
-        patterns, shown = list(answers), ""
+        patterns, shown = list(answers), PendingOutput(None, Notifier())
         # What is taken to look for questions is in no file.
         self._launched.output.end_file()
         try:
             while True:
                 match = await console.expect(patterns, deadline)
-                shown += console.taken
+                shown.add(console.taken.encode())
                 await console.send(reveal(answers[patterns[match.index]]) + "\n")
         except EndOfStream:
-            outcome = CommandOutcome((shown + console.text).encode(), b"", await self._status(deadline))
+            status = await self._status(deadline)
         except (TimeoutError, asyncio.CancelledError) as error:
-            shown += console.text
             await self.stop()
             if isinstance(error, asyncio.CancelledError):
                 raise
-            outcome = CommandOutcome(shown.encode(), b"", status=None)
+            status = None
+        shown.add(console.text.encode())
         await self._launched.close()
-        return outcome
+        left_out_bytes = self._left_out_bytes + shown.left_out_bytes
+        return CommandOutcome(shown.take(), b"", status, left_out_bytes=left_out_bytes)
 
     async def _status(self, deadline: Deadline) -> ExitStatus | None:
         try:

@@ -11,8 +11,6 @@ from robot.api.deco import keyword
 
 from OttoLibrary.contracts.connections import CommandOutput, CommandResult, ExitStatus, Match
 from OttoLibrary.errors import HostError, shorten
-from OttoLibrary.host.background import ending
-from OttoLibrary.host.host import compiled
 from OttoLibrary.keywords.component import Component, ExpectedRc, FanoutOptions, OnError, Text, expected
 
 
@@ -232,6 +230,8 @@ class CommandKeywords(Component):
 
         status, said = self.call(stopped())
         if status is not None:
+            from OttoLibrary.host.background import ending
+
             logger.info(f"It had ended already: it {ending(status)}.")
         return said
 
@@ -260,6 +260,8 @@ class CommandKeywords(Component):
         ```
         """
         running = self.session.commands.get(command)
+        from OttoLibrary.host.host import compiled
+
         expression = compiled(pattern)
 
         async def waited() -> Match:

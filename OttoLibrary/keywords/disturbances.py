@@ -144,13 +144,15 @@ class DisturbanceKeywords(Component):
 
     @keyword(tags=["Disturbance"])
     def resume_process(self, host: str) -> None:
-        """Lets the processes of a host go on that were paused, and undoes what else was done to its services.
+        """Lets the processes of a host go on that were paused.
 
         Args:
             host: Name of the host.
 
         Raises:
             NotOpenError: None is.
+
+        What else was done to its services is undone too.
 
         ```robotframework
         ${job}=    Start On Host    dut1    exec sleep 30.125

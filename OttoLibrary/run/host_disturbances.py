@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import HostError, NotOpenError, UsageError
+from OttoLibrary.errors import HostError, NotOpenError, OttoError, UsageError
+from OttoLibrary.run.current_lab import CurrentLab
+from OttoLibrary.run.open_hosts import OpenHosts
+from OttoLibrary.run.scopes import Scopes
 from OttoLibrary.text import decode
 
 if TYPE_CHECKING:
-    from OttoLibrary.run.session import Session
     from OttoLibrary.scenario.disturbances import Recipe
     from OttoLibrary.scenario.healing import Healing
 
@@ -23,28 +25,39 @@ class HostDisturbances:
     """What is disturbed now.
 
     Args:
-        session: The run.
+        lab: Where hosts are found.
+        hosts: The hosts of the run.
+        scopes: Its scopes; what is disturbed in one is healed with it.
+        broken: Takes what could not be undone, and fails the test.
+        warn: Takes a sentence that the reader must know.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(
+        self,
+        lab: CurrentLab,
+        hosts: OpenHosts,
+        scopes: Scopes,
+        broken: Callable[[Iterable[OttoError]], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._lab, self._hosts, self._scopes, self._broken, self._warn = lab, hosts, scopes, broken, warn
         self._held: list[tuple[str, Recipe, Healing]] = []
 
     def recipe(self, kind: str, text: str) -> Recipe:
         """Return what a disturbance does; raise UsageError, or UnknownNameError for a host that is not of the lab."""
         from OttoLibrary.scenario.disturbances import recipe
 
-        lab = self._session.lab.loaded
+        lab = self._lab.loaded
         made = recipe(kind, text, {name: lab.facts(name).address for name in lab.names()} if " to=" in text else {})
-        self._session.lab.select(made.host)
+        self._lab.select(made.host)
         return made
 
     async def begin(self, kind: str, recipe: Recipe) -> tuple[Healing, str]:
         """Disturb a host; return what heals it, and what the host said. Raises HostError, and nothing is left then."""
         from OttoLibrary.scenario.healing import Healing
 
-        host = self._session.hosts.use(recipe.host)
-        healing = Healing(host, recipe.what, recipe.undo, wrap=recipe.wrap, told=self._session.journal.warn)
+        host = self._hosts.use(recipe.host)
+        healing = Healing(host, recipe.what, recipe.undo, wrap=recipe.wrap, told=self._warn)
         said = await healing.begin(recipe.do)
         self._held.append((kind, recipe, healing))
         return healing, said
@@ -78,7 +91,7 @@ class HostDisturbances:
         """Raise HostError unless a host is ``healthy`` or ``disturbed`` as it should be."""
         if not recipe.check:
             return
-        host = self._session.hosts.use(recipe.host)
+        host = self._hosts.use(recipe.host)
         found = await host.answer_of(recipe.wrap(recipe.check), Deadline(_CHECK_S))
         said = decode(found.stdout).strip()
         if said in {"healthy", "disturbed"} and said != wanted:
@@ -88,7 +101,7 @@ class HostDisturbances:
         """Reboot a host, and wait until it is up; raise HostError."""
         from OttoLibrary.host.uptime import reboot
 
-        host = self._session.hosts.use(name)
+        host = self._hosts.use(name)
         await reboot(host, "reboot", Deadline(_REBOOT_S))
 
     def hold(self, kind: str, recipe: Recipe, lasts_s: float | None, call: Callable[..., str]) -> str:
@@ -113,7 +126,7 @@ class HostDisturbances:
                 ending.cancel()
             await self.heal(healing)
 
-        self._session.scopes.on_end(end)
+        self._scopes.on_end(end)
         return said
 
     async def _heal_after(self, healing: Healing, lasts_s: float) -> None:
@@ -121,7 +134,7 @@ class HostDisturbances:
         try:
             await self.heal(healing)
         except HostError as error:
-            self._session.breaches.add_for_end([error])
+            self._broken([error])
 
 
 def reboot_host(text: str) -> str:

@@ -133,9 +133,10 @@ def main(arguments: Sequence[str]) -> int:
     suite.setup = suite.teardown = None
     suite.resource.imports.library("OttoLibrary.run.robot_users.RobotUsers", args=[path])
     suite.tests.create("Load").body.create_keyword(name=_FIRE)
-    result = suite.run(
-        output=None, report=None, log=None, console="none", loglevel="NONE", outputdir=config["output_folder"], stdout=_Nowhere()
-    )
+    # Text is there before libraries are imported, as from the command line; the rest before the users begin.
+    texts = [f"{name[2:-1]}:{value}" for name, value in config["variables"].items() if name[0] == "$" and isinstance(value, str)]
+    nothing = {"output": None, "report": None, "log": None, "console": "none", "loglevel": "NONE", "stdout": _Nowhere()}
+    result = suite.run(**nothing, outputdir=config["output_folder"], variable=texts)
     failed = [each.message for each in result.suite.tests if not each.passed]
     if failed:
         sys.stderr.write(f"{' '.join(failed[0].split())}\n")

@@ -119,7 +119,7 @@ class ScenarioActions:
         if event.kind in DISTURBANCES:
             return self._disturbance(event)
         if event.kind == "load":
-            raise UsageError("load plans cannot be run by this version")
+            return self._load(event)
         hosts = tuple(self._around.session.lab.select(event.hosts)) if event.hosts else ()
         deed = self._deed(event, event.target or event.name)
         undo = self._deed(_called(event), event.undo) if event.undo else None
@@ -131,6 +131,13 @@ class ScenarioActions:
             is_exclusive=deed.is_keyword or bool(undo and undo.is_keyword) or bool(probe and probe.is_keyword),
             sees_kill_switch=deed.sees_kill_switch,
         )
+
+    def _load(self, event: ScenarioEvent) -> Action:
+        """Return virtual users that begin, and end after the time that the event lasts, or at the end."""
+        which = "script" if event.target.partition(":")[0].endswith(".py") else "keyword"
+        start = self._keyword(replace(event, params={which: event.target, **event.params}, hosts=""), "Start Load")
+        stop = self._keyword(replace(event, params={}, hosts=""), "Stop Load")
+        return Action(partial(self._do, start, ()), partial(self._do, stop, ()), is_exclusive=True)
 
     def _disturbance(self, event: ScenarioEvent) -> Action:
         disturbances = self._around.session.disturbances

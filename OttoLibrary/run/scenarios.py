@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from robot.errors import ExecutionFailed  # type: ignore[import-untyped]
 
 from OttoLibrary.contracts.connections import Record
-from OttoLibrary.errors import NotOpenError, OttoError, ScenarioError, UsageError
+from OttoLibrary.errors import NotOpenError, OttoError, ScenarioError, ScenarioFailedError, UsageError
 from OttoLibrary.run.event_keywords import EventKeyword, KeywordFailedError, in_teardown, look_for_signal, reason_of
 from OttoLibrary.run.folded_log import FoldedLog
 from OttoLibrary.run.main_thread import MainResult, MainThread, MainWork
@@ -32,18 +32,6 @@ if TYPE_CHECKING:
 _MOST_TOLD = 20
 
 
-class ScenarioFailedError(OttoError):
-    """A scenario failed; the message has every reason.
-
-    Attributes:
-        ROBOT_EXIT_ON_FAILURE: The whole execution ends, since an event asked for that.
-    """
-
-    def __init__(self, message: str, *, is_fatal: bool = False) -> None:
-        self.ROBOT_EXIT_ON_FAILURE = is_fatal
-        super().__init__(message)
-
-
 @dataclass(frozen=True)
 class Performance:
     """A scenario that was run.
@@ -53,14 +41,14 @@ class Performance:
         conclusion: How it ended.
         watch: What it looked like.
         files: The files with what its events reported.
-        missed_before: How many runs were missed while no controller was there.
+        is_fatal: An event asked for the end of the whole execution.
     """
 
     scenario: Scenario
     conclusion: Conclusion
     watch: ScenarioWatch
     files: tuple[Path, ...]
-    missed_before: int = 0
+    is_fatal: bool = False
 
 
 class SessionScenarios:
@@ -249,7 +237,7 @@ class _Performer:
         self._actions.close()
         if task.done() and not task.cancelled() and task.exception() is None:
             files = tuple(self.reporter.files)
-            self.performance = Performance(self._scenario, task.result(), self.watch, files)
+            self.performance = Performance(self._scenario, task.result(), self.watch, files, self._is_fatal)
         elif task.done() and not task.cancelled():
             error = task.exception()
             assert error is not None
@@ -291,7 +279,7 @@ def _failure_html(failure: RunFailure, records: list[Record]) -> str:
     return f"<p>{title}</p><pre>{escape(plain(failure.error))}</pre>"
 
 
-def verdict(performance: Performance, is_fatal: bool = False) -> None:
+def verdict(performance: Performance) -> None:
     """Raise ScenarioFailedError unless a scenario passed."""
     conclusion = performance.conclusion
     told = [*conclusion.left, *conclusion.failures]
@@ -299,4 +287,4 @@ def verdict(performance: Performance, is_fatal: bool = False) -> None:
         return
     listed = "\n".join(f"  {line}" for line in told[:_MOST_TOLD])
     more = f"\n  ... and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
-    raise ScenarioFailedError(f"Scenario '{performance.scenario.name}' failed:\n{listed}{more}", is_fatal=is_fatal)
+    raise ScenarioFailedError(f"Scenario '{performance.scenario.name}' failed:\n{listed}{more}", is_fatal=performance.is_fatal)

@@ -112,7 +112,7 @@ class Session:
         if self._disturbances is None:
             from OttoLibrary.run.host_disturbances import HostDisturbances
 
-            self._disturbances = HostDisturbances(self)
+            self._disturbances = HostDisturbances(self.lab, self.hosts, self.scopes, self.breaches.add_for_end, self.journal.warn)
         return self._disturbances
 
     def begin(self, kind: str) -> None:

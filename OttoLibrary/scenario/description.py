@@ -101,7 +101,7 @@ _EVENT = ObjectOf(
         "clock": Field(TEXT, "A step of a clock: 'HOST +1 h'."),
         "reboot": Field(TEXT, "A host that reboots."),
         "power": Field(TEXT, "A host whose power is cut: 'HOST off'."),
-        "load": Field(TEXT, "A load plan."),
+        "load": Field(TEXT, "Virtual users: the keyword, or script, of 'Start Load', whose other arguments are 'params'."),
         "params": Field(AnyParams(), "Its arguments, by name."),
         "interval_sec": Field(Amount("seconds"), "Seconds from start to start; 0 for none."),
         "interval_min": Field(Amount("minutes"), "Minutes from start to start; 0 for none."),

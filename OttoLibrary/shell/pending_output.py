@@ -65,6 +65,13 @@ class PendingOutput:
         if channel is None:
             self.ended = EndOfStream()
 
+    def add(self, news: bytes) -> None:
+        """Take bytes that came another way than through the channel."""
+        self.data += news
+        self.received_bytes += len(news)
+        if len(self.data) > self._limit:
+            self._shorten()
+
     def find(self, mark: bytes) -> int:
         """Return where ``mark`` begins, or -1; bytes searched before are not searched again."""
         at = self.data.find(mark, self._scanned.get(mark, 0))

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import re
 import socket
@@ -63,6 +64,9 @@ _LAST_PAUSES_S = (0.1, 0.2, 0.4, 0.8)
 _MOST_CONNECTIONS = 8
 # What a login shell may not take as it is in single quotes.
 _SPECIAL = re.compile(r"[^ -~]|['\\!]")
+# AsyncSSH logs each connection; in Robot's DEBUG log that would bury the commands. This file is imported on the engine's loop: in
+# the main thread a time-out of Robot could interrupt ``logging`` while it has the lock that every logger needs.
+logging.getLogger("asyncssh").setLevel(logging.WARNING)
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _PROXY_SAID_BYTES = 2000
 _LEGACY_ADVICE = (

@@ -259,7 +259,7 @@ def log_in(peer: FaultySsh, **options: object) -> str:
 
     async def go() -> str:
         async with asyncssh.connect(peer.address, peer.port, **given) as connection:
-            return str((await connection.run("hello", check=True)).stdout)
+            return str((await connection.run("echo hello", check=True)).stdout)
 
     return asyncio.run(go())
 

@@ -237,18 +237,20 @@ Usable
 
 
 def test_a_time_out_of_the_test_ends_it_and_the_last_events_run(folder: Path) -> None:
+    # A time that nobody else sleeps on this machine.
+    long = f"{os.getpid()}.25"
     done = scenario(
         folder,
-        """
+        f"""
 Too Long
     [Timeout]    1500 ms
     Add Scenario Event    nap    time=100 s
-    Add Scenario Event    ask    command=sleep 4711    hosts=dut1
+    Add Scenario Event    ask    command=sleep {long}    hosts=dut1
     Add Scenario Event    note    at_startup=no    at_teardown=yes    line=last
     Run Scenario    duration=1 h
 Next
     [Timeout]    20 s
-    Run On Host    dut1    test "$(pgrep -cf 'sleep 471[1]')" = 0
+    Wait Until Keyword Succeeds    20 s    200 ms    Run On Host    dut1    ! pgrep -f '^sleep {long}'
     Run Keyword And Expect Error    No scenario is running*    Report From Event    a=1
 """,
     )
@@ -394,3 +396,18 @@ Kept Until The Test Ends
     )
     assert done.rc == 0, done.said
     assert "There is no process &#x27;nobody-has-it&#x27;" in done.html
+
+
+def test_virtual_users_are_an_event_that_ends_with_its_time(folder: Path) -> None:
+    done = scenario(
+        folder,
+        """
+With Load
+    Add Scenario Event    users    load=Tick    for=1 s    users=2    duration=1 min
+    Add Scenario Event    blink    every=200 ms
+    &{found}=    Run Scenario    duration=3 s
+    Should Be Equal    ${found.users.run}    ${1}
+    Should Be True    ${found.users.max} < 30
+""",
+    )
+    assert done.rc == 0, done.said

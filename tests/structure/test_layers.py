@@ -311,3 +311,14 @@ def _circle(graph: dict[str, set[str]]) -> list[str]:
         return []
 
     return next((circle for file in sorted(graph) if (circle := follow(file, []))), [])
+
+
+def test_what_goes_to_hosts_is_python_3_8_and_needs_nothing_else() -> None:
+    wrong, all_imports = list[str](), list(_imports(FOLDER / "load"))
+    for path in sorted((FOLDER / "load" / "turret").glob("*.py")):
+        ast.parse(path.read_text(), str(path), feature_version=(3, 8))
+        file = path.relative_to(FOLDER / "load").with_suffix("").as_posix()
+        modules = {found.module for found in all_imports if found.file == file}
+        of_others = {module for module in modules if not module.startswith(f"{PACKAGE}.load.turret")}
+        wrong += [f"{file} imports {module}" for module in of_others if module.partition(".")[0] not in sys.stdlib_module_names]
+    assert not wrong, f"Hosts have Python alone: {', '.join(wrong)}"

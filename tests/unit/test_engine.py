@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from OttoLibrary import engine as engine_module
 from OttoLibrary.engine import BackOff, Engine, Failure, supervise
+from OttoLibrary.errors import OttoError
 
 
 class Interrupted(BaseException):
@@ -356,3 +358,19 @@ def test_a_wait_that_is_interrupted_at_any_step_leaves_the_engine_usable(engine:
             break
     assert interrupt.left > 0, "The wait has more steps than this test tries."
     assert step > 5
+
+
+def test_a_loop_that_is_held_up_ends_every_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "_MOST_MISSED", 3)
+    engine, freed = Engine(), threading.Event()
+
+    async def nothing() -> str:
+        return "done"
+
+    assert engine.call(nothing()) == "done"
+    engine.post(freed.wait, 60)
+    for _ in range(2):
+        with pytest.raises(OttoError, match="has been held up"):
+            engine.call(nothing())
+    freed.set()
+    engine.close()

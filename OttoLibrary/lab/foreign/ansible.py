@@ -297,6 +297,9 @@ def _secret(name: str, user: str, value: object, conversion: Conversion) -> str:
 
 
 def _accounts(name: str, values: _Values, conversion: Conversion) -> dict[str, str]:
+    if str(values.variables.get("ansible_become_method", "")).rpartition(".")[2] == "enable":
+        conversion.note(name, "its password of 'enable' is not carried over: type it with Send To Host, from a variable of Robot")
+        return {}
     user = str(values.first(("ansible_become_user",)) or "root")
     password = values.first(_BECOME_PASSWORDS, secret=True)
     if password is None:

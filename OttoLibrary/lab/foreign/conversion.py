@@ -104,7 +104,7 @@ class Conversion:
         if isinstance(value, OwnReference):
             return value
         text = str(value)
-        if not text:
+        if not text and not isinstance(value, Tagged):
             return ""
         if not isinstance(value, Tagged):
             self._secrets.add(text)

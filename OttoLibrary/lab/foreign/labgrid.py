@@ -11,7 +11,7 @@ from OttoLibrary.schema.field_types import JsonObject
 _SERIAL = {"RawSerialPort", "NetworkSerialPort"}
 _LOADERS = {"UBootDriver": "uboot", "BareboxDriver": "raw"}
 _USED = {
-    "SSHDriver": {"keyfile", "name", "bindings", "connection_timeout"},
+    "SSHDriver": {"keyfile", "name", "bindings", "connection_timeout", "username", "su_username", "su_password"},
     "ShellDriver": {"prompt", "login_prompt", "username", "password", "name", "bindings", "keyfile"},
     "SerialDriver": {"name", "bindings"},
     "UBootDriver": {"prompt", "name", "bindings"},
@@ -89,10 +89,11 @@ def _network(
                 {
                     "address": options.get("address"),
                     "port": port_of(options.get("port")),
-                    "user": options.get("username"),
+                    "user": ssh.get("username") or options.get("username"),
                     "password": options.get("password"),
-                    "identity_file": ssh.get("keyfile"),
+                    "identity_file": ssh.get("keyfile") or None,
                     "connect_timeout": ssh.get("connection_timeout"),
+                    "accounts": {str(ssh.get("su_username") or "root"): ssh["su_password"]} if ssh.get("su_password") else None,
                 },
             )
 
@@ -143,6 +144,8 @@ def _resolved(host: str, fields: JsonObject, conversion: Conversion) -> dict[str
     for key, value in fields.items():
         if isinstance(value, Tagged):
             conversion.note(host, f"{key!r} is not carried over: only labgrid can fill in its {value.tag}")
+        elif key == "accounts" and value:
+            known[key] = {login: conversion.secret(host, login, word) for login, word in value.items()}
         elif key == "password" and value is not None:
             known[key] = conversion.secret(host, str(fields.get("user") or ""), value)
         else:

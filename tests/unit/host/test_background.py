@@ -88,6 +88,28 @@ def test_questions_are_answered_until_it_ends() -> None:
     asyncio.run(go())
 
 
+def test_questions_without_an_end_take_bounded_memory() -> None:
+    async def go() -> None:
+        command, process, _ = await _started()
+        rounds = 40
+
+        def answered(data: bytes) -> None:
+            nonlocal rounds
+            rounds -= 1
+            process.channel.inbox.feed(b"x" * (1 << 19) + b"\nSure? " if rounds else b"end")
+            if not rounds:
+                process.exit(0)
+
+        process.channel._on_write = answered
+        process.channel.inbox.feed(b"begin, sure? ")
+        outcome = await command.answer({re.compile(r"(?i)sure\? "): "y"}, Deadline(60))
+        assert outcome.stdout.startswith(b"begin")
+        assert outcome.stdout.endswith(b"end")
+        assert len(outcome.stdout) < 9 << 20 < outcome.left_out_bytes
+
+    asyncio.run(go())
+
+
 def test_a_line_that_comes_in_parts_is_found_once_it_is_whole() -> None:
     async def go() -> None:
         command, process, _ = await _started()

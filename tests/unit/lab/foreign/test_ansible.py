@@ -82,6 +82,18 @@ def test_passwords_become_references() -> None:
     assert not any(secret in told for secret in ("pw-1234", "123456", "3132", "sudo-99"))
 
 
+def test_the_enable_password_of_a_switch_is_no_account() -> None:
+    variables = {"ansible_become_method": "enable", "ansible_become_password": "en-1234", "ansible_become": True}
+    conversion = converted({"all": {"hosts": {"sw": variables}}})
+    assert conversion.hosts["sw"] == {"address": "sw"}
+    assert [note for note in conversion.notes() if "'enable' is not carried over" in note]
+
+
+def test_a_vault_that_was_cut_out_is_a_secret_still() -> None:
+    hosts = {"sw": {"ansible_user": "a", "ansible_password": Tagged.made("!vault", "")}}
+    assert converted({"all": {"hosts": hosts}}).hosts["sw"]["password"] == "${env:BENCH_A_PASSWORD}"
+
+
 def test_templates_are_filled_in_from_the_file_only() -> None:
     variables = {
         "ansible_host": "{{ net }}.{{ number }}",

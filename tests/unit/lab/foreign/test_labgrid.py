@@ -66,6 +66,17 @@ def test_resources_in_a_list() -> None:
     assert [host["port"] for host in conversion.finished()["hosts"].values()] == ["/dev/ttyUSB1", "socket://far:7"]
 
 
+def test_the_account_that_su_changes_to() -> None:
+    drivers = {"SSHDriver": {"su_username": "admin", "su_password": "su-1234", "username": "ops", "keyfile": ""}}
+    conversion = converted({"resources": {"NetworkService": {"address": "h", "username": "root"}}, "drivers": drivers})
+    assert conversion.finished()["hosts"]["main"] == {
+        "address": "h",
+        "user": "ops",
+        "accounts": {"admin": "${env:BENCH_ADMIN_PASSWORD}"},
+    }
+    assert "su-1234" not in "\n".join(conversion.notes())
+
+
 def test_what_is_missing_is_told() -> None:
     resources = {
         "RemotePlace": {"name": "b7"},
