@@ -476,7 +476,7 @@ def test_a_limit_that_nobody_watches_did_not_pass(run: Callable[..., Run]) -> No
     suite = (
         "*** Test Cases ***\nLimited\n    [Tags]    otto:limit=dut1 cpu max < 90\n    No Operation\n\nOther\n    No Operation\n"
     )
-    done = run(suite, "intervall=1s")
+    done = run(suite.replace("*** Test", "*** Settings ***\nLibrary    OttoLibrary    lab=demo\n*** Test", 1), None)
     said = "The tag 'otto:limit=dut1 cpu max < 90' states a limit, and no monitor is running."
     assert done.tests["Limited"].message == said
     assert done.tests["Other"].passed
