@@ -31,6 +31,18 @@ sum() {
   esac
   S=${S%% *}
 }
+# What may help when a file cannot be replaced, such as one that a container has from outside: it is written into.
+hint() { [ -n "$INTO" ] || [ ! -f "$T" ] || [ ! -w "$T" ] || printf %s "; in_place=yes writes into the file that exists"; }
+# Content goes into the file that exists; a file of the kernel shows it in its own words, and is not compared.
+into() {
+  E=$( (true >>"$T") 2>&1) || { say fail "cannot write into '$T' (${E##*: }); it is as it was"; return 1; }
+  E=$( (cat <"$Z" >"$T") 2>&1) || { say fail "writing into '$T' failed (${E##*: }); its content may not be whole"; return 1; }
+  case $T in /proc/* | /sys/*) return 0 ;; esac
+  S=$SUM; [ -z "$TOOL" ] || sum <"$T"
+  [ "$(($(wc -c <"$T")))" = "$SIZE" ] && [ "$S" = "$SUM" ] && return
+  say fail "'$T' has other content than was written into it"
+  return 1
+}
 """
 # A step may leave the shell elsewhere, and the same shell serves the next transfer.
 BACK = 'cd -- "$ORIGIN"\n'
@@ -51,11 +63,16 @@ tool || return
 say path "$T"
 [ ! -f "$T" ] || say old "$(facts "$T")"
 Z=$F$W
+[ -z "$INTO" ] || [ ! -f "$T" ] || Z=${TMPDIR:-/tmp}/$W
 [ -n "$R" ] || { H=$Z; say holds "$Z"; }
 A=0; [ -z "$R" ] || [ ! -f "$Z" ] || A=$(($(wc -c <"$Z")))
 if [ "$A" = 0 ] || [ "$A" -gt "$SIZE" ]; then
   A=0
-  E=$( (umask 077; true >"$Z") 2>&1) || { H=; say holds ""; say fail "cannot create a file in '${F%/}/' (${E##*: })"; return; }
+  E=$( (umask 077; true >"$Z") 2>&1) || {
+    H=; say holds ""
+    say fail "cannot create a file in '${Z%/*}/' (${E##*: })$(hint)"
+    return
+  }
 fi
 say temporary "$Z"
 say present "$A"
@@ -67,12 +84,19 @@ if [ -n "$TOOL" ]; then
   sum <"$Z"
   [ "$S" = "$SUM" ] || { rm -f -- "$Z"; say fail "the $TOOL checksum is $S there and $SUM here"; return; }
 fi
+if [ -n "$INTO" ]; then
+  into || return
+  [ -z "$STRICT" ] || E=$(chmod "$MODE" "$T" 2>&1) || { say fail "$E"; return; }
+  rm -f -- "$Z"
+  H=
+  return
+fi
 E=$(chmod "$MODE" "$Z" 2>&1) || {
   [ -z "$STRICT" ] || { say fail "$E"; return; }
   say mode "The file mode could not be kept: $E"
 }
 E=$(TZ=UTC0 touch -t "$STAMP" "$Z" 2>&1) || say time "The modification time could not be kept: $E"
-E=$(mv -f -- "$Z" "$T" 2>&1) || { say fail "$E"; return; }
+E=$(mv -f -- "$Z" "$T" 2>&1) || { say fail "$E$(hint)"; return; }
 H=
 """
 LINK = r"""
@@ -181,10 +205,14 @@ absolute
 [ -r "$T" ] || { say fail "'$T' cannot be read (permission denied)"; return; }
 tool || return
 X=$(facts "$T")
-if [ "${X%% *}" = 0 ] && [ "$(head -c 1 <"$T" | wc -c)" -gt 0 ]; then
+# The kernel's files have no size, or that of a page, whatever is in them.
+A=${X%% *}
+B=$A; [ "${A:-0}" -gt 65536 ] || B=$(($(head -c 65537 <"$T" 2>/dev/null | wc -c)))
+[ "$B" != 0 ] || E=$( (cat <"$T" >/dev/null) 2>&1) || { say fail "${E##*cat: }"; return; }
+if [ "$B" != "$A" ]; then
   H=${TMPDIR:-/tmp}/$W; say holds "$H"
-  E=$( (umask 077; cat <"$T" >"$H") 2>&1) || { say fail "$E"; return; }
-  T=$H X=$(facts "$H")
+  E=$( (umask 077; cat <"$T" >"$H") 2>&1) || { say fail "${E##*cat: }"; return; }
+  T=$H X="$(($(wc -c <"$H"))) ${X#* }"
 fi
 say path "$T"
 say facts "$X"

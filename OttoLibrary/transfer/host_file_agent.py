@@ -134,6 +134,7 @@ class FilePlace:
         present: How many bytes an earlier try left there.
         old: The file that it replaces, if there is one.
         tool: The checksum tool; empty when none was asked for.
+        in_place: True when the content goes into the file that exists.
     """
 
     path: str
@@ -141,6 +142,7 @@ class FilePlace:
     present: int
     old: FoundFile | None
     tool: str
+    in_place: bool = False
 
 
 class IdleShells:
@@ -209,7 +211,16 @@ class HostFileAgent:
     # -- writing a file
 
     async def place(
-        self, target: str, name: str, temporary: str, size: int, *, parents: bool, with_tools: str, resume: bool
+        self,
+        target: str,
+        name: str,
+        temporary: str,
+        size: int,
+        *,
+        parents: bool,
+        with_tools: str,
+        resume: bool,
+        in_place: bool = False,
     ) -> FilePlace:
         """Find out where a file goes, and make its temporary name.
 
@@ -221,14 +232,16 @@ class HostFileAgent:
             parents: Make missing folders.
             with_tools: Checksum tools, best first.
             resume: Continue with what is under the temporary name; it then stays when the transfer fails.
+            in_place: Write into a file that exists; the temporary one is then in the folder for those.
         """
         words = {"T": target, "N": name, "W": temporary, "P": _yes(parents), "TOOLS": with_tools, "R": _yes(resume), "SIZE": size}
+        words["INTO"] = _yes(in_place)
         reply = await self._step(agent_scripts.PLACE, **words)
         path, present = reply.text("path"), reply.number("present")
         if present > size:
             raise _unexpected(str(present))
         old = reply.facts(path, "old") if reply.text("old", "") else None
-        return FilePlace(path, reply.text("temporary"), present, old, _tool(reply, with_tools))
+        return FilePlace(path, reply.text("temporary"), present, old, _tool(reply, with_tools), in_place and old is not None)
 
     async def keep(
         self, place: FilePlace, checksum: str, size: int, mode: int | None, default_mode: int, mtime: int
@@ -247,6 +260,7 @@ class HostFileAgent:
             "MODE": f"{default_mode if mode is None else mode:o}",
             "STRICT": _yes(mode is not None),
             "STAMP": _stamp(mtime),
+            "INTO": _yes(place.in_place),
         }
         reply = await self._step(agent_scripts.KEEP, **words)
         self._holds = ""
