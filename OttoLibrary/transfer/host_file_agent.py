@@ -366,16 +366,17 @@ class HostFileAgent:
         reply = await self._step(agent_scripts.LOOK_FOLDER, T=path, TOOLS=with_tools)
         return FolderPlace(reply.text("path"), "", True, "tar" in reply, _tool(reply, with_tools))
 
-    async def measure(self, folder: str, *, follow: bool) -> tuple[int, int]:
-        """Return how many files, folders and links are in a folder, and how many bytes they have together."""
-        sizes = (await self._step(agent_scripts.SIZES, T=folder, FOLLOW="-L" if follow else "")).text("sizes").split()
-        return len(sizes), sum(map(_number, sizes))
+    async def measure(self, folder: str, *, follow: bool) -> tuple[int, int, list[str]]:
+        """Return how much is in a folder, how many bytes that are together, and the names of pipes, sockets and devices."""
+        reply = await self._step(agent_scripts.SIZES, T=folder, FOLLOW="-L" if follow else "")
+        sizes, odd = reply.text("sizes").split(), reply.text("odd").splitlines()
+        return len(sizes), sum(map(_number, sizes)), [name.removeprefix("./") for name in odd if name]
 
     async def tree(self, folder: str, *, follow: bool) -> list[tuple[str, str]]:
-        """Return kind (``folder``, ``file``, ``link`` or ``other``) and name of all that is in a folder."""
+        """Return kind (``folder``, ``file``, ``link``, ``broken`` or ``other``) and name of all that is in a folder."""
         reply = await self._step(agent_scripts.TREE, T=folder, FOLLOW="-L" if follow else "")
         lines = reply.text("tree").split(f"\n@{self._nonce}-")[1:]
-        kinds = {"d": "folder", "f": "file", "l": "link"}
+        kinds = {"d": "folder", "f": "file", "l": "link", "b": "broken"}
         return [(kinds.get(line[:1], "other"), line[2:]) for line in lines if line[2:]]
 
     # -- one step each
