@@ -15,7 +15,7 @@ WORDS = r"""
 LC_ALL=C; export LC_ALL
 ORIGIN=$PWD
 say() { printf '\n%s:%s:%s' "$K" "$1" "$2"; [ "$1" != . ] || echo; }
-absolute() { case $T in '~') T=$HOME ;; '~/'*) T=$HOME/${T#??} ;; /*) ;; *) T=$PWD/$T ;; esac; }
+absolute() { case $T in /*) ;; *) T=$PWD/$T ;; esac; }
 facts() { stat -L -c '%s %Y %a' -- "$1" 2>/dev/null || stat -L -f '%z %m %Lp' -- "$1"; }
 tool() {
   [ -n "$TOOLS" ] || return 0
