@@ -166,7 +166,8 @@ class FileKeywords(Component):
             TransferError, WaitTimeoutError, UsageError: As for `Put File To Host`. Nothing is put in place before everything
                 has arrived and was checked.
 
-        Many small files go as one stream. Empty folders, modes and modification times are preserved.
+        Many small files go as one stream. Empty folders, modes and modification times are preserved. Pipes, sockets and devices
+        are passed over, and named in the log.
 
         ```robotframework
         Create File    ${TEMPDIR}/web/css/page.css    body {}
@@ -214,7 +215,8 @@ class FileKeywords(Component):
             TransferError, WaitTimeoutError, UsageError: As for `Put Directory To Host`; also when the host sends names that
                 lead outside the target, or more than it announced.
 
-        Nothing is written through a link on this machine. Setuid, setgid and sticky bits are dropped.
+        Nothing is written through a link on this machine. Setuid, setgid and sticky bits are dropped. Pipes, sockets and devices
+        are passed over, and named in the log.
 
         ```robotframework
         Create Host Directory    dut1    logs/today

@@ -15,7 +15,7 @@ WORDS = r"""
 LC_ALL=C; export LC_ALL
 ORIGIN=$PWD
 say() { printf '\n%s:%s:%s' "$K" "$1" "$2"; [ "$1" != . ] || echo; }
-absolute() { case $T in '~') T=$HOME ;; '~/'*) T=$HOME/${T#??} ;; /*) ;; *) T=$PWD/$T ;; esac; }
+absolute() { case $T in /*) ;; *) T=$PWD/$T ;; esac; }
 facts() { stat -L -c '%s %Y %a' -- "$1" 2>/dev/null || stat -L -f '%z %m %Lp' -- "$1"; }
 tool() {
   [ -n "$TOOLS" ] || return 0
@@ -179,12 +179,16 @@ if stat -c %s . >/dev/null 2>&1; then C='stat -c %s'; else C='stat -f %z'; fi
 S=$(find $FOLLOW . -exec $C $FOLLOW {} + 2>/dev/null)
 [ -n "$S" ] || { say fail "it has no find or no stat to measure the folder with"; return; }
 say sizes "$S"
+say odd "$(find $FOLLOW . ! -type f ! -type d ! -type l 2>/dev/null)"
 """
 TREE = r"""
 say tree ""
 cd -- "$T" && K=$K find $FOLLOW . -exec sh -c '
 for X in "$@"; do
-  if [ -L "$X" ] && [ -z "$0" ]; then Y=l; elif [ -d "$X" ]; then Y=d; elif [ -f "$X" ]; then Y=f; else Y=o; fi
+  Y=o
+  if [ -L "$X" ] && [ -z "$0" ]; then Y=l; elif [ -d "$X" ]; then Y=d; elif [ -f "$X" ]; then Y=f; elif [ -L "$X" ]; then
+    [ -e "$X" ] || Y=b
+  fi
   printf "
 %s-%s:%s" "$K" "$Y" "${X#./}"
 done' "$FOLLOW" {} +
@@ -209,7 +213,7 @@ X=$(facts "$T")
 A=${X%% *}
 B=$A; [ "${A:-0}" -gt 65536 ] || B=$(($(head -c 65537 <"$T" 2>/dev/null | wc -c)))
 [ "$B" != 0 ] || E=$( (cat <"$T" >/dev/null) 2>&1) || { say fail "${E##*cat: }"; return; }
-if [ "$B" != "$A" ]; then
+if [ "$B" -lt "${A:-0}" ] || { [ "$A" = 0 ] && [ "$B" -gt 0 ]; }; then
   H=${TMPDIR:-/tmp}/$W; say holds "$H"
   E=$( (umask 077; cat <"$T" >"$H") 2>&1) || { say fail "${E##*cat: }"; return; }
   T=$H X="$(($(wc -c <"$H"))) ${X#* }"

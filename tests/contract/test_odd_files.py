@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -116,3 +118,50 @@ def test_what_may_not_be_written_stays_as_it_was(site: Site) -> None:
 def test_what_does_not_go_with_in_place(site: Site) -> None:
     with pytest.raises(UsageError, match="in_place=yes writes into the file that exists, which links=keep cannot do"):
         site.put(write(site.here / "new", b"new"), f"{site.there}/", in_place=True, links="keep")
+
+
+# -- the home folder
+
+
+@pytest.fixture
+def home(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in the home of the account, which is the home on the host and on this machine."""
+    real = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    monkeypatch.setenv("HOME", str(real))
+    with tempfile.TemporaryDirectory(prefix="otto-test of ours-", dir=real) as folder:
+        yield Path(folder)
+
+
+def test_the_home_folder_wherever_a_path_is_named(site: Site, home: Path) -> None:
+    there, files, call = f"~/{home.name}", site.session.files.on(site.name), site.session.engine.call
+    folders = site.session.files.folders_on(site.name)
+    site.put(write(site.here / "a.bin", b"data"), f"{there}/")
+    site.put(site.here / "a.bin", f"{there}/new/b.bin", parents=True)
+    assert (home / "a.bin").read_bytes() == (home / "new" / "b.bin").read_bytes() == b"data"
+    assert [file.source for file in site.get(f"{there}/a.*", f"{there}/back/", parents=True).files] == [str(home / "a.bin")]
+    assert (home / "back" / "a.bin").exists()
+    call(folders.put(home / "new", f"{there}/folder"))
+    call(folders.get(f"{there}/folder", f"{there}/folder2"))
+    assert (home / "folder2" / "b.bin").read_bytes() == b"data"
+    assert call(files.listing(there, "*")) == ["a.bin", "back/", "folder/", "folder2/", "new/"]
+    assert f"{home.name}/" in call(files.listing("~", "*"))
+    assert call(files.matching("~")) == [str(home.parent)]
+    assert call(files.matching("~/")) == [f"{home.parent}/"]
+    assert call(files.read(f"{there}/a.bin", "UTF-8")) == "data"
+    call(files.copy(f"{there}/a.bin", files, f"{there}/copy"))
+    call(files.make_folder(f"{there}/made/deep"))
+    call(files.remove(f"{there}/a.bin"))
+    assert (home / "made" / "deep").is_dir()
+    assert (home / "copy").exists()
+    assert not (home / "a.bin").exists()
+    user = pwd.getpwuid(os.getuid()).pw_name
+    assert call(files.matching(f"~{user}/{home.name}/copy")) == [str(home / "copy")]
+    site.put(write(site.here / "c.bin", b"data"), f"~{user}/{home.name}/")
+    assert (home / "c.bin").exists()
+
+
+def test_commands_begin_in_the_home_folder(site: Site, home: Path) -> None:
+    host, call = site.session.hosts.use(site.name), site.session.engine.call
+    for cwd in (f"~/{home.name}", f"~{pwd.getpwuid(os.getuid()).pw_name}/{home.name}"):
+        assert call(host.run("pwd", cwd=cwd, timeout_s=20)).stdout.strip() == str(home)
+        assert call(host.run_once("pwd", cwd=cwd, timeout_s=20)).stdout.strip() == str(home)
