@@ -153,7 +153,9 @@ def _remembered(name: str, key: asyncssh.SSHKey) -> list[KnownKey]:
         known = [one for one in _known([path], [name.lower()]) if one.is_host_key]
         if known:
             return known
-        file.write(f"{name} {key.export_public_key('openssh').decode().strip()}\n")
+        # A line that an editor left without its end would swallow this one, and any key would be the first again.
+        end = "" if path.read_bytes()[-1:] in (b"", b"\n") else "\n"
+        file.write(f"{end}{name} {key.export_public_key('openssh').decode().strip()}\n")
         return [KnownKey(key, "", str(path))]
 
 
