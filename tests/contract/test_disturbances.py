@@ -95,6 +95,32 @@ def test_what_cannot_be_done_leaves_nothing(session: Session, tmp_path: Path) ->
     assert not leases(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("service", "box pause nobody-has-it"),
+        ("service", "box kill nobody-has-it"),
+        ("service", "box stop no-such-svc"),
+        ("fill", "box disk 900 TiB"),
+        ("fill", "box memory 900 TiB"),
+        ("fill", "box cpu 300"),
+    ],
+)
+def test_what_cannot_be_done_is_not_undone(open_lab: Any, kind: str, text: str, tmp_path: Path) -> None:
+    session = open_lab(box=box_of("local", None, tmp_path))  # type: ignore[arg-type]
+    recipe = session.disturbances.recipe(kind, text)
+    told: list[str] = []
+    # This undo would fail, as the start of a service does that is not there.
+    undo = f"touch {tmp_path}/undone; exit 1"
+    healing = Healing(session.hosts.use("box"), recipe.what, undo, wrap=recipe.wrap, told=told.append)
+    with pytest.raises(HostError, match="could not be done: ") as caught:
+        session.engine.call(healing.begin(recipe.do))
+    assert "exit status" not in str(caught.value)
+    assert told == []
+    assert not (tmp_path / "undone").exists()
+    assert not leases(tmp_path)
+
+
 def test_a_disk_is_filled_up_to_a_bound_and_emptied(session: Session, tmp_path: Path) -> None:
     healing = disturbed(session, "fill", f"box disk 3 MiB path={tmp_path}")
     (file,) = tmp_path.glob(".otto-fill-*")
