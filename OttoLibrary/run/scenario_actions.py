@@ -224,7 +224,7 @@ class ScenarioActions:
         raise UsageError(f"'{event.kind}' cannot be run by this version")
 
     async def _command(self, command: str, timeout_s: float | None, run: EventRun, host: str) -> None:
-        await self._around.session.hosts.use(host).run_once(command, timeout_s=timeout_s)
+        await self._around.session.hosts.use(host).run_once(command, timeout_s=timeout_s, ends_with_us=True)
 
     def _keyword(self, event: ScenarioEvent, name: str) -> _Deed:
         offered = dict.fromkeys((*_OFFERED, "host") if event.hosts else _OFFERED)

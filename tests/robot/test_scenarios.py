@@ -347,6 +347,21 @@ def test_signals_end_it_and_the_last_events_run(folder: Path, number: int) -> No
         assert "Execution terminated by signal" in said
 
 
+def test_a_killed_robot_leaves_no_command_of_an_event(folder: Path) -> None:
+    test = """
+Asleep
+    Add Scenario Event    ask    command=echo $$ >${CURDIR}/new; mv ${CURDIR}/new ${CURDIR}/pid; sleep 777    hosts=dut1
+    Run Scenario    duration=1 h
+"""
+    (folder / "suite.robot").write_text(HEAD + test)
+    with begin(folder, "--pythonpath", str(folder), "suite.robot") as robot:
+        processes.wait_until((folder / "pid").exists, "the command runs", 60)
+        robot.kill()
+    pid = int((folder / "pid").read_text())
+    gone = Path(f"/proc/{pid}")
+    processes.wait_until(lambda: not gone.exists() or " Z " in (gone / "stat").read_text(), "the command is ended", 30)
+
+
 def test_what_was_killed_goes_on_and_says_what_was_missed(folder: Path) -> None:
     with started(folder) as robot:
         processes.wait_until(lambda: notes(folder).count("tick") > 5, "the scenario runs", 60)
