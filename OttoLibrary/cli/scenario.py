@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from OttoLibrary.cli.lab import LAB_OR_DEFAULT
 from OttoLibrary.errors import OttoError
 from OttoLibrary.units import seconds
 
 if TYPE_CHECKING:
+    from OttoLibrary.lab.lab import Lab
     from OttoLibrary.scenario.description import Description
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -27,6 +30,7 @@ def add_commands(commands: Commands) -> None:
     groups = scenario.add_subparsers(required=True, metavar="check|show|schema")
     check = groups.add_parser("check", help="say every mistake in descriptions, or what they do in words")
     check.add_argument("file", nargs="+", help="a description, or a folder of them")
+    check.add_argument("--lab", default="", help=f"look for the hosts in {LAB_OR_DEFAULT}; without one, hosts are not looked for")
     check.set_defaults(run=_check)
     show = groups.add_parser("show", help="print the plan of a description in words and times")
     show.add_argument("file", help="a description")
@@ -40,15 +44,31 @@ def add_commands(commands: Commands) -> None:
 def _check(options: argparse.Namespace) -> int:
     from OttoLibrary.scenario import description
 
+    lab = _lab(options.lab)
     wrong = 0
     for given in options.file:
         for file in description.files_in(Path(given)):
             try:
-                _tell(description.read(file, _folders_of_scripts(file)))
+                _tell(description.read(file, _folders_of_scripts(file), lab))
             except OttoError as error:
                 print(error, file=sys.stderr)
                 wrong += 1
     return 2 if wrong else 0
+
+
+def _lab(given: str) -> Lab | None:
+    """Return the lab that was named, here, in the environment or in the settings; None without a name."""
+    from OttoLibrary.lab.loading import load_lab
+    from OttoLibrary.lab.settings import read
+    from OttoLibrary.masking import process_masker
+
+    settings = read()
+    reference = given or os.environ.get("OTTO_LAB", "") or str(settings.lab.get("default", ""))
+    if not reference:
+        return None
+    lab = load_lab(reference, None, settings)
+    process_masker().add(*lab.secrets_at_hand())
+    return lab
 
 
 def _folders_of_scripts(file: Path) -> list[Path]:

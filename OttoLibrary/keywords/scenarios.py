@@ -210,12 +210,14 @@ class ScenarioKeywords(Component):
 
     @keyword(tags=["Scenario"])
     def scenario_should_meet(self, *conditions: str) -> None:
-        """Fails unless the scenario that ran last in this test meets all conditions; without one, that of the suite's setup.
+        """Fails unless the scenario that ran last in this test meets all conditions.
 
         Args:
             *conditions: A number (`failures`, `due`, `run`, `skipped`, `missed`) or a time (`late_p50`, `late_p95`, `late_p99`,
                 `late_max`, `duration`) of all events or, with its name in front, of one: `failures=0`, `late_p99<50 ms`,
                 `play.failures<3`.
+
+        A scenario that the setup of a suite ran serves the tests that run none themselves.
 
         Raises:
             CheckError: Some do not hold; the message has each.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from OttoLibrary.errors import ScenarioError, UsageError
 from OttoLibrary.lab.plain_file import read_plain_file
@@ -17,6 +17,9 @@ from OttoLibrary.schema import plain_data
 from OttoLibrary.schema.field_types import Field, ListOf, MapOf, ObjectOf, kind_of, shown
 from OttoLibrary.schema.scalar_types import COUNT, DURATION, LABEL, SWITCH, choice_of
 from OttoLibrary.schema.source_position import SourcePosition, shown_path
+
+if TYPE_CHECKING:
+    from OttoLibrary.lab.lab import Lab
 
 _LARGEST_BYTES = 16 << 20
 # An event that is due more often only counts what it misses.
@@ -159,12 +162,13 @@ class Description:
     notes: tuple[str, ...] = ()
 
 
-def read(file: Path, scripts_in: Sequence[Path] = ()) -> Description:
+def read(file: Path, scripts_in: Sequence[Path] = (), lab: Lab | None = None) -> Description:
     """Return what a file describes.
 
     Args:
         file: The file.
         scripts_in: Folders in one of which each script of a load has to be; without any, scripts are not looked for.
+        lab: Has to have the hosts that are named; None when that is not asked.
 
     Raises:
         ScenarioError: It cannot be read, or is wrong; the message has every mistake.
@@ -172,8 +176,12 @@ def read(file: Path, scripts_in: Sequence[Path] = ()) -> Description:
     position = SourcePosition.in_file(file)
     content = _parsed(file, position)
     found = None if position.problems else _description(content, position, file.stem)
-    for event in found.scenario.events if found is not None and scripts_in else ():
-        event_check.check_script(event, replace(position, path=event.path), scripts_in)
+    for event in found.scenario.events if found is not None else ():
+        here = replace(position, path=event.path)
+        if scripts_in:
+            event_check.check_script(event, here, scripts_in)
+        if lab is not None:
+            event_check.check_hosts(event, here, lab)
     if found is None or position.problems:
         raise ScenarioError(position.problems)
     return found

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from OttoLibrary.errors import UnknownNameError
 from OttoLibrary.lab import selection
 from OttoLibrary.scenario import disturbances
 from OttoLibrary.scenario.events import DISTURBANCES, ScenarioEvent
 from OttoLibrary.schema.source_position import SourcePosition
+
+if TYPE_CHECKING:
+    from OttoLibrary.lab.lab import Lab
 
 
 def check(event: ScenarioEvent, position: SourcePosition, options: Collection[str]) -> None:
@@ -42,3 +47,18 @@ def check_script(event: ScenarioEvent, position: SourcePosition, folders: Sequen
         return
     searched = ", ".join(dict.fromkeys(str(folder) for folder in folders))
     position.at("load").wrong(f"there is no script '{name}'; searched: {searched}")
+
+
+def check_hosts(event: ScenarioEvent, position: SourcePosition, lab: Lab) -> None:
+    """Note hosts that a lab does not have; what is written wrong is noted by ``check``."""
+    is_disturbance = event.kind in DISTURBANCES
+    key, expression = (event.kind, event.target.partition(" ")[0]) if is_disturbance else ("hosts", event.hosts)
+    if not expression or (not is_disturbance and selection.mistake(expression)[0]):
+        return
+    try:
+        found = lab.select(expression)
+    except UnknownNameError as error:
+        position.at(key).wrong(f"the lab has no host {error.name!r}", error.name, lab.names())
+        return
+    if not found:
+        position.at(key).wrong(f"no host of the lab is selected by '{expression}'.{lab.meant(expression)}".removesuffix("."))

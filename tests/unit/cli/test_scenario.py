@@ -87,3 +87,26 @@ def test_check_passes_what_is_right(tmp_path: Path, capsys: pytest.CaptureFixtur
         json.dumps({"duration": 1, "events": [{"name": f"event {number}", **given} for number, given in enumerate(right)]})
     )
     assert main(["scenario", "check", str(tmp_path / "night.json")]) == 0, capsys.readouterr().err
+
+
+def test_check_looks_for_hosts_only_in_a_lab(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTTO_LAB", raising=False)
+    monkeypatch.chdir(tmp_path)
+    lab, file = tmp_path / "lab.json", tmp_path / "night.json"
+    lab.write_text(json.dumps({"hosts": {"dut1": {"transport": "local", "tags": ["dut"]}}}))
+    events = [
+        {"name": "a", "service": "dutt1 pause nginx"},
+        {"name": "b", "command": "true", "hosts": "tag:dut AND dux1"},
+        {"name": "c", "command": "true", "hosts": "tag:dt"},
+        {"name": "d", "command": "true", "hosts": "tag:dut"},
+    ]
+    file.write_text(json.dumps({"duration": 1, "events": events}))
+    assert main(["scenario", "check", str(file)]) == 0
+    assert main(["scenario", "check", str(file), "--lab", str(lab)]) == 2
+    said = capsys.readouterr().err
+    assert "the lab has no host 'dutt1' @ events[0].service (did you mean 'dut1'?)" in said
+    assert "the lab has no host 'dux1' @ events[1].hosts (did you mean 'dut1'?)" in said
+    assert "selected by 'tag:dt'. Did you mean 'tag:dut'? @ events[2].hosts" in said
+    assert "events[3]" not in said
