@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from robot.api import logger
 from robot.api.deco import keyword
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from OttoLibrary.run.scenarios import Performance, SessionScenarios
     from OttoLibrary.run.session import Session
 
-Overlap = Literal["skip", "queue", "allow"]
-OnError = Literal["continue", "fail", "stop"]
 _CONDITION = re.compile(r"(?:(?P<event>.+)\.)?(?P<name>\w+)\s*(?P<relation><=|>=|<|>|!=|==|=)\s*(?P<value>.+)", re.DOTALL)
 _COUNTS = {"failures": "failed", "failed": "failed", "due": "due", "run": "run", "skipped": "skipped", "missed": "missed"}
 _TIMES = {"late_p50": 50, "late_p95": 95, "late_p99": 99, "late_max": 100}
@@ -73,8 +71,8 @@ class ScenarioKeywords(Component):
         at_startup: bool | None = None,
         at_teardown: bool | None = None,
         timeout: str = "",
-        overlap: Overlap | None = None,
-        on_error: OnError | None = None,
+        overlap: str = "",
+        on_error: str = "",
         max_failures: int | None = None,
         depends_on: list[str] | str = "",
         undo: str = "",
@@ -148,8 +146,8 @@ class ScenarioKeywords(Component):
             "at_startup": at_startup,
             "at_teardown": at_teardown,
             "timeout": timeout,
-            "overlap": overlap,
-            "on_error": on_error,
+            "overlap": overlap.lower(),
+            "on_error": on_error.lower(),
             "max_failures": max_failures,
             "depends_on": depends_on,
             "undo": undo,
@@ -196,7 +194,7 @@ class ScenarioKeywords(Component):
         from OttoLibrary.run.scenarios import verdict
 
         file = self._file(description) if description else None
-        scenario = self._scenarios.chosen(file, duration.total_seconds() if duration else None, name)
+        scenario = self._scenarios.chosen(file, duration.total_seconds() if duration is not None else None, name)
         try:
             self._scenarios.run(scenario, resume, self.log_html)
         finally:
@@ -313,11 +311,18 @@ def _broken(performance: Performance, text: str) -> str:
             f"'{text}' is no condition.{near} Write a name ({', '.join(names)}), a relation and a value: 'failures=0'."
         )
     value, is_time = _value(performance, found["event"], found["name"])
-    wanted = seconds(found["value"]) if is_time else float(found["value"])
+    wanted = seconds(found["value"]) if is_time else _number(text, found["value"])
     relation = "=" if found["relation"] == "==" else found["relation"]
     if _RELATIONS[relation](value, wanted):
         return ""
     return f"{text}: it is {duration_text(value) if is_time else f'{value:g}'}"
+
+
+def _number(condition: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"'{condition}' is no condition: '{text}' is not a number. Write one, such as 'failures=0'.") from None
 
 
 def _value(performance: Performance, event: str | None, name: str) -> tuple[float, bool]:

@@ -88,6 +88,8 @@ class SessionScenarios:
         Raises:
             ScenarioError: Something is wrong in it. UsageError: There are no events, or nobody says how long it takes.
         """
+        if duration_s == 0:
+            raise UsageError("A scenario that takes no time runs nothing. Write a duration above 0, such as 'duration=2 h'.")
         found = description.read(file).scenario if file is not None else None
         if found is None and not self._added:
             raise UsageError("There is nothing to run. Name a description, or add events with 'Add Scenario Event'.")

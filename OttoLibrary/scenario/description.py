@@ -326,7 +326,7 @@ def _event(values: Mapping[str, Any], position: SourcePosition) -> ScenarioEvent
         probe=values.get("probe") or "",
         path=position.path,
     )
-    _check_times(made, position)
+    _check_times(made, values.get("timeout"), position)
     event_check.check(made, position, OPTIONS)
     return made
 
@@ -348,7 +348,7 @@ def _every_s(values: Mapping[str, Any], position: SourcePosition) -> float | Non
     return next(iter(given.values()), None) or None
 
 
-def _check_times(event: ScenarioEvent, position: SourcePosition) -> None:
+def _check_times(event: ScenarioEvent, timeout_s: float | None, position: SourcePosition) -> None:
     if event.cron and (problem := cron.mistake(event.cron)):
         position.at("cron").wrong(problem)
     if event.time_zone and (problem := cron.time_zone_mistake(event.time_zone)):
@@ -357,6 +357,8 @@ def _check_times(event: ScenarioEvent, position: SourcePosition) -> None:
         position.at("time_zone").wrong("a time zone is for 'cron', and there is none")
     if event.jitter_s and event.every_s and event.jitter_s >= event.every_s:
         position.at("jitter").wrong(f"{event.jitter_s:g} s may be later than the next time, {event.every_s:g} s after this one")
+    if timeout_s == 0:
+        position.at("timeout").wrong("a run that may take no time cannot end in time; write a time above 0, or leave it out")
     if event.lasts_s is not None and event.every_s and event.lasts_s >= event.every_s:
         position.at("for").wrong(f"it lasts {event.lasts_s:g} s, and is due again after {event.every_s:g} s")
     if event.lasts_s is not None and not event.undo and event.kind in {"", "keyword", "function", "command"}:
