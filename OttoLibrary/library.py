@@ -142,6 +142,10 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
         super().__init__([group(session) for group in groups])
         add_instructions(self, session)
 
+    def add_library_components(self, library_components: list[Any], *translation: Any) -> None:
+        """Add groups of keywords; PythonLibCore adds the library itself, too, and would describe each keyword a second time."""
+        super().add_library_components([group for group in library_components if group is not self], *translation)
+
     def _take_instructions(self) -> None:
         """Take the instructions of a suite's settings: suites of several repositories that import the library alike share it."""
         import_init(self.session.suite.settings)

@@ -103,9 +103,9 @@ def _deploy(options: argparse.Namespace) -> int:
             _say(f"{options.board} is up: {', '.join(bench.devices)}.")
             if kept is None:
                 _wait_for_enter(session)
-                return 0
-            _stay(kept, bench, options)
-            # Those who wait for the end of the keeper wait for all of this.
+            else:
+                _stay(kept, bench, options)
+            # Those who wait for the end of a keeper wait for all of this.
             failed = session.engine.call(bench.end())
     except OttoError as error:
         print(error, file=sys.stderr)

@@ -32,6 +32,8 @@ from OttoLibrary.text import Secret, reveal
 
 # sshd allows 10 sessions a connection by default; shell, console and the stopping of commands need the rest.
 _ONE_SHOTS_AT_A_TIME = 6
+# Ctrl-C, Ctrl-\ and Ctrl-Z.
+_SIGNALS = ("\x03", "\x1c", "\x1a")
 _USUAL_LIMITS = OutputLimits()
 
 
@@ -343,6 +345,9 @@ class Host:
         """
         async with self._same_console(of) as console:
             await console.send(text)
+            if text.endswith(_SIGNALS):
+                # A terminal throws away what is typed while it deals with such a key.
+                await console.settle()
             return console
 
     async def next_text(self, wait_s: float, of: Console | None = None) -> tuple[str, Console]:

@@ -86,7 +86,7 @@ class DisturbanceKeywords(Component):
             loss: How many percent are lost.
             duplicate: How many percent come twice.
             rate: How much goes at most, such as `10 Mbit/s`.
-            partition: Nothing passes.
+            partition: Nothing passes, by any interface; with `to`, nothing to that peer.
             **lasting: `for=1 min`: it is healed after this time.
 
         Raises:

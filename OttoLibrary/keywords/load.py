@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -299,7 +298,7 @@ class LoadKeywords(Component):
     def _start_on_hosts(self, folder: Path, target: LoadTarget, fired: LoadShape, hosts: str, rows: int) -> LoadRun:
         from OttoLibrary.run.load_on_hosts import TurretsOnHosts
 
-        session, token = self.session, uuid.uuid4().hex
+        session, token = self.session, _new_token()
         script, sources = target.for_hosts()
         names = session.lab.select(hosts)
         order = self._order(folder, target, fired, 1, rows)
@@ -314,7 +313,7 @@ class LoadKeywords(Component):
         from OttoLibrary.run.load_by_commands import CommandUsers
         from OttoLibrary.run.load_target import LoadTarget
 
-        session, token = self.session, uuid.uuid4().hex
+        session, token = self.session, _new_token()
         names = session.lab.select(hosts)
         order = self._order(folder, LoadTarget(session.masker.mask(command)), fired, 1, rows)
         return session.load.start_with(
@@ -400,6 +399,12 @@ class LoadKeywords(Component):
             run = results.run()
             beside = self._beside(float(run.get("began") or 0.0), float(run.get("ended") or 0.0))
             write_report(results, Path(load.last.order.folder) / "report.html", verdicts, beside)
+
+
+def _new_token() -> str:
+    import uuid
+
+    return uuid.uuid4().hex
 
 
 def _planned_s(run: LoadRun) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
@@ -19,6 +18,8 @@ from OttoLibrary.errors import OttoError, PluginError, UsageError
 from OttoLibrary.run.session import Session
 
 if TYPE_CHECKING:
+    import argparse
+
     from OttoLibrary.contracts.reservations import Demand
     from OttoLibrary.lab.environment import Environment
     from OttoLibrary.lab.host_entry import HostEntry
@@ -42,6 +43,12 @@ _MOST_CONSOLE_BYTES = 25 << 20
 _benches: list[Bench] = []
 
 
+def _no_options() -> argparse.Namespace:
+    import argparse
+
+    return argparse.Namespace()
+
+
 @dataclass(frozen=True)
 class BenchOptions:
     """How a bench is deployed.
@@ -62,7 +69,7 @@ class BenchOptions:
     purpose: str = "testbed"
     skip_checks: bool = False
     keeps: bool = False
-    given: argparse.Namespace = field(default_factory=argparse.Namespace)
+    given: argparse.Namespace = field(default_factory=_no_options)
 
 
 class Bench:
@@ -396,6 +403,8 @@ def plugin_options(parser: argparse.ArgumentParser) -> None:
 
 def default_options() -> argparse.Namespace:
     """Return the options of plug-ins as they are when nobody gives one."""
+    import argparse
+
     parser = argparse.ArgumentParser()
     plugin_options(parser)
     return parser.parse_args([])

@@ -51,6 +51,8 @@ def parts(
     if _is_partition(options):
         if len(set(options) - {"partition", "to"}):
             raise UsageError(f"A partition lets nothing pass, so nothing else can be said about it. {_FORM}")
+        if words:
+            raise UsageError("A partition is of the whole host, or from a peer with to=, and not of an interface. Leave it out.")
         return host, f"partition {f'from {peer}' if peer else ''}".strip(), _partition(peer), _UNDO_ROUTES, _check()
     given = _given(options)
     interface = words[0] if words else ""
@@ -120,7 +122,8 @@ def _share(options: Mapping[str, str], name: str) -> float:
 
 def _rate(text: str) -> float:
     found = _RATE.fullmatch(text.strip())
-    if found is None or not float(found[1]):
+    # Less than one would reach the kernel as none, which is no bound.
+    if found is None or float(found[1]) * _PREFIXES[found[2]] < 1:
         raise UsageError(f"'rate={text}' is no rate. Write one such as '10 Mbit/s' or '512 kbit/s'.")
     return float(found[1]) * _PREFIXES[found[2]]
 

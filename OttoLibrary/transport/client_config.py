@@ -5,6 +5,7 @@ Format: ssh_config(5). ``docs/ssh.md`` lists each option and what becomes of it.
 
 from __future__ import annotations
 
+import errno
 import getpass
 import glob
 import hashlib
@@ -17,6 +18,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+from OttoLibrary.contracts.facts import HostFacts
+from OttoLibrary.errors import UsageError
 
 _DEEPEST = 16
 _LARGEST_BYTES = 1 << 20
@@ -387,3 +391,20 @@ def _fits(text: str, patterns: list[str]) -> bool:
 def _shown(path: Path) -> str:
     home = os.path.expanduser("~")
     return f"~{str(path)[len(home) :]}" if str(path).startswith(f"{home}/") else str(path)
+
+
+def host_config(facts: HostFacts) -> SshConfig:
+    """Return what the client configuration says about a host; without one of the lab, that of the user if there is one."""
+    path = Path(facts.ssh.config_file or "~/.ssh/config").expanduser()
+    asked = Asked(facts.address, facts.user, facts.port)
+    try:
+        return read_config(path, asked)
+    except OSError as error:
+        if not facts.ssh.config_file and error.errno in {errno.ENOENT, errno.ENOTDIR}:
+            return SshConfig()
+        note = f"{path} cannot be read ({error.strerror}); it is passed over."
+        if facts.ssh.config_file:
+            raise UsageError(
+                f"Host '{facts.name}' has the 'config_file' {path}, which cannot be read ({error.strerror})."
+            ) from error
+        return SshConfig(notes=[note])

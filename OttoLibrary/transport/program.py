@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 
 from OttoLibrary import registry
@@ -10,6 +12,8 @@ from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 
 _LINES = 8
+_FIRST_S = 2.0
+_CHUNK = 1 << 16
 
 
 class Program:
@@ -44,6 +48,7 @@ class ProgramConnection:
         """Start the program on a terminal."""
         line = ProgramLine(await self._starter.execute(self._command, Terminal()))
         self._lines.append(line)
+        await line.listen()
         return line
 
     async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
@@ -77,6 +82,13 @@ class ProgramLine:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._first = b""
+
+    async def listen(self) -> None:
+        """Wait a moment for what it says first: what is typed before a program has set up its terminal is thrown away."""
+        with contextlib.suppress(TimeoutError, EndOfStream):
+            async with asyncio.timeout(_FIRST_S):
+                self._first = await self._process.channel.read(_CHUNK)
 
     @property
     def closed(self) -> bool:
@@ -85,6 +97,9 @@ class ProgramLine:
 
     async def read(self, limit: int) -> bytes:
         """Return what it wrote."""
+        if self._first:
+            first, self._first = self._first[:limit], self._first[limit:]
+            return first
         return await self._process.channel.read(limit)
 
     async def write(self, data: bytes) -> None:

@@ -45,7 +45,10 @@ ROOT = "__init__"
 OF_ROBOT = {"robot", "robotlibcore"}
 MOST_AT_THE_TOP = 12
 # What stands in a folder of adapters and is none: what they share.
-NO_ADAPTERS = {"channels", "client_config", "known_hosts", "login", "receive_buffer", "tcp"}
+NO_ADAPTERS = {
+    *("channels", "client_config", "host_trust", "known_hosts", "login"),
+    *("receive_buffer", "ssh_options", "ssh_session", "tcp"),
+}
 # One word for one thing, in two kinds.
 SAME_THING = {
     "artifacts",
@@ -73,6 +76,7 @@ SAME_THING = {
     "tcp",  # adapters are called as suites and labs call them
 }
 WHO_KNOWS_ADAPTERS = {}
+# The parts of the transport ssh know its package too.
 # What is below run/ and needs another's package all the same: errors hide secrets before anything is cut, the merge that an
 # environment means is that of another's package, cron expressions are checked where descriptions are, and of load one file
 # knows each package and says so when it is missing.
@@ -85,6 +89,7 @@ WHO_KNOWS_PACKAGES = {
     "testbed/vitro_bridge": "vitro",
     "load/sockets": "zmq",
     "load/report_page": "jinja2",
+    **dict.fromkeys(("transport/host_trust", "transport/ssh_options", "transport/ssh_session"), "asyncssh"),
 }
 
 
