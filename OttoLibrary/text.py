@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import shlex
 
 MASK = "<secret>"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -82,3 +83,18 @@ def listed(text: str) -> list[str]:
 def plural(count: int, noun: str) -> str:
     """Return ``1 host`` or ``2 hosts``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def quoted_path(path: str) -> str:
+    """Return a path of a host as one word of shell text, in which ``~/`` and ``~user/`` at its start are home folders."""
+    home, rest = split_home(path)
+    if not home:
+        return shlex.quote(path)
+    # The slash stays outside the quotes: a shell would not see the home folder otherwise.
+    return home + rest[:1] + (shlex.quote(rest[1:]) if rest[1:] else "")
+
+
+def split_home(path: str) -> tuple[str, str]:
+    """Return ``~`` or ``~user`` at the start of a path, empty when it has none, and the rest."""
+    home = re.match(r"~[A-Za-z0-9_.-]*(?=/|$)", path)
+    return (home[0], path[home.end() :]) if home else ("", path)

@@ -68,7 +68,7 @@ def _monitor(options: argparse.Namespace) -> int:
     interval_s = seconds(monitor_option(session.suite, "interval", options.interval, "2s"))
     duration_s = seconds(options.duration) if options.duration else None
     try:
-        session.monitor.start(names, metrics, interval_s, Path(options.db) if options.db else None, options.label)
+        session.monitor.start(names, metrics, interval_s, Path(options.db).expanduser() if options.db else None, options.label)
         if not options.web:
             watch(session, duration_s)
             return 0
@@ -82,9 +82,9 @@ def _monitor(options: argparse.Namespace) -> int:
 
 
 def _dashboard(options: argparse.Namespace) -> int:
-    place = Path(options.recording)
+    place = Path(options.recording).expanduser()
     if options.static:
-        return _write_page(place, Path(options.static))
+        return _write_page(place, Path(options.static).expanduser())
     from OttoLibrary.cli.live_table import until_signal
 
     log = place / "log.html" if place.is_dir() else None

@@ -140,7 +140,7 @@ def _print_options(options: argparse.Namespace) -> int:
 
 
 def _folder(given: str | None) -> Path | None:
-    folder = Path(given).absolute() if given else None
+    folder = Path(given).expanduser().absolute() if given else None
     if folder is not None and not folder.is_dir():
         raise UsageError(f"There is no folder '{folder}'.")
     return folder

@@ -74,6 +74,7 @@ class TransferOptions:
         skip_same: Move only what differs.
         links: ``follow`` symbolic links, or ``keep`` them as links.
         timeout_s: Seconds for all of it, or None for as long as bytes move.
+        in_place: Write into a file that exists on the host instead of replacing it.
     """
 
     via: str = ""
@@ -84,6 +85,7 @@ class TransferOptions:
     skip_same: bool = False
     links: str = "follow"
     timeout_s: float | None = None
+    in_place: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from OttoLibrary.shell.line import Line
 from OttoLibrary.shell.line_shell import LineProcess, LineShell, NoTerminalControlError
 from OttoLibrary.shell.output_file import OutputFiles, no_file
 from OttoLibrary.shell.prompt_shell import PromptShell
-from OttoLibrary.text import decode
+from OttoLibrary.text import decode, quoted_path
 from OttoLibrary.transport.login import LoginRefusedError, Prompts, log_in
 
 # How long a console may be quiet before Enter is pressed.
@@ -130,7 +130,7 @@ class LineRunner:
     async def start(self, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
         """Start a command on a line of its own, in the folder of the main shell."""
         directory = cwd or await self._main_directory(deadline) or (await self._connection.facts()).cwd
-        script = f"cd -- {shlex.quote(directory)} || exit 1\n{command}" if directory else command
+        script = f"cd -- {quoted_path(directory)} || exit 1\n{command}" if directory else command
         slot = self._new_slot()
         try:
             process = await self._started(slot, f"exec </dev/null\n{script}", deadline, slot.close)
@@ -147,7 +147,7 @@ class LineRunner:
 
     async def start_on_terminal(self, name: str, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
         """Start a command that has the line of a shell, and its terminal, until it ends."""
-        script = f"cd -- {shlex.quote(cwd)} || exit 1\n{command}" if cwd else command
+        script = f"cd -- {quoted_path(cwd)} || exit 1\n{command}" if cwd else command
         process = await self._started_in_turn(self._slot(name), script, deadline, terminal=True)
         return await self._background(command, process, deadline)
 
@@ -197,7 +197,7 @@ class LineRunner:
     async def _at_home(self, script: str) -> str:
         """Return a script that begins in the folder where processes of the host begin."""
         facts = await self._connection.facts()
-        folder = shlex.quote(facts.cwd) if facts.cwd else '"${HOME:-/}"'
+        folder = quoted_path(facts.cwd) if facts.cwd else '"${HOME:-/}"'
         return f"cd -- {folder} || exit 1\n{script}"
 
     # -- console

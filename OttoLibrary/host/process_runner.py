@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import shlex
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from OttoLibrary.shell.command_shell import CommandOutcome, CommandShell
 from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account, Launched, ProcessId, UserChangeRefusedError
 from OttoLibrary.shell.output_file import NO_FILES, NewFile, OutputFiles, OutputLimits, no_file
-from OttoLibrary.text import decode
+from OttoLibrary.text import decode, quoted_path
 
 # The login shells that run POSIX shell text.
 _POSIX_LOGIN = re.compile("(ba|da|a|z|ya|bosh|[lom]?k|pdk)?sh|ksh(93|88)|mksh-static|busybox")
@@ -175,7 +174,7 @@ class ProcessRunner:
     async def _start(self, command: str, cwd: str | None, deadline: Deadline, *, lifeline: bool = False) -> BackgroundCommand:
         facts = await self._connection.facts()
         directory = cwd or facts.cwd
-        script = f"cd -- {shlex.quote(directory)} || exit 1\n{command}" if directory else command
+        script = f"cd -- {quoted_path(directory)} || exit 1\n{command}" if directory else command
         if lifeline:
             script = f"{launch.LIFELINE}\n{script}"
         private = launch.prelude(facts.environment, None)
@@ -252,7 +251,7 @@ class ProcessRunner:
 
     async def _launch_at_home(self, script: str, deadline: Deadline) -> Launched:
         facts = await self._connection.facts()
-        folder = f"cd -- {shlex.quote(facts.cwd)} || exit 1\n" if facts.cwd else ""
+        folder = f"cd -- {quoted_path(facts.cwd)} || exit 1\n" if facts.cwd else ""
         private = launch.prelude(facts.environment, None)
         return await self._launch(folder + script, deadline, "did not start a process", private=private)
 
@@ -474,7 +473,7 @@ class ProcessRunner:
             what = "did not report its environment"
             raise WaitTimeoutError(self._records.host, self._records.path, what, deadline.seconds)
         directory, _, exports = decode(outcome.stdout).partition("\n")
-        return f"{exports}export TERM=dumb\ncd -- {shlex.quote(cwd or directory)}\n"
+        return f"{exports}export TERM=dumb\ncd -- {quoted_path(cwd or directory)}\n"
 
     async def _directory(self, named: NamedShell, deadline: Deadline) -> str | None:
         if named.command is None or named.command.ended:

@@ -35,6 +35,7 @@ class FileKeywords(Component):
         resume: bool = False,
         skip_same: bool = False,
         links: Links = "follow",
+        in_place: bool = False,
         timeout: timedelta | None = None,
     ) -> TransferResult:
         """Copies files of this machine to a host: whole, verified, or not at all.
@@ -53,6 +54,10 @@ class FileKeywords(Component):
             resume: Continue where an earlier try was cut (`sftp`, `nc`, `console`, `local`), and keep what arrived for the next.
             skip_same: Send nothing when the target is already the same.
             links: `follow` symbolic links, or `keep` them as links.
+            in_place: Write into a file that exists instead of replacing it, for a target that cannot be replaced: one that a
+                container has from outside, one in a folder that may not be changed, or one in `/proc` or `/sys`. All bytes are
+                on the host and verified before; the writing itself is not atomic: who reads the file meanwhile may see half
+                of it. It keeps its own mode.
             timeout: How long it may take in total; by default as long as bytes move (they may pause for the host's time-out).
 
         Returns:
@@ -73,7 +78,7 @@ class FileKeywords(Component):
         Should Be Equal As Integers    ${sent.size_bytes}    9
         ```
         """
-        options = TransferOptions(via, parents, _mode(mode), verify, resume, skip_same, links, _seconds(timeout))
+        options = TransferOptions(via, parents, _mode(mode), verify, resume, skip_same, links, _seconds(timeout), in_place)
         return self.call(self.session.files.on(host).put(_local_files(source), target, options))
 
     @keyword(tags=["File"])
@@ -161,7 +166,8 @@ class FileKeywords(Component):
             TransferError, WaitTimeoutError, UsageError: As for `Put File To Host`. Nothing is put in place before everything
                 has arrived and was checked.
 
-        Many small files go as one stream. Empty folders, modes and modification times are preserved.
+        Many small files go as one stream. Empty folders, modes and modification times are preserved. Pipes, sockets and devices
+        are passed over, and named in the log.
 
         ```robotframework
         Create File    ${TEMPDIR}/web/css/page.css    body {}
@@ -209,7 +215,8 @@ class FileKeywords(Component):
             TransferError, WaitTimeoutError, UsageError: As for `Put Directory To Host`; also when the host sends names that
                 lead outside the target, or more than it announced.
 
-        Nothing is written through a link on this machine. Setuid, setgid and sticky bits are dropped.
+        Nothing is written through a link on this machine. Setuid, setgid and sticky bits are dropped. Pipes, sockets and devices
+        are passed over, and named in the log.
 
         ```robotframework
         Create Host Directory    dut1    logs/today
@@ -234,6 +241,7 @@ class FileKeywords(Component):
         parents: bool = False,
         mode: str | None = None,
         verify: Verify = "auto",
+        in_place: bool = False,
         timeout: timedelta | None = None,
     ) -> TransferResult:
         """Copies files from host to host; the two need not reach each other.
@@ -247,6 +255,7 @@ class FileKeywords(Component):
             parents: Create the folder when it is missing.
             mode: File mode; by default the one of the source.
             verify: As for `Put File To Host`.
+            in_place: As for `Put File To Host`.
             timeout: How long each of the two steps may take.
 
         Returns:
@@ -261,7 +270,9 @@ class FileKeywords(Component):
         Host File Should Exist    dut2    from-dut1.txt
         ```
         """
-        options = TransferOptions(via=via, parents=parents, mode=_mode(mode), verify=verify, timeout_s=_seconds(timeout))
+        options = TransferOptions(
+            via=via, parents=parents, mode=_mode(mode), verify=verify, timeout_s=_seconds(timeout), in_place=in_place
+        )
         return self.call(self.session.files.on(source_host).copy(source, self.session.files.on(target_host), target, options))
 
     @keyword(tags=["File"])
@@ -279,6 +290,7 @@ class FileKeywords(Component):
         mode: str | None = None,
         verify: Verify = "auto",
         skip_same: bool = False,
+        in_place: bool = False,
         timeout: timedelta | None = None,
     ) -> dict[str, Any]:
         """Copies files of this machine to many hosts at the same time and logs one table.
@@ -295,6 +307,7 @@ class FileKeywords(Component):
             mode: File mode; by default the one of the source.
             verify: As for `Put File To Host`.
             skip_same: Send nothing where the target is already the same.
+            in_place: As for `Put File To Host`.
             timeout: How long it may take for each host.
 
         Returns:
@@ -310,7 +323,13 @@ class FileKeywords(Component):
         ```
         """
         options = TransferOptions(
-            via=via, parents=parents, mode=_mode(mode), verify=verify, skip_same=skip_same, timeout_s=_seconds(timeout)
+            via=via,
+            parents=parents,
+            mode=_mode(mode),
+            verify=verify,
+            skip_same=skip_same,
+            timeout_s=_seconds(timeout),
+            in_place=in_place,
         )
         files = _local_files(source)
 
@@ -475,15 +494,18 @@ class FileKeywords(Component):
     # -- changing
 
     @keyword(tags=["File"])
-    def write_host_file(self, host: str, path: str, content: Text, *, mode: str = "0644", encoding: str = "UTF-8") -> None:
+    def write_host_file(
+        self, host: str, path: str, content: Text, *, mode: str | None = None, encoding: str = "UTF-8", in_place: bool = False
+    ) -> None:
         r"""Writes text into a file on the host, replacing its content.
 
         Args:
             host: Name of the host.
             path: The file; its folder must exist.
             content: The text, written as it is; a `Secret` is written and never shown.
-            mode: File mode.
+            mode: File mode; by default `0644`, and with `in_place` the one that the file has.
             encoding: How to encode the text.
+            in_place: As for `Put File To Host`.
 
         Raises:
             TransferError: It did not arrive whole; the old file is unchanged.
@@ -492,9 +514,8 @@ class FileKeywords(Component):
         Write Host File    dut1    settings.ini    speed=fast\n
         ```
         """
-        permissions = _mode(mode)
-        text = reveal(self.secret(content))
-        self.call(self.session.files.on(host).write(path, text, encoding, 0o644 if permissions is None else permissions))
+        permissions, text = _mode(mode), reveal(self.secret(content))
+        self.call(self.session.files.on(host).write(path, text, encoding, permissions, in_place=in_place))
 
     @keyword(tags=["File"])
     def remove_host_file(self, host: str, path: str) -> None:

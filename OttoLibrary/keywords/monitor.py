@@ -366,7 +366,7 @@ class MonitorKeywords(Component):
         if form is None:
             raise UnknownNameError("format of metrics", Path(path).suffix or path, sorted(set(_FORMATS.values())))
         since, until = self._window(span, last) if span or last else (self.session.monitor.began, None)
-        target = (self.session.suite.output_folder or Path()) / path
+        target = (self.session.suite.output_folder or Path()) / Path(path).expanduser()
         count = self.session.monitor.ask(lambda monitor: monitor.export(target, form, since, until))
         self.log_html(f"{plural(count, 'reading')} written to {target}.")
         return str(target)

@@ -221,4 +221,4 @@ def recording_path(suite: RunningSuite, given: str) -> Path | None:
     place = monitor_option(suite, "store", given, "")
     if place.lower() == "none" or not (place or suite.output_folder):
         return None
-    return (suite.output_folder or Path()) / (place or RECORDING)
+    return (suite.output_folder or Path()) / Path(place or RECORDING).expanduser()

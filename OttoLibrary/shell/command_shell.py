@@ -25,7 +25,7 @@ from OttoLibrary.shell.launch import Launched
 from OttoLibrary.shell.output_file import NO_FILES, NewFile, OutputFile, OutputFiles, all_ended, no_file
 from OttoLibrary.shell.pending_output import PendingOutput
 from OttoLibrary.shell.recovery import Recovery
-from OttoLibrary.text import decode
+from OttoLibrary.text import decode, quoted_path
 
 # Bash without readline; Debian's dash; busybox must not be interactive: there a background child's end would end it.
 SCRIPT = (
@@ -197,7 +197,7 @@ class CommandShell:
         return "\\builtin" if self._is_bash else "\\command"
 
     def _frame(self, command: str, cwd: str | None) -> bytes:
-        there = f"OTTO_PWD=$PWD; {self._own} cd -- {shlex.quote(cwd)} 2>&9 && " if cwd else ""
+        there = f"OTTO_PWD=$PWD; {self._own} cd -- {quoted_path(cwd)} 2>&9 && " if cwd else ""
         streams = "</dev/null >&8 2>&9 8>&- 9>&-"
         # The braces hide the frame from `set -x`; the empty line lets bash recover from a syntax error in the command.
         run = f"{there}{self._own} eval {shlex.quote(command)} {streams}"

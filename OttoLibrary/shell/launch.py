@@ -28,7 +28,7 @@ from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import shorten
 from OttoLibrary.shell.output_file import OutputLimits
 from OttoLibrary.shell.pending_output import Notifier, PendingOutput
-from OttoLibrary.text import Secret, decode
+from OttoLibrary.text import Secret, decode, quoted_path
 from OttoLibrary.transport.channels import ResumedChannel
 
 _PASSWORD_PROMPT = re.compile(rb"(?i)(password|passwort|passcode|mot de passe)[^\n]*:\s*$")
@@ -240,7 +240,7 @@ def prelude(environment: Mapping[str, str], cwd: str | None, former_cwd: str | N
     if former_cwd:
         lines.append(f"{{ cd -- {shlex.quote(former_cwd)} || cd || cd /; }} 2>/dev/null")
     elif cwd:
-        lines.append(f"cd -- {shlex.quote(cwd)}")
+        lines.append(f"cd -- {quoted_path(cwd)}")
     return " && ".join(lines)
 
 

@@ -24,7 +24,7 @@ from OttoLibrary.shell.launch import ProcessId
 from OttoLibrary.shell.line import Line
 from OttoLibrary.shell.output_file import NO_FILES, NewFile, all_ended, no_file
 from OttoLibrary.shell.recovery import Recovery
-from OttoLibrary.text import decode
+from OttoLibrary.text import decode, quoted_path
 from OttoLibrary.transport.channels import ProcessChannel
 from OttoLibrary.transport.receive_buffer import ReceiveBuffer
 
@@ -255,7 +255,7 @@ class LineShell:
         if not cwd:
             return run
         return (
-            f'OTTO_PWD=$PWD; {{ cd -- {shlex.quote(cwd)} && {run}; }} >&8 {error}; OTTO_RC=$?; cd -- "$OTTO_PWD"; (exit $OTTO_RC)'
+            f'OTTO_PWD=$PWD; {{ cd -- {quoted_path(cwd)} && {run}; }} >&8 {error}; OTTO_RC=$?; cd -- "$OTTO_PWD"; (exit $OTTO_RC)'
         )
 
     async def _send(self, payload: str) -> None:

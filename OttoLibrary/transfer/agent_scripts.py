@@ -15,7 +15,7 @@ WORDS = r"""
 LC_ALL=C; export LC_ALL
 ORIGIN=$PWD
 say() { printf '\n%s:%s:%s' "$K" "$1" "$2"; [ "$1" != . ] || echo; }
-absolute() { case $T in '~') T=$HOME ;; '~/'*) T=$HOME/${T#??} ;; /*) ;; *) T=$PWD/$T ;; esac; }
+absolute() { case $T in /*) ;; *) T=$PWD/$T ;; esac; }
 facts() { stat -L -c '%s %Y %a' -- "$1" 2>/dev/null || stat -L -f '%z %m %Lp' -- "$1"; }
 tool() {
   [ -n "$TOOLS" ] || return 0
@@ -30,6 +30,18 @@ sum() {
     *) S=$("$TOOL") ;;
   esac
   S=${S%% *}
+}
+# What may help when a file cannot be replaced, such as one that a container has from outside: it is written into.
+hint() { [ -n "$INTO" ] || [ ! -f "$T" ] || [ ! -w "$T" ] || printf %s "; in_place=yes writes into the file that exists"; }
+# Content goes into the file that exists; a file of the kernel shows it in its own words, and is not compared.
+into() {
+  E=$( (true >>"$T") 2>&1) || { say fail "cannot write into '$T' (${E##*: }); it is as it was"; return 1; }
+  E=$( (cat <"$Z" >"$T") 2>&1) || { say fail "writing into '$T' failed (${E##*: }); its content may not be whole"; return 1; }
+  case $T in /proc/* | /sys/*) return 0 ;; esac
+  S=$SUM; [ -z "$TOOL" ] || sum <"$T"
+  [ "$(($(wc -c <"$T")))" = "$SIZE" ] && [ "$S" = "$SUM" ] && return
+  say fail "'$T' has other content than was written into it"
+  return 1
 }
 """
 # A step may leave the shell elsewhere, and the same shell serves the next transfer.
@@ -51,11 +63,16 @@ tool || return
 say path "$T"
 [ ! -f "$T" ] || say old "$(facts "$T")"
 Z=$F$W
+[ -z "$INTO" ] || [ ! -f "$T" ] || Z=${TMPDIR:-/tmp}/$W
 [ -n "$R" ] || { H=$Z; say holds "$Z"; }
 A=0; [ -z "$R" ] || [ ! -f "$Z" ] || A=$(($(wc -c <"$Z")))
 if [ "$A" = 0 ] || [ "$A" -gt "$SIZE" ]; then
   A=0
-  E=$( (umask 077; true >"$Z") 2>&1) || { H=; say holds ""; say fail "cannot create a file in '${F%/}/' (${E##*: })"; return; }
+  E=$( (umask 077; true >"$Z") 2>&1) || {
+    H=; say holds ""
+    say fail "cannot create a file in '${Z%/*}/' (${E##*: })$(hint)"
+    return
+  }
 fi
 say temporary "$Z"
 say present "$A"
@@ -67,12 +84,19 @@ if [ -n "$TOOL" ]; then
   sum <"$Z"
   [ "$S" = "$SUM" ] || { rm -f -- "$Z"; say fail "the $TOOL checksum is $S there and $SUM here"; return; }
 fi
+if [ -n "$INTO" ]; then
+  into || return
+  [ -z "$STRICT" ] || E=$(chmod "$MODE" "$T" 2>&1) || { say fail "$E"; return; }
+  rm -f -- "$Z"
+  H=
+  return
+fi
 E=$(chmod "$MODE" "$Z" 2>&1) || {
   [ -z "$STRICT" ] || { say fail "$E"; return; }
   say mode "The file mode could not be kept: $E"
 }
 E=$(TZ=UTC0 touch -t "$STAMP" "$Z" 2>&1) || say time "The modification time could not be kept: $E"
-E=$(mv -f -- "$Z" "$T" 2>&1) || { say fail "$E"; return; }
+E=$(mv -f -- "$Z" "$T" 2>&1) || { say fail "$E$(hint)"; return; }
 H=
 """
 LINK = r"""
@@ -155,12 +179,16 @@ if stat -c %s . >/dev/null 2>&1; then C='stat -c %s'; else C='stat -f %z'; fi
 S=$(find $FOLLOW . -exec $C $FOLLOW {} + 2>/dev/null)
 [ -n "$S" ] || { say fail "it has no find or no stat to measure the folder with"; return; }
 say sizes "$S"
+say odd "$(find $FOLLOW . ! -type f ! -type d ! -type l 2>/dev/null)"
 """
 TREE = r"""
 say tree ""
 cd -- "$T" && K=$K find $FOLLOW . -exec sh -c '
 for X in "$@"; do
-  if [ -L "$X" ] && [ -z "$0" ]; then Y=l; elif [ -d "$X" ]; then Y=d; elif [ -f "$X" ]; then Y=f; else Y=o; fi
+  Y=o
+  if [ -L "$X" ] && [ -z "$0" ]; then Y=l; elif [ -d "$X" ]; then Y=d; elif [ -f "$X" ]; then Y=f; elif [ -L "$X" ]; then
+    [ -e "$X" ] || Y=b
+  fi
   printf "
 %s-%s:%s" "$K" "$Y" "${X#./}"
 done' "$FOLLOW" {} +
@@ -181,10 +209,14 @@ absolute
 [ -r "$T" ] || { say fail "'$T' cannot be read (permission denied)"; return; }
 tool || return
 X=$(facts "$T")
-if [ "${X%% *}" = 0 ] && [ "$(head -c 1 <"$T" | wc -c)" -gt 0 ]; then
+# The kernel's files have no size, or that of a page, whatever is in them.
+A=${X%% *}
+B=$A; [ "${A:-0}" -gt 65536 ] || B=$(($(head -c 65537 <"$T" 2>/dev/null | wc -c)))
+[ "$B" != 0 ] || E=$( (cat <"$T" >/dev/null) 2>&1) || { say fail "${E##*cat: }"; return; }
+if [ "$B" -lt "${A:-0}" ] || { [ "$A" = 0 ] && [ "$B" -gt 0 ]; }; then
   H=${TMPDIR:-/tmp}/$W; say holds "$H"
-  E=$( (umask 077; cat <"$T" >"$H") 2>&1) || { say fail "$E"; return; }
-  T=$H X=$(facts "$H")
+  E=$( (umask 077; cat <"$T" >"$H") 2>&1) || { say fail "${E##*cat: }"; return; }
+  T=$H X="$(($(wc -c <"$H"))) ${X#* }"
 fi
 say path "$T"
 say facts "$X"

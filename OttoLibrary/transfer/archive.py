@@ -6,6 +6,7 @@ The stream is a tar archive in GNU format, which every tar reads: it is the only
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import stat
 import tarfile
@@ -35,7 +36,7 @@ class Entry:
 
     Attributes:
         name: Its path in the folder, parts joined by ``/``; ``.`` is the folder itself.
-        kind: ``folder``, ``file`` or ``link``.
+        kind: ``folder``, ``file``, ``link``, or ``other``: a pipe, a socket or a device.
         points_to: The target of a link.
     """
 
@@ -51,8 +52,7 @@ def scan(folder: Path, *, follow: bool) -> list[Entry]:
     """Return all that is in a folder, itself first and each folder before its content.
 
     Raises:
-        TreeError: Something is not a file, folder or link, cannot be read, or is a broken link
-            while links are followed.
+        TreeError: Something cannot be read, or is a broken link while links are followed.
     """
     found: list[Entry] = []
     _scan(folder, ".", follow, (), found)
@@ -153,7 +153,7 @@ class Unpacker:
             folder.make_hard_link(name, inside(member.linkname))
         elif member.isreg():
             self._write(folder, name, archive, member)
-        else:
+        elif not member.isdev():  # which is a pipe too: those are passed over
             raise TreeError(f"'{name}' is not a file, folder or link")
 
     def _write(self, folder: ReceivedFolder, name: str, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
@@ -208,12 +208,12 @@ def _scan(folder: Path, name: str, follow: bool, above: tuple[tuple[int, int], .
             for child in sorted(each.name for each in path.iterdir()):
                 _scan(folder, child if name == "." else f"{name}/{child}", follow, (*above, here), found)
         elif stat.S_ISREG(facts.st_mode):
-            path.open("rb").close()
+            _open(path).close()
             found.append(Entry(name, "file", facts.st_size, stat.S_IMODE(facts.st_mode), int(facts.st_mtime)))
         elif stat.S_ISLNK(facts.st_mode):
             found.append(Entry(name, "link", 0, 0o777, int(facts.st_mtime), str(path.readlink())))
         else:
-            raise TreeError(f"'{path}' is not a file, folder or link")
+            found.append(Entry(name, "other", 0, stat.S_IMODE(facts.st_mode), int(facts.st_mtime)))
     except OSError as error:
         hint = "; it is a broken link; links=keep copies it as it is" if path.is_symlink() else ""
         raise TreeError(f"'{path}' cannot be read: {error.strerror}{hint}") from error
@@ -229,9 +229,18 @@ def _header(entry: Entry) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
+def _open(path: Path) -> BinaryIO:
+    """Open a file to read; one that has become a pipe meanwhile makes nobody wait."""
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise TreeError(f"'{path}' was a file, and is none any more")
+    return file
+
+
 def _content(path: Path, entry: Entry, waiting: bytearray) -> Iterator[bytes]:
     left = entry.size
-    with path.open("rb") as file:
+    with _open(path) as file:
         while left:
             data = file.read(min(_CHUNK, left))
             if not data:

@@ -33,6 +33,7 @@ _NEWS_S = 0.1
 
 
 PLAIN = TransferOptions()
+_NEW_MODE = 0o644
 _LENGTH_ONLY = "The account gives no shell: the length was checked, and no checksum."
 
 
@@ -179,9 +180,9 @@ class Files:
             cause = f"it is not {encoding} text ({error})"
             raise TransferError(self.host.name, self.host.path, f"did not give '{path}' as text", cause) from error
 
-    async def write(self, path: str, text: str, encoding: str, mode: int) -> None:
-        """Write text into a file, replacing its content."""
-        options = TransferOptions(mode=mode)
+    async def write(self, path: str, text: str, encoding: str, mode: int | None, *, in_place: bool = False) -> None:
+        """Write text into a file, replacing its content; without a mode, a new file is readable by all."""
+        options = TransferOptions(mode=_NEW_MODE if mode is None and not in_place else mode, in_place=in_place)
         try:
             data = text.encode(_codec(encoding))
         except UnicodeError as error:
@@ -190,6 +191,7 @@ class Files:
             name = path.rpartition("/")[2]
             content = folder / ("content" if name in {"", ".", ".."} else name)
             content.write_bytes(data)
+            content.chmod(_NEW_MODE)
             async with self.begin("Write", path, options) as call:
                 result = await self.put_one(call, content, path, options, what=f"did not take '{path}'", into_folder=False)
                 call.files.append(replace(result, source=""))
@@ -254,7 +256,14 @@ class Files:
         async with call.attempt(what, moved), HostFileAgent(call.site, self.shells) as agent:
             own_name = source.name if into_folder else ""
             place = await agent.place(
-                target, own_name, name, facts.st_size, parents=options.parents, with_tools=tools, resume=options.resume
+                target,
+                own_name,
+                name,
+                facts.st_size,
+                parents=options.parents,
+                with_tools=tools,
+                resume=options.resume,
+                in_place=options.in_place,
             )
             moved.stir(facts.st_size)
             summing = asyncio.create_task(checksums.checksum(source, place.tool))
@@ -370,7 +379,7 @@ class Files:
 
 def _without_shell(call: TransferCall, options: TransferOptions, error: LoginError) -> WithoutShell:
     """Return the protocol when it can move a file of an account that gives no shell; otherwise raise the error."""
-    if isinstance(call.transfer, WithoutShell) and options.verify != "sha256" and not options.resume:
+    if isinstance(call.transfer, WithoutShell) and options.verify != "sha256" and not (options.resume or options.in_place):
         return call.transfer
     raise error
 

@@ -33,6 +33,7 @@ _STREAM = "tar"
 # How much a folder may grow between the moment when it is measured and the end of the transfer, beside as much again.
 _GROWTH_BYTES, _GROWTH_MEMBERS = 64 << 20, 1000
 _MOST_ERRORS = 1 << 16
+_SHOWN_NAMES = 20
 # Of tar's messages, those with a reason from the system.
 _REASON = re.compile("(?i)no space|denied|not permitted|read-only|quota|too long|i/o error")
 
@@ -64,7 +65,9 @@ class Folders:
         async with self._files.begin("Put folder", f"{source} → {target}", options) as call:
             moved = ByteCount(self._files.progress, f"{source.name} → {call.host.name}", 0)
             async with call.attempt(f"did not take the folder '{source}' as '{target}'", moved), _explained():
-                entries = await asyncio.to_thread(_scanned, source, options)
+                found = await asyncio.to_thread(_scanned, source, options)
+                entries = [entry for entry in found if entry.kind != "other"]
+                _pass_over(call, [entry.name for entry in found if entry.kind == "other"])
                 moved.size = sum(entry.size for entry in entries)
                 async with HostFileAgent(call.site, self._files.shells) as agent:
                     folder = _SentFolder(self._files, call, agent, moved, source, entries, options)
@@ -275,7 +278,8 @@ class _FetchedFolder:
 
     async def _unpacker(self, part: Path) -> Unpacker:
         """Return what unpacks no more than the host has now; what grows or is added meanwhile may be as much again."""
-        count, size = await self.agent.measure(self.place.path, follow=self.follow)
+        count, size, odd = await self.agent.measure(self.place.path, follow=self.follow)
+        _pass_over(self.call, odd)
         free = shutil.disk_usage(part).free
         if size > free:
             raise RefusedError(f"it holds {size_text(size)}, and only {size_text(free)} are free on this machine")
@@ -284,9 +288,10 @@ class _FetchedFolder:
     async def _one_by_one(self, final: Path, part: Path) -> None:
         tree = await self.agent.tree(self.place.path, follow=self.follow)
         check_names(tree)
-        odd = [name for kind, name in tree if kind == "other"]
-        if odd:
-            raise RefusedError(f"'{odd[0]}' is not a file, folder or link, or is a broken link")
+        if broken := [name for kind, name in tree if kind == "broken"]:
+            raise RefusedError(f"'{broken[0]}' is a broken link; links=keep copies it as it is")
+        _pass_over(self.call, [name for kind, name in tree if kind == "other"])
+        tree = [(kind, name) for kind, name in tree if kind != "other"]
         self.same = await self._same_here(final, [name for kind, name in tree if kind == "file"])
         for kind, name in tree:
             if kind == "folder":
@@ -316,6 +321,14 @@ def _scanned(source: Path, options: TransferOptions) -> list[Entry]:
         what = "is not a folder on this machine; use 'Put File To Host'" if source.exists() else "does not exist on this machine"
         raise TreeError(f"'{source}' {what}")
     return scan(source, follow=options.links == "follow")
+
+
+def _pass_over(call: TransferCall, names: list[str]) -> None:
+    """Say what is left out: to open a pipe or a device would wait, or do something."""
+    if not names:
+        return
+    shown = "', '".join(names[:_SHOWN_NAMES]) + ("', ..." if len(names) > _SHOWN_NAMES else "'")
+    call.host.note(f"Passed over, because pipes, sockets and devices are not copied: '{shown}")
 
 
 def _file_names(entries: list[Entry]) -> list[str]:

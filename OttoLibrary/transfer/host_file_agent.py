@@ -21,7 +21,7 @@ from types import TracebackType
 from OttoLibrary.contracts.connections import EndOfStream, Process
 from OttoLibrary.contracts.transfers import Site
 from OttoLibrary.masking import mask
-from OttoLibrary.text import decode
+from OttoLibrary.text import decode, quoted_path, split_home
 from OttoLibrary.transfer import agent_scripts
 from OttoLibrary.transfer.checksums import is_plain, parsed, tools
 from OttoLibrary.units import size_text
@@ -134,6 +134,7 @@ class FilePlace:
         present: How many bytes an earlier try left there.
         old: The file that it replaces, if there is one.
         tool: The checksum tool; empty when none was asked for.
+        in_place: True when the content goes into the file that exists.
     """
 
     path: str
@@ -141,6 +142,7 @@ class FilePlace:
     present: int
     old: FoundFile | None
     tool: str
+    in_place: bool = False
 
 
 class IdleShells:
@@ -209,7 +211,16 @@ class HostFileAgent:
     # -- writing a file
 
     async def place(
-        self, target: str, name: str, temporary: str, size: int, *, parents: bool, with_tools: str, resume: bool
+        self,
+        target: str,
+        name: str,
+        temporary: str,
+        size: int,
+        *,
+        parents: bool,
+        with_tools: str,
+        resume: bool,
+        in_place: bool = False,
     ) -> FilePlace:
         """Find out where a file goes, and make its temporary name.
 
@@ -221,14 +232,16 @@ class HostFileAgent:
             parents: Make missing folders.
             with_tools: Checksum tools, best first.
             resume: Continue with what is under the temporary name; it then stays when the transfer fails.
+            in_place: Write into a file that exists; the temporary one is then in the folder for those.
         """
         words = {"T": target, "N": name, "W": temporary, "P": _yes(parents), "TOOLS": with_tools, "R": _yes(resume), "SIZE": size}
+        words["INTO"] = _yes(in_place)
         reply = await self._step(agent_scripts.PLACE, **words)
         path, present = reply.text("path"), reply.number("present")
         if present > size:
             raise _unexpected(str(present))
         old = reply.facts(path, "old") if reply.text("old", "") else None
-        return FilePlace(path, reply.text("temporary"), present, old, _tool(reply, with_tools))
+        return FilePlace(path, reply.text("temporary"), present, old, _tool(reply, with_tools), in_place and old is not None)
 
     async def keep(
         self, place: FilePlace, checksum: str, size: int, mode: int | None, default_mode: int, mtime: int
@@ -247,6 +260,7 @@ class HostFileAgent:
             "MODE": f"{default_mode if mode is None else mode:o}",
             "STRICT": _yes(mode is not None),
             "STAMP": _stamp(mtime),
+            "INTO": _yes(place.in_place),
         }
         reply = await self._step(agent_scripts.KEEP, **words)
         self._holds = ""
@@ -287,7 +301,7 @@ class HostFileAgent:
 
     async def expand(self, pattern: str, *, folders: bool = True) -> list[str]:
         """Return the paths that a pattern matches, ``folders`` too; a path that exists literally is returned as it is."""
-        exact = _quoted(pattern)
+        exact = quoted_path(pattern)
         reply = await self._step(
             f"if [ -e {exact} ]; then set -- {exact}; D=yes; else set -- {glob(pattern)}; fi\n{agent_scripts.EXPAND}",
             D=_yes(folders),
@@ -352,16 +366,17 @@ class HostFileAgent:
         reply = await self._step(agent_scripts.LOOK_FOLDER, T=path, TOOLS=with_tools)
         return FolderPlace(reply.text("path"), "", True, "tar" in reply, _tool(reply, with_tools))
 
-    async def measure(self, folder: str, *, follow: bool) -> tuple[int, int]:
-        """Return how many files, folders and links are in a folder, and how many bytes they have together."""
-        sizes = (await self._step(agent_scripts.SIZES, T=folder, FOLLOW="-L" if follow else "")).text("sizes").split()
-        return len(sizes), sum(map(_number, sizes))
+    async def measure(self, folder: str, *, follow: bool) -> tuple[int, int, list[str]]:
+        """Return how much is in a folder, how many bytes that are together, and the names of pipes, sockets and devices."""
+        reply = await self._step(agent_scripts.SIZES, T=folder, FOLLOW="-L" if follow else "")
+        sizes, odd = reply.text("sizes").split(), reply.text("odd").splitlines()
+        return len(sizes), sum(map(_number, sizes)), [name.removeprefix("./") for name in odd if name]
 
     async def tree(self, folder: str, *, follow: bool) -> list[tuple[str, str]]:
-        """Return kind (``folder``, ``file``, ``link`` or ``other``) and name of all that is in a folder."""
+        """Return kind (``folder``, ``file``, ``link``, ``broken`` or ``other``) and name of all that is in a folder."""
         reply = await self._step(agent_scripts.TREE, T=folder, FOLLOW="-L" if follow else "")
         lines = reply.text("tree").split(f"\n@{self._nonce}-")[1:]
-        kinds = {"d": "folder", "f": "file", "l": "link"}
+        kinds = {"d": "folder", "f": "file", "l": "link", "b": "broken"}
         return [(kinds.get(line[:1], "other"), line[2:]) for line in lines if line[2:]]
 
     # -- one step each
@@ -391,7 +406,9 @@ class HostFileAgent:
         return await self._answer()
 
     async def _begin(self, body: str, **words: object) -> None:
-        variables = "".join(f"{name}={shlex.quote(str(word))}\n" for name, word in words.items())
+        # T is the path that a user gave.
+        quoted = {name: (quoted_path if name == "T" else shlex.quote)(str(word)) for name, word in words.items()}
+        variables = "".join(f"{name}={word}\n" for name, word in quoted.items())
         self._asked = True
         self._script = f"K=@{self._nonce}\n{variables}step() {{\n{body}\n}}\nstep\n{agent_scripts.BACK}say .\n"
         if self._process is not None:
@@ -469,13 +486,9 @@ def _stamp(mtime: int) -> str:
     return time.strftime("%Y%m%d%H%M.%S", time.gmtime(mtime))
 
 
-def _quoted(path: str) -> str:
-    return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)
-
-
 def glob(pattern: str) -> str:
     """Return a pattern as shell text in which nothing but ``*``, ``?`` and ``[...]`` is special."""
-    home, rest = ('"$HOME"/', pattern[2:]) if pattern.startswith("~/") else ("", pattern)
+    home, rest = split_home(pattern)
     return home + re.sub(
         r"[^\w./*?\[\]!^-]", lambda found: shlex.quote(found[0]) if found[0] != "'" else "\\'", rest, flags=re.ASCII
     )
@@ -485,7 +498,8 @@ def matches(pattern: str, path: str) -> bool:
     """Return True when a path may be what a shell makes of a pattern: part by part, as bytes, hidden names by their dot only."""
     if path == pattern:
         return True
-    home, wanted = pattern.startswith("~/"), os.fsencode(pattern.removeprefix("~/")).split(b"/")
+    home, rest = split_home(pattern)
+    wanted = os.fsencode(rest.removeprefix("/") if home else rest).split(b"/")
     parts = os.fsencode(path).split(b"/")
     if len(parts) < len(wanted) or (len(parts) > len(wanted) and not home) or parts[-1] in {b"", b".", b".."}:
         return False

@@ -270,6 +270,9 @@ def _check(options: TransferOptions, work: TransferCall, host: Host) -> None:
     ):
         if value not in known:
             raise UsageError(f"{name}={value} is not known. Use one of: {', '.join(known)}.")
+    if options.in_place and (options.resume or options.links == "keep"):
+        other = "resume=yes" if options.resume else "links=keep"
+        raise UsageError(f"in_place=yes writes into the file that exists, which {other} cannot do. Leave out one of them.")
     if options.resume and not work.transfer.resumes:
         raise UsageError(f"A cut transfer by {work.protocol} cannot be resumed. Use via=sftp or via=nc, or leave out resume.")
     if host.account is not None and work.protocol in {"sftp", "scp", "ftp", "local"}:

@@ -19,6 +19,7 @@ from OttoLibrary.transport.client_config import SshConfig, host_config
 from OttoLibrary.transport.known_hosts import KnownKey, known_keys, named, revoked_keys
 
 _FINGERPRINT = "SHA256:"
+_LONGEST_BANNER = 500
 # Where OpenSSH looks unless its configuration says otherwise.
 _USER_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
 _GLOBAL_FILES = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
@@ -29,7 +30,7 @@ class HostTrust(asyncssh.SSHClient):
 
     def __init__(self, facts: HostFacts, path: tuple[str, ...]) -> None:
         self.lost: str | None = None
-        self.problem = ""
+        self.problem = self.banner = ""
         self.jumps: list[str] = []
         self.config = SshConfig()
         self.proxy_said = ""
@@ -120,6 +121,10 @@ class HostTrust(asyncssh.SSHClient):
             received(data, datatype)
 
         conn.data_received = data_received  # type: ignore[method-assign]
+
+    def auth_banner_received(self, msg: str, lang: str) -> None:
+        """Keep what the server shows before a login, for the error when it refuses that."""
+        self.banner = " ".join((self.banner + msg[:_LONGEST_BANNER]).split())[:_LONGEST_BANNER]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note why the connection ended."""

@@ -379,7 +379,7 @@ def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], trust:
             tried = ["a password"] if facts.password else []
             tried += [f"the key {facts.identity_file}"] if facts.identity_file else []
             offered = " and ".join(tried) or "the agent and the default keys"
-            return LoginError(name, path, f"user '{facts.user or 'of this machine'}' with {offered}")
+            return LoginError(name, path, f"user '{facts.user or 'of this machine'}' with {offered}{_shown_by(trust)}")
         case asyncssh.HostKeyNotVerifiable():
             advice = "If the host was reinstalled, remove that line."
             return HostKeyError(name, path, trust.refusal(error.reason), advice if "changed" in trust.problem else "")
@@ -395,13 +395,17 @@ def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], trust:
         case asyncssh.KeyExchangeFailed():
             return ConnectError(name, path, f"no common algorithm ({error.reason})", _LEGACY_ADVICE)
         case asyncssh.Error():
-            return ConnectError(name, path, f"{where} ended the handshake ({error.reason})")
+            return ConnectError(name, path, f"{where} ended the handshake ({error.reason}){_shown_by(trust)}")
         case socket.gaierror():
             return ConnectError(name, path, f"the address '{facts.address}' is unknown ({error.strerror})")
         case ConnectionRefusedError():
             return ConnectError(name, path, f"{where} refused the connection", "Is its SSH server running, and the port right?")
         case _:
             return ConnectError(name, path, f"{where}: {getattr(error, 'strerror', None) or error}")
+
+
+def _shown_by(trust: HostTrust) -> str:
+    return f"; it says '{trust.banner}'" if trust.banner else ""
 
 
 def _hop_refused(error: asyncssh.ChannelOpenError, facts: HostFacts, path: tuple[str, ...], where: str) -> ConnectError:

@@ -193,10 +193,28 @@ def test_wrong_sources_and_targets(tree: Tree) -> None:
         tree.put(tree.here / "src", f"{tree.there}/file")
     with pytest.raises(UsageError, match="is a file on this machine"):
         tree.get(str(tree.there), f"{tree.here}/file")
-    os.mkfifo(tree.here / "src" / "pipe")
-    with pytest.raises(TransferError, match="is not a file, folder or link"):
-        tree.put(tree.here / "src", f"{tree.there}/new")
-    assert not (tree.there / "new").exists()
+    assert not tree.site.litter()
+
+
+@pytest.mark.parametrize("direction", ["put", "get"])
+def test_pipes_and_sockets_are_passed_over_by_name(tree: Tree, direction: str) -> None:
+    start, end = (tree.here, tree.there) if direction == "put" else (tree.there, tree.here)
+    (start / "odd" / "deep").mkdir(parents=True)
+    write(start / "odd" / "deep" / "file", b"data")
+    os.mkfifo(start / "odd" / "deep" / "pipe")
+    os.mknod(start / "odd" / "socket", stat.S_IFSOCK | 0o600)
+    for number, options in enumerate(({}, {"links": "follow"})):
+        copy = end / f"copy{number}"
+        result = (
+            tree.put(start / "odd", str(copy), **options)
+            if direction == "put"
+            else tree.get(str(start / "odd"), str(copy), **options)
+        )
+        assert sorted(path.name for path in copy.rglob("*")) == ["deep", "file"]
+        assert [Path(file.target).name for file in result.files] == ["file"]
+        (said,) = [note for record in tree.site.session.journal.take_records() for note in record.notes if "Passed over" in note]
+        assert "'deep/pipe'" in said
+        assert "'socket'" in said
     assert not tree.site.litter()
 
 

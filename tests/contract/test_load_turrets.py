@@ -375,3 +375,13 @@ def test_a_turret_in_another_language_fires(site: Site, tmp_path: Path) -> None:
     assert results.row_count() > 20
     assert {row[0] for row in results.rows()} == {""}
     assert not results.run()["bad_messages"]
+
+
+def test_a_turret_that_is_ended_leaves_no_folder(site: Site) -> None:
+    site.open(duration_s=60)
+    process = site.start("own")
+    site.until(lambda: site.fired() > 0)
+    assert list((site.folder / "packed").glob("otto-turret-*"))
+    process.terminate()
+    assert process.wait(timeout=_PATIENCE_S) == 143
+    assert not list((site.folder / "packed").glob("otto-turret-*"))

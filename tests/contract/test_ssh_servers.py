@@ -161,3 +161,16 @@ def test_an_account_for_files_only_gets_and_gives_files(open_box: OpenBox, tmp_p
         box.put(source, Path("/no/such/folder/x"))
     with pytest.raises(LoginError, match="refused the login"):
         box.run("echo hello")
+
+
+def test_what_a_server_shows_before_a_refused_login_is_in_the_error(
+    open_lab: Any, make_sshd: Any, keys: Any, tmp_path: Path
+) -> None:
+    banner = tmp_path / "banner"
+    banner.write_text("Lab closed until Monday.\n\x1b]0;owned\x07Ask the owner.\n")
+    sshd = make_sshd(options={"Banner": str(banner)})
+    stranger = {"address": sshd.address, "port": sshd.port, "user": sshd.user, "identity_file": str(keys.stranger_file)}
+    box = Box(open_lab(box=stranger))
+    with pytest.raises(LoginError, match=r"; it says 'Lab closed until Monday\. .*Ask the owner\.'") as caught:
+        box.run("true")
+    assert "\x1b" not in str(caught.value)

@@ -64,13 +64,20 @@ def packed(folder: Path, name: str, config: dict[str, Any], script: str = SCRIPT
 def start_real(archive: Path) -> subprocess.Popen[bytes]:
     """Start the real turret of OCT."""
     program = python_of("oct-turrets").parent / "oct-turrets-start"
-    return subprocess.Popen([program, "--tar", archive], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [program, "--tar", archive], env=_environment(archive), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def start_ours(archive: Path, python: str = sys.executable) -> subprocess.Popen[bytes]:
     """Start a turret of ours."""
     command = [python, "-m", "OttoLibrary.load.turret.turret_process", "--tar", archive]
-    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, env=_environment(archive) | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+
+
+def _environment(archive: Path) -> dict[str, str]:
+    """Let a turret unpack beside its archive: what one that is killed leaves goes with the test."""
+    return {**os.environ, "TMPDIR": str(archive.parent)}
 
 
 def free_ports(count: int) -> list[int]:

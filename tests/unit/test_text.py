@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from OttoLibrary.text import MASK, Secret, decode, incremental_decoder, plural, printable, reveal
+from OttoLibrary.text import MASK, Secret, decode, incremental_decoder, plural, printable, quoted_path, reveal
 
 
 def test_a_secret_never_shows_itself() -> None:
@@ -51,3 +51,21 @@ def test_no_terminal_obeys_printable_text(said: str, shown: str) -> None:
 
 def test_half_a_character_is_shown_as_its_number() -> None:
     assert printable("a\ud800b\udfff \udcff") == "a\\ud800b\\udfff \\xff"
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("/a b", "'/a b'"),
+        ("~", "~"),
+        ("~/", "~/"),
+        ("~/a b;$x", "~/'a b;$x'"),
+        ("~/~", "~/'~'"),
+        ("~user/x", "~user/x"),
+        ("~a;b/x", "'~a;b/x'"),
+        ("~+/x", "'~+/x'"),
+        ("", "''"),
+    ],
+)
+def test_a_path_as_a_word_of_shell_text(path: str, word: str) -> None:
+    assert quoted_path(path) == word

@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     # Users who compute must not keep the turret from saying that it lives.
     sys.setswitchinterval(_SWITCH_S)
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+    unpacked = Path(tempfile.mkdtemp(prefix="otto-turret-")) if options.tar is not None else None
+    owner = os.getpid()
+
+    def leave(status: int) -> None:
+        """End immediately: neither a signal nor the end of the lifeline waits for users who compute."""
+        if unpacked is not None and os.getpid() == owner:
+            shutil.rmtree(str(unpacked), ignore_errors=True)
+        os._exit(status)
+
+    signal.signal(signal.SIGTERM, lambda *_: leave(143))
     if options.lifeline:
-        _follow_lifeline()
-    unpacked: Path | None = None
+        _follow_lifeline(leave)
     try:
-        if options.tar is not None:
-            unpacked = Path(tempfile.mkdtemp(prefix="otto-turret-"))
+        if unpacked is not None:
             _unpack(options.tar, unpacked)
             return _serve(unpacked / "config.json", unpacked)
         return _serve(options.config_file, options.config_file.absolute().parent)
@@ -100,13 +107,13 @@ def _unpack(archive: Path, folder: Path) -> None:
         tar.extractall(str(folder))  # noqa: S202 - each member was checked
 
 
-def _follow_lifeline() -> None:
+def _follow_lifeline(leave: Callable[[int], None]) -> None:
     import threading
 
     def wait() -> None:
         while os.read(0, 4096):
             pass
-        os._exit(0)
+        leave(0)
 
     threading.Thread(target=wait, daemon=True).start()
 

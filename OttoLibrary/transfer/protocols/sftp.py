@@ -70,7 +70,7 @@ class Sftp:
         """Write to a temporary name, and rename."""
         async with _foreign(site):
             client = await _session_of(site).client()
-            target = job.remote
+            target = _from_home(job.remote)
             if target.endswith("/") or (own_name and await client.isdir(os.fsencode(target))):
                 target = f"{target.rstrip('/')}/{own_name}"
             folder = target.rpartition("/")[0] + "/" if "/" in target else ""
@@ -95,12 +95,17 @@ class Sftp:
     async def look_alone(self, site: Site, path: str) -> tuple[str, int, int, int]:
         """Ask for its attributes."""
         async with _foreign(site):
-            client = await _session_of(site).client()
+            client, path = await _session_of(site).client(), _from_home(path)
             facts = await client.stat(os.fsencode(path))
             if facts.permissions is not None and not stat.S_ISREG(facts.permissions):
                 raise OSError("it is no plain file")
             where = os.fsdecode(await client.realpath(os.fsencode(path)))
             return where, facts.size or 0, int(facts.mtime or 0), stat.S_IMODE(facts.permissions or 0o644)
+
+
+def _from_home(path: str) -> str:
+    """Return a path for the server, which starts in the home folder and knows no ``~``."""
+    return path[2:] or "." if path == "~" or path.startswith("~/") else path
 
 
 async def _renamed(client: asyncssh.SFTPClient, part: bytes, target: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 import tarfile
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from OttoLibrary.transfer.archive import TreeError, Unpacker, packed, scan
+from OttoLibrary.transfer.archive import Entry, TreeError, Unpacker, packed, scan
 from OttoLibrary.transfer.received_folder import merge
 
 
@@ -62,9 +63,19 @@ def test_a_link_is_not_written_through(tmp_path: Path) -> None:
     assert outside.read_text() == "mine"
 
 
-def test_a_device_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TreeError, match="'pipe' is not a file, folder or link"):
-        Unpacker(tmp_path, 1 << 20, 100).run(archive(("pipe", tarfile.FIFOTYPE, "")))
+def test_pipes_and_devices_are_passed_over(tmp_path: Path) -> None:
+    kinds = (tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE)
+    Unpacker(tmp_path, 1 << 20, 100).run(archive(*[(f"odd{number}", kind, "") for number, kind in enumerate(kinds)]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_pipe_in_a_folder_is_listed_and_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    assert [(entry.name, entry.kind) for entry in scan(tmp_path, follow=False)][1:] == [("link", "link"), ("pipe", "other")]
+    assert [entry.kind for entry in scan(tmp_path, follow=True)][1:] == ["other", "other"]
+    with pytest.raises(TreeError, match=r"pipe' was a file, and is none any more"):
+        list(packed(tmp_path, [Entry("pipe", "file", 5, 0o644, 0)]))
 
 
 @pytest.mark.parametrize("piece", [1, 511, 4096, 1 << 20])

@@ -165,4 +165,4 @@ def test_a_path_that_was_not_asked_for(pattern: str, path: str) -> None:
 
 
 def test_a_pattern_as_shell_text() -> None:
-    assert glob("~/a b*[0-9]?;$(x)'") == "\"$HOME\"/a' 'b*[0-9]?';''$''('x')'\\'"
+    assert glob("~/a b*[0-9]?;$(x)'") == "~/a' 'b*[0-9]?';''$''('x')'\\'"
