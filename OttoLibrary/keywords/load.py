@@ -318,7 +318,7 @@ class LoadKeywords(Component):
         order = self._order(folder, LoadTarget(session.masker.mask(command)), fired, 1, rows)
         return session.load.start_with(
             replace(order, plan={**order.plan, "turrets": 1, "tokens": [token]}, turrets=()),
-            lambda run: CommandUsers(session.engine, session.hosts, run, token),
+            lambda run: CommandUsers(session.engine, session.hosts, run, token, session.masker.mask),
             lambda users: users.start(names, command),
         )
 

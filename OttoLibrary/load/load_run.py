@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from OttoLibrary.errors import OttoError, UsageError
 from OttoLibrary.load.hq_process import LoadOrder, own_environment
 from OttoLibrary.load.result_store import FILE, ResultReader
 from OttoLibrary.load.sockets import require_zmq
+from OttoLibrary.masking import Masker, process_masker
 
 # The HQ reports each second; one that says nothing for so long is stuck.
 _SILENT_S = 30.0
@@ -35,14 +36,20 @@ class LoadRun:
     Args:
         order: What is run.
         heard: Called with how the run stands, each second, on the engine's loop: it must neither wait nor fail.
+        masker: Whose secrets the HQ hides too, also those that it learns while the load runs; by default that of the process.
 
     Attributes:
         stands: How the run stood last, as ``Hq.snapshot`` says it.
         ports: Where the HQ listens.
     """
 
-    def __init__(self, order: LoadOrder, heard: Callable[[dict[str, Any]], None] = lambda stands: None) -> None:
-        self.order, self._heard = order, heard
+    def __init__(
+        self,
+        order: LoadOrder,
+        heard: Callable[[dict[str, Any]], None] = lambda stands: None,
+        masker: Masker | None = None,
+    ) -> None:
+        self.order, self._heard, self._masker = order, heard, masker or process_masker()
         self.stands: dict[str, Any] = {}
         self.ports: dict[str, int] = {}
         self.problem = ""
@@ -75,6 +82,9 @@ class LoadRun:
         )
         assert self._process.stdin is not None
         self._process.stdin.write(self.order.to_line())
+        loop = asyncio.get_running_loop()
+        self._masker.when_learnt(self, lambda secrets: loop.call_soon_threadsafe(self._learn, secrets))
+        self._learn([each for each in self._masker.secrets() if each not in self.order.secrets])
         self._reader = asyncio.create_task(self._read(self._process))
 
     async def until_running(self) -> None:
@@ -141,6 +151,10 @@ class LoadRun:
         if transport is not None:
             transport.close()
 
+    def _learn(self, secrets: Sequence[str]) -> None:
+        if secrets:
+            self._order(order="secrets", secrets=list(secrets))
+
     def _order(self, **order: Any) -> None:
         process = self._process
         if process is not None and process.stdin is not None and not self.is_over:
@@ -183,6 +197,7 @@ class LoadRun:
             self.stands = {**self.stands, "state": "over", "aborted": True, "reason": self.problem}
             self._heard(self.stands)
         self._over.set()
+        self._masker.when_learnt(self, None)
         async with self._changed:
             self._changed.notify_all()
 
