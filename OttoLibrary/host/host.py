@@ -179,13 +179,22 @@ class Host:
         timeout_s: float | None = None,
         cwd: str | None = None,
         expected: Expected = SUCCESS,
+        ends_with_us: bool = False,
     ) -> CommandResult:
-        """Run a command apart from the shell and its state; raises what ``run`` raises."""
+        """Run a command apart from the shell and its state; raises what ``run`` raises.
+
+        Args:
+            command: The command.
+            timeout_s: How long it may take, or None for the host's own.
+            cwd: Where it runs.
+            expected: What is a success.
+            ends_with_us: It ends with this process, however that ends.
+        """
         _check_command(command)
         deadline = await self.deadline(timeout_s)
         began = time.monotonic()
         async with self._one_shots.hold(deadline):
-            there = (await self._runner(deadline)).one_shot(deadline)
+            there = (await self._runner(deadline)).one_shot(deadline, ends_with_us=ends_with_us)
             return await self._run("Run once", there, command, cwd, expected, began, deadline)
 
     async def _run(

@@ -121,8 +121,8 @@ class LineRunner:
                 await slot.leave()
 
     @contextlib.asynccontextmanager
-    async def one_shot(self, deadline: Deadline) -> AsyncIterator[_OneShot]:
-        """Give a shell on a line of its own."""
+    async def one_shot(self, deadline: Deadline, *, ends_with_us: bool = False) -> AsyncIterator[_OneShot]:
+        """Give a shell on a line of its own, which always ends with its line."""
         async with self._own(deadline) as shell:
             shell.new_file = self._records.new_file
             yield _OneShot(shell)

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from OttoLibrary.contracts.connections import SUCCESS, Connection, EndOfStream, Process, ShellRefused, Terminal
@@ -149,13 +150,13 @@ class ProcessRunner:
             yield await self._living(named, deadline)
 
     @contextlib.asynccontextmanager
-    async def one_shot(self, deadline: Deadline) -> AsyncIterator[_OneShot]:
+    async def one_shot(self, deadline: Deadline, *, ends_with_us: bool = False) -> AsyncIterator[_OneShot]:
         """Give what runs a command as a process of its own."""
-        yield _OneShot(self._start)
+        yield _OneShot(partial(self._start, lifeline=launch.LIFELINE_OF_RUN if ends_with_us else ""))
 
     async def start(self, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
         """Start a process that ends with us, however we end, in the folder of the main shell."""
-        return await self._start(command, cwd or await self._main_directory(deadline), deadline, lifeline=True)
+        return await self._start(command, cwd or await self._main_directory(deadline), deadline, lifeline=launch.LIFELINE)
 
     async def _main_directory(self, deadline: Deadline) -> str | None:
         named = self._named("")
@@ -171,12 +172,12 @@ class ProcessRunner:
         )
         return await self._background(command, launched, deadline)
 
-    async def _start(self, command: str, cwd: str | None, deadline: Deadline, *, lifeline: bool = False) -> BackgroundCommand:
+    async def _start(self, command: str, cwd: str | None, deadline: Deadline, *, lifeline: str = "") -> BackgroundCommand:
         facts = await self._connection.facts()
         directory = cwd or facts.cwd
         script = f"cd -- {quoted_path(directory)} || exit 1\n{command}" if directory else command
         if lifeline:
-            script = f"{launch.LIFELINE}\n{script}"
+            script = f"{lifeline}\n{script}"
         private = launch.prelude(facts.environment, None)
         own = await self._runs_itself(deadline)
         launched = await self._launch(

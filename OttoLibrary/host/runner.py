@@ -67,8 +67,8 @@ class Runner(Protocol):
     def shell(self, name: str, deadline: Deadline) -> AbstractAsyncContextManager[Shell]:
         """Give a shell to one caller at a time, a new one when there is none that lives."""
 
-    def one_shot(self, deadline: Deadline) -> AbstractAsyncContextManager[Shell]:
-        """Give what runs one command apart from every shell."""
+    def one_shot(self, deadline: Deadline, *, ends_with_us: bool = False) -> AbstractAsyncContextManager[Shell]:
+        """Give what runs one command apart from every shell; one that ends with us ends however we end."""
 
     async def start(self, command: str, cwd: str | None, deadline: Deadline) -> BackgroundCommand:
         """Start a command apart from every shell."""

@@ -210,7 +210,7 @@ class ScenarioKeywords(Component):
 
     @keyword(tags=["Scenario"])
     def scenario_should_meet(self, *conditions: str) -> None:
-        """Fails unless the scenario that ran last meets all conditions.
+        """Fails unless the scenario that ran last in this test meets all conditions; without one, that of the suite's setup.
 
         Args:
             *conditions: A number (`failures`, `due`, `run`, `skipped`, `missed`) or a time (`late_p50`, `late_p95`, `late_p99`,
@@ -220,7 +220,7 @@ class ScenarioKeywords(Component):
         Raises:
             CheckError: Some do not hold; the message has each.
             UsageError: One is not written like this.
-            NotOpenError: No scenario has run.
+            NotOpenError: No scenario has run in this test, nor in the setup of a suite around it.
 
         ```robotframework
         Add Scenario Event    ask    command=true    hosts=dut1    every=200 ms
@@ -230,7 +230,7 @@ class ScenarioKeywords(Component):
         """
         performance = self._scenarios.last
         if performance is None:
-            raise NotOpenError("No scenario has run. 'Run Scenario' runs one.")
+            raise NotOpenError("No scenario has run in this test, nor in the setup of its suite. 'Run Scenario' runs one.")
         if not conditions:
             raise UsageError("There is no condition. Write some, such as 'failures=0' or 'late_p99<50 ms'.")
         failed = [said for text in conditions if (said := _broken(performance, text))]

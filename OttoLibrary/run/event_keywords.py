@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -19,7 +19,7 @@ from robot.running.signalhandler import STOP_SIGNAL_MONITOR  # type: ignore[impo
 from robot.running.timeouts import KeywordTimeout  # type: ignore[import-untyped]
 from robot.running.timeouts.posix import PosixRunner  # type: ignore[import-untyped]
 
-from OttoLibrary.errors import OttoError, UsageError
+from OttoLibrary.errors import OttoError, UsageError, did_you_mean
 
 # An interrupt that is on its way when a keyword ends must not reach what comes next.
 _SIGNAL_ARRIVES_S = 0.01
@@ -45,6 +45,7 @@ class EventKeyword:
         name: Its name.
         params: Its arguments by name; a list ``args`` are positional ones.
         offered: What is passed too if it has arguments of these names.
+        options: What an event has besides arguments; one that was mistyped may be among them.
 
     Raises:
         UsageError: There is no such keyword, or it cannot be called like this.
@@ -53,8 +54,8 @@ class EventKeyword:
         takes: Which of what was offered it takes.
     """
 
-    def __init__(self, name: str, params: Mapping[str, Any], offered: Mapping[str, Any]) -> None:
-        self.name = name
+    def __init__(self, name: str, params: Mapping[str, Any], offered: Mapping[str, Any], options: Collection[str] = ()) -> None:
+        self.name, self._options = name, options
         known = _keyword(name)
         self._positional = tuple(params.get("args", ())) if _has_positional(known, params) else ()
         self._named = {key: value for key, value in params.items() if not (self._positional and key == "args")}
@@ -68,7 +69,16 @@ class EventKeyword:
         try:
             known.args.resolve(list(self._positional), {**self._named, **given}, _variables(), _converters(known))
         except DataError as error:
-            raise UsageError(str(error)) from error
+            raise UsageError(f"{str(error).rstrip('.')}{self._meant(known)}") from error
+
+    def _meant(self, known: Any) -> str:
+        """Return the name that was meant by the first argument that the keyword does not have, or nothing."""
+        names = [*known.args.positional_or_named, *known.args.named_only]
+        unknown = next((key for key in self._named if key not in names), None)
+        if unknown is None or known.args.var_named:
+            return ""
+        near = did_you_mean(unknown, [*names, *self._options])
+        return f".{near}" if near else ""
 
     def run(self, given: Mapping[str, Any]) -> None:
         """Run it in the main thread, inside of the keyword that runs; raise KeywordFailedError.

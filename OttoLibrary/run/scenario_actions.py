@@ -22,7 +22,7 @@ from OttoLibrary.run.host_disturbances import reboot_host
 from OttoLibrary.run.journal import records_apart
 from OttoLibrary.run.main_thread import MainThread
 from OttoLibrary.run.session import Session
-from OttoLibrary.scenario import functions
+from OttoLibrary.scenario import description, functions
 from OttoLibrary.scenario.events import DISTURBANCES, Scenario, ScenarioEvent
 from OttoLibrary.scenario.healing import Healing
 from OttoLibrary.scenario.plan_text import clock_text
@@ -224,12 +224,14 @@ class ScenarioActions:
         raise UsageError(f"'{event.kind}' cannot be run by this version")
 
     async def _command(self, command: str, timeout_s: float | None, run: EventRun, host: str) -> None:
-        await self._around.session.hosts.use(host).run_once(command, timeout_s=timeout_s)
+        await self._around.session.hosts.use(host).run_once(command, timeout_s=timeout_s, ends_with_us=True)
 
     def _keyword(self, event: ScenarioEvent, name: str) -> _Deed:
         offered = dict.fromkeys((*_OFFERED, "host") if event.hosts else _OFFERED)
         try:
-            keyword = EventKeyword(name, event.params, {**offered, "host": "host"} if event.hosts else offered)
+            keyword = EventKeyword(
+                name, event.params, {**offered, "host": "host"} if event.hosts else offered, description.OPTIONS
+            )
         except UsageError as error:
             near = "" if "Did you" in str(error) else did_you_mean(name, functions.known())
             raise UsageError(f"{str(error).rstrip('.')}{near}") from error
@@ -265,7 +267,7 @@ class ScenarioActions:
             listed = ", ".join(sorted(known)) or "none"
             raise UsageError(f"no function is registered as '{name}'.{did_you_mean(name, known)} Registered: {listed}")
         offered = {*_OFFERED, "host"} if event.hosts else set(_OFFERED)
-        problem = functions.mistake(function, dict(event.params), offered)
+        problem = functions.mistake(function, dict(event.params), offered, description.OPTIONS)
         if problem:
             raise UsageError(problem)
         return _Deed(partial(self._run_function, function, event), sees_kill_switch=functions.takes(function, "kill_switch"))

@@ -59,7 +59,7 @@ class SessionScenarios:
         session: The run.
 
     Attributes:
-        last: The one that ran last, or None.
+        last: The one that ran last in the present test, or else in the setup of a suite around it, or None.
     """
 
     def __init__(self, session: Session) -> None:
@@ -118,6 +118,12 @@ class SessionScenarios:
         if self._reporter is not None:
             raise UsageError("A scenario is running already. An event cannot run another one.")
         self._added = []
+        before = self.last
+
+        async def forget() -> None:
+            self.last = before
+
+        self._session.scopes.on_end(forget)
         performer = _Performer(self._session, scenario, log)
         self._reporter = performer.reporter
         try:

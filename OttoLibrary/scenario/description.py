@@ -130,6 +130,8 @@ _EVENT = ObjectOf(
     required=("name",),
     name="event",
 )
+# What an event may say.
+OPTIONS = tuple(_EVENT.fields)
 _SCENARIO = ObjectOf(
     {
         "test_name": Field(TEXT, "What the scenario is called; by default as its file."),
@@ -317,7 +319,7 @@ def _event(values: Mapping[str, Any], position: SourcePosition) -> ScenarioEvent
         path=position.path,
     )
     _check_times(made, position)
-    event_check.check(made, position, _EVENT.fields)
+    event_check.check(made, position, OPTIONS)
     return made
 
 

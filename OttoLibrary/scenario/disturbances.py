@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from OttoLibrary.errors import UsageError, ValueFormatError, did_you_mean
 from OttoLibrary.scenario import impairments
-from OttoLibrary.scenario.healing import as_root
+from OttoLibrary.scenario.healing import NOT_BEGUN, as_root
 from OttoLibrary.units import quantity, seconds
 
 _NAME = re.compile(r"[\w.@+:-]{1,64}")
@@ -29,7 +29,7 @@ class Recipe:
     Attributes:
         host: Where.
         what: What it is, for people.
-        do: Does it; says what is wrong, with an exit status, when it cannot.
+        do: Does it; says what is wrong, with an exit status, when it cannot: ``NOT_BEGUN`` when nothing was done.
         undo: Undoes it; it may run twice, and also when nothing was done.
         check: Prints ``disturbed`` or ``healthy``, or anything else to say nothing.
         needs_root: It runs as root.
@@ -101,7 +101,7 @@ def _service(host: str, words: list[str], options: Mapping[str, str], _: Mapping
 def _paused(host: str, name: str) -> Recipe:
     pids = f"$(pgrep -x {_pattern(name)})" if not name.isdecimal() else name
     missing = shlex.quote(f"There is no process '{name}'.")
-    do = f'p="{pids}"; [ -n "$p" ] || {{ echo {missing}; exit 1; }}; kill -STOP $p'
+    do = f'p="{pids}"; [ -n "$p" ] || {{ echo {missing}; exit {NOT_BEGUN}; }}; kill -STOP $p'
     undo = f'p="{pids}"; [ -z "$p" ] || kill -CONT $p || :'
     check = (
         f'p="{pids}"; s=healthy; for i in $p; do '
@@ -115,7 +115,7 @@ def _killed(host: str, name: str) -> Recipe:
     pattern = _pattern(name)
     missing = shlex.quote(f"There is no process '{name}'.")
     gone = shlex.quote(f"'{name}' did not come back in 30 s.")
-    do = f"pgrep -x {pattern} >/dev/null || {{ echo {missing}; exit 1; }}; pkill -KILL -x {pattern}"
+    do = f"pgrep -x {pattern} >/dev/null || {{ echo {missing}; exit {NOT_BEGUN}; }}; pkill -KILL -x {pattern}"
     undo = (
         f"n=0; until pgrep -x {pattern} >/dev/null; do n=$((n + 1)); [ $n -le 150 ] || {{ echo {gone}; exit 1; }}; "
         "sleep 0.2 2>/dev/null || sleep 1; done"
@@ -125,13 +125,15 @@ def _killed(host: str, name: str) -> Recipe:
 
 def _stopped(host: str, name: str) -> Recipe:
     unit = shlex.quote(name)
+    missing = shlex.quote(f"There is no service '{name}'.")
+    absent = f"{{ echo {missing}; exit {NOT_BEGUN}; }}"
 
     def control(verb: str) -> str:
         refused = shlex.quote(f"Nothing here {verb}s services: no systemd, OpenRC or /etc/init.d/{name}.")
         return (
-            f"if [ -d /run/systemd/system ]; then systemctl {verb} {unit}; "
-            f"elif command -v rc-service >/dev/null 2>&1; then rc-service {unit} {verb}; "
-            f"elif [ -x /etc/init.d/{unit} ]; then /etc/init.d/{unit} {verb}; else echo {refused}; exit 1; fi"
+            f"if [ -d /run/systemd/system ]; then systemctl cat {unit} >/dev/null 2>&1 || {absent}; systemctl {verb} {unit}; "
+            f"elif command -v rc-service >/dev/null 2>&1; then rc-service -e {unit} || {absent}; rc-service {unit} {verb}; "
+            f"elif [ -x /etc/init.d/{unit} ]; then /etc/init.d/{unit} {verb}; else echo {refused}; exit {NOT_BEGUN}; fi"
         )
 
     check = f"if [ -d /run/systemd/system ]; then systemctl is-active --quiet {unit} && echo healthy || echo disturbed; fi"
@@ -160,8 +162,8 @@ def _disk(host: str, amount: int, token: str, folder: str) -> Recipe:
     kib = -(-amount // 1024)
     # A disk that is really full stops what a lab needs to be reached.
     do = (
-        f"free=$(df -Pk {place} | awk 'NR==2 {{print $4}}'); [ -n \"$free\" ] || exit 1; "
-        f'[ $((free - {kib})) -ge 65536 ] || {{ echo "Only $free KiB are free, and 64 MiB have to stay."; exit 1; }}; '
+        f"free=$(df -Pk {place} | awk 'NR==2 {{print $4}}'); [ -n \"$free\" ] || exit {NOT_BEGUN}; "
+        f'[ $((free - {kib})) -ge 65536 ] || {{ echo "Only $free KiB are free, and 64 MiB have to stay."; exit {NOT_BEGUN}; }}; '
         f"umask 077; fallocate -l {amount} {file} 2>/dev/null || dd if=/dev/zero of={file} bs=1024 count={kib} 2>/dev/null || "
         f"{{ rm -f {file}; echo 'The file could not be written.'; exit 1; }}"
     )
@@ -179,14 +181,14 @@ def _memory(host: str, amount: int, token: str, _: str) -> Recipe:
     guard = (
         "free=$(awk '/^MemAvailable/ {print $2}' /proc/meminfo); all=$(awk '/^MemTotal/ {print $2}' /proc/meminfo); "
         f"[ $((free - {kib})) -ge $((all / 10)) ] || "
-        '{ echo "Only $free KiB are free, and a tenth of the memory has to stay."; exit 1; }; '
+        f'{{ echo "Only $free KiB are free, and a tenth of the memory has to stay."; exit {NOT_BEGUN}; }}; '
     )
     return _hog(host, f"{amount} B of memory filled", guard, f"{{ head -c {amount} /dev/zero; sleep 86400; }} | tail -n 1", token)
 
 
 def _cpu(host: str, amount: int, token: str, _: str) -> Recipe:
     loops = f"i=0; while [ $i -lt {amount} ]; do (while :; do :; done) & i=$((i + 1)); done; wait"
-    guard = f"[ {amount} -le 256 ] || {{ echo 'More than 256 loops are not begun.'; exit 1; }}; "
+    guard = f"[ {amount} -le 256 ] || {{ echo 'More than 256 loops are not begun.'; exit {NOT_BEGUN}; }}; "
     return _hog(host, f"{amount} processors kept busy", guard, loops, token)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar, overload
 
-from OttoLibrary.errors import PluginError
+from OttoLibrary.errors import PluginError, did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
 _functions: dict[str, tuple[str, Callable[..., Any]]] = {}
@@ -45,14 +45,23 @@ def find(name: str) -> Callable[..., Any] | None:
     return found[1] if found is not None else None
 
 
-def mistake(function: Callable[..., Any], params: dict[str, Any], offered: set[str]) -> str:
-    """Return why a function cannot be called with these arguments, or nothing."""
+def mistake(function: Callable[..., Any], params: dict[str, Any], offered: set[str], options: Collection[str] = ()) -> str:
+    """Return why a function cannot be called with these arguments, or nothing.
+
+    Args:
+        function: The function.
+        params: The arguments.
+        offered: What it may have too.
+        options: What an event has besides arguments; one that was mistyped may be among them.
+    """
     signature = inspect.signature(function)
     given = params | {name: None for name in offered & signature.parameters.keys() if name not in params}
     try:
         signature.bind(**given)
     except TypeError as error:
-        return f"the function '{function.__name__}' cannot be called with {sorted(params)}: {error}"
+        unknown = next((name for name in params if name not in signature.parameters), "")
+        near = did_you_mean(unknown, [*signature.parameters, *options]) if unknown else ""
+        return f"the function '{function.__name__}' cannot be called with {sorted(params)}: {error}.{near}".removesuffix(".")
     return ""
 
 

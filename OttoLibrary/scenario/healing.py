@@ -22,7 +22,7 @@ from OttoLibrary.text import decode
 
 LEASE_S = 15
 _STEP_S = 60.0
-# What 'do' says when it did nothing, since somebody else disturbs there: then nothing is to be undone.
+# What 'do' says when it did nothing, since it cannot be done there or somebody else disturbs: then nothing is to be undone.
 NOT_BEGUN = 95
 _LOST = 98
 _FOLDER = re.compile(r"/[\w./-]+/\.otto-heal-\w+")

@@ -50,6 +50,9 @@ _BEGUN = re.compile(rb"[A-Za-z]{2,4}\.? +[A-Za-z0-9]{1,4} +[A-Za-z0-9]{1,4} +[0-
 _SESSION_FIELD, _START_FIELD = 3, 19
 # A background command ends with us, however we end: when its standard input closes, a watcher hangs up its process group.
 LIFELINE = "exec 3<&0 </dev/null; (read -r line <&3; kill -s HUP -- -$$) >/dev/null 2>&1 & exec 3<&-"
+# The same for a command that is waited for: what it leaves running when it has ended is not hung up, and its own 'wait' does not
+# wait for the watcher.
+LIFELINE_OF_RUN = "exec 3<&0 </dev/null; ( (read -r line <&3; kill -s 0 $$ && kill -s HUP -- -$$) >/dev/null 2>&1 & ) ; exec 3<&-"
 
 
 class UserChangeRefusedError(Exception):

@@ -95,6 +95,32 @@ def test_what_cannot_be_done_leaves_nothing(session: Session, tmp_path: Path) ->
     assert not leases(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("service", "box pause nobody-has-it"),
+        ("service", "box kill nobody-has-it"),
+        ("service", "box stop no-such-svc"),
+        ("fill", "box disk 900 TiB"),
+        ("fill", "box memory 900 TiB"),
+        ("fill", "box cpu 300"),
+    ],
+)
+def test_what_cannot_be_done_is_not_undone(open_lab: Any, kind: str, text: str, tmp_path: Path) -> None:
+    session = open_lab(box=box_of("local", None, tmp_path))  # type: ignore[arg-type]
+    recipe = session.disturbances.recipe(kind, text)
+    told: list[str] = []
+    # This undo would fail, as the start of a service does that is not there.
+    undo = f"touch {tmp_path}/undone; exit 1"
+    healing = Healing(session.hosts.use("box"), recipe.what, undo, wrap=recipe.wrap, told=told.append)
+    with pytest.raises(HostError, match="could not be done: ") as caught:
+        session.engine.call(healing.begin(recipe.do))
+    assert "exit status" not in str(caught.value)
+    assert told == []
+    assert not (tmp_path / "undone").exists()
+    assert not leases(tmp_path)
+
+
 def test_a_disk_is_filled_up_to_a_bound_and_emptied(session: Session, tmp_path: Path) -> None:
     healing = disturbed(session, "fill", f"box disk 3 MiB path={tmp_path}")
     (file,) = tmp_path.glob(".otto-fill-*")
@@ -185,6 +211,43 @@ def test_a_killed_controller_heals_within_the_lease(
             controller.send_signal(signal.SIGKILL)
         processes.wait_until(lambda: state(sleeper.pid) == "S", "it heals", 30)
     processes.wait_until(lambda: not leases(tmp_path), "the leases are gone", 30)
+
+
+# -- commands of events
+
+BEGUN = """
+import sys
+from OttoLibrary.run.session import Session
+session = Session(sys.argv[1])
+session.engine.call(session.hosts.use("box").run_once(sys.argv[2], timeout_s=300, ends_with_us=True))
+"""
+
+
+@pytest.mark.parametrize("way", ["local", "sshd"])
+def test_a_killed_controller_ends_the_command_of_an_event(way: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    lab = tmp_path / "killed.json"
+    lab.write_text(json.dumps({"hosts": {"box": box_of(way, request, tmp_path)}}))
+    pids = tmp_path / "pids"
+    command = f"sleep 777 & echo $! >{pids}.new; mv {pids}.new {pids}; sleep 777"
+    with subprocess.Popen([sys.executable, "-c", BEGUN, str(lab), command], cwd=ROOT) as controller:
+        processes.wait_until(pids.exists, "the command runs", 60)
+        sleeping = int(pids.read_text())
+        assert not is_gone(sleeping)
+        controller.send_signal(signal.SIGKILL)
+    processes.wait_until(lambda: is_gone(sleeping), "what it started is ended", 30)
+
+
+def test_the_command_of_an_event_waits_for_its_own_and_what_it_leaves_runs_on(session: Session, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    command = f"sleep 0.1 & wait; cat; sleep 50 >/dev/null 2>&1 </dev/null & echo $! >{pids}"
+    session.engine.call(session.hosts.use("box").run_once(command, timeout_s=60, ends_with_us=True))
+    # The second one begins after all of the first is closed.
+    session.engine.call(session.hosts.use("box").run_once("true", timeout_s=60, ends_with_us=True))
+    left = int(pids.read_text())
+    try:
+        assert not is_gone(left)
+    finally:
+        os.kill(left, signal.SIGKILL)
 
 
 # -- networks

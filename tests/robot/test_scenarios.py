@@ -174,12 +174,23 @@ Readings
     ("event", "words"),
     [
         ("Add Scenario Event    tikk", "No keyword with name 'tikk' found. Did you mean:\n    Tick @ events[0]"),
-        ("Add Scenario Event    boom    txt=3", "Keyword 'Boom' got unexpected named argument 'txt' @ events[0]"),
+        (
+            "Add Scenario Event    boom    txt=3",
+            "Keyword 'Boom' got unexpected named argument 'txt'. Did you mean 'text'? @ events[0]",
+        ),
         ("Add Scenario Event    boom    every=5 parsecs", "'5 parsecs' is not a duration"),
         ("Add Scenario Event    blinc", "No keyword with name 'blinc' found. Did you mean:"),
         ("Add Scenario Event    blink    color=red", "the function 'blink' cannot be called with ['color']"),
         ("Add Scenario Event    tick    hosts=dut1", "the keyword 'tick' has no argument 'host'"),
         ("Add Scenario Event    ask    command=true    hosts=dut77", "dut77"),
+        ("Add Scenario Event    ask    command=date    hosts=dut1    evry=200 ms", "params.evry (did you mean 'every'?)"),
+        ("Add Scenario Event    ask    command=date    hosts=dut1    ovrlap=queue", "params.ovrlap (did you mean 'overlap'?)"),
+        ("Add Scenario Event    ask    command=date    hosts=dut1    on_eror=stop", "params.on_eror (did you mean 'on_error'?)"),
+        ("Add Scenario Event    sad    clock=dut1 soon", "Write 'HOST +1 h' or 'HOST -30 s' @ events[0].clock"),
+        ("Add Scenario Event    boom    evry=1 s", "got unexpected named argument 'evry'. Did you mean 'every'? @ events[0]"),
+        ("Add Scenario Event    boom    texxt=1", "got unexpected named argument 'texxt'. Did you mean 'text'? @ events[0]"),
+        ("Add Scenario Event    blink    evry=1 s", "Did you mean 'every'? @ events[0]"),
+        ("Add Scenario Event    boom    on_error=stp", "on_error"),
         ("No Operation", "There is nothing to run."),
         ("Add Scenario Event    nap    keyword=Run On Host    params=${{{'host': 'nobody', 'command': 'x'}}}", ""),
     ],
@@ -199,6 +210,34 @@ Wrong
     assert words in done.tests["Wrong"].message
     assert done.rc == 1
     assert notes(folder) == []
+
+
+def test_a_test_is_judged_by_no_scenario_of_an_earlier_one(folder: Path) -> None:
+    ticks = "    Add Scenario Event    {0}    keyword=Tick\n    Run Scenario    duration=200 ms\n"
+    alone = f"""{HEAD}
+Runs One
+{ticks.format("first")}    [Teardown]    Scenario Should Meet    first.failures=0
+Runs None
+    Scenario Should Meet    failures=0
+"""
+    begun = HEAD.replace("events.py", "events.py\nSuite Setup    Begin").replace(
+        "*** Test Cases ***", f"Begin\n{ticks.format('outer')}"
+    )
+    around = f"""{begun}
+*** Test Cases ***
+Of The Setup
+    Scenario Should Meet    outer.failures=0
+Its Own
+{ticks.format("inner")}    Scenario Should Meet    inner.failures=0
+Of The Setup Again
+    Scenario Should Meet    outer.failures=0
+"""
+    for name, text in (("alone", alone), ("around", around)):
+        (folder / f"{name}.robot").write_text(text)
+    done = run_files(folder, "--pythonpath", str(folder), "around.robot", "alone.robot")
+    passed = ("Of The Setup", "Its Own", "Of The Setup Again", "Runs One")
+    assert [name for name in passed if done.tests[name].status != "PASS"] == [], done.said
+    assert "No scenario has run in this test" in done.tests["Runs None"].message
 
 
 def test_keywords_that_hang_end_with_the_scenario_and_with_their_time_out(folder: Path) -> None:
@@ -306,6 +345,21 @@ def test_signals_end_it_and_the_last_events_run(folder: Path, number: int) -> No
         assert notes(folder)[-1] == "last", said
         assert notes(folder).count("do") <= notes(folder).count("undone") <= 1
         assert "Execution terminated by signal" in said
+
+
+def test_a_killed_robot_leaves_no_command_of_an_event(folder: Path) -> None:
+    test = """
+Asleep
+    Add Scenario Event    ask    command=echo $$ >${CURDIR}/new; mv ${CURDIR}/new ${CURDIR}/pid; sleep 777    hosts=dut1
+    Run Scenario    duration=1 h
+"""
+    (folder / "suite.robot").write_text(HEAD + test)
+    with begin(folder, "--pythonpath", str(folder), "suite.robot") as robot:
+        processes.wait_until((folder / "pid").exists, "the command runs", 60)
+        robot.kill()
+    pid = int((folder / "pid").read_text())
+    gone = Path(f"/proc/{pid}")
+    processes.wait_until(lambda: not gone.exists() or " Z " in (gone / "stat").read_text(), "the command is ended", 30)
 
 
 def test_what_was_killed_goes_on_and_says_what_was_missed(folder: Path) -> None:
