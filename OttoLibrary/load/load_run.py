@@ -88,7 +88,13 @@ class LoadRun:
         assert self._process.stdin is not None
         self._process.stdin.write(self.order.to_line())
         loop = asyncio.get_running_loop()
-        self._masker.when_learnt(self, lambda secrets: loop.call_soon_threadsafe(self._learn, secrets))
+
+        def tell(secrets: Sequence[str]) -> None:
+            # Once the loop has ended, so has the HQ.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._learn, secrets)
+
+        self._masker.when_learnt(self, tell)
         self._learn([each for each in self._masker.secrets() if each not in self.order.secrets])
         self._reader = asyncio.create_task(self._read(self._process))
 
@@ -164,6 +170,7 @@ class LoadRun:
         reader.cancel()
         # Whatever its pipes say, it is forgotten.
         self._over.set()
+        self._masker.when_learnt(self, None)
         # The loop of a process may end before the transport notices; then nothing closes its pipes.
         transport = getattr(process, "_transport", None)
         if transport is not None:

@@ -252,7 +252,11 @@ def test_what_turrets_say_is_hidden_also_what_becomes_a_secret_later(tmp_path: P
     site.say("me", hello=1, name="a first-secret", script="run later-secret", status="ready", cannons=2)
     site.at(0.5)
     tally = IterationTally(rows=True, is_open=False)
-    tally.add(Note(site.hq.now(), 1.0, 0.1, 0.1, ("E", "no first-secret, no later-secret"), {"t first-secret": 0.1}))
+    tally.add(
+        Note(
+            site.hq.now(), 1.0, 0.1, 0.1, ("E", "no first-secret, no later-secret"), {"t first-secret": 0.1, "later-secret": 0.2}
+        )
+    )
     site.say("me", batch=1, **tally.to_plain())
     site.at(1.5)
     site.masker.add("later-secret")
@@ -262,7 +266,7 @@ def test_what_turrets_say_is_hidden_also_what_becomes_a_secret_later(tmp_path: P
     site.writer.close()
     results = ResultReader(tmp_path / FILE)
     (row,) = results.rows()
-    assert (row[0], row[4], row[5]) == ("no <secret>, no <secret>", {"t <secret>": 0.1}, "a <secret>")
+    assert (row[0], row[4], row[5]) == ("no <secret>, no <secret>", {"t <secret>": 0.1, "<secret>": 0.2}, "a <secret>")
     assert [(each.message, each.count) for each in results.errors()] == [("no <secret>, no <secret>", 1)]
     left = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
     assert b"later-secret" not in left
