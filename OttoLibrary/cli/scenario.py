@@ -44,11 +44,18 @@ def _check(options: argparse.Namespace) -> int:
     for given in options.file:
         for file in description.files_in(Path(given)):
             try:
-                _tell(description.read(file))
+                _tell(description.read(file, _folders_of_scripts(file)))
             except OttoError as error:
                 print(error, file=sys.stderr)
                 wrong += 1
     return 2 if wrong else 0
+
+
+def _folders_of_scripts(file: Path) -> list[Path]:
+    """Return where scripts may be: beside a suite, which is near the description or the current folder."""
+    folder = file.absolute().parent
+    beside = [path for path in sorted(folder.parent.iterdir()) if path.is_dir()]
+    return list(dict.fromkeys([folder, Path.cwd(), folder.parent, *beside]))
 
 
 def _show(options: argparse.Namespace) -> int:

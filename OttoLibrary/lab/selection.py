@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from itertools import chain, pairwise
 
@@ -12,6 +12,9 @@ from OttoLibrary.lab.host_entry import HostEntry
 
 _GLOB = re.compile(r"[*?\[]")
 _OPERATORS = {"AND", "OR", "NOT"}
+_KINDS = ("tag", "lab")
+# What no name of a host has; a glob has brackets.
+_IN_NO_NAME = re.compile(r"""[,;={}$'"<>/\\]""")
 
 
 def select(hosts: Mapping[str, HostEntry], *expressions: str) -> list[str]:
@@ -26,6 +29,41 @@ def select(hosts: Mapping[str, HostEntry], *expressions: str) -> list[str]:
     """
     chosen = set(chain.from_iterable(_chosen(hosts, expression) for expression in expressions)) if expressions else hosts
     return [name for name in hosts if name in chosen]
+
+
+def mistake(expression: str) -> tuple[str, str, Collection[str]]:
+    """Return what is wrong with a selection whatever hosts there are: a sentence, the word that was meant and those known for it.
+
+    All are empty for one that is right.
+    """
+    try:
+        words = _words(expression)
+    except ValueFormatError as error:
+        return str(error).removesuffix("."), "", ()
+    if not words:
+        return "the selection is empty", "", ()
+    parts = [part for operator in _split(words, "NOT") for either in _split(operator, "OR") for part in _split(either, "AND")]
+    return next((found for part in parts if part and (found := _wrong_pattern(part))[0]), ("", "", ()))
+
+
+def _wrong_pattern(words: list[str]) -> tuple[str, str, Collection[str]]:
+    pattern = " ".join(words)
+    kind, colon, _ = pattern.partition(":")
+    if colon and kind not in _KINDS:
+        return f"'{pattern}' selects no hosts: only tag:x and lab:x have a colon", f"{kind}:", [f"{known}:" for known in _KINDS]
+    operator = next((word for word in words if word.upper() in _OPERATORS), "")
+    if operator:
+        return f"'{operator}' in '{pattern}' has to be in capitals", operator.upper(), sorted(_OPERATORS)
+    if pattern.startswith("(") or (pattern.endswith(")") and "(" not in pattern):
+        return f"'{pattern}' selects no hosts: a selection has no parentheses", "", ()
+    if colon:
+        return "", "", ()
+    if len(words) > 1:
+        unknown = max(words[1:], key=lambda word: bool(did_you_mean(word.upper(), _OPERATORS)))
+        return f"'{pattern}' is not the name of one host: AND, OR or NOT is missing", unknown.upper(), sorted(_OPERATORS)
+    if _IN_NO_NAME.search(pattern):
+        return f"'{pattern}' is not the name of a host", "", ()
+    return "", "", ()
 
 
 def meant(hosts: Mapping[str, HostEntry], expression: str) -> str:
@@ -52,7 +90,7 @@ def _all_of(hosts: Mapping[str, HostEntry], words: list[str]) -> set[str]:
 
 def _matching(hosts: Mapping[str, HostEntry], pattern: str) -> set[str]:
     kind, colon, value = pattern.partition(":")
-    if colon and kind in {"tag", "lab"}:
+    if colon and kind in _KINDS:
         return {name for name, entry in hosts.items() if _any_match(entry.tags if kind == "tag" else entry.labs, value)}
     if _GLOB.search(pattern):
         return {name for name in hosts if fnmatchcase(name, pattern)}

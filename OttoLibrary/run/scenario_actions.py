@@ -14,6 +14,7 @@ from typing import Any
 
 from OttoLibrary.contracts.connections import Record
 from OttoLibrary.errors import ConnectionLostError, HostError, OttoError, ScenarioError, UsageError, did_you_mean
+from OttoLibrary.masking import mask
 from OttoLibrary.run.event_keywords import EventKeyword, KeywordFailedError, TimeLimit
 from OttoLibrary.run.fanout import each, whole
 from OttoLibrary.run.folded_log import FoldedLog
@@ -306,7 +307,7 @@ def _called(event: ScenarioEvent) -> ScenarioEvent:
 def _title(run: EventRun, host: str) -> str:
     where = f" on {host}" if host else ""
     late_s = max(0.0, run.began_s - run.due_s)
-    return f"{run.event.name}, run {run.number}{where}: due {clock_text(run.due_s)}, late {duration_text(late_s)}"
+    return mask(f"{run.event.name}, run {run.number}{where}: due {clock_text(run.due_s)}, late {duration_text(late_s)}")
 
 
 def _kept_status(number: int, has_failed: bool) -> str:

@@ -14,6 +14,7 @@ from robot.errors import ExecutionFailed  # type: ignore[import-untyped]
 
 from OttoLibrary.contracts.connections import Record
 from OttoLibrary.errors import NotOpenError, OttoError, ScenarioError, ScenarioFailedError, UsageError
+from OttoLibrary.masking import mask
 from OttoLibrary.run.event_keywords import EventKeyword, KeywordFailedError, in_teardown, look_for_signal, reason_of
 from OttoLibrary.run.folded_log import FoldedLog
 from OttoLibrary.run.main_thread import MainResult, MainThread, MainWork
@@ -145,7 +146,7 @@ class _Performer:
         self._session, self._scenario, self._log = session, scenario, log
         folder = session.suite.output_folder
         self._folder = folder / "otto" if folder is not None else None
-        self._file_name = re.sub(r"[^\w-]+", "_", scenario.name)[:60] or "scenario"
+        self._file_name = re.sub(r"[^\w-]+", "_", mask(scenario.name))[:60] or "scenario"
         self._began_wall_s = time.time()
         self.watch = ScenarioWatch(scenario, session.monitor, self._began_wall_s, self._log_failure)
         self.reporter = Reporter(self._folder, f"scenario-{self._file_name}", self.watch.reported, session.journal.warn)

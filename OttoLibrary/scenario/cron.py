@@ -38,10 +38,19 @@ _DAYS_OF_MONTH = {1: 31, 2: 29, 3: 31, 4: 30, 5: 31, 6: 30, 7: 31, 8: 31, 9: 30,
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
-def mistake(expression: str, time_zone: str = "") -> str:
-    """Return what is wrong with an expression or its time zone, or nothing."""
+def mistake(expression: str) -> str:
+    """Return what is wrong with an expression, or nothing."""
     try:
-        Cron(expression, time_zone).next_after(0.0)
+        Cron(expression).next_after(0.0)
+    except UsageError as error:
+        return str(error).removesuffix(".")
+    return ""
+
+
+def time_zone_mistake(name: str) -> str:
+    """Return what is wrong with the name of a time zone, or nothing."""
+    try:
+        _zone(name)
     except UsageError as error:
         return str(error).removesuffix(".")
     return ""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from OttoLibrary.errors import ScenarioError, UsageError
 from OttoLibrary.lab.plain_file import read_plain_file
-from OttoLibrary.scenario import cron
+from OttoLibrary.scenario import cron, event_check
 from OttoLibrary.scenario.due_times import due_offsets
 from OttoLibrary.scenario.events import KINDS, ON_ERRORS, OVERLAPS, Phase, Scenario, ScenarioEvent
 from OttoLibrary.schema import plain_data
@@ -19,6 +19,8 @@ from OttoLibrary.schema.scalar_types import COUNT, DURATION, LABEL, SWITCH, choi
 from OttoLibrary.schema.source_position import SourcePosition, shown_path
 
 _LARGEST_BYTES = 16 << 20
+# An event that is due more often only counts what it misses.
+_SHORTEST_S = 0.001
 _INTERVALS = {"interval_sec": 1.0, "interval_min": 60.0, "interval_hour": 3600.0}
 # A string of JSON, which may hold two slashes, or a comment up to the end of its line.
 _STRING_OR_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*')
@@ -155,8 +157,12 @@ class Description:
     notes: tuple[str, ...] = ()
 
 
-def read(file: Path) -> Description:
+def read(file: Path, scripts_in: Sequence[Path] = ()) -> Description:
     """Return what a file describes.
+
+    Args:
+        file: The file.
+        scripts_in: Folders in one of which each script of a load has to be; without any, scripts are not looked for.
 
     Raises:
         ScenarioError: It cannot be read, or is wrong; the message has every mistake.
@@ -164,6 +170,8 @@ def read(file: Path) -> Description:
     position = SourcePosition.in_file(file)
     content = _parsed(file, position)
     found = None if position.problems else _description(content, position, file.stem)
+    for event in found.scenario.events if found is not None and scripts_in else ():
+        event_check.check_script(event, replace(position, path=event.path), scripts_in)
     if found is None or position.problems:
         raise ScenarioError(position.problems)
     return found
@@ -243,7 +251,7 @@ def _description(content: object, position: SourcePosition, fallback: str) -> De
         stop_on_lost_host=bool(values.get("stop_on_lost_host")),
         source=position.source,
     )
-    _check_names(scenario, listed)
+    _check_names(scenario, listed, _names_in(content))
     return Description(scenario, tuple(_notes(scenario)))
 
 
@@ -309,6 +317,7 @@ def _event(values: Mapping[str, Any], position: SourcePosition) -> ScenarioEvent
         path=position.path,
     )
     _check_times(made, position)
+    event_check.check(made, position, _EVENT.fields)
     return made
 
 
@@ -323,12 +332,17 @@ def _every_s(values: Mapping[str, Any], position: SourcePosition) -> float | Non
     if len(given) > 1:
         position.wrong(f"{' and '.join(map(repr, given))} both say when it is due; write one of them")
     given.pop("cron", None)
+    for key, interval_s in given.items():
+        if 0 < interval_s < _SHORTEST_S:
+            position.at(key).wrong(f"{interval_s:g} s from start to start is too short; write 1 ms or more")
     return next(iter(given.values()), None) or None
 
 
 def _check_times(event: ScenarioEvent, position: SourcePosition) -> None:
-    if event.cron and (problem := cron.mistake(event.cron, event.time_zone)):
+    if event.cron and (problem := cron.mistake(event.cron)):
         position.at("cron").wrong(problem)
+    if event.time_zone and (problem := cron.time_zone_mistake(event.time_zone)):
+        position.at("time_zone").wrong(problem)
     if event.time_zone and not event.cron:
         position.at("time_zone").wrong("a time zone is for 'cron', and there is none")
     if event.jitter_s and event.every_s and event.jitter_s >= event.every_s:
@@ -353,11 +367,18 @@ def _named_apart(events: Sequence[ScenarioEvent]) -> tuple[ScenarioEvent, ...]:
     return tuple(named)
 
 
-def _check_names(scenario: Scenario, position: SourcePosition) -> None:
-    names = [event.name for event in scenario.events]
+def _names_in(content: object) -> set[str]:
+    """Return the names of all events, also of those that are wrong: what depends on one of them has no mistake of its own."""
+    given = content.get("events") if isinstance(content, Mapping) else None
+    names = [entry.get("name") for entry in given if isinstance(entry, Mapping)] if isinstance(given, list) else []
+    return {name for name in names if isinstance(name, str)}
+
+
+def _check_names(scenario: Scenario, position: SourcePosition, given: Collection[str]) -> None:
+    names = list(dict.fromkeys([*(event.name for event in scenario.events), *given]))
     phases = [phase.name for phase in scenario.phases]
-    for index, event in enumerate(scenario.events):
-        here = position.at(index)
+    for event in scenario.events:
+        here = replace(position, path=event.path)
         for needed in event.depends_on:
             if needed not in names:
                 here.at("depends_on").wrong(f"no event is called {needed!r}", needed, names)

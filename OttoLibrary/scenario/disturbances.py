@@ -17,6 +17,8 @@ _NAME = re.compile(r"[\w.@+:-]{1,64}")
 _OPTION = re.compile(r"\s(\w+)=")
 # Files there have names that nobody can guess, are made by the account itself, and are for it alone.
 _FOLDER = "/tmp"  # noqa: S108
+# Stands for the peer of an impairment when only how it is written counts.
+_ANY_ADDRESS = "192.0.2.1"
 _BOUNDS = {"disk": "B", "memory": "B", "cpu": ""}
 
 
@@ -58,6 +60,19 @@ def recipe(kind: str, text: str, peers: Mapping[str, str] | None = None) -> Reci
     if not words:
         raise UsageError(f"The {kind} '{text}' names no host. {_FORMS[kind]}")
     return _KINDS[kind](words[0], words[1:], options, peers or {})
+
+
+def mistake(kind: str, text: str) -> str:
+    """Return what is wrong in how a disturbance is written, whatever hosts there are, or nothing; ``kind`` may be ``reboot``."""
+    if kind == "reboot":
+        return "" if len(text.split()) == 1 else f"'{text}' does not name one host to reboot. Write its name"
+    _, options = split(text)
+    peer = options.get("to", "")
+    try:
+        recipe(kind, text, {peer: _ANY_ADDRESS} if peer else {})
+    except UsageError as error:
+        return str(error).removesuffix(".")
+    return ""
 
 
 def split(text: str) -> tuple[list[str], dict[str, str]]:

@@ -11,11 +11,12 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from OttoLibrary.errors import UsageError
+from OttoLibrary.masking import mask
 from OttoLibrary.scenario.events import Scenario
 from OttoLibrary.scenario.ledger import EventLedger, ScenarioLedger
 from OttoLibrary.scenario.schedule import EventRun, Resumption
@@ -51,7 +52,12 @@ class Unfinished:
                 "Run it with resume=no, or with the description as it was."
             )
         elapsed_s = max(0.0, wall_s - self.began_wall_s)
-        return Resumption(self.ledgers, self.last_due_s, self.interrupted, elapsed_s)
+        # The file has the names of events without secrets.
+        names = {mask(event.name): event.name for event in scenario.events}
+        ledgers = {names[name]: replace(row, name=names[name]) for name, row in self.ledgers.items() if name in names}
+        last_due_s = {names[name]: due_s for name, due_s in self.last_due_s.items() if name in names}
+        interrupted = {names[name]: number for name, number in self.interrupted.items() if name in names}
+        return Resumption(ledgers, last_due_s, interrupted, elapsed_s)
 
 
 def fingerprint(scenario: Scenario) -> str:
@@ -89,6 +95,19 @@ def unfinished(path: Path) -> Unfinished | None:
     if head.get("form") != _FORM:
         return None
     return Unfinished(float(head["began_wall_s"]), str(head["fingerprint"]), ledgers, last_due_s, interrupted)
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    """Return a line of the file, in which no text has a secret."""
+    return json.dumps(_masked(entry)) + "\n"
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {mask(key): _masked(entry) for key, entry in value.items()}
+    return [_masked(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def _count(ledgers: dict[str, EventLedger], last_due_s: dict[str, float], entry: Mapping[str, Any]) -> None:
@@ -150,7 +169,7 @@ class DurableJournal:
         row = self._ledger.events.get(entry.get("event", ""))
         if row is not None:
             entry["counts"] = [row.due, row.run, row.skipped, row.missed, row.failed, row.ended_early]
-        self._pending.append(json.dumps(entry) + "\n")
+        self._pending.append(_line(entry))
         if self._syncing is not None:
             # What is being synced does not have this line yet.
             await asyncio.shield(self._syncing)
@@ -186,7 +205,7 @@ class DurableJournal:
         }
         fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        os.write(descriptor, (json.dumps(head) + "\n").encode())
+        os.write(descriptor, _line(head).encode())
         os.fsync(descriptor)
         fresh.replace(self._path)
         if self._descriptor is not None:

@@ -129,6 +129,8 @@ def _rate(text: str) -> float:
 
 
 def _address(peer: str, peers: Mapping[str, str]) -> str:
+    if not peer:
+        raise UsageError("'to=' names no peer. Write a host of the lab or an IPv4 address.")
     name = peers.get(peer, peer)
     try:
         return str(ipaddress.IPv4Address(name))

@@ -111,8 +111,12 @@ class Reporter:
             raise UsageError("A result needs a name: report('fps', 24, '1/s').")
         event, own_host = CURRENT_EVENT.get()
         number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-        text = "" if math.isfinite(number) else mask(str(value))
-        result = Reported(time.time(), event, host or own_host, mask(name), number, unit, text)
+        shown = mask(str(value))
+        if shown != str(value):
+            # The number is a secret itself.
+            number = math.nan
+        text = "" if math.isfinite(number) else shown
+        result = Reported(time.time(), event, host or own_host, mask(name), number, mask(unit), text)
         with self._lock:
             self.count += 1
             self._write(result)
@@ -121,7 +125,7 @@ class Reporter:
             try:
                 hearer.on_result(result)
             except Exception as error:  # noqa: BLE001 - somebody else's code; the scenario goes on
-                self._warn(f"The reporter {type(hearer).__name__} failed: {type(error).__name__}: {error}")
+                self._warn(mask(f"The reporter {type(hearer).__name__} failed: {type(error).__name__}: {error}"))
 
     def put(self, result: Mapping[str, object]) -> None:
         """Take several results at once, by name, as the queue of pytest-orchestration does; ``error`` is a warning too."""
@@ -130,7 +134,7 @@ class Reporter:
         for name, value in result.items():
             self.report(str(name), value)
         if result.get("error"):
-            self._warn(f"An event reported an error: {result['error']}")
+            self._warn(mask(f"An event reported an error: {result['error']}"))
 
     def close(self) -> None:
         """Write what is left; idempotent."""
@@ -150,7 +154,7 @@ class Reporter:
                 csv.writer(self._table).writerow(_COLUMNS)
         if self._lines.closed:
             return
-        row = asdict(result)
+        row = {column: mask(value) if isinstance(value, str) else value for column, value in asdict(result).items()}
         if result.text:
             row["value"] = None
         self._lines.write(json.dumps(row) + "\n")

@@ -7,7 +7,7 @@ import datetime
 import pytest
 
 from OttoLibrary.errors import UsageError
-from OttoLibrary.scenario.cron import Cron, mistake
+from OttoLibrary.scenario.cron import Cron, mistake, time_zone_mistake
 
 NOON = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC).timestamp()
 
@@ -45,8 +45,8 @@ def test_what_is_wrong_is_told_in_plain_words(expression: str, words: str) -> No
 def test_an_unknown_time_zone_is_a_sentence() -> None:
     with pytest.raises(UsageError, match="There is no time zone 'Mars/Olympus'"):
         Cron("* * * * *", "Mars/Olympus")
-    assert "no time zone" in mistake("* * * * *", "../../etc/passwd")
+    assert "no time zone" in time_zone_mistake("../../etc/passwd")
 
 
 def test_a_right_one_has_no_mistake() -> None:
-    assert mistake("0 0 29 2 *", "UTC") == ""
+    assert mistake("0 0 29 2 *") == time_zone_mistake("UTC") == ""

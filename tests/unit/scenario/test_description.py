@@ -152,3 +152,14 @@ def test_the_schema_takes_what_the_reader_takes() -> None:
     validator = jsonschema.Draft202012Validator(description.schema())
     validator.validate(json.loads(description.without_comments(PAGE)))
     assert not validator.is_valid({"events": [{"nme": "x"}]})
+
+
+def test_mistakes_behind_broken_events_have_their_own_places(tmp_path: Path) -> None:
+    broken: list[Any] = [{"name": "first"}, 5, None, "x", [], {"name": "odd", "on_error": "stp"}]
+    last = {"name": "last", "depends_on": ["frst", "odd"], "phase": "rmp", "cron": "* * * * *", "time_zone": "Mars/Base"}
+    found = mistakes(tmp_path, {"duration": 9, "phases": {"ramp": 1}, "events": [*broken, {"name": "b", "every": "1 us"}, last]})
+    assert "no event is called 'frst' @ events[7].depends_on (did you mean 'first'?)" in found
+    assert "no phase is called 'rmp' @ events[7].phase (did you mean 'ramp'?)" in found
+    assert "There is no time zone 'Mars/Base'. Write one such as 'Europe/Berlin' or 'UTC' @ events[7].time_zone" in found
+    assert "1e-06 s from start to start is too short; write 1 ms or more @ events[6].every" in found
+    assert not [problem for problem in found if "'odd'" in problem]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from OttoLibrary import masking
 from OttoLibrary.errors import UsageError
 from OttoLibrary.scenario.durable_journal import DurableJournal, unfinished
 from OttoLibrary.scenario.events import Scenario, ScenarioEvent
@@ -99,3 +100,28 @@ def test_a_disk_that_takes_nothing_is_told_once(tmp_path: Path) -> None:
     asyncio.run(go())
     assert len(told) == 1
     assert "cannot be written" in told[0]
+
+
+def test_the_file_has_no_secret_and_goes_on_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masking, "_process", masking.Masker())
+    secret = "S3cretRoot99"
+    masking._process.add(secret)
+    event = ScenarioEvent(f"ask {secret}", every_s=10.0)
+    scenario = Scenario(f"soak {secret}", 100.0, (event,))
+    ledger = ScenarioLedger([EventLedger(event.name)])
+
+    async def go() -> None:
+        journal = DurableJournal(tmp_path / "s.journal", scenario, ledger, 1000.0, pytest.fail)
+        await journal.begin({event.name: 0.0})
+        ledger.events[event.name].due = 1
+        run = EventRun(event, 1, 10.0, KillSwitch())
+        await journal.note_begin(run)
+        await journal.note_end(run, f"it said {secret}")
+
+    asyncio.run(go())
+    assert secret not in (tmp_path / "s.journal").read_text()
+    found = unfinished(tmp_path / "s.journal")
+    assert found is not None
+    resumption = found.resumption(scenario, 1055.0)
+    assert resumption.last_due_s == {event.name: 10.0}
+    assert (resumption.ledgers[event.name].due, resumption.ledgers[event.name].name) == (1, event.name)

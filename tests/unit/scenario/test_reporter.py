@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from OttoLibrary import masking
 from OttoLibrary.errors import PluginError, UsageError, ValueFormatError
 from OttoLibrary.scenario import reporter
 from OttoLibrary.scenario.reporter import CURRENT_EVENT, Reported, Reporter, parsed, register_reporter
@@ -68,3 +69,24 @@ def test_numbers_with_units() -> None:
         parsed("fast")
     with pytest.raises(UsageError):
         Reporter().report(" ", 1)
+
+
+def test_no_column_has_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masking, "_process", masking.Masker())
+    secret, number = "S3cretRoot99", 73519462
+    masking._process.add(secret, str(number))
+    told: list[Reported] = []
+    warned: list[str] = []
+    made = Reporter(tmp_path, "soak", told.append, warned.append)
+    token = CURRENT_EVENT.set((f"event {secret}", ""))
+    made.report(f"note {secret}", 5, secret, f"host {secret}")
+    made.report("text", f"said {secret}")
+    made.report("pin", number)
+    made.put({"error": secret})
+    CURRENT_EVENT.reset(token)
+    made.close()
+    written = "".join(file.read_text() for file in made.files)
+    assert written.count("<secret>") >= 12
+    assert secret not in written
+    assert str(number) not in written
+    assert secret not in "".join(warned) + "".join(result.series + result.unit + result.text for result in told)
