@@ -399,6 +399,10 @@ class Hq:
         """Hide in all that is kept, also in what is stored already, what has become a secret since."""
         self._commit()
         self._kinds.clear()
+        for second in self._seconds.values():
+            kinds, second.kinds = second.kinds, {}
+            for kind, histogram in kinds.items():
+                second.histogram(self._kind(kind)).merge(histogram)
         known, self._errors = self._errors, {}
         for (kind, message), (count, first, last) in known.items():
             self._count_error(kind, message, int(count), first, last)

@@ -59,6 +59,11 @@ class LoadRun:
         self._changed = asyncio.Condition()
 
     @property
+    def title(self) -> str:
+        """What its users do."""
+        return str((self.order.plan.get("described") or {}).get("title") or "what they do")
+
+    @property
     def path(self) -> Path:
         """The file of the results."""
         return Path(self.order.folder) / FILE
@@ -83,7 +88,13 @@ class LoadRun:
         assert self._process.stdin is not None
         self._process.stdin.write(self.order.to_line())
         loop = asyncio.get_running_loop()
-        self._masker.when_learnt(self, lambda secrets: loop.call_soon_threadsafe(self._learn, secrets))
+
+        def tell(secrets: Sequence[str]) -> None:
+            # Once the loop has ended, so has the HQ.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._learn, secrets)
+
+        self._masker.when_learnt(self, tell)
         self._learn([each for each in self._masker.secrets() if each not in self.order.secrets])
         self._reader = asyncio.create_task(self._read(self._process))
 
@@ -118,12 +129,23 @@ class LoadRun:
             return False
         return True
 
-    async def stop(self, reason: str = "") -> None:
-        """End the run: what is in flight ends, and all results are collected. Idempotent."""
+    async def stop(self, reason: str = "", limit_s: float | None = None) -> bool:
+        """End the run: what is in flight ends, and all results are collected. Idempotent.
+
+        Args:
+            reason: Why, for the results.
+            limit_s: After so many seconds it is ended by force; by default somewhat after its own grace.
+
+        Returns:
+            False when it was ended by force.
+        """
         self._order(order="stop", reason=reason)
-        grace_s = float(self.order.plan.get("grace_s", 30.0))
-        if not await self.wait(grace_s + 15.0):
-            await self.close()
+        if limit_s is None:
+            limit_s = float(self.order.plan.get("grace_s", 30.0)) + 15.0
+        if await self.wait(limit_s):
+            return True
+        await self.close()
+        return False
 
     async def mark_phase(self, name: str) -> None:
         """Begin a phase."""
@@ -146,6 +168,9 @@ class LoadRun:
                     os.killpg(process.pid, signal.SIGKILL)
         await asyncio.wait([reader], timeout=5.0)
         reader.cancel()
+        # Whatever its pipes say, it is forgotten.
+        self._over.set()
+        self._masker.when_learnt(self, None)
         # The loop of a process may end before the transport notices; then nothing closes its pipes.
         transport = getattr(process, "_transport", None)
         if transport is not None:

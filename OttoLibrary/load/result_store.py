@@ -172,11 +172,22 @@ class ResultWriter:
             texts = [text for (text,) in self._db.execute(f"SELECT DISTINCT {column} FROM \"{table}\" WHERE {column} != ''")]  # noqa: S608 - names of ours
             changed = [(masked, text) for text in texts if (masked := mask(text)) != text]
             self._db.executemany(f'UPDATE "{table}" SET {column} = ? WHERE {column} = ?', changed)  # noqa: S608 - names of ours
+        self._mask_timers(mask)
         values = [
             (masked_plain(json.loads(value), mask), key) for key, value in self._db.execute("SELECT key, value FROM otto_run")
         ]
         self._db.executemany("UPDATE otto_run SET value = ? WHERE key = ?", [(json.dumps(value), key) for value, key in values])
         self._db.execute("COMMIT")
+
+    def _mask_timers(self, mask: Callable[[str], str]) -> None:
+        kinds = [kind for (kind,) in self._db.execute("SELECT DISTINCT kind FROM otto_histogram")]
+        changed = [(masked, kind) for kind in kinds if (masked := mask(kind)) != kind]
+        if not changed:
+            return
+        self._db.executemany("UPDATE OR REPLACE otto_histogram SET kind = ? WHERE kind = ?", changed)
+        rows = self._db.execute("SELECT id, custom_timers FROM \"result\" WHERE custom_timers != '{}'").fetchall()
+        timers = [(json.dumps(masked_plain(json.loads(text), mask)), row) for row, text in rows]
+        self._db.executemany('UPDATE "result" SET custom_timers = ? WHERE id = ?', timers)
 
     def note_status(self, uuid: str, at: float, status: str) -> None:
         """Keep that a turret has a new status."""
