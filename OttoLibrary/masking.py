@@ -9,7 +9,7 @@ import shlex
 import threading
 import urllib.parse
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape, unescape
 from typing import Any
 
@@ -68,17 +68,31 @@ class Masker:
         self._forms: set[str] = set()
         self._cores: set[bytes] = set()
         self._patterns: _Patterns | None = None
+        self._told: dict[object, Callable[[Sequence[str]], object]] = {}
         self._lock = threading.Lock()
 
     def add(self, *secrets: str | Secret) -> None:
         """Hide secrets from now on; empty text is ignored."""
+        new = []
         with self._lock:
             for value in map(reveal, secrets):
                 if value.strip() and value not in self._known:
+                    new.append(value)
                     self._known.add(value)
                     self._forms |= spellings(value)
                     self._cores |= base64_cores(value)
                     self._patterns = None
+            told = list(self._told.values()) if new else []
+        for tell in told:
+            tell(new)
+
+    def when_learnt(self, who: object, tell: Callable[[Sequence[str]], object] | None) -> None:
+        """Tell someone of each new secret, on the thread that learns it, or with None no more; it must neither wait nor fail."""
+        with self._lock:
+            if tell is None:
+                self._told.pop(who, None)
+            else:
+                self._told[who] = tell
 
     def secrets(self) -> list[str]:
         """Return what is hidden, for a process that has to hide it, too."""

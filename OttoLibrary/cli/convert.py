@@ -70,7 +70,7 @@ def _print_notes(file: Path, conversion: Conversion) -> None:
 def _read(file: Path, wanted: str, conversion: Conversion) -> None:
     """Add what the file holds; raise LabError when it is nobody's."""
     try:
-        text = read_plain_file(file, _LARGEST_BYTES).decode("utf-8-sig")
+        text = read_plain_file(file, _LARGEST_BYTES).decode("utf-8")
     except OSError as error:
         raise LabError([f"it cannot be read: {error.strerror}."]) from error
     except UnicodeDecodeError:

@@ -129,6 +129,7 @@ def _fire(options: argparse.Namespace, plan: ProjectPlan, folder: Path, limits: 
     from OttoLibrary.load.project import turret_config
     from OttoLibrary.load.result_store import COUNTERS, FILE, ResultWriter
     from OttoLibrary.load.sockets import HqSockets
+    from OttoLibrary.masking import mask
 
     sockets = HqSockets(plan.bind_address, plan.publish_port, plan.rc_port, plan.own_port, plan.external_publisher)
     counters = folder / COUNTERS
@@ -148,7 +149,7 @@ def _fire(options: argparse.Namespace, plan: ProjectPlan, folder: Path, limits: 
             topic=options.publisher_channel,
             described=described,
         )
-        hq = Hq(hq_plan, sockets, writer, counters)
+        hq = Hq(hq_plan, sockets, writer, counters, mask=mask)
         if options.local:
             for turret in plan.turrets:
                 config = turret_config(plan, turret)

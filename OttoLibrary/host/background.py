@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -19,6 +18,7 @@ from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account, Launched, UserChangeRefusedError
 from OttoLibrary.shell.output_file import NO_FILES, NewFile, OutputFile, all_ended, no_file
 from OttoLibrary.shell.pending_output import Notifier, PendingOutput
+from OttoLibrary.shell.search_pattern import Pattern
 from OttoLibrary.text import Secret, decode, reveal
 
 _STOP_BOUND_S = 7.0
@@ -110,7 +110,7 @@ class BackgroundCommand:
         await self._launched.close()
         return outcome
 
-    async def answer(self, answers: Mapping[re.Pattern[str], str | Secret], deadline: Deadline) -> CommandOutcome:
+    async def answer(self, answers: Mapping[Pattern, str | Secret], deadline: Deadline) -> CommandOutcome:
         """Answer what it asks on its terminal until it ends; past the deadline, or when cancelled, end it."""
         console = Console(self._launched.process.channel, self._launched.output, self._launched.notifier)
         patterns, shown = list(answers), PendingOutput(None, Notifier())
@@ -153,7 +153,7 @@ class BackgroundCommand:
             raise self._records.recorded_loss(error, "Background", self.command, self._began, self.partial()) from error
         return self._records.conclude("Background", self.command, self._began, outcome, expected, deadline)
 
-    async def wait_for_line(self, pattern: re.Pattern[str], deadline: Deadline) -> Match:
+    async def wait_for_line(self, pattern: Pattern, deadline: Deadline) -> Match:
         """Wait until a line of its output, standard error included, matches; what was printed before this call counts too.
 
         Raises:
@@ -274,7 +274,7 @@ class _LineSearch:
     def __init__(self, stream: PendingOutput) -> None:
         self._stream, self._searched_bytes = stream, 0
 
-    def next_match(self, pattern: re.Pattern[str]) -> Match | None:
+    def next_match(self, pattern: Pattern) -> Match | None:
         """Return the first match in what is new."""
         data, fresh_bytes = self._stream.data, self._stream.received_bytes - self._searched_bytes
         self._searched_bytes = self._stream.received_bytes

@@ -7,7 +7,6 @@ connection. A ``Runner`` does what the host is asked to do; each kind of connect
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -28,6 +27,7 @@ from OttoLibrary.host.turns import Turn
 from OttoLibrary.shell.console import Console
 from OttoLibrary.shell.launch import Account
 from OttoLibrary.shell.output_file import OutputLimits
+from OttoLibrary.shell.search_pattern import Pattern, SearchPattern
 from OttoLibrary.text import Secret, reveal
 
 # sshd allows 10 sessions a connection by default; shell, console and the stopping of commands need the rest.
@@ -236,7 +236,7 @@ class Host:
         self._check_shell(shell)
         deadline = await self.deadline(timeout_s)
         began = time.monotonic()
-        replies = {compiled(pattern): reply for pattern, reply in answers.items()}
+        replies: dict[Pattern, str | Secret] = {SearchPattern(pattern): reply for pattern, reply in answers.items()}
         background = await (await self._runner(deadline)).start_on_terminal(shell, command, cwd, deadline)
         outcome = await background.answer(replies, deadline)
         return self._records.conclude("Run", command, began, outcome, expected, deadline)
@@ -305,7 +305,7 @@ class Host:
         self, patterns: Sequence[str], *, shell: str = "", timeout_s: float | None = None, raw: bool = False
     ) -> Match:
         """Wait until the console shows what one of the regular expressions matches; ``raw`` as in ``Console.expect``."""
-        expressions = [compiled(pattern) for pattern in patterns]
+        expressions = [SearchPattern(pattern) for pattern in patterns]
         deadline = await self.deadline(timeout_s)
         began = time.monotonic()
         wanted = " or ".join(f"'{pattern}'" for pattern in patterns)
@@ -411,14 +411,6 @@ class Host:
         """Return once it runs a command, or its prompt answers; raise HostError."""
         deadline = Deadline(timeout_s)
         await (await self._runner(deadline)).probe(deadline)
-
-
-def compiled(pattern: str) -> re.Pattern[str]:
-    """Return a regular expression; raise UsageError that says what is wrong with it."""
-    try:
-        return re.compile(pattern, re.MULTILINE)
-    except re.error as error:
-        raise UsageError(f"'{pattern}' is not a regular expression: {error}. Escape literals with a backslash.") from error
 
 
 def _check_command(command: str) -> None:

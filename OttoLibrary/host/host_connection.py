@@ -95,8 +95,10 @@ class HostConnection:
 
     async def close(self) -> None:
         """Close the connection; the next use opens a new one. Never raises."""
-        if self._opening is not None:
-            self._opening.cancel()
+        # Who opens it from now on gets a new one.
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
@@ -112,7 +114,8 @@ class HostConnection:
         return self._opening
 
     def _opened(self, task: asyncio.Task[Connection]) -> None:
-        self._opening = None
+        if self._opening is task:
+            self._opening = None
         if not task.cancelled():
             task.exception()  # fetched, so that a cancelled caller leaves no warning
 

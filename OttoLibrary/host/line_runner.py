@@ -154,7 +154,12 @@ class LineRunner:
     async def _background(self, command: str, process: LineProcess, deadline: Deadline) -> BackgroundCommand:
         # The line ends the process, so its process id is not needed.
         launched = Launched.listening(process, None, limits=self._records.limits)
-        connection = await self._connection.open(deadline)
+        try:
+            connection = await self._connection.open(deadline)
+        except BaseException:
+            # It has the line until it is closed.
+            await launched.close()
+            raise
         return BackgroundCommand(self._records, command, launched, connection, None, self._records.new_file)
 
     # -- for transfers and watching

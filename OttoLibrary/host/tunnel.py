@@ -21,6 +21,7 @@ _CHUNK = 1 << 18
 _DIAL_S = 20.0
 # A program that opens more than this at a time through one tunnel has lost its way.
 _MOST_AT_A_TIME = 1000
+_HIGHEST_PORT = 65_535
 
 
 def _ignore(sentence: str) -> None:
@@ -143,8 +144,9 @@ async def to_host(
 
     Raises:
         ConnectError: The host cannot be reached.
-        UsageError: The port of this machine is taken.
+        UsageError: A port is no port, or the one of this machine is taken.
     """
+    _check_ports(port, here_port)
     await host.connection.open(deadline)
 
     async def dial() -> Duplex:
@@ -181,7 +183,9 @@ async def from_host(
 
     Raises:
         ConnectError: The host cannot be reached, or does not listen there.
+        UsageError: A port is no port.
     """
+    _check_ports(here_port, host_port)
 
     async def dial() -> Duplex:
         return await tcp.dial(LOOPBACK, here_port)
@@ -201,6 +205,13 @@ async def from_host(
     tunnel = Tunnel(host, dial, tell)
     await tunnel.open(listen, host_port, keep=True)
     return tunnel
+
+
+def _check_ports(reached: int, listening: int) -> None:
+    """Raise UsageError for a number that is no port; 0 lets the system choose one to listen on."""
+    for port, least in ((reached, 1), (listening, 0)):
+        if not least <= port <= _HIGHEST_PORT:
+            raise UsageError(f"{port} is not a port. Write a number from 1 to {_HIGHEST_PORT}.")
 
 
 async def _pump(source: Duplex, target: Duplex) -> None:

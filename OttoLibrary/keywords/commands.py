@@ -260,9 +260,9 @@ class CommandKeywords(Component):
         ```
         """
         running = self.session.commands.get(command)
-        from OttoLibrary.host.host import compiled
+        from OttoLibrary.shell.search_pattern import SearchPattern
 
-        expression = compiled(pattern)
+        expression = SearchPattern(pattern)
 
         async def waited() -> Match:
             deadline = await self.session.hosts.use(running.host).deadline(self.timeout(running.host, timeout))

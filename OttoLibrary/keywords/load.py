@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _SHOWN_OPTIONS = ("timer", "phase", "message")
 _NONE = timedelta()
+# For so long at most a load is ended with its test: its users, its HQ, and what is on hosts.
+_LEAVE_S = 60.0
 
 
 class LoadKeywords(Component):
@@ -78,7 +80,8 @@ class LoadKeywords(Component):
             LoadFailedError: The users cannot begin.
 
         It returns when the users have begun. The load ends by itself, with `Stop Load`, or with the suite or test that started
-        it. While a monitor runs, its charts show users, rate, times and errors of the load, too. It needs the packages of
+        it, which gives users 10 seconds to end what they do; what hangs then is ended by force, with a warning. While a monitor
+        runs, its charts show users, rate, times and errors of the load, too. It needs the packages of
         `robotframework-ottolibrary[load]`.
 
         ```robotframework
@@ -114,7 +117,7 @@ class LoadKeywords(Component):
         else:
             target = self._target(keyword, script, arguments)
             run = load.start(self._order(folder, target, fired, turrets, keep_results))
-        self.session.scopes.on_end(lambda: load.end(run))
+        self.session.scopes.on_end(lambda: load.leave(run), _LEAVE_S)
         logger.info(f"The load fires. Results: {folder}")
         return str(folder)
 
@@ -131,7 +134,7 @@ class LoadKeywords(Component):
 
         Raises:
             LoadFailedError: The load was aborted, also by a limit with `abort`.
-            NotOpenError: No load was started.
+            NotOpenError: No load was started in this test, nor in a suite around it.
 
         ```robotframework
         Start Load    0.01    keyword=Sleep    users=2    duration=1 s
@@ -141,7 +144,7 @@ class LoadKeywords(Component):
         """
         from OttoLibrary.load.load_run import LoadFailedError, check_over
 
-        run = self.session.load.last
+        run = self.session.load.present
         wait_s = timeout.total_seconds() if timeout is not None else _planned_s(run)
         if not self.session.load.wait(wait_s):
             raise LoadFailedError(f"The load was not over in {wait_s:g} s. End it with 'Stop Load', or give it more time.")
@@ -160,7 +163,7 @@ class LoadKeywords(Component):
             What `Wait For Load` returns.
 
         Raises:
-            NotOpenError: No load was started.
+            NotOpenError: No load was started in this test, nor in a suite around it.
 
         ```robotframework
         Start Load    0.01    keyword=Sleep    users=2    duration=10 min
@@ -169,7 +172,7 @@ class LoadKeywords(Component):
         Should Be True    ${found.count} > 0
         ```
         """
-        run = self.session.load.last
+        run = self.session.load.present
         self.session.load.stop()
         return self._conclude(run)
 
@@ -237,7 +240,7 @@ class LoadKeywords(Component):
         Raises:
             LimitError: A limit is broken, or there was nothing to measure; the message names each with its value.
             UnknownNameError: There is no such statistic, timer or phase.
-            UsageError: A limit cannot be understood.
+            UsageError: Limits cannot be understood; the message names each.
 
         ```robotframework
         Start Load    0.01    keyword=Sleep    users=2    duration=2 s
@@ -246,12 +249,12 @@ class LoadKeywords(Component):
         Load Should Meet    p(95)<2s    error_rate<1% window=1s phase=steady
         ```
         """
-        from OttoLibrary.load.load_limits import LoadLimit
+        from OttoLibrary.load.load_limits import parse_limits
 
         if not limits:
             raise UsageError("A limit is missing. Write such as 'p(95)<300ms'.")
         if abort:
-            texts = [LoadLimit.parse(text).text for text in limits]
+            texts = [limit.text for limit in parse_limits(limits)]
             if not self.session.load.is_running:
                 raise UsageError("'abort' ends a load that runs, and none does. Say it between 'Start Load' and 'Wait For Load'.")
             for text in texts:
@@ -318,7 +321,7 @@ class LoadKeywords(Component):
         order = self._order(folder, LoadTarget(session.masker.mask(command)), fired, 1, rows)
         return session.load.start_with(
             replace(order, plan={**order.plan, "turrets": 1, "tokens": [token]}, turrets=()),
-            lambda run: CommandUsers(session.engine, session.hosts, run, token),
+            lambda run: CommandUsers(session.engine, session.hosts, run, token, session.masker.mask),
             lambda users: users.start(names, command),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import stat
@@ -11,7 +12,15 @@ _CHUNK = 1 << 20
 
 
 def read_plain_file(path: Path, most_bytes: int) -> bytes:
-    """Return the content of a file; raise OSError, also when it is no plain file or has more than ``most_bytes``."""
+    """Return the content of a text file, in UTF-8 and without the byte order mark that editors of Windows put in front.
+
+    Args:
+        path: The file; with the mark of UTF-16 it is converted.
+        most_bytes: How much it may have.
+
+    Raises:
+        OSError: It cannot be read, is no plain file, has more, or is not the UTF-16 that its mark says.
+    """
     # Without O_NONBLOCK the open of a pipe would wait for somebody who writes.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -24,7 +33,12 @@ def read_plain_file(path: Path, most_bytes: int) -> bytes:
         os.close(descriptor)
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"it has more than {_size(most_bytes)}", str(path))
-    return bytes(content)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return content.decode("utf-16").encode()
+        except UnicodeError as error:
+            raise OSError(errno.EILSEQ, "it begins as UTF-16 text, and is none", str(path)) from error
+    return bytes(content.removeprefix(codecs.BOM_UTF8))
 
 
 def is_file(path: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from OttoLibrary.load.load_limits import AbortWatch, LoadLimit
-from OttoLibrary.load.result_store import ErrorRow, LoadPhase, ResultWriter, TurretRow, now_text
+from OttoLibrary.load.result_store import ErrorRow, LoadPhase, ResultWriter, TurretRow, masked_plain, now_text
 from OttoLibrary.load.second import Second, together
 from OttoLibrary.load.sockets import HqSockets
 from OttoLibrary.load.turret import oct_messages as oct_wire
@@ -44,6 +44,8 @@ _MOST_WARNINGS = 100
 _MOST_BAD_SHOWN = 5
 _OTHER_CLOCK_S = 60.0
 _LATE_MS = 50.0
+# For so long users may end what they do when nobody waits for the run any more.
+_LEAVE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -151,10 +153,10 @@ class Hq:
         self._created = self.now()
         self._asked = self._beat = self._committed = self._looked = 0.0
         self._heard_result = self._last_stray = 0.0
-        self._ending = 0.0
+        self._ending = self._deadline = 0.0
         self._seconds: dict[int, Second] = {}
         self._changed: set[int] = set()
-        self._kinds: set[str] = set()
+        self._kinds: dict[str, str] = {}
         self._errors: dict[tuple[str, str], list[float]] = {}
         self._changed_errors: set[tuple[str, str]] = set()
         self._rows: list[tuple[Any, ...]] = []
@@ -245,7 +247,7 @@ class Hq:
 
     def _begin(self, now: float) -> None:
         self.state, self.began = RUNNING, now
-        self._phases = [LoadPhase(name, now + first, now + last) for name, first, last in self.plan.phases]
+        self._phases = [LoadPhase(self._shown(name), now + first, now + last) for name, first, last in self.plan.phases]
         self._writer.write_phases(self._phases)
         self._note_run(state=RUNNING, began=now)
         own = [turret for turret in self.turrets.values() if turret.is_ours and not turret.is_gone]
@@ -303,10 +305,11 @@ class Hq:
         """End the run: what is in flight ends, and all results are collected."""
         if self.state == WAITING:
             self.state = STOPPING
-            self._ending = self.now()
+            self._ending = self._deadline = self.now()
         if self.state != RUNNING:
             return
         self.state, self.reason, self._ending = STOPPING, reason or self.reason, self.now()
+        self._deadline = self._ending + self.plan.grace_s + 5.0
         self._note_run(state=STOPPING, stopped=self._ending)
         self.sockets.publish(oct_wire.order(oct_wire.STOP, oct_wire.STOP_MESSAGE))
         self._tell_all({"order": "stop", "run": self.run_id})
@@ -315,8 +318,13 @@ class Hq:
         """End the run as one that failed."""
         if self.state in {STOPPING, OVER}:
             return
-        self.is_aborted, self.reason = True, reason
-        self.stop(reason)
+        self.is_aborted, self.reason = True, self._mask(reason)
+        self.stop(self.reason)
+
+    def leave(self, reason: str) -> None:
+        """End the run as one that failed, and wait for what is in flight no longer than a moment; idempotent."""
+        self.abort(reason)
+        self._deadline = min(self._deadline, self.now() + _LEAVE_S)
 
     def _conclude_when_done(self, now: float) -> None:
         own = [turret for turret in self.turrets.values() if turret.is_ours and not turret.is_gone]
@@ -326,8 +334,7 @@ class Hq:
         quiet = not octs or (
             all(turret.status.lower() != "running" for turret in octs) and now - max(self._heard_result, self._ending) >= _QUIET_S
         )
-        deadline = self._ending + self.plan.grace_s + 5.0
-        if (done and quiet) or now >= deadline:
+        if (done and quiet) or now >= self._deadline:
             self._conclude(now)
 
     def _conclude(self, now: float) -> None:
@@ -385,8 +392,26 @@ class Hq:
         planned = {each for each, _, _ in self.plan.phases}
         self._phases = [LoadPhase(each.name, each.began, now) if each.ended is None else each for each in self._phases]
         if name and name not in planned:
-            self._phases.append(LoadPhase(name, now))
+            self._phases.append(LoadPhase(self._shown(name), now))
         self._writer.write_phases(self._phases)
+
+    def mask_again(self) -> None:
+        """Hide in all that is kept, also in what is stored already, what has become a secret since."""
+        self._commit()
+        self._kinds.clear()
+        for second in self._seconds.values():
+            kinds, second.kinds = second.kinds, {}
+            for kind, histogram in kinds.items():
+                second.histogram(self._kind(kind)).merge(histogram)
+        known, self._errors = self._errors, {}
+        for (kind, message), (count, first, last) in known.items():
+            self._count_error(kind, message, int(count), first, last)
+        self.reason, self.warnings = self._mask(self.reason), [self._mask(each) for each in self.warnings]
+        for turret in self.turrets.values():
+            turret.name, turret.script, turret.problem = map(self._mask, (turret.name, turret.script, turret.problem))
+            turret.changed = True
+        self._writer.mask_again(self._mask)
+        self._commit()
 
     def add_limit(self, limit: LoadLimit) -> None:
         """Watch a limit that ends the run."""
@@ -415,10 +440,10 @@ class Hq:
         turret = self.turrets.get(said.uuid)
         is_new = turret is None
         if turret is None:
-            turret = self.turrets[said.uuid] = _Turret(said.uuid, printable(said.turret), "", now)
+            turret = self.turrets[said.uuid] = _Turret(said.uuid, self._shown(said.turret), "", now)
         turret.heard = now
-        turret.cannons, turret.script, turret.rampup = said.cannons, printable(said.script), said.rampup
-        self._set_status(turret, printable(said.status))
+        turret.cannons, turret.script, turret.rampup = said.cannons, self._shown(said.script), said.rampup
+        self._set_status(turret, self._shown(said.status))
         was_late = self.state == RUNNING and (is_new or now - (self.began or now) > 2 * _ASK_S)
         if was_late and said.status.lower() == "ready":
             # It came late, or did not hear the order; those that fire take no notice of it.
@@ -434,7 +459,7 @@ class Hq:
         second.histogram(RESPONSE).add(took)
         timers = said.custom_timers
         for name, value in timers.items():
-            second.histogram(self._kind(TIMER + printable(name))).add(max(0.0, value))
+            second.histogram(self._kind(TIMER + name)).add(max(0.0, value))
         if said.error:
             second.failed += 1
             self.failed += 1
@@ -443,15 +468,15 @@ class Hq:
         if self._rows_left > 0:
             self._rows_left -= 1
             error = self._mask(said.error) if said.error else ""
-            text = json.dumps(timers) if timers else "{}"
-            self._rows.append((error, said.scriptrun_time, said.elapsed, at, text, said.turret_name or "Noname"))
+            name = self._shown(said.turret_name) if said.turret_name else "Noname"
+            self._rows.append((error, said.scriptrun_time, said.elapsed, at, self._timers(timers), name))
         if self.state == RUNNING:
             self.sockets.publish_result(self._topic, message)
 
     def _take_bad(self, frames: Sequence[bytes], why: str) -> None:
         self.bad_messages += 1
         if self.bad_messages <= _MOST_BAD_SHOWN:
-            shown = printable(b" ".join(frames)[:80].decode("utf-8", "backslashreplace"))
+            shown = self._shown(b" ".join(frames).decode("utf-8", "backslashreplace"))[:80]
             self._warn(f"A message was left out: {why}: {shown}")
 
     # -- turrets of ours
@@ -479,10 +504,10 @@ class Hq:
             raise ValueError("a turret came that is none of this run")
         turret = self.turrets.get(who)
         if turret is None:
-            turret = self.turrets[who] = _Turret(who, printable(str(said.get("name") or "turret"))[:255], "", now)
+            turret = self.turrets[who] = _Turret(who, self._shown(said.get("name") or "turret")[:255], "", now)
         turret.identity, turret.heard = identity, now
         turret.cannons = int(said.get("cannons") or 0)
-        turret.script, turret.rampup = printable(str(said.get("script") or ""))[:255], float(said.get("rampup") or 0)
+        turret.script, turret.rampup = self._shown(said.get("script") or "")[:255], float(said.get("rampup") or 0)
         self._note_words(turret, said)
         if self.state == RUNNING and said.get("run") != self.run_id and not turret.stopped:
             if turret.number < 0:
@@ -510,8 +535,8 @@ class Hq:
             second.users = max(second.users, users)
 
     def _note_words(self, turret: _Turret, said: dict[str, Any]) -> None:
-        turret.problem = printable(str(said.get("problem") or ""))
-        self._set_status(turret, printable(str(said.get("status") or ""))[:255])
+        turret.problem = self._shown(said.get("problem") or "")
+        self._set_status(turret, self._shown(said.get("status") or "")[:255])
         if turret.problem and self.state == RUNNING:
             self.abort(f"turret '{turret.name}' cannot fire: {turret.problem}")
 
@@ -551,15 +576,18 @@ class Hq:
                 took,
                 elapsed,
                 float(int(began + elapsed)),
-                json.dumps(timers) if timers else "{}",
+                self._timers(timers),
                 name,
             )
             for error, took, elapsed, timers in rows[:room]
         ]
 
     def _read_second(self, at: int, failed: int, kinds: dict[str, Any]) -> Second:
-        found = {self._kind(printable(kind)): Histogram.from_plain(plain) for kind, plain in kinds.items()}
-        return Second(int(at), found, int(failed))
+        found = Second(int(at), {}, int(failed))
+        for kind, plain in kinds.items():
+            # Two names may be one when what differs is hidden.
+            found.histogram(self._kind(kind)).merge(Histogram.from_plain(plain))
+        return found
 
     def _tell(self, turret: _Turret, said: dict[str, Any]) -> None:
         if turret.identity is not None:
@@ -610,14 +638,25 @@ class Hq:
 
     def _kind(self, kind: str) -> str:
         """Return the name under which something is counted: there are not arbitrarily many."""
-        if kind not in self._kinds:
+        shown = self._kinds.get(kind)
+        if shown is None:
             if len(self._kinds) >= _MOST_KINDS:
                 return TIMER + "others"
-            self._kinds.add(kind)
-        return kind
+            shown = self._kinds[kind] = self._shown(kind)
+        return shown
+
+    def _timers(self, timers: dict[str, float]) -> str:
+        """Return the timers of a result as they are stored."""
+        if not timers:
+            return "{}"
+        return json.dumps({self._kind(TIMER + name).removeprefix(TIMER): value for name, value in timers.items()})
+
+    def _shown(self, text: object) -> str:
+        """Return text of somebody else as it may be kept and shown."""
+        return self._mask(printable(str(text)))
 
     def _count_error(self, kind: str, message: str, count: int, first: float, last: float) -> None:
-        key = printable(kind)[:100], self._mask(printable(message))[:500]
+        key = self._shown(kind)[:100], self._shown(message)[:500]
         if key not in self._errors and len(self._errors) >= _MOST_ERRORS:
             key = "others", "Further errors"
         known = self._errors.setdefault(key, [0, first, last])
@@ -638,7 +677,7 @@ class Hq:
             self.warnings.append(self._mask(sentence))
 
     def _note_run(self, **values: Any) -> None:
-        self._writer.commit((), (), (), (), values)
+        self._writer.commit((), (), (), (), masked_plain(values, self._mask))
 
     def _commit(self) -> None:
         octs_users = self._users_of_octs()

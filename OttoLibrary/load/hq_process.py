@@ -15,7 +15,7 @@ import sys
 import time
 import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from OttoLibrary.load.load_limits import LoadLimit
 from OttoLibrary.load.result_store import COUNTERS, FILE, ResultWriter
 from OttoLibrary.load.sockets import LOOPBACK, HqSockets
 from OttoLibrary.load.turret.counters import counters_path
-from OttoLibrary.masking import Masker
+from OttoLibrary.masking import Masker, mask
 from OttoLibrary.text import printable
 
 PACKAGE_FOLDER = Path(__file__).parents[2]
@@ -101,14 +101,18 @@ def own_environment() -> dict[str, str]:
 class TurretProcesses:
     """The turrets of this machine, as processes that end with this one.
 
+    What they are told and what they write to standard error may hold secrets: it is kept in memory, not in files.
+
     Args:
-        folder: Where their configurations, counters and last words are.
+        folder: Where their counters are.
         work_folder: Where they run.
+        mask: Hides secrets in their last words.
     """
 
-    def __init__(self, folder: Path, work_folder: str) -> None:
-        self._folder, self._work_folder = folder.absolute(), work_folder or None
+    def __init__(self, folder: Path, work_folder: str, mask: Callable[[str], str] = mask) -> None:
+        self._folder, self._work_folder, self._mask = folder.absolute(), work_folder or None, mask
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs: dict[str, int] = {}
 
     def start(self, order: TurretOrder, where: dict[str, Any]) -> None:
         """Start one.
@@ -119,22 +123,22 @@ class TurretProcesses:
         """
         who = str(uuid.uuid4())
         config = {**order.config, **where, "uuid": who, "counters": str(counters_path(self._folder, who)), "once": True}
-        path = self._folder / f"{who}.json"
-        # The word that lets it in is in it.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(config, file)
+        log = self._logs[who] = os.memfd_create(f"{who}.log")
+        told = os.memfd_create(f"{who}.json")
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE_FOLDER), os.environ.get("PYTHONPATH")]))
         }
-        with self._log(who).open("wb") as log:
+        with os.fdopen(told, "w") as file:
+            json.dump(config, file)
+            file.flush()
             self._processes[who] = subprocess.Popen(
-                [*order.command, str(path)],
+                [*order.command, f"/dev/fd/{told}"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 cwd=self._work_folder,
                 env=environment,
+                pass_fds=(told,),
                 start_new_session=True,
             )
 
@@ -146,12 +150,15 @@ class TurretProcesses:
                 del self._processes[who]
                 _end_group(process)
                 found.append((who, f"its process ended with {process.returncode}{self._last_words(who)}"))
-            elif self._log(who).stat().st_size > _MOST_LOG_BYTES:
-                os.truncate(self._log(who), 0)
+                os.close(self._logs.pop(who))
+            elif os.fstat(self._logs[who]).st_size > _MOST_LOG_BYTES:
+                # It goes on where it was, so the beginning is taken off its position too.
+                os.ftruncate(self._logs[who], 0)
+                os.lseek(self._logs[who], 0, os.SEEK_SET)
         return found
 
     def close(self) -> None:
-        """End all that still run, and remove what they left but for the counts."""
+        """End all that still run; idempotent."""
         end = time.monotonic() + _END_S
         for process in self._processes.values():
             assert process.stdin is not None
@@ -163,15 +170,14 @@ class TurretProcesses:
             _end_group(process)
             process.wait()
         self._processes.clear()
-        for path in [*self._folder.glob("*.json"), *self._folder.glob("*.log")]:
-            path.unlink()
-
-    def _log(self, who: str) -> Path:
-        return self._folder / f"{who}.log"
+        while self._logs:
+            os.close(self._logs.popitem()[1])
 
     def _last_words(self, who: str) -> str:
-        lines = self._log(who).read_bytes()[-4000:].decode("utf-8", "backslashreplace").strip().splitlines()
-        return f": {printable(lines[-1])[:300]}" if lines else ""
+        log = self._logs[who]
+        size = os.fstat(log).st_size
+        lines = os.pread(log, size, 0).decode("utf-8", "backslashreplace").strip().splitlines()
+        return f": {self._mask(printable(lines[-1]))[:300]}" if lines else ""
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
@@ -200,7 +206,7 @@ class HqProcess:
         if order.turrets:
             plan["tokens"] = [token]
         self._hq = Hq(hq_plan(plan), self._sockets, self._writer, self._counters, mask=self._masker.mask)
-        self._turrets = TurretProcesses(self._counters, order.folder_of_scripts)
+        self._turrets = TurretProcesses(self._counters, order.folder_of_scripts, self._masker.mask)
         self._orders: deque[dict[str, Any]] = deque()
         self._input = b""
         self._told = 0.0
@@ -237,7 +243,7 @@ class HqProcess:
         else:
             # Whoever started the load is gone.
             self._sockets.forget(0)
-            self._hq.abort("the program that started the load is gone")
+            self._hq.leave("the program that started the load is gone")
         *lines, self._input = self._input.split(b"\n")
         for line in filter(None, lines):
             self._obey_one(json.loads(line))
@@ -250,6 +256,9 @@ class HqProcess:
                 self._hq.abort(str(order.get("reason") or ""))
             case "phase":
                 self._hq.mark_phase(str(order["name"]))
+            case "secrets":
+                self._masker.add(*order["secrets"])
+                self._hq.mask_again()
             case "limit":
                 self._hq.add_limit(LoadLimit.parse(order["limit"]))
 
@@ -258,7 +267,7 @@ class HqProcess:
             sys.stdout.write(json.dumps({"kind": kind, **said}) + "\n")
             sys.stdout.flush()
         except BrokenPipeError:
-            self._hq.abort("the program that started the load is gone")
+            self._hq.leave("the program that started the load is gone")
 
 
 def main() -> int:

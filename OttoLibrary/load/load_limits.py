@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from OttoLibrary.errors import UnknownNameError, UsageError, ValueFormatError
+from OttoLibrary.errors import OttoError, UnknownNameError, UsageError, ValueFormatError
 from OttoLibrary.load.result_store import LoadPhase
 from OttoLibrary.load.second import Second, together
 from OttoLibrary.load.turret.batches import RESPONSE, SERVICE, TIMER
@@ -74,6 +74,22 @@ class LoadLimit:
     def holds(self, value: float) -> bool:
         """Return whether it holds for a value; for no value it does not."""
         return not math.isnan(value) and RELATIONS[self.relation](value, self.value)
+
+
+def parse_limits(texts: Sequence[str]) -> list[LoadLimit]:
+    """Return the limits that texts mean; raise UsageError with all mistakes, or the one of the only text that has one."""
+    limits, mistakes = [], []
+    for text in texts:
+        try:
+            limits.append(LoadLimit.parse(text))
+        except OttoError as error:
+            mistakes.append((text, error))
+    if len(mistakes) == 1:
+        raise mistakes[0][1]
+    if mistakes:
+        lines = "".join(f"\n  {text}: {error}" for text, error in mistakes)
+        raise UsageError(f"{len(mistakes)} limits cannot be understood:{lines}")
+    return limits
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from OttoLibrary.errors import OttoError, UsageError
 from OttoLibrary.load.hq_process import LoadOrder, own_environment
 from OttoLibrary.load.result_store import FILE, ResultReader
 from OttoLibrary.load.sockets import require_zmq
+from OttoLibrary.masking import Masker, process_masker
 
 # The HQ reports each second; one that says nothing for so long is stuck.
 _SILENT_S = 30.0
@@ -35,14 +36,20 @@ class LoadRun:
     Args:
         order: What is run.
         heard: Called with how the run stands, each second, on the engine's loop: it must neither wait nor fail.
+        masker: Whose secrets the HQ hides too, also those that it learns while the load runs; by default that of the process.
 
     Attributes:
         stands: How the run stood last, as ``Hq.snapshot`` says it.
         ports: Where the HQ listens.
     """
 
-    def __init__(self, order: LoadOrder, heard: Callable[[dict[str, Any]], None] = lambda stands: None) -> None:
-        self.order, self._heard = order, heard
+    def __init__(
+        self,
+        order: LoadOrder,
+        heard: Callable[[dict[str, Any]], None] = lambda stands: None,
+        masker: Masker | None = None,
+    ) -> None:
+        self.order, self._heard, self._masker = order, heard, masker or process_masker()
         self.stands: dict[str, Any] = {}
         self.ports: dict[str, int] = {}
         self.problem = ""
@@ -50,6 +57,11 @@ class LoadRun:
         self._reader: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
         self._changed = asyncio.Condition()
+
+    @property
+    def title(self) -> str:
+        """What its users do."""
+        return str((self.order.plan.get("described") or {}).get("title") or "what they do")
 
     @property
     def path(self) -> Path:
@@ -75,6 +87,15 @@ class LoadRun:
         )
         assert self._process.stdin is not None
         self._process.stdin.write(self.order.to_line())
+        loop = asyncio.get_running_loop()
+
+        def tell(secrets: Sequence[str]) -> None:
+            # Once the loop has ended, so has the HQ.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._learn, secrets)
+
+        self._masker.when_learnt(self, tell)
+        self._learn([each for each in self._masker.secrets() if each not in self.order.secrets])
         self._reader = asyncio.create_task(self._read(self._process))
 
     async def until_running(self) -> None:
@@ -108,12 +129,23 @@ class LoadRun:
             return False
         return True
 
-    async def stop(self, reason: str = "") -> None:
-        """End the run: what is in flight ends, and all results are collected. Idempotent."""
+    async def stop(self, reason: str = "", limit_s: float | None = None) -> bool:
+        """End the run: what is in flight ends, and all results are collected. Idempotent.
+
+        Args:
+            reason: Why, for the results.
+            limit_s: After so many seconds it is ended by force; by default somewhat after its own grace.
+
+        Returns:
+            False when it was ended by force.
+        """
         self._order(order="stop", reason=reason)
-        grace_s = float(self.order.plan.get("grace_s", 30.0))
-        if not await self.wait(grace_s + 15.0):
-            await self.close()
+        if limit_s is None:
+            limit_s = float(self.order.plan.get("grace_s", 30.0)) + 15.0
+        if await self.wait(limit_s):
+            return True
+        await self.close()
+        return False
 
     async def mark_phase(self, name: str) -> None:
         """Begin a phase."""
@@ -136,10 +168,17 @@ class LoadRun:
                     os.killpg(process.pid, signal.SIGKILL)
         await asyncio.wait([reader], timeout=5.0)
         reader.cancel()
+        # Whatever its pipes say, it is forgotten.
+        self._over.set()
+        self._masker.when_learnt(self, None)
         # The loop of a process may end before the transport notices; then nothing closes its pipes.
         transport = getattr(process, "_transport", None)
         if transport is not None:
             transport.close()
+
+    def _learn(self, secrets: Sequence[str]) -> None:
+        if secrets:
+            self._order(order="secrets", secrets=list(secrets))
 
     def _order(self, **order: Any) -> None:
         process = self._process
@@ -183,6 +222,7 @@ class LoadRun:
             self.stands = {**self.stands, "state": "over", "aborted": True, "reason": self.problem}
             self._heard(self.stands)
         self._over.set()
+        self._masker.when_learnt(self, None)
         async with self._changed:
             self._changed.notify_all()
 

@@ -17,6 +17,7 @@ from OttoLibrary.load.second import Second, together
 from OttoLibrary.load.summary import LoadSummary, TimesRow, load_lines, load_summary
 from OttoLibrary.load.turret.batches import RESPONSE
 from OttoLibrary.load.turret.histogram import Histogram
+from OttoLibrary.masking import mask
 from OttoLibrary.report.charts import ChartLine, charts
 from OttoLibrary.units import duration_text
 
@@ -53,7 +54,7 @@ def write_report(
         beside: Readings of hosts over the same time.
         interval_s: Length of a row of the interval table.
     """
-    page = report_page(results, verdicts, beside, interval_s)
+    page = mask(report_page(results, verdicts, beside, interval_s))
     try:
         target.write_bytes(page.encode("utf-8", "backslashreplace"))
     except OSError as error:

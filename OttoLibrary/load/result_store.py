@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -35,6 +35,8 @@ CREATE TABLE otto_turret (uuid TEXT PRIMARY KEY, name TEXT NOT NULL, own INTEGER
 CREATE TABLE otto_status (uuid TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL);
 CREATE TABLE otto_phase (name TEXT NOT NULL, began REAL NOT NULL, ended REAL);
 """
+# Where text of others is; of errors and turrets the HQ has all in memory.
+_TEXTS = (("result", "error"), ("result", "turret_name"), ("otto_status", "status"), ("otto_phase", "name"))
 _NO_NAME = "Noname"
 
 
@@ -115,6 +117,8 @@ class ResultWriter:
             self._db.execute("PRAGMA journal_mode=WAL")
             # After a kill of this process nothing is missing; after a power cut, the last moments may be.
             self._db.execute("PRAGMA synchronous=NORMAL")
+            # What is replaced, since it has become a secret, is not left in free pages of the file.
+            self._db.execute("PRAGMA secure_delete=ON")
             self._db.executescript(f"BEGIN;{_TABLES}COMMIT;")
         except (OSError, sqlite3.Error) as error:
             raise UsageError(f"Results cannot be written to '{path}': {error}.") from error
@@ -159,6 +163,31 @@ class ResultWriter:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+
+    def mask_again(self, mask: Callable[[str], str]) -> None:
+        """Hide what has become a secret in the texts of results; errors and turrets are to be written again."""
+        self._db.execute("BEGIN")
+        self._db.execute("DELETE FROM otto_error")
+        for table, column in _TEXTS:
+            texts = [text for (text,) in self._db.execute(f"SELECT DISTINCT {column} FROM \"{table}\" WHERE {column} != ''")]  # noqa: S608 - names of ours
+            changed = [(masked, text) for text in texts if (masked := mask(text)) != text]
+            self._db.executemany(f'UPDATE "{table}" SET {column} = ? WHERE {column} = ?', changed)  # noqa: S608 - names of ours
+        self._mask_timers(mask)
+        values = [
+            (masked_plain(json.loads(value), mask), key) for key, value in self._db.execute("SELECT key, value FROM otto_run")
+        ]
+        self._db.executemany("UPDATE otto_run SET value = ? WHERE key = ?", [(json.dumps(value), key) for value, key in values])
+        self._db.execute("COMMIT")
+
+    def _mask_timers(self, mask: Callable[[str], str]) -> None:
+        kinds = [kind for (kind,) in self._db.execute("SELECT DISTINCT kind FROM otto_histogram")]
+        changed = [(masked, kind) for kind in kinds if (masked := mask(kind)) != kind]
+        if not changed:
+            return
+        self._db.executemany("UPDATE OR REPLACE otto_histogram SET kind = ? WHERE kind = ?", changed)
+        rows = self._db.execute("SELECT id, custom_timers FROM \"result\" WHERE custom_timers != '{}'").fetchall()
+        timers = [(json.dumps(masked_plain(json.loads(text), mask)), row) for row, text in rows]
+        self._db.executemany('UPDATE "result" SET custom_timers = ? WHERE id = ?', timers)
 
     def note_status(self, uuid: str, at: float, status: str) -> None:
         """Keep that a turret has a new status."""
@@ -315,6 +344,15 @@ def _timers(text: Any) -> dict[str, float]:
         return {}
     found = json.loads(text)
     return found if isinstance(found, dict) else {}
+
+
+def masked_plain(value: Any, mask: Callable[[str], str]) -> Any:
+    """Return plain data with each text in it masked; numbers stay."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        return {mask(str(key)): masked_plain(each, mask) for key, each in value.items()}
+    return [masked_plain(each, mask) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def now_text() -> str:

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from OttoLibrary.engine import Engine
@@ -28,10 +28,11 @@ class CommandUsers:
         hosts: The hosts of the run.
         run: The load.
         token: The word that lets turrets in.
+        mask: Hides secrets in what the turret says of itself.
     """
 
-    def __init__(self, engine: Engine, hosts: OpenHosts, run: LoadRun, token: str) -> None:
-        self._engine, self._hosts, self._run, self._token = engine, hosts, run, token
+    def __init__(self, engine: Engine, hosts: OpenHosts, run: LoadRun, token: str, mask: Callable[[str], str]) -> None:
+        self._engine, self._hosts, self._run, self._token, self._mask = engine, hosts, run, token, mask
         self._turret: OttoTurret | None = None
         self._thread: threading.Thread | None = None
 
@@ -49,7 +50,12 @@ class CommandUsers:
         def maker(context: dict[str, Any]) -> Maker:
             return make
 
-        config = {"name": "commands", "script": command[:80], "hq_address": "127.0.0.1", "hq_port": self._run.ports["own"]}
+        config = {
+            "name": "commands",
+            "script": self._mask(command)[:80],
+            "hq_address": "127.0.0.1",
+            "hq_port": self._run.ports["own"],
+        }
         self._turret = OttoTurret({**config, "token": self._token, "once": True}, maker, str(uuid.uuid4()))
         # Users are threads, as in the process of any turret; each waits for the engine.
         self._thread = threading.Thread(target=self._turret.run, name="OttoLibrary commands", daemon=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robot.errors import DataError  # type: ignore[import-untyped]
 from robot.libraries.BuiltIn import BuiltIn
 from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-untyped]
 
@@ -94,7 +95,19 @@ def of_keyword(name: str, arguments: tuple[Any, ...]) -> LoadTarget:
     script = _python_function(keyword, arguments)
     if script is not None:
         return LoadTarget(name, script)
+    _check_arguments(name, keyword, arguments)
     return LoadTarget(name, keyword=name, arguments=tuple(plain_json(list(arguments))))
+
+
+def _check_arguments(name: str, keyword: Any, arguments: tuple[Any, ...]) -> None:
+    """Raise UsageError when the keyword does not take these arguments: each user would fail each time."""
+    if getattr(keyword, "embedded", None):
+        return
+    try:
+        # Without variables only how many there are, and their names, are looked at.
+        keyword.resolve_arguments(list(arguments))
+    except DataError as error:
+        raise UsageError(f"The users cannot run '{name}': {str(error).removesuffix('.')}.") from error
 
 
 def _reason(keyword: Any) -> str:

@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeVar
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import NotOpenError, UsageError
 from OttoLibrary.load.hq_process import LoadOrder
-from OttoLibrary.load.load_limits import LimitVerdict, LoadLimit, judge
-from OttoLibrary.load.load_run import LoadRun, free_folder
+from OttoLibrary.load.load_limits import LimitVerdict, judge, parse_limits
+from OttoLibrary.load.load_run import LoadFailedError, LoadRun, free_folder
 from OttoLibrary.load.result_store import ResultReader
 from OttoLibrary.load.turret.batches import RESPONSE, TIMER
 from OttoLibrary.run.run_monitor import RunMonitor
@@ -29,6 +29,8 @@ class RemoteTurrets(Protocol):
 R = TypeVar("R", bound=RemoteTurrets)
 # What the monitor calls the load, among the hosts.
 SUBJECT = "load"
+# When its test or suite is over, users may end what they do in so many seconds.
+LEAVE_S = 10.0
 
 
 class RunLoad:
@@ -42,6 +44,8 @@ class RunLoad:
     def __init__(self, engine: Engine, monitor: RunMonitor) -> None:
         self._engine, self._monitor = engine, monitor
         self._run: LoadRun | None = None
+        # Of the scope that started it nothing is left but the results.
+        self._left: LoadRun | None = None
         self._on_hosts: RemoteTurrets | None = None
         self._shown_until = 0.0
         self.verdicts: dict[str, LimitVerdict] = {}
@@ -57,6 +61,17 @@ class RunLoad:
         if self._run is None:
             raise NotOpenError("No load was started. Start one with 'Start Load'.")
         return self._run
+
+    @property
+    def present(self) -> LoadRun:
+        """The load that the present test, or a suite around it, started; raise NotOpenError."""
+        run = self.last
+        if run is self._left:
+            raise NotOpenError(
+                "No load was started in this test; the last one ended with the test or suite that started it. "
+                "Start one with 'Start Load' here, or in the setup of the suite."
+            )
+        return run
 
     def place(self, output_folder: Path | None) -> Path:
         """Return a new folder for results; raise UsageError while a load fires."""
@@ -98,21 +113,45 @@ class RunLoad:
             self._engine.call(self.end(self._run, reason))
 
     async def end(self, run: LoadRun, reason: str = "") -> None:
-        """End one load, on the engine; idempotent."""
-        if not run.is_over:
-            await run.stop(reason)
-        await run.close()
-        if self._on_hosts is not None and run is self._run:
-            on_hosts, self._on_hosts = self._on_hosts, None
-            await on_hosts.close()
+        """End one load, on the engine, as soon as its users are ready or its grace is over; idempotent."""
+        try:
+            if not run.is_over:
+                await run.stop(reason)
+        finally:
+            await self._close(run)
+
+    async def leave(self, run: LoadRun) -> None:
+        """End one load whose test or suite is over: nobody waits for it any more, so what hangs is ended by force; idempotent.
+
+        Raises:
+            LoadFailedError: It was ended by force.
+        """
+        self._left = run
+        try:
+            ended = run.is_over or await run.stop("", LEAVE_S)
+        finally:
+            await self._close(run)
+        if not ended:
+            raise LoadFailedError(
+                f"The load did not end in {LEAVE_S:g} s and was ended by force: its users hang in '{run.title}'. "
+                "What they were doing is not counted."
+            )
+
+    async def _close(self, run: LoadRun) -> None:
+        try:
+            await run.close()
+        finally:
+            if self._on_hosts is not None and run is self._run:
+                on_hosts, self._on_hosts = self._on_hosts, None
+                await on_hosts.close()
 
     def results(self) -> ResultReader:
         """Return what was measured up to now."""
         return self.last.results
 
     def judge(self, texts: Sequence[str]) -> list[LimitVerdict]:
-        """Return how limits stand now; raise UsageError or UnknownNameError for one that cannot be judged."""
-        limits = [LoadLimit.parse(text) for text in texts]
+        """Return how limits stand now; raise UsageError or UnknownNameError for those that cannot be judged."""
+        limits = parse_limits(texts)
         results = self.results()
         seconds, phases = results.seconds(), results.phases()
         verdicts = [judge(limit, seconds, phases) for limit in limits]

@@ -31,6 +31,8 @@ from OttoLibrary.scenario.schedule import Action, EventRun
 from OttoLibrary.units import duration_text
 
 _OFFERED = ("kill_switch", "reporter")
+# A load that has one of these says itself how long it lasts.
+_LENGTHS_OF_LOAD = frozenset({"duration", "stages", "iterations"})
 _MOST_THREADS = 64
 _AT_A_TIME = 20
 _MOST_RECORDS = 100
@@ -136,9 +138,26 @@ class ScenarioActions:
     def _load(self, event: ScenarioEvent) -> Action:
         """Return virtual users that begin, and end after the time that the event lasts, or at the end."""
         which = "script" if event.target.partition(":")[0].endswith(".py") else "keyword"
-        start = self._keyword(replace(event, params={which: event.target, **event.params}, hosts=""), "Start Load")
+        params = {which: event.target, **event.params}
+        if event.lasts_s is not None and not params.keys() & _LENGTHS_OF_LOAD:
+            params["duration"] = f"{event.lasts_s:g} s"
+        start = self._keyword(replace(event, params=params, hosts=""), "Start Load")
         stop = self._keyword(replace(event, params={}, hosts=""), "Stop Load")
-        return Action(partial(self._do, start, ()), partial(self._do, stop, ()), is_exclusive=True)
+        fires = False
+
+        async def do(run: EventRun) -> None:
+            nonlocal fires
+            await self._do(start, (), run)
+            fires = True
+
+        async def undo(run: EventRun) -> None:
+            nonlocal fires
+            # What did not begin left nothing.
+            if fires:
+                fires = False
+                await self._do(stop, (), run)
+
+        return Action(do, undo, is_exclusive=True)
 
     def _disturbance(self, event: ScenarioEvent) -> Action:
         disturbances = self._around.session.disturbances

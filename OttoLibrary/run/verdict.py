@@ -8,7 +8,7 @@ from typing import Any
 
 from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-untyped]
 
-from OttoLibrary.errors import OttoError
+from OttoLibrary.errors import OttoError, UsageError
 from OttoLibrary.run import guards
 from OttoLibrary.run.guards import StatedLimit
 from OttoLibrary.run.session import Session
@@ -125,9 +125,13 @@ def _add_limits(session: Session, stated: Sequence[StatedLimit]) -> list[OttoErr
     for limit in stated:
         try:
             hosts = limit.chosen(session)
-            session.monitor.do(lambda monitor, limit=limit, hosts=hosts: _add_limit(session, monitor, limit, hosts))  # type: ignore[misc]
         except OttoError as error:
             errors.append(error)
+            continue
+        try:
+            session.monitor.do(lambda monitor, limit=limit, hosts=hosts: _add_limit(session, monitor, limit, hosts))  # type: ignore[misc]
+        except OttoError as error:
+            errors.append(UsageError(f"The tag '{limit.tag}' guards nothing: {error}"))
     return errors
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import shlex
 from collections.abc import Callable
 
@@ -40,8 +41,10 @@ echo $s >"$d/status.new"
 mv "$d/status.new" "$d/status"
 [ -e "$d/heal" ] || [ $s -ne 0 ] || rm -rf "$d"
 """
+# It removes what a first try left whose answer was lost: the watcher of that would undo what the second has begun.
 _BEGIN = r"""umask 077
-d=$(mktemp -d "${{TMPDIR:-/tmp}}/.otto-heal-XXXXXXXXXX") || {{ echo 'There is no room for a lease.'; exit 97; }}
+rm -rf "${{TMPDIR:-/tmp}}/.otto-heal-{tag}"*
+d=$(mktemp -d "${{TMPDIR:-/tmp}}/.otto-heal-{tag}XXXXXXXXXX") || {{ echo 'There is no room for a lease.'; exit 97; }}
 printf %s {undo} >"$d/undo"
 printf %s {watch} >"$d/watch"
 : >"$d/word"
@@ -111,7 +114,8 @@ class Healing:
         Raises:
             HostError: It could not be done; what was done of it is undone.
         """
-        script = _BEGIN.format(undo=shlex.quote(self._undo), watch=shlex.quote(_WATCH), lease=self._lease_s)
+        undo, watch, tag = shlex.quote(self._undo), shlex.quote(_WATCH), secrets.token_hex(8)
+        script = _BEGIN.format(undo=undo, watch=watch, lease=self._lease_s, tag=tag)
         begun = await self._run(script)
         folder = decode(begun.stdout).strip().rpartition("\n")[2]
         if begun.rc or not _FOLDER.fullmatch(folder):

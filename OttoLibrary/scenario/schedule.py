@@ -370,7 +370,9 @@ class ScenarioRun:
         if state.event.lasts_s is not None and action.undo is not None:
             if failure is None:
                 failure = await self._attempt(state, run, self._lasting(state, run))
-            failure = await self._undo(state, run) or failure
+            # The first failure is the cause; one of the undo is told beside it.
+            left = await self._undo(state, run)
+            failure = failure or left
         if failure is None and action.probe is not None:
             failure = await self._attempt(state, run, self._probe(action, run, "after"))
         state.ledger.took.add(self.now_s - run.began_s)

@@ -12,6 +12,7 @@ from OttoLibrary.contracts.connections import Channel, EndOfStream, Match
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.shell.pending_output import Notifier, PendingOutput
 from OttoLibrary.shell.plain_view import PlainView, plain_view, real_view
+from OttoLibrary.shell.search_pattern import Pattern
 from OttoLibrary.text import incremental_decoder
 
 # The shell that the host's owner uses, with its own prompt.
@@ -107,7 +108,7 @@ class Console:
                 await self._notifier.wait()
         await self._until_quiet(_SETTLE_QUIET_S, Deadline(_SETTLE_S))
 
-    async def expect(self, patterns: Sequence[re.Pattern[str]], deadline: Deadline, *, raw: bool = False) -> Match:
+    async def expect(self, patterns: Sequence[Pattern], deadline: Deadline, *, raw: bool = False) -> Match:
         """Wait until a pattern matches; the earliest match wins, and of two at one place the earlier pattern.
 
         Args:
@@ -139,7 +140,7 @@ class Console:
         start = self.text.rfind("\n", max(0, at - _WINDOW), at) + 1
         return start or at
 
-    def _matched(self, patterns: Sequence[re.Pattern[str]], start: int, *, raw: bool) -> _Found | None:
+    def _matched(self, patterns: Sequence[Pattern], start: int, *, raw: bool) -> _Found | None:
         text = self._text[start:]
         view = real_view(text) if raw else plain_view(text, ended=self.ended)
         # Where a line is longer than the window, its rest does not begin one.
@@ -199,6 +200,6 @@ class Console:
         await self._channel.close()
 
 
-def _first(patterns: Sequence[re.Pattern[str]], text: str, start: int) -> tuple[int, re.Match[str]] | None:
+def _first(patterns: Sequence[Pattern], text: str, start: int) -> tuple[int, re.Match[str]] | None:
     matches = [(index, match) for index, pattern in enumerate(patterns) if (match := pattern.search(text, start))]
     return min(matches, key=lambda found: found[1].start(), default=None)

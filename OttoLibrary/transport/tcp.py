@@ -11,6 +11,9 @@ from OttoLibrary.contracts.connections import EndOfStream
 
 _UNANSWERED = 3
 _SEGMENT = 1460
+_LOOPBACK = "127.0.0.1"
+_BACKLOG = 128
+_FULL_S = 0.5
 
 
 async def dial(address: str, port: int, keepalive_s: float | None = None) -> TcpChannel:
@@ -33,12 +36,9 @@ async def dial(address: str, port: int, keepalive_s: float | None = None) -> Tcp
 
 async def listen(port: int, accept: Callable[[TcpChannel], None]) -> TcpListener:
     """Listen on the loopback of this machine and call ``accept`` with each connection; raise OSError."""
-
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        accept(TcpChannel(reader, writer))
-
-    return TcpListener(await asyncio.start_server(connected, "127.0.0.1", port))
+    server = socket.create_server((_LOOPBACK, port), backlog=_BACKLOG)
+    server.setblocking(False)
+    return TcpListener(server, accept)
 
 
 def _watch(own: socket.socket, keepalive_s: float) -> None:
@@ -113,11 +113,18 @@ class TcpChannel:
 
 
 class TcpListener:
-    """A port of this machine."""
+    """A port of this machine.
 
-    def __init__(self, server: asyncio.Server) -> None:
-        self._server, self._closed = server, asyncio.Event()
-        self._port: int = server.sockets[0].getsockname()[1]
+    It accepts by itself: the server of asyncio leaves a connection open that it has accepted just before it is closed.
+    """
+
+    def __init__(self, server: socket.socket, accept: Callable[[TcpChannel], None]) -> None:
+        self._server, self._accept = server, accept
+        self._port: int = server.getsockname()[1]
+        self._closed = asyncio.Event()
+        self._opening: dict[asyncio.Task[None], socket.socket] = {}
+        self._loop = asyncio.get_running_loop()
+        self._listen()
 
     @property
     def port(self) -> int:
@@ -130,5 +137,44 @@ class TcpListener:
 
     async def close(self) -> None:
         """Listen no longer."""
-        self._server.close()
+        if self._closed.is_set():
+            return
         self._closed.set()
+        self._loop.remove_reader(self._server)
+        self._server.close()
+        opening = dict(self._opening)
+        for task in opening:
+            task.cancel()
+        await asyncio.gather(*opening, return_exceptions=True)
+        # A task that is cancelled before its first step closes nothing.
+        for own in opening.values():
+            own.close()
+
+    def _listen(self) -> None:
+        if not self._closed.is_set():
+            self._loop.add_reader(self._server, self._take)
+
+    def _take(self) -> None:
+        try:
+            own, _ = self._server.accept()
+        except BlockingIOError:
+            return
+        except OSError:  # no descriptor is left at the moment
+            self._loop.remove_reader(self._server)
+            self._loop.call_later(_FULL_S, self._listen)
+            return
+        task = self._loop.create_task(self._open(own))
+        self._opening[task] = own
+        task.add_done_callback(self._opened)
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening.pop(task, None)
+
+    async def _open(self, own: socket.socket) -> None:
+        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            reader, writer = await asyncio.open_connection(sock=own)
+        except OSError:  # it has gone meanwhile
+            own.close()
+            return
+        self._accept(TcpChannel(reader, writer))

@@ -95,7 +95,8 @@ def test_a_dry_run_finds_a_wrong_tag(tmp_path: Path) -> None:
 def test_a_limit_on_a_metric_that_nobody_reads_fails_its_test(tmp_path: Path) -> None:
     suite = _SUITE.replace("TAG", "otto:limit=dut1 temprature max < 1")
     ran = run(tmp_path, suite, *_METRICS)
-    assert ran.tests["Guarded"].message.startswith("No metric or series named 'temprature'.")
+    told = "The tag 'otto:limit=dut1 temprature max < 1' guards nothing: No metric or series named 'temprature'."
+    assert ran.tests["Guarded"].message.startswith(told)
     ran = run(tmp_path, _SUITE.replace("TAG", "otto:limit=dut1 cpu max < 1"))
     assert "states a limit, and no monitor is running." in ran.tests["Guarded"].message
 

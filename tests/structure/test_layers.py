@@ -82,6 +82,7 @@ WHO_KNOWS_ADAPTERS = {}
 # knows each package and says so when it is missing.
 WHO_KNOWS_PACKAGES = {
     "masking": "ahocorasick_rs",
+    "shell/search_pattern": "regex",
     "lab/environment": "jsonmerge",
     "scenario/cron": "cronsim",
     "testbed/hooks": "pluggy",

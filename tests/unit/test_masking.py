@@ -225,3 +225,14 @@ def test_what_is_settled_never_cuts_a_secret() -> None:
     at = masker.settled(text)
     assert 0 < at <= 3000
     assert Masker().settled(text) == len(text)
+
+
+def test_who_asked_is_told_of_each_new_secret_once() -> None:
+    masker, told = Masker(), list[str]()
+    masker.add("before")
+    masker.when_learnt("me", told.extend)
+    masker.add("one", "before")
+    masker.add("one", "two")
+    masker.when_learnt("me", None)
+    masker.add("three")
+    assert told == ["one", "two"]

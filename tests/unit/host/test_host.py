@@ -9,7 +9,6 @@ import pytest
 from OttoLibrary.contracts.connections import Expected, Record
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import CommandError, ConnectError, NotOpenError, UsageError
-from OttoLibrary.host.host import compiled
 from tests.unit.fakes import FakeConnection, FakeShell
 from tests.unit.host.hosts import make_host
 
@@ -90,8 +89,3 @@ def test_extra_shells_are_opened_and_closed_by_name() -> None:
 def test_a_command_that_cannot_run_is_refused_before_anything_is_opened(command: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         asyncio.run(make_host().run(command))
-
-
-def test_a_wrong_pattern_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match=r"^'\(' is not a regular expression: missing \)"):
-        compiled("(")

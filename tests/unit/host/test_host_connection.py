@@ -60,3 +60,26 @@ def test_a_caller_that_is_cancelled_stays_cancelled() -> None:
         await connection.close()
 
     asyncio.run(go())
+
+
+def test_who_opens_it_right_after_it_was_closed_gets_a_new_one() -> None:
+    async def go() -> None:
+        begun = Silent.begun = asyncio.Event()
+        connection = _connection()
+        first = asyncio.create_task(connection.open(Deadline(60)))
+        await asyncio.wait_for(begun.wait(), 30)
+        await connection.close()
+        begun.clear()
+        second = asyncio.create_task(connection.open(Deadline(60)))
+        await asyncio.wait_for(begun.wait(), 30)
+        with pytest.raises(ConnectError):
+            await first
+        # The end of the first is not the end of the second.
+        third = asyncio.create_task(connection.open(Deadline(60)))
+        await asyncio.sleep(0)
+        await connection.close()
+        for caller in (second, third):
+            with pytest.raises(ConnectError, match="it was closed while it was opened"):
+                await caller
+
+    asyncio.run(go())

@@ -44,3 +44,16 @@ def test_a_folder_is_named_and_leaves_no_descriptor_open(tmp_path: Path) -> None
         with pytest.raises(OSError, match=r"it is not a plain file: '.*'"):
             read_plain_file(tmp_path, 10)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, encoding: str) -> None:
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (tmp_path / "file").write_bytes(f"{mark}lab = 'Tōkyō'".encode(encoding))
+    assert read_plain_file(tmp_path / "file", 1024).decode() == "lab = 'Tōkyō'"
+
+
+def test_a_mark_of_utf_16_before_something_else(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"\xff\xfex")
+    with pytest.raises(OSError, match="it begins as UTF-16 text, and is none"):
+        read_plain_file(tmp_path / "file", 1024)

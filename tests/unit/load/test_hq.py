@@ -13,6 +13,7 @@ from OttoLibrary.load.hq import LOST, RUNNING, STOPPING, WAITING, Hq, HqPlan
 from OttoLibrary.load.load_limits import LoadLimit
 from OttoLibrary.load.result_store import FILE, ResultReader, ResultWriter
 from OttoLibrary.load.turret.batches import IterationTally, Note
+from OttoLibrary.masking import Masker
 
 
 class FakeSockets:
@@ -52,7 +53,15 @@ class Site:
         self.sockets, self.now_s, self.folder = FakeSockets(), 0.0, folder
         self.writer = ResultWriter(folder / FILE)
         values: dict[str, Any] = {"duration_s": 100.0, "grace_s": 5.0} | plan
-        self.hq = Hq(HqPlan(**values), self.sockets, self.writer, folder, clock=lambda: self.now_s)  # type: ignore[arg-type]
+        self.masker = Masker()
+        self.hq = Hq(
+            HqPlan(**values),
+            self.sockets,  # type: ignore[arg-type]
+            self.writer,
+            folder,
+            mask=self.masker.mask,
+            clock=lambda: self.now_s,
+        )
 
     def at(self, now_s: float) -> Hq:
         """Let the clock go there, a quarter of a second at a time."""
@@ -224,3 +233,41 @@ def test_phases_end_each_other(site: Site) -> None:
     first, second = ResultReader(site.folder / FILE).phases()
     assert (first.name, second.name, second.ended) == ("one", "two", None)
     assert first.ended == second.began
+
+
+def test_who_is_left_alone_waits_no_longer_for_what_hangs(tmp_path: Path) -> None:
+    site = Site(tmp_path, grace_s=30.0)
+    site.say("me", hello=1, name="n", status="ready", cannons=2)
+    assert site.at(0.5).state == RUNNING
+    site.hq.stop("")
+    site.hq.leave("nobody waits")
+    assert site.at(1.5).state == STOPPING
+    assert site.at(3).is_over
+    site.writer.close()
+
+
+def test_what_turrets_say_is_hidden_also_what_becomes_a_secret_later(tmp_path: Path) -> None:
+    site = Site(tmp_path, described={"title": "buy first-secret", "users": 2})
+    site.masker.add("first-secret")
+    site.say("me", hello=1, name="a first-secret", script="run later-secret", status="ready", cannons=2)
+    site.at(0.5)
+    tally = IterationTally(rows=True, is_open=False)
+    tally.add(
+        Note(
+            site.hq.now(), 1.0, 0.1, 0.1, ("E", "no first-secret, no later-secret"), {"t first-secret": 0.1, "later-secret": 0.2}
+        )
+    )
+    site.say("me", batch=1, **tally.to_plain())
+    site.at(1.5)
+    site.masker.add("later-secret")
+    site.hq.mask_again()
+    site.hq.stop("of later-secret")
+    site.at(8)
+    site.writer.close()
+    results = ResultReader(tmp_path / FILE)
+    (row,) = results.rows()
+    assert (row[0], row[4], row[5]) == ("no <secret>, no <secret>", {"t <secret>": 0.1, "<secret>": 0.2}, "a <secret>")
+    assert [(each.message, each.count) for each in results.errors()] == [("no <secret>, no <secret>", 1)]
+    left = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    assert b"later-secret" not in left
+    assert b"first-secret" not in left

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from OttoLibrary.errors import UnknownNameError, UsageError
-from OttoLibrary.load.load_limits import AbortWatch, LoadLimit, judge
+from OttoLibrary.load.load_limits import AbortWatch, LoadLimit, judge, parse_limits
 from OttoLibrary.load.result_store import LoadPhase
 from OttoLibrary.load.second import Second
 from OttoLibrary.load.turret.batches import RESPONSE
@@ -119,3 +119,13 @@ def test_a_limit_broken_for_longer_than_its_window_ends_the_run() -> None:
 def test_a_short_breach_ends_nothing() -> None:
     seconds = [second(at, 16, 8 if at == 30 else 0) for at in range(60)]
     assert first_abort("error_rate<3% window=10 s", seconds, 60) is None
+
+
+def test_all_limits_that_cannot_be_understood_are_named() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_limits(["p95<2s", "p(95)<2", "err_rate<1%"])
+    assert "2 limits cannot be understood" in str(caught.value)
+    assert "'2' has no unit" in str(caught.value)
+    assert "err_rate" in str(caught.value)
+    with pytest.raises(UnknownNameError):
+        parse_limits(["p95<2s", "err_rate<1%"])

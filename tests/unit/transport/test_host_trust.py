@@ -118,7 +118,7 @@ def test_strict_accepts_only_what_is_on_file_and_notes_nothing(lab: Lab, own: Pa
     assert not own.exists()
 
 
-@pytest.mark.parametrize("pin", [RIGHT.get_fingerprint(), _line(RIGHT)])
+@pytest.mark.parametrize("pin", [RIGHT.get_fingerprint(), _line(RIGHT)], ids=["fingerprint", "key"])
 def test_the_pinned_key_is_the_only_one_whatever_is_on_file(lab: Lab, own: Path, pin: str) -> None:
     lab.users.write_text(f"10.0.0.1 {_line(WRONG)}\n")
     assert lab.accepts(lab.trust(pin), RIGHT)
@@ -137,7 +137,11 @@ def test_ignore_accepts_all_but_a_revoked_key_and_notes_nothing(lab: Lab, own: P
     assert not own.exists()
 
 
-@pytest.mark.parametrize("policy", ["accept-new", "strict", "ignore", RIGHT.get_fingerprint(), _line(RIGHT)])
+@pytest.mark.parametrize(
+    "policy",
+    ["accept-new", "strict", "ignore", RIGHT.get_fingerprint(), _line(RIGHT)],
+    ids=["accept-new", "strict", "ignore", "fingerprint", "key"],
+)
 def test_a_key_in_a_revoked_list_is_never_accepted(lab: Lab, tmp_path: Path, policy: str) -> None:
     revoked = tmp_path / "revoked"
     revoked.write_text(f"{_line(RIGHT)}\n")
