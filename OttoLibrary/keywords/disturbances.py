@@ -135,8 +135,8 @@ class DisturbanceKeywords(Component):
             HostError: There is no such process.
 
         ```robotframework
-        ${job}=    Start On Host    dut1    exec sleep 30.125
-        Pause Process    dut1    sleep
+        ${job}=    Start On Host    dut1    cp "$(command -v sleep)" pump && exec ./pump 30
+        Wait Until Keyword Succeeds    5 s    0.1 s    Pause Process    dut1    pump
         Resume Process    dut1
         ```
         """
@@ -155,8 +155,8 @@ class DisturbanceKeywords(Component):
         What else was done to its services is undone too.
 
         ```robotframework
-        ${job}=    Start On Host    dut1    exec sleep 30.125
-        Pause Process    dut1    sleep    for=10 s
+        ${job}=    Start On Host    dut1    cp "$(command -v sleep)" valve && exec ./valve 30
+        Wait Until Keyword Succeeds    5 s    0.1 s    Pause Process    dut1    valve    for=10 s
         Resume Process    dut1
         ```
         """

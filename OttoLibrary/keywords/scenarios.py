@@ -208,7 +208,7 @@ class ScenarioKeywords(Component):
 
     @keyword(tags=["Scenario"])
     def scenario_should_meet(self, *conditions: str) -> None:
-        """Fails unless the scenario that ran last in this test meets all conditions.
+        """Fails unless the last scenario of this test meets all conditions.
 
         Args:
             *conditions: A number (`failures`, `due`, `run`, `skipped`, `missed`) or a time (`late_p50`, `late_p95`, `late_p99`,

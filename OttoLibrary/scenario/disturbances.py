@@ -91,10 +91,16 @@ _FORMS = {
 }
 
 
+# What the watcher consists of: without it nothing would be undone.
+_OF_WATCHER = {"sh", "sleep", "dash", "bash"}
+
+
 def _service(host: str, words: list[str], options: Mapping[str, str], _: Mapping[str, str]) -> Recipe:
     if len(words) != 2 or options or words[0] not in _SERVICES or not _NAME.fullmatch(words[1]):
         near = did_you_mean(words[0], _SERVICES) if words else ""
         raise UsageError(f"A service is disturbed otherwise.{near} {_FORMS['service']}")
+    if words[1] in _OF_WATCHER and words[0] != "stop":
+        raise UsageError(f"'{words[1]}' is also what the watcher on the host runs that undoes this. Give the process id instead.")
     return _SERVICES[words[0]](host, words[1])
 
 

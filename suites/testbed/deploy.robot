@@ -23,4 +23,3 @@ A Device Has A Console That Pexpect Knows
 A Test Says What It Needs
     [Tags]    env_req:{"box":{"software":{"image":["box-7.1","box-7.2"]}}}
     Require Environment    {"server": {"role": "server"}}
-    Hosts Should Be Reserved    box

@@ -152,7 +152,7 @@ def test_a_host_that_reports_a_wrong_process_id_is_a_host_error_for_the_suite(op
             return getattr(real, name)
 
         async def execute(self, command: str, terminal: Any = None, *, login_shell: bool = False) -> Any:
-            return await real.execute(command.replace("$$", "1", 2), terminal)
+            return await real.execute(command.replace(":$$:", ":1:"), terminal)
 
     runner._connection._connection = Liar()
     with pytest.raises(HostError, match="gave an answer that cannot be right: it reported the process id '1'"):

@@ -354,7 +354,7 @@ def test_an_unknown_name_tells_the_names_that_there_are() -> None:
 
 
 def test_an_unknown_source_tells_the_sources_that_there_are() -> None:
-    known = "Known: command, json, ssh_config."
+    known = "Known: command, environment, json, ssh_config."
     assert problems("sshconfig:x") == (f"No lab source named 'sshconfig'. Did you mean 'ssh_config'? {known}",)
     assert problems("bench", settings_of('[lab]\nbackend = "netbox"\n')) == (f"No lab source named 'netbox'. {known}",)
 
