@@ -161,6 +161,6 @@ All
     message = ran.tests["All"].message
     assert message.startswith("'echo here is $HOSTNAME' failed on 1 of 3 hosts:")
     assert "Host 'dut1' is reserved by somebody else" in message
-    table = ran.tests["All"].body[0].messages[-1].message
+    table = next(said.message for said in ran.tests["All"].body[0].messages if "<table" in said.message)
     assert table.count("here is") == 3  # the command itself, and the two hosts
     assert "Host &#x27;dut1&#x27; is reserved" in table
