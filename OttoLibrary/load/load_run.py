@@ -159,6 +159,8 @@ class LoadRun:
         """End the HQ and all that it started, at once when it does not by itself; idempotent."""
         process, reader = self._process, self._reader
         if process is None or reader is None:
+            # What could not be started, since a package is missing, is over too.
+            self._over.set()
             return
         if process.returncode is None:
             assert process.stdin is not None
