@@ -54,11 +54,6 @@ class Tunnel:
         assert self._listener is not None  # since it was opened
         return self._listener.port
 
-    @property
-    def open_connections(self) -> int:
-        """How many connections it carries now."""
-        return len(self._connections)
-
     async def open(self, listen: Callable[[int], Awaitable[Listener]], port: int, keep: bool) -> None:
         """Listen, and with ``keep`` listen again whenever that ends; raise OSError or ConnectError."""
         self._listener = await listen(port)

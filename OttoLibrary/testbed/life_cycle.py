@@ -88,8 +88,7 @@ class LifeCycle:
                 missing = await self._barrier(plan, hook, lives)
                 phase = f"{plan.role} {hook}"
                 if missing:
-                    step = Step(phase, name, time.time(), 0.0, LEFT_OUT, f"{', '.join(missing)} did not come up")
-                    self._tell(step)
+                    step = self._told(Step(phase, name, time.time(), 0.0, LEFT_OUT, f"{', '.join(missing)} did not come up"))
                 elif hook == "boot" and self._has(plan, hook):
                     step = await self._boot(plan, phase)
                 else:
@@ -111,7 +110,7 @@ class LifeCycle:
             before = {name: life.configured for name, life in lives.items() if self._ranks[name] < rank}
             if hook == "configure":
                 own = [name for name, other in self._plans.items() if self._ranks[name] == rank and not other.depends_on]
-        before |= {f"{name}": lives[name].booted for name in own}
+        before |= {name: lives[name].booted for name in own}
         return [name for name, done in before.items() if not await asyncio.shield(done)]
 
     async def _boot(self, plan: DevicePlan, phase: str) -> Step:

@@ -18,7 +18,7 @@ from OttoLibrary.errors import HostError, UsageError
 from OttoLibrary.run.session import Session
 from OttoLibrary.scenario.healing import Healing
 from tests.peers import processes
-from tests.peers.requirements import is_root
+from tests.peers.requirements import require
 
 ROOT = Path(__file__).parents[2]
 
@@ -168,8 +168,7 @@ def test_what_is_written_wrong_is_a_sentence(open_lab: Any, kind: str, text: str
 
 
 def test_a_clock_is_set_back_once(open_lab: Any, tmp_path: Path) -> None:
-    if not is_root():
-        pytest.skip("It needs root.")
+    require("root")
     (tmp_path / "date").write_text(f'#!/bin/sh\ncase $1 in +%s) echo 1000;; -s) echo "$2" >>{tmp_path}/set;; esac\n')
     (tmp_path / "date").chmod(0o755)
     session = open_lab(box={"transport": "local", "environment": {"PATH": f"{tmp_path}:{os.environ['PATH']}"}})
@@ -255,8 +254,7 @@ def test_the_command_of_an_event_waits_for_its_own_and_what_it_leaves_runs_on(se
 
 @pytest.fixture
 def dut(open_lab: Any, network: Any, tmp_path: Path) -> Session:
-    if not network.isolated:
-        pytest.skip("It needs root, for network namespaces.")
+    require("root")  # the hosts are network namespaces then
     return open_lab(network.write_lab(tmp_path / "network.json"))
 
 
