@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ _OPTIONS = ("dashboard", "hosts", "interval", "lab", "metrics", "store")
 _MOST_MARKS = 20
 
 
-class MetricsListener:
+class MetricsListener(ABC):
     """Watches hosts from the first suite to the last and shows in each test what they did.
 
     Suites may add to it with ``Start Monitor``. The public class is ``dashboard.live_page.Metrics``, which has the page too.
@@ -181,13 +182,13 @@ class MetricsListener:
         self.session = session
         self._share()
 
+    @abstractmethod
     def check_page(self) -> None:
         """Raise when no page can be served."""
-        raise NotImplementedError
 
+    @abstractmethod
     def serve_page(self, session: Session) -> str:
         """Serve a page with what the session's monitor reads; return its address."""
-        raise NotImplementedError
 
     def _share(self) -> None:
         if self.session is not None:
