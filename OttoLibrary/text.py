@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 import shlex
+from collections.abc import Iterable
 
 MASK = "<secret>"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -78,6 +79,13 @@ def plain_text(text: str) -> str:
 def listed(text: str) -> list[str]:
     """Return the names in a text that commas join, without blanks around them."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def some(names: Iterable[object], most: int = 8) -> str:
+    """Return ``a, b and 3 more``: each name once, and no more of them than a reader looks at."""
+    once = list(dict.fromkeys(str(name) for name in names))
+    more = f" and {len(once) - most} more" if len(once) > most else ""
+    return ", ".join(once[:most]) + more
 
 
 def plural(count: int, noun: str) -> str:

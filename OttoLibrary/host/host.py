@@ -165,7 +165,7 @@ class Host:
             WaitTimeoutError: It took too long; all it started was ended, and the shell lives on.
             ConnectionLostError: The connection broke under it.
         """
-        _check_command(command)
+        _check_command(command, cwd)
         self._check_shell(shell)
         deadline = await self.deadline(timeout_s)
         began = time.monotonic()
@@ -190,7 +190,7 @@ class Host:
             expected: What is a success.
             ends_with_us: It ends with this process, however that ends.
         """
-        _check_command(command)
+        _check_command(command, cwd)
         deadline = await self.deadline(timeout_s)
         began = time.monotonic()
         async with self._one_shots.hold(deadline):
@@ -215,7 +215,7 @@ class Host:
 
     async def start(self, command: str, *, cwd: str | None = None, timeout_s: float | None = None) -> BackgroundCommand:
         """Start a command apart from the shell, and return as soon as it has started."""
-        _check_command(command)
+        _check_command(command, cwd)
         deadline = await self.deadline(timeout_s)
         background = await (await self._runner(deadline)).start(command, cwd, deadline)
         self._records.record("Start", command, time.monotonic(), (b"", b""))
@@ -232,7 +232,7 @@ class Host:
         shell: str = "",
     ) -> CommandResult:
         """Run a command on a terminal of its own and answer its questions: pattern -> reply, each time it shows."""
-        _check_command(command)
+        _check_command(command, cwd)
         self._check_shell(shell)
         deadline = await self.deadline(timeout_s)
         began = time.monotonic()
@@ -413,8 +413,8 @@ class Host:
         await (await self._runner(deadline)).probe(deadline)
 
 
-def _check_command(command: str) -> None:
-    if "\0" in command:
-        raise UsageError("A command cannot contain NUL characters; write them with printf '\\\\0' on the host.")
+def _check_command(command: str, cwd: str | None) -> None:
+    if "\0" in command + (cwd or ""):
+        raise UsageError("A command and its directory cannot contain NUL characters; write them with printf '\\\\0' on the host.")
     if not command.strip():
         raise UsageError("The command is empty. Give the command to run after the host.")

@@ -12,6 +12,7 @@ from robot.api.deco import keyword
 
 from OttoLibrary.errors import CheckError, NotOpenError, UsageError, did_you_mean
 from OttoLibrary.keywords.component import Component, dotted
+from OttoLibrary.text import some
 from OttoLibrary.units import duration_text, seconds
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ class ScenarioKeywords(Component):
         folders = [self.session.suite.folder or Path(), Path()]
         found = next((folder / given for folder in folders if (folder / given).is_file()), None)
         if found is None:
-            searched = ", ".join(dict.fromkeys(str(folder.absolute()) for folder in folders))
+            searched = some(folder.absolute() for folder in folders)
             raise UsageError(f"There is no description '{given}'. Searched: {searched}.")
         return found
 

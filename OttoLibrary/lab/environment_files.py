@@ -16,6 +16,7 @@ from OttoLibrary.lab.plain_file import is_file, read_plain_file
 from OttoLibrary.masking import process_masker
 from OttoLibrary.schema import plain_data
 from OttoLibrary.schema.source_position import SourcePosition, expanded
+from OttoLibrary.text import some
 
 _LARGEST_BYTES = 16 << 20
 _ANSWER_S = 30.0
@@ -49,9 +50,8 @@ def read_file(place: str, folders: Sequence[Path], problems: list[str]) -> ReadF
         return _from_url(place, problems)
     file = found_file(place, folders)
     if file is None:
-        searched = ", ".join(str(folder) for folder in dict.fromkeys(folders))
         position = SourcePosition(place, Path.cwd(), problems)
-        position.wrong(f"there is no such file; searched in {searched}")
+        position.wrong(f"there is no such file; searched in {some(folders)}")
         return ReadFile(None, position)
     position = SourcePosition.in_file(file, problems)
     try:

@@ -237,9 +237,12 @@ async def _last_bytes(stream: asyncio.StreamReader) -> bytes:
 
 
 def check_over(run: LoadRun) -> None:
-    """Raise LoadFailedError when the run was aborted."""
+    """Raise LoadFailedError when the run was aborted, or nothing was ever done."""
     if run.stands.get("aborted"):
         raise LoadFailedError(f"The load was aborted: {run.stands.get('reason') or run.problem}.")
+    if not run.stands.get("stored"):
+        why = " ".join(run.stands.get("warnings") or []) or "Its users were not ready before its time was over."
+        raise LoadFailedError(f"The load did nothing, not once. {why}")
 
 
 def free_folder(place: Path) -> Path:

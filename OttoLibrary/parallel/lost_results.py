@@ -19,6 +19,7 @@ from robot.run import RobotFramework  # type: ignore[import-untyped]
 from robot.utils import escape  # type: ignore[import-untyped]
 
 from OttoLibrary.parallel.robot_output import output_is_whole, output_of
+from OttoLibrary.text import some
 
 MOST_FAILED, BAD_DATA = 250, 252
 # The parts of an output that end with a status.
@@ -164,8 +165,7 @@ def _selected(arguments: Sequence[str], folder: Path, reason: str, said: io.Stri
 
 def _named(suite: Any) -> str:
     """Return ``Suites.One and 2 more`` for the suites that have tests."""
-    names = list(dict.fromkeys(test.parent.full_name for test in suite.all_tests))
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    return some((test.parent.full_name for test in suite.all_tests), 1)
 
 
 def _mended(written: bytes, reason: str) -> Any:

@@ -21,7 +21,7 @@ from typing import TypeAlias
 from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.report.scales import Scale, elapsed_text, time_ticks, value_scale
 from OttoLibrary.report.summaries import clean, label, noun
-from OttoLibrary.text import plural
+from OttoLibrary.text import plural, some
 from OttoLibrary.units import unit_of, value_text
 
 # The picture in about pixels, so that coordinates are short whole numbers; the numbers of the axis end at zero, left of it.
@@ -110,11 +110,7 @@ def charts(
 
 
 def _note(text: str, groups: Sequence[_Group]) -> str:
-    return f" {text} {_some([group.noun for group in groups])}." if groups else ""
-
-
-def _some(names: Sequence[str]) -> str:
-    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
+    return f" {text} {some((group.noun for group in groups), 1)}." if groups else ""
 
 
 @dataclass(frozen=True)
@@ -324,9 +320,9 @@ class _Chart:
             parts.append(f"and {what}, max {self._peak(hidden[0])}")
         single = [trace.host for trace in self._group.traces if len(trace.samples) == 1]
         if single:
-            parts.append(f"only one reading of {_some(single)}, so no line")
+            parts.append(f"only one reading of {some(single, 1)}, so no line")
         if self._group.silent:
-            parts.append(f"no readings of {_some(self._group.silent)}")
+            parts.append(f"no readings of {some(self._group.silent, 1)}")
         return "; ".join(parts)
 
 

@@ -141,6 +141,8 @@ class ScenarioActions:
         params = {which: event.target, **event.params}
         if event.lasts_s is not None and not params.keys() & _LENGTHS_OF_LOAD:
             params["duration"] = f"{event.lasts_s:g} s"
+        from OttoLibrary.load.load_run import check_over
+
         start = self._keyword(replace(event, params=params, hosts=""), "Start Load")
         stop = self._keyword(replace(event, params={}, hosts=""), "Stop Load")
         fires = False
@@ -156,6 +158,7 @@ class ScenarioActions:
             if fires:
                 fires = False
                 await self._do(stop, (), run)
+                check_over(self._around.session.load.last)
 
         return Action(do, undo, is_exclusive=True)
 

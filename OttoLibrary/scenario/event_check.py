@@ -11,6 +11,7 @@ from OttoLibrary.lab import selection
 from OttoLibrary.scenario import disturbances
 from OttoLibrary.scenario.events import DISTURBANCES, ScenarioEvent
 from OttoLibrary.schema.source_position import SourcePosition
+from OttoLibrary.text import some
 
 if TYPE_CHECKING:
     from OttoLibrary.lab.lab import Lab
@@ -45,8 +46,7 @@ def check_script(event: ScenarioEvent, position: SourcePosition, folders: Sequen
     name = event.target.partition(":")[0]
     if event.kind != "load" or not name.endswith(".py") or any((folder / name).is_file() for folder in folders):
         return
-    searched = ", ".join(dict.fromkeys(str(folder) for folder in folders))
-    position.at("load").wrong(f"there is no script '{name}'; searched: {searched}")
+    position.at("load").wrong(f"there is no script '{name}'; searched: {some(folders)}")
 
 
 def check_hosts(event: ScenarioEvent, position: SourcePosition, lab: Lab) -> None:

@@ -36,7 +36,9 @@ def parse(text: bytes, position: SourcePosition, *, comments: bool = True) -> An
         return replace(position, path=f"line {error.lineno}, column {error.colno}").wrong(f"bad JSON: {error.msg}")
     except UnicodeDecodeError:
         return position.wrong("is not UTF-8 text")
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        return position.wrong(_TOO_DEEP)
+    except ValueError as error:
         return position.wrong(f"bad JSON: {error}")
     if _is_too_deep(content):
         return position.wrong(_TOO_DEEP)

@@ -32,7 +32,7 @@ class SearchPattern:
         self._expression: Any = None
         try:
             re.compile(pattern, re.MULTILINE)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise UsageError(f"'{pattern}' is not a regular expression: {error}. Escape literals with a backslash.") from error
 
     def search(self, string: str, pos: int = 0, /) -> re.Match[str] | None:

@@ -24,7 +24,15 @@ from OttoLibrary.errors import LoginError, TransferError, UsageError
 from OttoLibrary.host.host import Host
 from OttoLibrary.text import decode
 from OttoLibrary.transfer import checksums
-from OttoLibrary.transfer.host_file_agent import FilePlace, FoundFile, HostFileAgent, IdleShells, RefusedError, matches
+from OttoLibrary.transfer.host_file_agent import (
+    FilePlace,
+    FoundFile,
+    HostFileAgent,
+    IdleShells,
+    RefusedError,
+    check_path,
+    matches,
+)
 from OttoLibrary.transfer.received_folder import KEPT_MODE
 from OttoLibrary.transfer.transfer import ByteCount, TransferCall, begin, check_paths, guarded, site_of, system_message
 from OttoLibrary.transfer.unfinished import noted, temporary_folder
@@ -73,6 +81,8 @@ class Files:
             WaitTimeoutError: The time was over.
         """
         check_paths("some", target)
+        for source in sources:
+            check_path(str(source))
         if len(sources) > 1:
             target = f"{target.rstrip('/')}/"
             if twice := _twice(list(map(str, sources))):
@@ -188,8 +198,7 @@ class Files:
         except UnicodeError as error:
             raise UsageError(f"The text for '{path}' cannot be written as {encoding}: {error}.") from error
         with temporary_folder("write") as folder:
-            name = path.rpartition("/")[2]
-            content = folder / ("content" if name in {"", ".", ".."} else name)
+            content = folder / "content"
             content.write_bytes(data)
             content.chmod(_NEW_MODE)
             async with self.begin("Write", path, options) as call:

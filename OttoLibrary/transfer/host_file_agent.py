@@ -20,6 +20,7 @@ from types import TracebackType
 
 from OttoLibrary.contracts.connections import EndOfStream, Process
 from OttoLibrary.contracts.transfers import Site
+from OttoLibrary.errors import UsageError
 from OttoLibrary.masking import mask
 from OttoLibrary.text import decode, quoted_path, split_home
 from OttoLibrary.transfer import agent_scripts
@@ -301,6 +302,7 @@ class HostFileAgent:
 
     async def expand(self, pattern: str, *, folders: bool = True) -> list[str]:
         """Return the paths that a pattern matches, ``folders`` too; a path that exists literally is returned as it is."""
+        check_path(pattern)
         exact = quoted_path(pattern)
         reply = await self._step(
             f"if [ -e {exact} ]; then set -- {exact}; D=yes; else set -- {glob(pattern)}; fi\n{agent_scripts.EXPAND}",
@@ -406,6 +408,8 @@ class HostFileAgent:
         return await self._answer()
 
     async def _begin(self, body: str, **words: object) -> None:
+        for word in words.values():
+            check_path(str(word))
         # T is the path that a user gave.
         quoted = {name: (quoted_path if name == "T" else shlex.quote)(str(word)) for name, word in words.items()}
         variables = "".join(f"{name}={word}\n" for name, word in quoted.items())
@@ -436,6 +440,12 @@ class HostFileAgent:
         if "fail" in reply:
             raise RefusedError(_reason(reply.text("fail")))
         return reply
+
+
+def check_path(path: str) -> None:
+    """Raise UsageError for a path that cannot be: a shell would leave the character out, and take another file."""
+    if "\0" in path:
+        raise UsageError(f"The path {path!r} has a NUL character, which no path can have.")
 
 
 async def _dismiss(process: Process) -> None:

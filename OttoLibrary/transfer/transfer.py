@@ -27,7 +27,7 @@ from OttoLibrary.contracts.transfers import (
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
 from OttoLibrary.host.host import Host
-from OttoLibrary.transfer.host_file_agent import RefusedError
+from OttoLibrary.transfer.host_file_agent import RefusedError, check_path
 from OttoLibrary.units import size_text
 
 _NEWS_S = 0.1
@@ -288,6 +288,8 @@ def check_paths(source: str, target: str) -> None:
         raise UsageError("The source is empty. Name a file or folder.")
     if not target:
         raise UsageError("The target is empty. Name a file or folder; './' keeps the name, in the current one.")
+    check_path(source)
+    check_path(target)
 
 
 def system_message(error: OSError) -> str:

@@ -165,3 +165,35 @@ def test_commands_begin_in_the_home_folder(site: Site, home: Path) -> None:
     for cwd in (f"~/{home.name}", f"~{pwd.getpwuid(os.getuid()).pw_name}/{home.name}"):
         assert call(host.run("pwd", cwd=cwd, timeout_s=20)).stdout.strip() == str(home)
         assert call(host.run_once("pwd", cwd=cwd, timeout_s=20)).stdout.strip() == str(home)
+
+
+# -- names that no file can have
+
+
+def test_a_name_with_nul_touches_no_other_file(site: Site) -> None:
+    (site.there / "zzb").write_text("precious")
+    files, call = site.session.files.on(site.name), site.session.engine.call
+    wrong = f"{site.there}/z\0zb"
+    for work in (
+        lambda: files.remove(wrong),
+        lambda: files.read(wrong, "UTF-8"),
+        lambda: files.write(wrong, "x", "UTF-8", None),
+        lambda: files.make_folder(wrong),
+        lambda: files.matching(wrong),
+        lambda: files.put([write(site.here / "x", b"x")], wrong),
+        lambda: files.put([site.here / "a\0b"], f"{site.there}/x"),
+        lambda: files.get(wrong, str(site.here / "y")),
+        lambda: files.get(f"{site.there}/zzb", str(site.here / "a\0b")),
+    ):
+        with pytest.raises(UsageError, match=r"has a NUL character, which no path can have\.$"):
+            call(work())
+    with pytest.raises(UsageError, match="cannot contain NUL"):
+        call(site.session.hosts.use(site.name).run("pwd", cwd="a\0b"))
+    assert (site.there / "zzb").read_text() == "precious"
+    assert [path.name for path in site.there.iterdir()] == ["zzb"]
+    assert not site.litter()
+
+
+def test_a_name_that_is_too_long_is_the_host_s_to_refuse(site: Site) -> None:
+    with pytest.raises(TransferError, match=r"^Host '.*' did not take '.*[Ff]ile ?name too long"):
+        site.session.engine.call(site.session.files.on(site.name).write(f"{site.there}/{'a' * 300}", "x", "UTF-8", None))

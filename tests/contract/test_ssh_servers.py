@@ -77,7 +77,7 @@ def test_more_commands_in_the_background_than_a_connection_has_sessions(open_box
         return await asyncio.gather(*(box.host.start(f"echo {number}; sleep 490") for number in range(25)))
 
     running = box.call(start())
-    assert box.run("pgrep -c -x -f 'sleep 490'").stdout == "25\n"
+    processes.wait_until(lambda: box.run("pgrep -c -x -f 'sleep 490'").stdout == "25\n", "25 commands run")
 
     async def stop() -> list[Any]:
         return await asyncio.gather(*(background.stop() for background in running))

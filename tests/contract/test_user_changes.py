@@ -85,8 +85,6 @@ def test_a_refusal_has_the_real_reason(
     reason: str,
     terminal: bool,
 ) -> None:
-    if terminal and method == "su":
-        pytest.skip("su knows no requiretty")
     allow(f"Defaults:GUEST requiretty\n{rule}" if terminal else rule)
     run(session, "cd /usr")
     with pytest.raises(LoginError, match=rf"^Host 'box' refused the login: switching to user '{user}' failed: .*({reason})"):

@@ -213,3 +213,20 @@ Buy A ${thing}
     assert "2 limits cannot be understood" in said["Two Mistakes"]
     assert "Write 2ms or 2s" in said["Two Mistakes"]
     assert "err_rate" in said["Two Mistakes"]
+
+
+def test_a_load_that_did_nothing_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(1000)\n")
+    tests = """*** Test Cases ***
+By Keywords
+    Start Load    script=${CURDIR}/slow.py    users=1    duration=1 s
+    Wait For Load
+
+By An Event
+    Add Scenario Event    ld    load=${CURDIR}/slow.py    for=2 s    params=${{dict(users=1)}}
+    Run Scenario    duration=4 s
+"""
+    messages = failures(fire(tmp_path, tests))
+    assert messages.keys() == {"By Keywords", "By An Event"}
+    assert messages["By Keywords"].startswith("The load did nothing, not once. Turret 'turret 1' is lost")
+    assert "The load did nothing, not once." in messages["By An Event"]

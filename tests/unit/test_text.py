@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from OttoLibrary.text import MASK, Secret, decode, incremental_decoder, plural, printable, quoted_path, reveal
+from OttoLibrary.text import MASK, Secret, decode, incremental_decoder, plural, printable, quoted_path, reveal, some
 
 
 def test_a_secret_never_shows_itself() -> None:
@@ -25,6 +25,12 @@ def test_undecodable_bytes_survive() -> None:
 def test_pieces_decode_as_the_whole(pieces: list[bytes]) -> None:
     decoder = incremental_decoder()
     assert "".join([*map(decoder.decode, pieces), decoder.decode(b"", True)]) == decode(b"".join(pieces))
+
+
+def test_of_many_names_some_are_told() -> None:
+    assert some([]) == ""
+    assert some(["b", "a", "b"]) == "b, a"
+    assert some(range(9), 3) == "0, 1, 2 and 6 more"
 
 
 def test_plural() -> None:

@@ -13,7 +13,7 @@ from OttoLibrary.lab import fields
 from OttoLibrary.lab.loading import check_lab
 from OttoLibrary.schema.field_types import JsonObject
 from OttoLibrary.schema.source_position import SourcePosition, has_references
-from OttoLibrary.text import printable
+from OttoLibrary.text import printable, some
 
 MOST_HOSTS = 10_000
 _SHOWN_HOSTS = 3
@@ -90,9 +90,8 @@ class Conversion:
     def notes(self) -> Iterator[str]:
         """Yield a line for each note; hosts of which the same is to be said share one, and no line shows a secret."""
         for what, places in self._notes.items():
-            shown = ", ".join(places[:_SHOWN_HOSTS])
-            more = f" and {len(places) - _SHOWN_HOSTS} more" if len(places) > _SHOWN_HOSTS else ""
-            yield self._masked(printable(f"{shown}{more}: {what}" if shown else what))
+            shown = some(places, _SHOWN_HOSTS)
+            yield self._masked(printable(f"{shown}: {what}" if shown else what))
 
     # -- secrets
 

@@ -13,6 +13,7 @@ from OttoLibrary.lab.plain_file import is_file, read_plain_file
 from OttoLibrary.lab.trust import distrust
 from OttoLibrary.schema import plain_data
 from OttoLibrary.schema.source_position import SourcePosition, expanded, is_path, shown_path
+from OttoLibrary.text import some
 
 _HOSTS_FILE = "hosts.json"
 _LARGEST_BYTES = 16 << 20
@@ -84,7 +85,7 @@ class JsonLabs:
     def _not_found(self, name: str) -> LabError | UnknownNameError:
         if is_path(name):
             return LabError([f"No lab file '{name}', and no folder of that name with a {_HOSTS_FILE}."])
-        searched = ", ".join(shown_path(folder) for folder in self._folders)
+        searched = some(shown_path(folder) for folder in self._folders)
         unknown = UnknownNameError("lab", name, self.list_labs(), f"Searched: {searched}.")
         broken: list[str] = []
         for file in (folder / _HOSTS_FILE for folder in self._folders):

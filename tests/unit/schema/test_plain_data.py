@@ -40,7 +40,7 @@ def test_a_byte_order_mark_is_ignored() -> None:
         (b"[NaN]", "bad JSON: NaN is not JSON @ top level"),
         (b'{"a": {"b": 1, "b": 2, "_c": 1, "_c": 2}}', "duplicate key 'b' @ a"),
         (b"[" * 41 + b"]" * 41, "objects and lists are nested deeper than 40 levels @ top level"),
-        (b"[" * 100_000, "bad JSON: maximum recursion depth exceeded"),
+        (b"[" * 100_000, "objects and lists are nested deeper than 40 levels @ top level"),
     ],
 )
 def test_a_mistake_is_named(text: bytes, problem: str) -> None:
