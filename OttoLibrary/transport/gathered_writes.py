@@ -75,6 +75,7 @@ class GatheringTunnel:
             return connection
 
         if self._hop is not None:
-            return await self._hop.create_connection(made, host, port)
+            opened: tuple[Any, Any] = await self._hop.create_connection(made, host, port)
+            return opened
         loop = asyncio.get_running_loop()
         return await loop.create_connection(made, host, port, family=self._family, local_addr=self._local_address)
