@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 FAILS_ON_PURPOSE = "A Failure Brings Its Evidence"
-_LONG = {"SOAK": "15 s", "BUSY": "5 s", "LOAD": "15 s", "FW ANSWER": "flash is worn out"}
+_LONG = {"SOAK": "15 s", "BUSY": "5 s", "LOAD": "15 s", "FW ANSWER": "flash is worn out", "PACE": "1"}
 _TOO_LONG_S = 300
 
 

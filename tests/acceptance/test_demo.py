@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
 import urllib.parse
 from pathlib import Path
+from types import ModuleType
 
 from robot.api import ExecutionResult
 
@@ -30,6 +32,15 @@ def demo(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def pictures() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make", ROOT / "docs" / "images" / "make.py")
+    assert spec
+    assert spec.loader
+    module = sys.modules["make"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_the_demo_says_what_to_look_at(tmp_path: Path) -> None:
     done = demo(tmp_path, "--variable", "SOAK:2 s", "--variable", "BUSY:1 s", "--variable", "LOAD:2 s")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -45,6 +56,8 @@ def test_the_demo_says_what_to_look_at(tmp_path: Path) -> None:
     evidence = [path for path in tmp_path.rglob("selftest.log*") if "A_Failure" in str(path) or "Evidence" in str(path)]
     assert evidence
     assert "flash ok" in evidence[0].read_text()
+    shown_in_pictures = [picture.url.partition("#") for picture in pictures().pictures(tmp_path)]
+    assert {urllib.parse.unquote(url.removeprefix("file://")) for url, _, _ in shown_in_pictures} == set(map(str, pages))
     shown = demo(tmp_path, "--open")
     assert shown.returncode == 0
     assert [line for line in shown.stdout.splitlines() if line.startswith("file:")] == [page.as_uri() for page in pages]
