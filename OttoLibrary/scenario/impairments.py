@@ -1,9 +1,9 @@
 """Worse networks: what makes packets of a host late, few or gone, by what its kernel has.
 
-In this order, and the log says which: ``tc netem``; ``tc tbf``, or nft, for a rate alone; nft for loss, with ``tc tbf`` for a
-rate beside it; a relay in Python behind a TUN device, for one peer. A partition is a route into nothing. All of it is named so
-that it can be told from what others made: a qdisc with our handle, a table of nft with our name, tables of routes and rules with
-our numbers.
+In this order, and the log says which: ``tc netem``; ``tc tbf`` for a rate alone; nft for loss, with ``tc tbf`` for a rate beside
+it; a relay in Python behind a TUN device, for one peer; nft for a rate alone. A partition is a route into nothing. All of it is
+named so that it can be told from what others made: a qdisc with our handle, a table of nft with our name, tables of routes and
+rules with our numbers.
 """
 
 from __future__ import annotations
@@ -200,10 +200,13 @@ def _impair(interface: str, peer: str, given: _Given) -> str:
     tries = [_netem(peer, given)]
     if given.is_rate_alone:
         tries.append(_tbf(peer, given))
-    if not given.is_queued:
+    if given.loss and not given.is_queued:
         tries.append(_nft(peer, given))
     if peer:
         tries.append(_relay(peer, given))
+    if given.is_rate_alone:
+        # It drops what is too much at once, where the others let it wait.
+        tries.append(_nft(peer, given))
     advice = "" if peer else " With to=PEER a relay in Python would do."
     otherwise = f"echo {shlex.quote('This host has no netem, and nothing else does this.' + advice)}; exit 1"
     chain = " || ".join(f"({one})" for one in tries)
