@@ -48,11 +48,12 @@ _REFUSAL_LINES, _REFUSAL_BYTES = 5, 2000
 _BEGUN = re.compile(rb"[A-Za-z]{2,4}\.? +[A-Za-z0-9]{1,4} +[A-Za-z0-9]{1,4} +[0-9]{1,2}:[0-9]{2}:[0-9]{2} +[0-9]{4}")
 # Where the fields of /proc/PID/stat stand behind the name of the program.
 _SESSION_FIELD, _START_FIELD = 3, 19
-# A background command ends with us, however we end: when its standard input closes, a watcher hangs up its process group.
-LIFELINE = "exec 3<&0 </dev/null; (read -r line <&3; kill -s HUP -- -$$) >/dev/null 2>&1 & exec 3<&-"
-# The same for a command that is waited for: what it leaves running when it has ended is not hung up, and its own 'wait' does not
-# wait for the watcher.
-LIFELINE_OF_RUN = "exec 3<&0 </dev/null; ( (read -r line <&3; kill -s 0 $$ && kill -s HUP -- -$$) >/dev/null 2>&1 & ) ; exec 3<&-"
+# A command ends with us, however we end: when its standard input closes, a watcher hangs up its process group. It is no child
+# of the command, whose own `wait` would wait for it.
+_WATCHER = "exec 3<&0 </dev/null; ( (read -r line <&3; {unless}kill -s HUP -- -$$) >/dev/null 2>&1 & ); exec 3<&-"
+LIFELINE = _WATCHER.format(unless="")
+# The same for a command that is waited for: what it leaves running when it has ended is not hung up.
+LIFELINE_OF_RUN = _WATCHER.format(unless="kill -s 0 $$ && ")
 
 
 class UserChangeRefusedError(Exception):

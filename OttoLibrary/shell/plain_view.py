@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from dataclasses import dataclass
 
 # Terminal sequences, and every way to end a line: LF CR unless that CR begins a CR LF, LF behind any number of CR, and CR alone.
@@ -24,15 +23,23 @@ class PlainView:
     """
 
     text: str
-    _plain_ends: list[int]
-    _real_ends: list[int]
+    _real: str
 
     def real_position(self, at: int) -> int:
         """Return where in the real text the first ``at`` characters of the plain one end."""
         if at <= 0:
             return 0
-        piece = bisect_left(self._plain_ends, at)
-        return self._real_ends[piece] - (self._plain_ends[piece] - at)
+        # Walked through for a match only: the places of each line of a view would be many times as large as the view.
+        plain = real = 0
+        for noise in _NOISE.finditer(self._real):
+            kept = noise.start() - real
+            if plain + kept >= at:
+                break
+            real = noise.end()
+            plain += kept + len(_plain(noise))
+            if plain == at:
+                break
+        return real + at - plain
 
 
 def plain_view(real: str, *, ended: bool) -> PlainView:
@@ -45,29 +52,18 @@ def plain_view(real: str, *, ended: bool) -> PlainView:
     whole = real
     if not ended and (unfinished := _UNFINISHED.search(real, max(0, len(real) - 1100))):
         whole = real[: unfinished.start()]
-    pieces: list[str] = []
-    plain_ends: list[int] = []
-    real_ends: list[int] = []
-    length = 0
+    return PlainView(_NOISE.sub(_plain, whole), whole)
 
-    def add(piece: str, real_end: int) -> None:
-        nonlocal length
-        if piece:
-            length += len(piece)
-            pieces.append(piece)
-            plain_ends.append(length)
-            real_ends.append(real_end)
 
-    at = 0
-    for noise in _NOISE.finditer(whole):
-        add(whole[at : noise.start()], noise.start())
-        at = noise.end()
-        if noise[0][0] in "\r\n":
-            add("\n", at)
-    add(whole[at:], len(whole))
-    return PlainView("".join(pieces), plain_ends, real_ends)
+def _plain(noise: re.Match[str]) -> str:
+    return "\n" if noise[0][0] in "\r\n" else ""
 
 
 def real_view(real: str) -> PlainView:
     """Return a view that is the text itself."""
-    return PlainView(real, [len(real)], [len(real)])
+    return _RealView(real, real)
+
+
+class _RealView(PlainView):
+    def real_position(self, at: int) -> int:
+        return max(0, at)

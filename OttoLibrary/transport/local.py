@@ -153,8 +153,10 @@ class LocalProcess(asyncio.SubprocessProtocol):
 
     async def end_input(self) -> None:
         """Close standard input."""
-        pipe = self._pipe(0)
-        if pipe is not None:
+        self._close_pipe(0)
+
+    def _close_pipe(self, fd: int) -> None:
+        if (pipe := self._pipe(fd)) is not None:
             pipe.close()
 
     async def wait(self) -> ExitStatus:
@@ -171,11 +173,8 @@ class LocalProcess(asyncio.SubprocessProtocol):
         if self._transport is not None and not self._exited.is_set() and _birth(self._pid) == self._born:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._pid, signal.SIGHUP)
-        if self._transport is not None:
-            for descriptor in (0, 1, 2):
-                pipe = self._pipe(descriptor)
-                if pipe is not None:
-                    pipe.close()
+        for fd in (0, 1, 2):
+            self._close_pipe(fd)
         self._output.end()
         self._errors.end()
 
@@ -222,8 +221,9 @@ class LocalProcess(asyncio.SubprocessProtocol):
             self._writable.set()
 
     def process_exited(self) -> None:
-        """Note its end."""
+        """Note its end, and close its input, which a process that it left behind may still read, as an SSH server does."""
         self._exited.set()
+        self._close_pipe(0)
         self._release_slave()
         self._gone(self)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 
 from OttoLibrary import registry
-from OttoLibrary.contracts.connections import Channel, Connection, Duplex, EndOfStream, Listener, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream, Process, Terminal
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
+from OttoLibrary.transport.lines_only import LinesOnly
 
 _LINES = 8
 _FIRST_S = 2.0
@@ -27,10 +27,10 @@ class Program:
         return ProgramConnection(facts.address, local, is_ours=True)
 
 
-class ProgramConnection:
+class ProgramConnection(LinesOnly):
     """What starts the program; nobody knows what waits behind it, a login or a prompt."""
 
-    native: object = None
+    kind = "a host behind a program"
     line_limit = _LINES
     logs_in = False
 
@@ -50,18 +50,6 @@ class ProgramConnection:
         self._lines.append(line)
         await line.listen()
         return line
-
-    async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
-        """Refuse: what is behind the program has only its console."""
-        raise EndOfStream("a host behind a program starts no processes beside its lines")
-
-    async def dial(self, address: str, port: int) -> Duplex:
-        """Refuse: a console carries nothing else."""
-        raise OSError(f"{address}:{port}, because a host behind a program cannot be a hop")
-
-    async def listen(self, port: int, accept: Callable[[Duplex], None]) -> Listener:
-        """Refuse: a console carries nothing else."""
-        raise OSError("a host behind a program cannot listen for others")
 
     async def close(self) -> None:
         """End the program on all lines."""

@@ -10,7 +10,6 @@ import os
 import re
 import stat
 import termios
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,11 @@ from urllib.parse import urlsplit
 
 import serial
 
-from OttoLibrary.contracts.connections import Channel, Connection, Duplex, EndOfStream, Listener, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, EndOfStream
 from OttoLibrary.contracts.facts import HostFacts, SerialOptions
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError
+from OttoLibrary.transport.lines_only import LinesOnly
 from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
 
 _CHUNK = 1 << 16
@@ -52,10 +52,10 @@ class Serial:
         return SerialConnection(facts, port, relay)
 
 
-class SerialConnection:
+class SerialConnection(LinesOnly):
     """One open port, which is one line."""
 
-    native: object = None
+    kind = "a serial host"
     line_limit = 1
     logs_in = False
 
@@ -71,18 +71,6 @@ class SerialConnection:
     async def open_line(self) -> Channel:
         """Return the line; every caller gets the same one."""
         return self.line
-
-    async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
-        """Refuse: a serial host has its line only."""
-        raise EndOfStream("a serial host starts no processes beside its line")
-
-    async def dial(self, address: str, port: int) -> Duplex:
-        """Refuse: a serial line carries nothing else."""
-        raise OSError(f"{address}:{port}, because a serial host cannot be a hop")
-
-    async def listen(self, port: int, accept: Callable[[Duplex], None]) -> Listener:
-        """Refuse: a serial line carries nothing else."""
-        raise OSError("a serial host cannot listen for others")
 
     async def close(self) -> None:
         """Close the port."""

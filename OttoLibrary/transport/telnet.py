@@ -8,12 +8,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from OttoLibrary.contracts.connections import Channel, Connection, Duplex, EndOfStream, Listener, Process, Terminal
+from OttoLibrary.contracts.connections import Channel, Connection, Duplex, EndOfStream, Terminal
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, LoginError
 from OttoLibrary.text import plain_text
 from OttoLibrary.transport import tcp
+from OttoLibrary.transport.lines_only import LinesOnly
 from OttoLibrary.transport.login import LoginRefusedError, Prompts, log_in
 
 _PORT = 23
@@ -42,10 +43,10 @@ class Telnet:
         return connection
 
 
-class TelnetConnection:
+class TelnetConnection(LinesOnly):
     """The way to a Telnet server, and the lines that are open."""
 
-    native: object = None
+    kind = "a Telnet host"
     line_limit = _LINES
     logs_in = True
 
@@ -69,18 +70,6 @@ class TelnetConnection:
         if line is None or line.ended is not None:
             line = await self._new_line(Deadline(self._facts.connect_timeout))
         return line
-
-    async def execute(self, command: str, terminal: Terminal | None = None, *, login_shell: bool = False) -> Process:
-        """Refuse: Telnet knows lines only."""
-        raise EndOfStream("a Telnet host starts no processes beside its lines")
-
-    async def dial(self, address: str, port: int) -> Duplex:
-        """Refuse: Telnet carries nothing else."""
-        raise OSError(f"{address}:{port}, because a Telnet host cannot be a hop")
-
-    async def listen(self, port: int, accept: Callable[[Duplex], None]) -> Listener:
-        """Refuse: Telnet carries nothing else."""
-        raise OSError("a Telnet host cannot listen for others")
 
     async def close(self) -> None:
         """Hang up all lines."""

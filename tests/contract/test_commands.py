@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from OttoLibrary.contracts.connections import CommandResult, Expected
+from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import CommandError, UsageError, WaitTimeoutError
 from OttoLibrary.host.host import Host
 from OttoLibrary.run.session import Session
@@ -175,6 +176,14 @@ def test_control_characters_of_a_command_arrive(box: Box) -> None:
 def test_a_redirected_shell_still_answers(box: Box) -> None:
     box.run("exec >/dev/null 2>&1 </dev/null")
     assert box.run("echo here").stdout == "here\n"
+
+
+def test_a_command_in_the_background_waits_for_its_own_children_only(box: Box) -> None:
+    if box.one_line:
+        return
+    running = box.call(lambda host: host.start("sh -c 'exit 3' & wait $!; echo $?; wait; echo over"))
+    result = box.session.engine.call(running.wait(Deadline(60), ANY))
+    assert (result.stdout, result.rc) == ("3\nover\n", 0)
 
 
 def test_a_time_out_ends_all_that_the_command_started(box: Box) -> None:
