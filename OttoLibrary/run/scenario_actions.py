@@ -271,14 +271,12 @@ class ScenarioActions:
         """Run a keyword in the main thread; what passes is folded, but for some samples."""
         failed: list[bool] = []
 
+        def status() -> str:
+            return self._kept.status(run.event.name, run.number, has_failed=bool(failed))
+
         token = CURRENT_EVENT.set((run.event.name, host))
         try:
-            with (
-                self._around.log.run(
-                    _title(run, host), lambda: self._kept.status(run.event.name, run.number, has_failed=bool(failed))
-                ),
-                limit.around(),
-            ):
+            with self._around.log.run(_title(run, host), status), limit.around():
                 try:
                     keyword.run(given)
                 except KeywordFailedError as error:
