@@ -18,6 +18,7 @@ PACKAGES = {
     "busybox": "busybox-static",
     "busybox telnetd": "busybox-static",  # the package busybox has no telnetd
     "chromium": "chromium",
+    "curl": "curl",
     "dash": "dash",
     "fish": "fish",
     "hostname": "hostname",
@@ -29,6 +30,7 @@ PACKAGES = {
     "ncat": "ncat",
     "node": "nodejs",
     "npm": "npm",
+    "nft": "nftables",
     "nsenter": "util-linux",
     "pdudaemon": "pdudaemon",
     "prometheus-node-exporter": "prometheus-node-exporter",
@@ -43,6 +45,7 @@ PACKAGES = {
     "ssh-agent": "openssh-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
+    "start-stop-daemon": "dpkg",
     "su": "util-linux",
     "sudo": "sudo",
     "tcsh": "tcsh",
