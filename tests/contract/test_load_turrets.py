@@ -15,14 +15,15 @@ import psutil
 import pytest
 import zmq
 
+from OttoLibrary.load.curve_keys import make_keys, read_keys
 from OttoLibrary.load.hq import LOST, RUNNING, Hq, HqPlan
 from OttoLibrary.load.hq_process import LoadOrder, TurretOrder
 from OttoLibrary.load.result_store import COUNTERS, FILE, ResultReader, ResultWriter
-from OttoLibrary.load.sockets import HqSockets
+from OttoLibrary.load.sockets import CurveKeys, HqSockets
 from OttoLibrary.run.load_target import ROBOT_COMMAND
 from tests.peers.environments import require_environment
 from tests.peers.hqs import start_hq
-from tests.peers.requirements import require
+from tests.peers.requirements import miss, require
 from tests.peers.turrets import ROOT, packed, start_ours, start_real
 
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -33,9 +34,9 @@ USER_KEYWORD = "*** Test Cases ***\nNothing\n    Fire\n*** Keywords ***\nFire\n 
 class Site:
     """An HQ in this process, which a test moves on step by step, and its turrets."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keys: CurveKeys | None = None) -> None:
         self.folder = folder
-        self.sockets = HqSockets()
+        self.sockets = HqSockets(keys=keys)
         self.writer = ResultWriter(folder / FILE)
         self.processes: list[subprocess.Popen[bytes]] = []
         self.hq: Hq
@@ -349,7 +350,7 @@ def test_a_turret_in_another_language_fires(site: Site, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs" / "examples" / "node-turret", place)
     install = ["npm", "install", "--no-audit", "--no-fund", "--prefer-offline"]
     if subprocess.run(install, cwd=place, capture_output=True, timeout=300, check=False).returncode:
-        pytest.skip("The package zeromq of npm cannot be installed.")
+        miss("The package zeromq of npm cannot be installed. Let npm reach a registry.")
     config = {"name": "js", "cannons": 3, "rampup": 0.2, **site.ports()}
     (place / "config.json").write_text(json.dumps(config))
     site.open()
@@ -368,3 +369,42 @@ def test_a_turret_that_is_ended_leaves_no_folder(site: Site) -> None:
     process.terminate()
     assert process.wait(timeout=_PATIENCE_S) == 143
     assert not list((site.folder / "packed").glob("otto-turret-*"))
+
+
+# -- keys
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Site]:
+    make_keys(tmp_path / "keys")
+    made = Site(tmp_path, read_keys(tmp_path / "keys").hq)
+    yield made
+    made.close()
+
+
+def test_with_keys_turrets_of_the_project_fire_and_others_are_told(locked: Site, tmp_path: Path) -> None:
+    make_keys(tmp_path / "strange")
+    theirs, other = read_keys(tmp_path / "keys").turret, read_keys(tmp_path / "strange").turret
+    locked.open(duration_s=1.5)
+    strangers = {
+        "no-keys": locked.start("own", "no-keys"),
+        "other-hq": locked.start("own", "other-hq", curve=other),
+        "other-turret": locked.start("own", "other-turret", curve={**other, "server": theirs["server"]}),
+    }
+    locked.until(lambda: all(process.poll() is not None for process in strangers.values()))
+    assert {name: process.returncode for name, process in strangers.items()} == dict.fromkeys(strangers, 2)
+    assert not locked.hq.turrets
+    locked.start("own", "friend", curve=theirs)
+    results = locked.run()
+    good = sum(not row[0] for row in results.rows())
+    assert good == locked.fired("friend") > 20
+    warnings = " ".join(results.run()["warnings"])
+    assert "Somebody without the keys of this HQ was not let in at port" in warnings
+    assert "Somebody with a key that is not of this project was not let in, from 127.0.0.1" in warnings
+
+
+def test_a_real_turret_of_oct_does_not_come_in_without_keys(locked: Site) -> None:
+    locked.open(duration_s=1.5)
+    locked.start("real")
+    locked.until(lambda: locked.hq.refused > 0)
+    assert not locked.hq.turrets

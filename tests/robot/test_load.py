@@ -139,3 +139,17 @@ def test_an_archive_of_a_project_stays_in_its_folder(project: Path, tmp_path: Pa
     bad = load("new-project", "evil", "-t", "bad.tar.gz", cwd=tmp_path)
     assert bad.returncode == 2
     assert not (tmp_path / "evil").exists()
+
+
+def test_a_project_with_keys_fires_and_its_archives_are_for_their_owner(project: Path, tmp_path: Path) -> None:
+    change(project, curve="keys")
+    assert "load make-keys" in load("run", project, "--local", cwd=tmp_path).stderr
+    assert load("make-keys", project / "keys", cwd=tmp_path).returncode == 0
+    ran = load("run", project, "--local", "-o", tmp_path / "out", "--json", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["count"] > 20
+    assert load("pack", project, cwd=tmp_path).returncode == 0
+    assert (project / "first.tar.gz").stat().st_mode & 0o777 == 0o600
+    secret = json.loads((project / "keys" / "hq.json").read_text())["secret"]
+    kept = [*(tmp_path / "out").rglob("*"), project / "first.tar.gz"]
+    assert not [path for path in kept if path.is_file() and secret.encode() in path.read_bytes()]
