@@ -16,6 +16,7 @@
     │   │   └─ HopError
     │   ├─ ConnectionLostError
     │   ├─ WaitTimeoutError       (also TimeoutError)
+    │   ├─ DisturbanceEndedError  a disturbance of a host ended before it was healed
     │   ├─ CommandError           unexpected exit status; carries the CommandResult
     │   └─ TransferError          a file did not arrive complete; carries sent_bytes, expected_bytes, verified
     ├─ ReservationError           hosts could not be reserved
@@ -238,6 +239,10 @@ class WaitTimeoutError(HostError, TimeoutError):
         self.seconds = seconds
         sentence = _join(f"{subject(host, path)} {what} in {seconds:g} seconds.", advice)
         super().__init__(sentence + tail("Last output", last_output), host=host, path=path, last_output=last_output)
+
+
+class DisturbanceEndedError(HostError):
+    """A disturbance of a host ended before its time; it is undone."""
 
 
 class CommandError(HostError):
