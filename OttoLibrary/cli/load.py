@@ -231,7 +231,7 @@ def _print_outcome(summary: LoadSummary, results: ResultReader, verdicts: list[L
     for warning in run.get("warnings", []):
         print(f"Warning: {warning}.")
     if run.get("reason"):
-        print(f"The run was aborted: {run['reason']}." if run.get("state") == "aborted" else run["reason"])
+        print(f"The run was {run['state']}: {run['reason']}." if run.get("state") in {"aborted", "killed"} else run["reason"])
     print(f"Results: {results.path.parent}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import subprocess
 import time
@@ -11,24 +10,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import zmq
 
 from OttoLibrary.load.curve_keys import make_keys, read_keys
 from OttoLibrary.load.hq import LOST, RUNNING, Hq, HqPlan
-from OttoLibrary.load.hq_process import LoadOrder, TurretOrder
 from OttoLibrary.load.result_store import COUNTERS, FILE, ResultReader, ResultWriter
 from OttoLibrary.load.sockets import CurveKeys, HqSockets
-from OttoLibrary.run.load_target import ROBOT_COMMAND
 from tests.peers.environments import require_environment
-from tests.peers.hqs import start_hq
+from tests.peers.killed_loads import VICTIMS, killed_load
 from tests.peers.requirements import miss, require
 from tests.peers.turrets import ROOT, packed, start_ours, start_real
 
 Start = Callable[..., subprocess.Popen[bytes]]
 _PATIENCE_S = 60.0
-USER_KEYWORD = "*** Test Cases ***\nNothing\n    Fire\n*** Keywords ***\nFire\n    Sleep    2 ms\n"
 
 
 class Site:
@@ -208,54 +203,12 @@ def test_results_of_an_earlier_run_are_not_counted(site: Site) -> None:
     assert good > 0
 
 
-@pytest.mark.parametrize("victim", ["hq", "turret", "user"])
+@pytest.mark.parametrize("victim", VICTIMS)
 def test_whoever_is_killed_nothing_is_lost_without_being_counted(victim: str, tmp_path: Path) -> None:
-    (tmp_path / "fire.py").write_text("import time\ndef fire():\n    time.sleep(0.002)\n")
-    (tmp_path / "fire.robot").write_text(USER_KEYWORD)
-    script = {"script": str(tmp_path / "fire.py"), "function": "fire"}
-    for attempt in range(3):
-        folder = tmp_path / f"run-{attempt}"
-        firing = {"model": "closed", "stages": [(0, 4), (60, 4)], "all_users": 4, "users": 4, "grace_s": 5.0}
-        plan: dict[str, Any] = {"duration_s": 60.0, "turrets": 2, "firing": firing, "script": script, "grace_s": 5.0}
-        turrets = [TurretOrder({"name": f"t{number}"}) for number in (1, 2)]
-        if victim == "user":
-            plan = {**plan, "turrets": 4, "script": None}
-            suite = {"source": str(tmp_path / "fire.robot"), "keyword": "Fire", "arguments": [], "variables": {}}
-            turrets = [TurretOrder({"name": "u", "users": 4, "output_folder": str(tmp_path), **suite}, ROBOT_COMMAND)]
-        process = start_hq(LoadOrder(str(folder), plan, turrets))
-        assert process.stdin is not None
-        assert process.stdout is not None
-        while json.loads(process.stdout.readline()).get("state") != RUNNING:
-            pass
-        # Any moment.
-        time.sleep(random.uniform(0.0, 1.5))
-        if victim == "hq":
-            process.kill()
-        else:
-            below = psutil.Process(process.pid).children(recursive=True)
-            random.choice([each for each in below if not each.children()]).kill()
-            process.stdin.write(b'{"order": "stop"}\n')
-            process.stdin.flush()
-            process.stdout.read()
-        process.wait()
-        _until_ended(folder)
-        results = ResultReader(folder / FILE)
-        rows = results.turrets()
-        assert sum(turret.done for turret in rows) == results.row_count() + sum(turret.lost for turret in rows) > 0
-        assert all(turret.begun - turret.done <= 4 for turret in rows)
-
-
-def _until_ended(folder: Path) -> None:
-    """Wait until no turret of a run counts any more."""
-    deadline = time.monotonic() + _PATIENCE_S
-    before = b""
-    while time.monotonic() < deadline:
-        now = b"".join(path.read_bytes() for path in sorted((folder / COUNTERS).glob("*.counts")))
-        if now == before:
-            return
-        before = now
-        time.sleep(0.5)
-    raise AssertionError("Turrets go on without their HQ.")
+    for attempt in range(2):
+        found = killed_load(tmp_path / f"run-{attempt}", victim)
+        assert found.adds_up, found
+        assert found.state == ("killed" if victim == "hq" else "ended")
 
 
 # -- our turret and an HQ that the test plays
