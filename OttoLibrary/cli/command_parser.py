@@ -23,6 +23,7 @@ EXAMPLES = {
     "deploy": "deploy environment.json inventory.json --board BOARD",
     "reservations": "reservations bench",
     "release": "release bench dut1 --force --reason 'the run of last night hangs'",
+    "quarantine": "quarantine bench dut1 --reason 'the fan is broken'",
     "monitor": "monitor demo tag:dut --for '10 s'",
     "dashboard": "dashboard results --static results/dashboard.html",
     "pabot": "pabot --outputdir results --variable LAB:demo suites",

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import time
 from typing import TYPE_CHECKING
 
 from OttoLibrary.cli.lab import LAB, LAB_OR_DEFAULT
 from OttoLibrary.cli.table import add_json_option, print_rows
 from OttoLibrary.errors import NotFreeError, UsageError
-from OttoLibrary.reservation.leases import holding_text
+from OttoLibrary.reservation.leases import holding_text, quarantine_text
 from OttoLibrary.run.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from OttoLibrary.contracts.reservations import Waiting
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -27,20 +32,47 @@ def add_commands(commands: Commands) -> None:
     release.add_argument("--force", action="store_true", help="release hosts of other users too")
     release.add_argument("--reason", default="", help="why; needed with --force, and shown to the user who loses them")
     release.set_defaults(run=_release)
+    quarantine = commands.add_parser("quarantine", help="keep hosts that are broken from everybody, until --lift")
+    quarantine.add_argument("lab", help=LAB)
+    quarantine.add_argument("hosts", help="which hosts: a selection such as dut1 or tag:dut")
+    quarantine.add_argument("--reason", default="", help="why; shown to everybody who wants them")
+    quarantine.add_argument("--lift", action="store_true", help="give them back to everybody")
+    quarantine.set_defaults(run=_quarantine)
 
 
 def _print_reservations(options: argparse.Namespace) -> int:
     session = Session(options.lab)
     hosts = list(session.lab.loaded.hosts.values())
-    holdings = session.reservations.holdings(hosts)
+    reservations = session.reservations
+    holdings, waiting = reservations.holdings(hosts), reservations.waiting()
+    sick = {one.resource: f"{one.user} since {_at(one.since)}: {one.reason}" for one in reservations.quarantines(hosts)}
     rows = []
     for host in hosts:
         for resource in host.needs:
-            held = [(holding.user, holding.process, holding.purpose) for holding in holdings if holding.resource == resource]
-            rows += [(host.name, resource, *cells) for cells in held or [("free", "", "")]]
+            held = [
+                (holding.user, _at(holding.until), holding.process, holding.purpose)
+                for holding in holdings
+                if holding.resource == resource
+            ]
+            state = "" if resource in sick else "free"
+            rest = (_queue(waiting, resource), sick.get(resource, ""))
+            rows += [(host.name, resource, *cells, *rest) for cells in held or [(state, "", "", "")]]
     session.close()
-    print_rows(options, ("HOST", "RESOURCE", "USER", "PROCESS", "PURPOSE"), rows)
+    print_rows(options, ("HOST", "RESOURCE", "USER", "UNTIL", "PROCESS", "PURPOSE", "QUEUE", "QUARANTINE"), rows)
     return 0
+
+
+def _at(moment: float | None) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment)) if moment is not None else ""
+
+
+def _queue(waiting: Sequence[Waiting], resource: str) -> str:
+    """Return who waits for a resource, each with the place in the whole queue: ``1. alice (bench:4711), 3. bob (...)``."""
+    return ", ".join(
+        f"{place}. {one.user} ({one.process})"
+        for place, one in enumerate(waiting, 1)
+        if any(resource in resources for resources in one.candidates.values())
+    )
 
 
 def _release(options: argparse.Namespace) -> int:
@@ -57,5 +89,25 @@ def _release(options: argparse.Namespace) -> int:
     for holding in holdings:
         reservations.leasing.release_forced(holding.resource, user, options.reason or "released by hand")
         print(f"Released {holding_text(holding)}.")
+    session.close()
+    return 0
+
+
+def _quarantine(options: argparse.Namespace) -> int:
+    if bool(options.reason.strip()) == options.lift:
+        raise UsageError("Say why these hosts are broken with --reason, which everybody who wants them is shown; or use --lift.")
+    session = Session(options.lab)
+    reservations = session.reservations
+    entries = [session.lab.loaded.entry(name) for name in session.lab.select(options.hosts)]
+    resources = {resource: None for entry in entries for resource in entry.reserved_as}
+    if options.lift:
+        lifted = reservations.lift(resources)
+        print("\n".join(f"Lifted: {quarantine_text(one)}." for one in lifted) or "None of these hosts was in quarantine.")
+    else:
+        reservations.quarantine(resources, options.reason)
+        for one in reservations.quarantines(entries):
+            print(f"{quarantine_text(one)}.")
+        for holding in reservations.holdings(entries):
+            print(f"Still held: {holding_text(holding)}. 'release --force' takes it away.")
     session.close()
     return 0

@@ -70,6 +70,42 @@ class Lease:
     lease_s: float
 
 
+@dataclass(frozen=True)
+class Quarantine:
+    """A resource that nobody gets until its quarantine is lifted.
+
+    Attributes:
+        resource: Its name.
+        user: Who put it there.
+        since: Since when, in seconds since 1970.
+        reason: Why.
+    """
+
+    resource: str
+    user: str
+    since: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A place in the queue.
+
+    Attributes:
+        candidates: The hosts to choose from, each with the resources that it takes.
+        count: How many of them are wanted.
+        user: Who wants them.
+        purpose: What for.
+        process: The process, as ``machine:pid``.
+    """
+
+    candidates: Mapping[str, tuple[str, ...]]
+    count: int
+    user: str
+    purpose: str
+    process: str
+
+
 class Reservations(Protocol):
     """Who has which resources: the part that every backend implements."""
 
@@ -139,3 +175,19 @@ class Leasing(Reservations, Protocol):
 
     def close(self) -> None:
         """Release all that this process has."""
+
+
+class Quarantining(Reservations, Protocol):
+    """A backend that keeps sick resources from everybody; who has one keeps it, and nobody gets it afterwards.
+
+    Such a backend may also have ``waiting()``, which returns the ``Waiting`` of the queue, the next one first.
+    """
+
+    def quarantines(self) -> list[Quarantine]:
+        """Return what is in quarantine; raise ReservationError when that is unknown."""
+
+    def quarantine(self, resources: Collection[str], user: str, reason: str) -> None:
+        """Put resources into quarantine; one that is there already stays with who put it there and why."""
+
+    def lift(self, resources: Collection[str]) -> list[Quarantine]:
+        """End the quarantine of resources, and return those that were in one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from OttoLibrary.errors import PluginError, UsageError
@@ -11,6 +10,8 @@ if TYPE_CHECKING:
     import zmq
 
 LOOPBACK = "127.0.0.1"
+# What installs all that load needs.
+EXTRA = "robotframework-ottolibrary[load]"
 # What a socket keeps before the senders have to wait; OCT's HQ had no bound.
 _MOST_WAITING = 20_000
 _MOST_BATCHES_WAITING = 200
@@ -22,8 +23,7 @@ def require_zmq() -> Any:
     try:
         import zmq
     except ImportError as error:
-        command = f"{sys.executable} -m pip install 'robotframework-ottolibrary[load]'"
-        raise PluginError(f"Load needs a package that is not installed ({error}). Install it with: {command}") from error
+        raise PluginError.missing_package("Load", EXTRA, error) from error
     return zmq
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
-from OttoLibrary.contracts.reservations import Demand, Holding, Lease, Leasing, Reservations
+from OttoLibrary.contracts.reservations import Demand, Holding, Lease, Leasing, Quarantine, Reservations
 from OttoLibrary.deadline import since_boot_s
 from OttoLibrary.engine import BackOff, Failure, in_thread, supervise
 from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
@@ -145,20 +145,20 @@ class Leases:
                 return lease
             waited = time.monotonic() - began
             if waited >= wait_s:
-                raise self._not_free(demand, await asyncio.to_thread(self.backend.holdings), waited)
+                raise self._not_free(demand, await asyncio.to_thread(obstacles, demand, self.backend), waited)
             if waited - reported >= _REPORT_S:
                 reported = waited
-                holders = who_has(demand, await asyncio.to_thread(self.backend.holdings))
+                holders = await asyncio.to_thread(obstacles, demand, self.backend)
                 left = duration_text(wait_s - waited)
                 self._tell(
                     f"Waiting for {_wanted(demand)}, up to {left} more. {'; '.join(holders) or 'Others are waiting for it too'}."
                 )
             await asyncio.to_thread(self.backend.wait, ticket, min(_LOOK_S, wait_s - waited))
 
-    def _not_free(self, demand: Demand, holdings: Sequence[Holding], waited_s: float) -> NotFreeError:
+    def _not_free(self, demand: Demand, holders: Sequence[str], waited_s: float) -> NotFreeError:
         after = f" in {duration_text(waited_s)}" if waited_s >= 0.1 else ""
         advice = "Wait longer with wait=, or ask a holder to release it."
-        return NotFreeError(f"{_wanted(demand)} did not become free{after}", who_has(demand, holdings), advice)
+        return NotFreeError(f"{_wanted(demand)} did not become free{after}", holders, advice)
 
     async def _keep_renewing(self) -> None:
         while True:
@@ -216,10 +216,11 @@ class Leases:
         self._ends[lease.token] = since_boot_s() + lease.lease_s
 
 
-def who_has(demand: Demand, holdings: Sequence[Holding]) -> list[str]:
-    """Return who has what of a demand, in words."""
+def obstacles(demand: Demand, backend: Reservations) -> list[str]:
+    """Return who has what of a demand, and what of it is in quarantine, in words; raise ReservationError."""
     wanted = {resource for resources in demand.candidates.values() for resource in resources}
-    return [holding_text(holding) for holding in holdings if holding.resource in wanted]
+    held = [holding_text(holding) for holding in holdings_of(backend, wanted)]
+    return held + [quarantine_text(one) for one in quarantines_of(backend, wanted)]
 
 
 def holdings_of(backend: Reservations, resources: Collection[str]) -> list[Holding]:
@@ -228,6 +229,18 @@ def holdings_of(backend: Reservations, resources: Collection[str]) -> list[Holdi
     if ask is not None:
         return [holding for holding in ask() if holding.resource in resources]
     return [Holding(resource, user) for resource in resources for user in backend.who_reserved(resource)]
+
+
+def quarantines_of(backend: Reservations, resources: Collection[str]) -> list[Quarantine]:
+    """Return what of these is in quarantine, nothing where a backend keeps none; raise ReservationError when that is unknown."""
+    ask = getattr(backend, "quarantines", None)
+    return [one for one in ask() if one.resource in resources] if ask is not None else []
+
+
+def quarantine_text(one: Quarantine) -> str:
+    """Return ``'dut1': put in quarantine by alice on 2026-11-28 at 21:14 (the fan is broken)``."""
+    since = time.strftime("%Y-%m-%d at %H:%M", time.localtime(one.since))
+    return f"'{one.resource}': put in quarantine by {one.user} on {since} ({one.reason})"
 
 
 def holding_text(holding: Holding) -> str:

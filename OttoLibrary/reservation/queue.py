@@ -2,7 +2,7 @@
 
 The state is what JSON can hold::
 
-    {"last": 7, "leases": {RESOURCE: {...}}, "queue": [{...}], "forced": [{...}]}
+    {"last": 7, "leases": {RESOURCE: {...}}, "queue": [{...}], "forced": [{...}], "quarantine": {RESOURCE: {...}}}
 
 ``last`` grows with every ticket and lease, so a lease with a higher token is a later one. ``end`` is by the clock of the backend,
 and ``owner`` is one of the processes that share it.
@@ -20,7 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias, cast
 
-from OttoLibrary.contracts.reservations import Demand, Holding, Lease
+from OttoLibrary.contracts.reservations import Demand, Holding, Lease, Quarantine, Waiting
 from OttoLibrary.errors import LeaseLostError, ReservationError
 
 State: TypeAlias = dict[str, Any]
@@ -51,13 +51,15 @@ class Ledger(ABC):
 
 def new_state() -> State:
     """Return a state in which nobody has anything."""
-    return {"last": 0, "leases": {}, "queue": [], "forced": []}
+    return {"last": 0, "leases": {}, "queue": [], "forced": [], "quarantine": {}}
 
 
 def checked(text: str | bytes) -> State:
     """Return a state that somebody else may have written; raise ValueError with the reason when it is none."""
     try:
         state = json.loads(text)
+        # Written before there were quarantines.
+        state.setdefault("quarantine", {})
         _check_state(state)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("it is not a list of reservations") from error
@@ -149,6 +151,37 @@ def holdings(state: State, now: float) -> list[Holding]:
     return [_holding(resource, entry, now) for resource, entry in state["leases"].items()]
 
 
+def quarantine(state: State, resources: Collection[str], user: str, reason: str) -> None:
+    """Keep resources from everybody; one that is in quarantine already stays with its first reason."""
+    for resource in resources:
+        state["quarantine"].setdefault(resource, {"by": user, "reason": reason, "at": time.time()})
+
+
+def lift(state: State, resources: Collection[str]) -> list[Quarantine]:
+    """End the quarantine of resources."""
+    lifted = [one for one in quarantines(state) if one.resource in resources]
+    for one in lifted:
+        del state["quarantine"][one.resource]
+    return lifted
+
+
+def quarantines(state: State) -> list[Quarantine]:
+    """Return what is in quarantine."""
+    return [Quarantine(name, note["by"], note["at"], note["reason"]) for name, note in state["quarantine"].items()]
+
+
+def waiting(state: State) -> list[Waiting]:
+    """Return the queue, the next one first."""
+    return [
+        Waiting(
+            {name: tuple(resources) for name, resources in entry["candidates"].items()},
+            entry["count"],
+            *(entry[key] for key in ("user", "purpose", "process")),
+        )
+        for entry in sorted(state["queue"], key=_rank)
+    ]
+
+
 def _check_state(state: Any) -> None:
     _check(0 <= state["last"] < _MOST_NUMBER, "last")
     for resource, entry in state["leases"].items():
@@ -162,6 +195,9 @@ def _check_state(state: Any) -> None:
             _check(all(isinstance(name, str) for name in (host, *resources)), "candidates")
     for note in state["forced"]:
         _check(isinstance(note["token"], int), "forced")
+        note |= {key: _shown(note[key]) for key in ("by", "reason")}
+    for resource, note in state["quarantine"].items():
+        _check(isinstance(resource, str) and math.isfinite(note["at"]), "quarantine")
         note |= {key: _shown(note[key]) for key in ("by", "reason")}
 
 
@@ -185,17 +221,27 @@ def _shown(text: str) -> str:
 
 def _chosen(wanted: Mapping[str, Any], state: State) -> list[str] | None:
     """Return the hosts that an entry in the queue gets now, or None: an earlier entry goes first where both want the same."""
-    rank = (-wanted["priority"], int(wanted["ticket"]))
-    before = [entry for entry in state["queue"] if (-entry["priority"], int(entry["ticket"])) < rank]
+    before = [entry for entry in state["queue"] if _rank(entry) < _rank(wanted)]
+    # Who waits for the end of a quarantine keeps nobody waiting for the rest.
+    before = [entry for entry in before if _picked(entry, state["quarantine"]) is not None]
     wanted_before = {resource for entry in before for resources in entry["candidates"].values() for resource in resources}
-    free: list[str] = []
-    taken: set[str] = set()
+    return _picked(wanted, {*state["leases"], *state["quarantine"], *wanted_before})
+
+
+def _rank(entry: Mapping[str, Any]) -> tuple[int, int]:
+    return -entry["priority"], int(entry["ticket"])
+
+
+def _picked(wanted: Mapping[str, Any], out_of_reach: Collection[str]) -> list[str] | None:
+    """Return the hosts that an entry gets when these resources are out of reach, or None when they are not enough."""
+    picked: list[str] = []
+    taken = set(out_of_reach)
     for name, resources in wanted["candidates"].items():
-        if not taken.union(state["leases"], wanted_before).intersection(resources):
-            free.append(name)
+        if not taken.intersection(resources):
+            picked.append(name)
             taken.update(resources)
-        if len(free) == wanted["count"]:
-            return free
+        if len(picked) == wanted["count"]:
+            return picked
     return None
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from OttoLibrary import registry
-from OttoLibrary.contracts.reservations import Demand, Holding, Leasing, Reservations
+from OttoLibrary.contracts.reservations import Demand, Holding, Leasing, Quarantine, Quarantining, Reservations, Waiting
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import LeaseLostError, NotFreeError, OttoError, ReservationError, UsageError
 from OttoLibrary.lab.host_entry import HostEntry
-from OttoLibrary.reservation.leases import Leases, holding_text, holdings_of
+from OttoLibrary.reservation.leases import Leases, holding_text, holdings_of, quarantine_text, quarantines_of
 from OttoLibrary.reservation.without_queue import QueuelessLeasing
 from OttoLibrary.schema.field_types import JsonObject
 
@@ -106,24 +106,42 @@ class RunReservations:
         return holdings_of(self.backend, resources)
 
     def holders(self, hosts: Iterable[HostEntry]) -> list[str]:
-        """Return the same in words."""
-        return [holding_text(holding) for holding in self.holdings(hosts)]
+        """Return who has what of these hosts and what is in quarantine, in words."""
+        asked = list(hosts)
+        held = [holding_text(holding) for holding in self.holdings(asked)]
+        return held + [quarantine_text(one) for one in self.quarantines(asked)]
+
+    def quarantines(self, hosts: Iterable[HostEntry]) -> list[Quarantine]:
+        """Return what of these hosts is in quarantine; raise ReservationError when that is unknown."""
+        return quarantines_of(self.backend, {resource for host in hosts for resource in host.needs})
+
+    def waiting(self) -> list[Waiting]:
+        """Return the queue, the next one first; nothing where a backend has none."""
+        ask = getattr(self.backend, "waiting", None)
+        return ask() if ask is not None else []
+
+    def quarantine(self, resources: Collection[str], reason: str) -> None:
+        """Keep resources from everybody until that is lifted; raise UsageError when the backend cannot."""
+        self._quarantining.quarantine(resources, self.user, reason)
+
+    def lift(self, resources: Collection[str]) -> list[Quarantine]:
+        """End a quarantine, and return what was in one; raise UsageError when the backend has none."""
+        return self._quarantining.lift(resources)
 
     def check(self, host: HostEntry) -> str:
         """Check that nobody else has a host; return a warning when somebody has and the check is switched off.
 
         Raises:
-            NotFreeError: Somebody else has a resource of it, and this user has not.
+            NotFreeError: Somebody else has a resource of it, and this user has not; or one is in quarantine.
             ReservationError: The backend does not answer.
         """
+        # Who had it before its quarantine keeps it.
+        if self.quarantines([host]) and not self.has(host):
+            return self._refused(f"Host '{host.name}' is in quarantine", host, "'OttoLibrary quarantine --lift' ends that")
         users = [self.backend.who_reserved(resource) for resource in host.needs]
         if not any(having and self.user not in having for having in users):
             return ""
-        what, holders = f"Host '{host.name}' is reserved by somebody else", self.holders([host])
-        if self._variable(SKIP_CHECK).lower() not in _YES:
-            advice = f"Wait for it with 'Reserve Hosts'; '--variable {SKIP_CHECK}:yes' uses it anyway."
-            raise NotFreeError(what, holders, advice)
-        return f"{what}, but {SKIP_CHECK} allows its use. Who has what: {'; '.join(holders)}."
+        return self._refused(f"Host '{host.name}' is reserved by somebody else", host, "Wait for it with 'Reserve Hosts'")
 
     def renew(self) -> None:
         """Renew everything now, so that a loss fails the current test and not the next one."""
@@ -139,6 +157,24 @@ class RunReservations:
             self._engine.call(leases.close())
         elif close is not None:
             close()
+
+    @property
+    def _quarantining(self) -> Quarantining:
+        backend: Any = self.backend
+        if not callable(getattr(backend, "quarantine", None)):
+            raise UsageError(
+                f"The reservations '{backend.backend_name()}' cannot put hosts in quarantine. Use another backend, such as "
+                "'file' or 'redis', or take the host out in the reservation system itself."
+            )
+        made: Quarantining = backend
+        return made
+
+    def _refused(self, what: str, host: HostEntry, advice: str) -> str:
+        """Raise NotFreeError, or return a warning when the check is switched off."""
+        holders = self.holders([host])
+        if self._variable(SKIP_CHECK).lower() not in _YES:
+            raise NotFreeError(what, holders, f"{advice}; '--variable {SKIP_CHECK}:yes' uses it anyway.")
+        return f"{what}, but {SKIP_CHECK} allows its use. Who has what: {'; '.join(holders)}."
 
     def _place(self, name: str, table: JsonObject) -> Sequence[str]:
         """Return the location of the backend, when it is known."""

@@ -108,12 +108,13 @@ def _paused(host: str, name: str) -> Recipe:
     pids = f"$(pgrep -x {_pattern(name)})" if not name.isdecimal() else name
     missing = shlex.quote(f"There is no process '{name}'.")
     do = f'p="{pids}"; [ -n "$p" ] || {{ echo {missing}; exit {NOT_BEGUN}; }}; kill -STOP $p'
-    undo = f'p="{pids}"; [ -z "$p" ] || kill -CONT $p || :'
-    check = (
+    look = (
         f'p="{pids}"; s=healthy; for i in $p; do '
         'case $(sed "s/.*) //" /proc/$i/stat 2>/dev/null) in T*) s=disturbed;; esac; done; '
-        'if [ -n "$p" ]; then echo $s; fi'
     )
+    left = shlex.quote(f"'{name}' does not go on.")
+    undo = f'p="{pids}"; [ -z "$p" ] || kill -CONT $p || :; {look}[ $s = healthy ] || {{ echo {left}; exit 1; }}'
+    check = look + 'if [ -n "$p" ]; then echo $s; fi'
     return Recipe(host, f"'{name}' paused", do, undo, check)
 
 

@@ -22,20 +22,23 @@ class EndMark:
 
     Args:
         secret: What nobody else knows; made by chance when it is empty.
+
+    Attributes:
+        number: Which mark of the shell it is.
+        printed: The mark as it arrives; what it reports comes behind it.
     """
 
     def __init__(self, secret: str = "") -> None:
         self._secret = secret or secrets.token_hex(8)
-        self.number = 0
+        self._take(0)
 
     def renew(self) -> None:
         """Take the next one."""
-        self.number += 1
+        self._take(self.number + 1)
 
-    @property
-    def printed(self) -> bytes:
-        """The mark as it arrives; what it reports comes behind it."""
-        return f"\n@{self._secret}.{self.number}:".encode()
+    def _take(self, number: int) -> None:
+        self.number = number
+        self.printed = f"\n@{self._secret}.{number}:".encode()
 
     def format(self, report: str, end: str = "@\\n") -> str:
         """Return the format with which ``printf`` prints the mark and its report."""

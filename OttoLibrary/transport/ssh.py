@@ -35,6 +35,7 @@ from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
 from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError, UsageError
 from OttoLibrary.text import plural
+from OttoLibrary.transport.gathered_writes import GatheringTunnel
 from OttoLibrary.transport.host_trust import HostTrust
 from OttoLibrary.transport.ssh_options import connect_options
 from OttoLibrary.transport.ssh_session import Accepted, SshListener, SshSession, open_session
@@ -335,11 +336,13 @@ async def _connect(facts: HostFacts, hop: SshConnection | None, trust: HostTrust
         options = connect_options(facts, trust.config)
         options["known_hosts"] = trust.known_hosts
         proxy_errors: Path | None = None
-        options["tunnel"] = hop.carry() if hop is not None else None
         if hop is None and (command := trust.config.text("proxycommand")):
             said = ending.enter_context(tempfile.NamedTemporaryFile(prefix="otto-proxy-"))
             options["proxy_command"] = _proxy(command, said.name)
             proxy_errors = Path(said.name)
+        else:
+            client = hop.carry() if hop is not None else None
+            options["tunnel"] = GatheringTunnel(client, options["family"], options.get("local_addr"))
         address = trust.config.text("hostname") or facts.address
         try:
             try:

@@ -21,6 +21,7 @@ from OttoLibrary.load.result_store import COUNTERS, FILE, ResultReader, ResultWr
 from OttoLibrary.load.sockets import HqSockets
 from OttoLibrary.run.load_target import ROBOT_COMMAND
 from tests.peers.environments import require_environment
+from tests.peers.hqs import start_hq
 from tests.peers.requirements import require
 from tests.peers.turrets import ROOT, packed, start_ours, start_real
 
@@ -220,7 +221,7 @@ def test_whoever_is_killed_nothing_is_lost_without_being_counted(victim: str, tm
             plan = {**plan, "turrets": 4, "script": None}
             suite = {"source": str(tmp_path / "fire.robot"), "keyword": "Fire", "arguments": [], "variables": {}}
             turrets = [TurretOrder({"name": "u", "users": 4, "output_folder": str(tmp_path), **suite}, ROBOT_COMMAND)]
-        process = _start_hq(LoadOrder(str(folder), plan, turrets))
+        process = start_hq(LoadOrder(str(folder), plan, turrets))
         assert process.stdin is not None
         assert process.stdout is not None
         while json.loads(process.stdout.readline()).get("state") != RUNNING:
@@ -241,24 +242,6 @@ def test_whoever_is_killed_nothing_is_lost_without_being_counted(victim: str, tm
         rows = results.turrets()
         assert sum(turret.done for turret in rows) == results.row_count() + sum(turret.lost for turret in rows) > 0
         assert all(turret.begun - turret.done <= 4 for turret in rows)
-
-
-def _start_hq(order: Any) -> subprocess.Popen[bytes]:
-    import sys
-
-    from OttoLibrary.load.hq_process import own_environment
-
-    process = subprocess.Popen(
-        [sys.executable, "-m", "OttoLibrary.load.hq_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=own_environment(),
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    process.stdin.write(order.to_line())
-    process.stdin.flush()
-    return process
 
 
 def _until_ended(folder: Path) -> None:

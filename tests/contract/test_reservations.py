@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import redis
 
+from OttoLibrary.cli.main import main
 from OttoLibrary.contracts.reservations import Demand, Lease
 from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
 from OttoLibrary.registry import load
@@ -579,3 +580,61 @@ def test_rivals_never_meet_and_none_starves(shared: Shared, tmp_path: Path) -> N
     assert len(held) == 3
     assert lucky == {rival.pid for rival in rivals}
     assert not shared.backend().holdings()
+
+
+# -- quarantine
+
+
+@WITH_QUEUE
+def test_a_host_in_quarantine_is_kept_from_everybody_until_it_is_lifted(shared: Shared, holder: Any) -> None:
+    async def work(leases: Leases, told: list[str], lost: list[LeaseLostError]) -> None:
+        await leases.reserve(demand("a"), 0)
+        ward = shared.backend()
+        ward.quarantine(["a", "b"], "carol", "the fan is broken")
+        await leases.renew()
+        assert (leases.hosts, lost) == (["a"], [])  # who has it keeps it
+        with pytest.raises(NotFreeError, match=r"'b': put in quarantine by carol on .* \(the fan is broken\)"):
+            await leases.reserve(demand("b"), 0)
+        await leases.release()
+        waiting = holder("a")
+        await asyncio.to_thread(processes.wait_until, ward.waiting, "the queue")
+        assert [(one.user, list(one.candidates)) for one in ward.waiting()] == [("bob", ["a"])]
+        assert [one.resource for one in ward.lift(["a", "b"])] == ["a", "b"]
+        await asyncio.to_thread(waiting.said, "GOT")
+        ward.close()
+
+    run(shared, work)
+
+
+def test_a_quarantine_outlives_a_reboot(tmp_path: Path) -> None:
+    backend = FileReservations(str(tmp_path))
+    backend.quarantine(["a"], "carol", "smoke")
+    state = json.loads((tmp_path / "state.json").read_text())
+    (tmp_path / "state.json").write_text(json.dumps(state | {"boot": "another"}))
+    assert [(one.resource, one.reason) for one in backend.quarantines()] == [("a", "smoke")]
+
+
+@WITH_QUEUE
+def test_the_commands_show_who_has_and_waits_and_what_is_in_quarantine(
+    shared: Shared, holder: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OTTO_RESERVATION_BACKEND", shared.kind)
+    monkeypatch.setenv("OTTO_LEASES" if shared.kind == "file" else "OTTO_REDIS", shared.where)
+    monkeypatch.setenv("OTTO_USER", "carol")
+    holder("demo/dut1").said("GOT")
+    holder("demo/dut1")
+    processes.wait_until(lambda: len(shared.state()["queue"]) == 1, "the queue")
+
+    assert main(["quarantine", "demo", "dut[12]", "--reason", "the fan is broken"]) == 0
+    assert "Still held: 'demo/dut1': bob" in capsys.readouterr().out
+    assert main(["reservations", "demo", "--json"]) == 0
+    rows = {row["host"]: row for row in json.loads(capsys.readouterr().out)}
+    assert (rows["dut1"]["user"], rows["dut1"]["purpose"], rows["dut2"]["user"]) == ("bob", "holding", "")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", rows["dut1"]["until"])
+    assert re.fullmatch(r"1\. bob \(.+:\d+\)", rows["dut1"]["queue"])
+    assert re.fullmatch(r"carol since .+: the fan is broken", rows["dut2"]["quarantine"])
+
+    assert main(["quarantine", "demo", "dut1", "--lift"]) == 0
+    assert "Lifted: 'demo/dut1': put in quarantine by carol on" in capsys.readouterr().out
+    assert main(["quarantine", "demo", "dut1", "--lift"]) == 0
+    assert "None of these hosts was in quarantine." in capsys.readouterr().out

@@ -107,15 +107,18 @@ def _unpack(archive: Path, folder: Path) -> None:
         tar.extractall(str(folder))  # noqa: S202 - each member was checked
 
 
-def _follow_lifeline(leave: Callable[[int], None]) -> None:
+def _follow_lifeline(leave: Callable[[int], object]) -> None:
+    """Leave as soon as standard input ends: whoever started this process is gone."""
     import threading
 
-    def wait() -> None:
-        while os.read(0, 4096):
-            pass
-        leave(0)
+    threading.Thread(target=until_input_ends, args=(leave,), daemon=True).start()
 
-    threading.Thread(target=wait, daemon=True).start()
+
+def until_input_ends(leave: Callable[[int], object]) -> None:
+    """Wait until standard input ends, then leave."""
+    while os.read(0, 4096):
+        pass
+    leave(0)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 Everything is in one folder, ``OTTO_LEASES`` or ``/tmp/otto-leases``::
 
     mutex        locked (flock) while a process reads and writes the state
-    state.json   the leases by resource, the queue, and who took what by force
+    state.json   the leases by resource, the queue, who took what by force, and what is in quarantine
     state.new    the state that is being written; it counts when a process died while it wrote state.json
     alive-ID     locked by a process as long as it lives, however it ends
 
 A lease ends when it is released, when its process is gone, or when it was not renewed in time. Time is the time since boot,
-a clock that cannot be set; after a reboot nothing is reserved.
+a clock that cannot be set; after a reboot nothing is reserved, and what was in quarantine still is.
 
 Whoever may write into the folder may say who has what, and no more: every file is opened below the folder, through no link, must
 be a plain file with one name, and is read to a bound. Files are written in place, since in a sticky folder nobody may replace
@@ -26,10 +26,10 @@ import secrets
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from OttoLibrary.contracts.reservations import Demand, Holding, Lease
+from OttoLibrary.contracts.reservations import Demand, Holding, Lease, Quarantine, Waiting
 from OttoLibrary.deadline import since_boot_s
 from OttoLibrary.errors import ReservationError
 from OttoLibrary.reservation import queue
@@ -115,6 +115,30 @@ class FileReservations(Ledger):
         """Take a resource from its holder."""
         with self._state() as state:
             return queue.release_forced(state, resource, user, reason, since_boot_s())
+
+    def waiting(self) -> list[Waiting]:
+        """Return the queue; does not create the folder."""
+        if self._stamp() == ():
+            return []
+        with self._state() as state:
+            return queue.waiting(state)
+
+    def quarantines(self) -> list[Quarantine]:
+        """Return what is in quarantine; does not create the folder."""
+        if self._stamp() == ():
+            return []
+        with self._state() as state:
+            return queue.quarantines(state)
+
+    def quarantine(self, resources: Collection[str], user: str, reason: str) -> None:
+        """Keep resources from everybody; also after the machine was started anew, where the folder outlives that."""
+        with self._state() as state:
+            queue.quarantine(state, resources, user, reason)
+
+    def lift(self, resources: Collection[str]) -> list[Quarantine]:
+        """End the quarantine of resources."""
+        with self._state() as state:
+            return queue.lift(state, resources)
 
     def close(self) -> None:
         """Release all that this process has."""
@@ -208,7 +232,7 @@ class FileReservations(Ledger):
                 raise ReservationError(
                     f"'{self._folder / name}' cannot be read ({error}); so it is unknown who has what."
                 ) from error
-            return state if boot == empty["boot"] else empty | {"last": state["last"], "forced": state["forced"]}
+            return state if boot == empty["boot"] else empty | {key: state[key] for key in ("last", "forced", "quarantine")}
         return empty
 
     def _text(self, name: str, folder: int) -> bytes:

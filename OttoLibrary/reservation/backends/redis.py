@@ -2,7 +2,7 @@
 
 Keys, ``otto:`` in front of each::
 
-    state      the leases by resource, the queue, and who took what by force, as JSON
+    state      the leases by resource, the queue, who took what by force, and what is in quarantine, as JSON
     alive:ID   a live process: it refreshes the key, which expires soon after the process is gone
     changed    a channel that announces each write of the state
 
@@ -17,12 +17,12 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeVar
 
 import redis
 
-from OttoLibrary.contracts.reservations import Demand, Holding, Lease
+from OttoLibrary.contracts.reservations import Demand, Holding, Lease, Quarantine, Waiting
 from OttoLibrary.errors import ReservationError
 from OttoLibrary.reservation import queue
 from OttoLibrary.reservation.queue import Ledger, State
@@ -100,6 +100,22 @@ class RedisReservations(Ledger):
     def release_forced(self, resource: str, user: str, reason: str) -> list[Holding]:
         """Take a resource from its holder."""
         return self._change(lambda state, now: queue.release_forced(state, resource, user, reason, now))
+
+    def waiting(self) -> list[Waiting]:
+        """Return the queue."""
+        return self._change(lambda state, now: queue.waiting(state))
+
+    def quarantines(self) -> list[Quarantine]:
+        """Return what is in quarantine."""
+        return self._change(lambda state, now: queue.quarantines(state))
+
+    def quarantine(self, resources: Collection[str], user: str, reason: str) -> None:
+        """Keep resources from everybody."""
+        self._change(lambda state, now: queue.quarantine(state, resources, user, reason))
+
+    def lift(self, resources: Collection[str]) -> list[Quarantine]:
+        """End the quarantine of resources."""
+        return self._change(lambda state, now: queue.lift(state, resources))
 
     def close(self) -> None:
         """Release all that this process has."""

@@ -11,7 +11,7 @@ from OttoLibrary.version import VERSION
 
 COMMANDS = {
     *("new", "completion", "convert", "environment", "deploy"),
-    *("schema", "labs", "hosts", "check", "reservations", "release", "monitor", "dashboard"),
+    *("schema", "labs", "hosts", "check", "reservations", "release", "quarantine", "monitor", "dashboard"),
     *("pabot", "settings", "instructions", "options"),
     *("scenario", "tunnel", "load"),
 }

@@ -11,7 +11,7 @@ import pytest
 
 from OttoLibrary.contracts.reservations import Demand, Holding, Lease
 from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
-from OttoLibrary.reservation.leases import Leases, holding_text, holdings_of, who_has
+from OttoLibrary.reservation.leases import Leases, holding_text, holdings_of, obstacles
 
 DEMAND = Demand({"a": ("a",)}, 1, "alice", "testing", 60.0)
 LEASE = Lease(("a",), ("a",), 1, 0.0, 60.0)
@@ -148,7 +148,7 @@ def test_extending_changes_the_length() -> None:
 
 def test_a_holding_in_words() -> None:
     assert holding_text(Holding("a", "bob")) == "'a': bob"
-    assert who_has(DEMAND, FakeBackend().holdings()) == ["'a': bob (bench:7) for 'soak test'"]
+    assert obstacles(DEMAND, FakeBackend()) == ["'a': bob (bench:7) for 'soak test'"]
 
 
 def test_holdings_of_a_backend_that_cannot_list_them() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from OttoLibrary.contracts.reservations import Demand, Lease
@@ -112,3 +115,53 @@ def test_tokens_grow() -> None:
     first = granted(state, queue.join(state, demand("a"), "me"))
     queue.release(state, first, "me")
     assert granted(state, queue.join(state, demand("a"), "me")).token > first.token
+
+
+def test_nobody_gets_what_is_in_quarantine_until_it_is_lifted() -> None:
+    state = queue.new_state()
+    queue.quarantine(state, ["a"], "carol", "the fan is broken")
+    queue.quarantine(state, ["a"], "dave", "no reason")
+    ticket = queue.join(state, demand("a", "b", count=1), "me")
+    assert granted(state, ticket).hosts == ("b",)
+    later = queue.join(state, demand("a"), "me")
+    assert queue.attempt(state, later, 0.0) is None
+    assert [(one.resource, one.user, one.reason) for one in queue.lift(state, ["a", "z"])] == [
+        ("a", "carol", "the fan is broken")
+    ]
+    assert granted(state, later).hosts == ("a",)
+    assert queue.lift(state, ["a"]) == []
+
+
+def test_who_has_a_host_keeps_it_when_it_is_put_in_quarantine() -> None:
+    state = queue.new_state()
+    lease = granted(state, queue.join(state, demand("a"), "me"))
+    queue.quarantine(state, ["a"], "carol", "smoke")
+    assert queue.renew(state, lease, "me", 1.0).hosts == ("a",)
+    queue.release(state, lease, "me")
+    assert queue.attempt(state, queue.join(state, demand("a"), "me"), 2.0) is None
+
+
+def test_who_waits_for_the_end_of_a_quarantine_keeps_nobody_waiting() -> None:
+    state = queue.new_state()
+    queue.quarantine(state, ["a"], "carol", "smoke")
+    both = queue.join(state, demand("a", "b"), "me")
+    assert granted(state, queue.join(state, demand("b"), "you")).hosts == ("b",)
+    assert queue.attempt(state, both, 0.0) is None
+
+
+def test_the_queue_is_listed_with_the_next_one_first() -> None:
+    state = queue.new_state()
+    for user, priority in (("alice", 0), ("bob", 0), ("carol", 1)):
+        queue.join(state, replace(demand("a", priority=priority), user=user), "me")
+    assert [one.user for one in queue.waiting(state)] == ["carol", "alice", "bob"]
+
+
+def test_a_state_from_before_there_were_quarantines_is_read() -> None:
+    old = {key: value for key, value in queue.new_state().items() if key != "quarantine"}
+    assert queue.checked(json.dumps(old)) == queue.new_state()
+
+
+@pytest.mark.parametrize("note", [{}, {"by": 1, "reason": "", "at": 0}, {"by": "", "reason": "", "at": "now"}, None])
+def test_a_quarantine_that_is_none_is_no_state(note: object) -> None:
+    with pytest.raises(ValueError, match=r"quarantine|reservations"):
+        queue.checked(json.dumps(queue.new_state() | {"quarantine": {"a": note}}))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
 
 import pytest
 
 from OttoLibrary import registry
+from OttoLibrary.contracts.reservations import Quarantine
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import NotFreeError, ReservationError, UnknownNameError, UsageError
 from OttoLibrary.reservation.reservations import SKIP_CHECK, RunReservations
@@ -132,3 +133,38 @@ def test_what_was_never_opened_is_closed_without_a_word() -> None:
     run.close()
     run.close()
     assert Board.opened == 0
+
+
+class Ward(Board):
+    """A backend that keeps quarantines, too."""
+
+    sick: ClassVar[dict[str, Quarantine]] = {}
+
+    def quarantines(self) -> list[Quarantine]:
+        return list(self.sick.values())
+
+    def quarantine(self, resources: Collection[str], user: str, reason: str) -> None:
+        self.sick.update({resource: Quarantine(resource, user, 0.0, reason) for resource in resources})
+
+    def lift(self, resources: Collection[str]) -> list[Quarantine]:
+        return [self.sick.pop(resource) for resource in resources if resource in self.sick]
+
+
+def test_a_host_in_quarantine_is_refused_with_who_and_why_until_it_is_lifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ward, "sick", {})
+    registry.register_reservation_backend("ward", Ward)
+    run = made("ward")
+    run.quarantine(["rack"], "the fan is broken")
+    with pytest.raises(NotFreeError, match="Host 'dut1' is in quarantine") as raised:
+        run.check(HOST)
+    assert "'rack': put in quarantine by bob on 1970-01-0" in str(raised.value)
+    assert "(the fan is broken)" in str(raised.value)
+    assert made("ward", **{SKIP_CHECK: "yes"}).check(HOST).startswith("Host 'dut1' is in quarantine, but ")
+    assert [one.resource for one in run.lift(["rack"])] == ["rack"]
+    assert run.check(HOST) == ""
+
+
+def test_a_backend_without_quarantines_says_so() -> None:
+    with pytest.raises(UsageError, match="The reservations 'board' cannot put hosts in quarantine"):
+        made().quarantine(["dut1"], "smoke")
+    assert made().waiting() == []
