@@ -56,6 +56,7 @@ PACKAGES = {
     "unshare": "util-linux",
     "useradd": "passwd",
     "vsftpd": "vsftpd",
+    "zsh": "zsh",
 }
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
 
