@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -337,10 +338,7 @@ class FileKeywords(Component):
         async def put(name: str) -> TransferResult:
             return await self.session.files.on(name).put(files, target, options)
 
-        from OttoLibrary.report.blocks import put_table
-
-        spread = FanoutOptions(limit, stop_after, on_error)
-        return self.on_each(hosts, put, spread, lambda outcomes: put_table(source, target, outcomes), f"'{source}' did not reach")
+        return self._put_to_each(hosts, put, FanoutOptions(limit, stop_after, on_error), (source, target))
 
     @keyword(tags=["File"])
     def put_directory_to_hosts(
@@ -396,10 +394,22 @@ class FileKeywords(Component):
         async def put(name: str) -> TransferResult:
             return await self.session.files.folders_on(name).put(folder, target, options)
 
+        return self._put_to_each(hosts, put, FanoutOptions(limit, stop_after, on_error), (source, target))
+
+    def _put_to_each(
+        self, hosts: str, put: Callable[[str], Awaitable[TransferResult]], spread: FanoutOptions, paths: tuple[str, str]
+    ) -> dict[str, Any]:
+        """Send the same to many hosts, and log one table.
+
+        Args:
+            hosts: Which hosts, a selection.
+            put: Sends it to the host of a name.
+            spread: How many at a time, and what a failure means.
+            paths: The source and the target, as given.
+        """
         from OttoLibrary.report.blocks import put_table
 
-        spread = FanoutOptions(limit, stop_after, on_error)
-        return self.on_each(hosts, put, spread, lambda outcomes: put_table(source, target, outcomes), f"'{source}' did not reach")
+        return self.on_each(hosts, put, spread, lambda outcomes: put_table(*paths, outcomes), f"'{paths[0]}' did not reach")
 
     # -- looking
 

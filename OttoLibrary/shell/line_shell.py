@@ -40,7 +40,8 @@ _JOB_NOTICE = re.compile(rb"^\[\d+\][ +-]*(\d+)\n", re.MULTILINE)
 _TTY_SIGNALS = re.compile(rb"[\x03\x1a\x1c]")
 
 # The shell's own: `__otto_end STATUS [x]` reports how a command ended, x when the shell ends with it. Then the shell waits a
-# moment: some Telnet servers throw away what was not sent yet when it is gone.
+# moment: some Telnet servers throw away what was not sent yet when it is gone. Bash does that by itself when its line is hung up,
+# and hangs up its jobs, which it would not with a trap of its own.
 _SETUP = r"""unset HISTFILE TMOUT
 OTTO_LINE=%(nonce)s OTTO_TAG=
 export OTTO_COMMAND
@@ -55,6 +56,7 @@ command printf '\036@%%s:%%d:%%s:' "$OTTO_TAG" "$OTTO_RC" "${2-}"; command jobs 
 OTTO_TAG=
 } 2>/dev/null
 trap 'OTTO_RC=$?; [ -z "$OTTO_TAG" ] || { __otto_end $OTTO_RC x; command sleep 0.2 || command sleep 1; } 2>/dev/null' EXIT
+[ -n "${BASH_VERSION-}" ] || trap 'exit 129' HUP
 """
 _FACTS = (
     "{ read -r OTTO_STAT </proc/$$/stat; } 2>/dev/null; "

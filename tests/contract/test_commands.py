@@ -178,6 +178,23 @@ def test_a_redirected_shell_still_answers(box: Box) -> None:
     assert box.run("echo here").stdout == "here\n"
 
 
+@pytest.mark.parametrize("mode", ["vi", "emacs"])
+def test_another_way_to_edit_lines_changes_nothing_or_is_told(box: Box, mode: str) -> None:
+    if box.run(f"cd /usr; A=1; set -o {mode}").shell_ended:
+        # Bash without a terminal crashes at it where line editing was off.
+        box.run("cd /usr; A=1")
+    result = box.run('printf "%s\\n" $A "$PWD"; echo error >&2')
+    assert (result.stdout, result.stderr) == ("1\n/usr\n", "error\n")
+
+    async def typed(host: Host) -> None:
+        await host.send(f"set -o {mode}\necho typed-$((1+1))\n", timeout_s=20)
+        await host.expect(["typed-2"], timeout_s=20)
+
+    box.call(typed)
+    result = box.run('printf "%s\\n" $A "$PWD"; echo error >&2')
+    assert (result.stdout, result.stderr) == ("1\n/usr\n", "error\n")
+
+
 def test_a_command_in_the_background_waits_for_its_own_children_only(box: Box) -> None:
     if box.one_line:
         return

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import random
+import signal
 import socket
 import threading
 import time
@@ -280,6 +282,29 @@ def test_nothing_is_left_behind_on_the_host(open_lab: Any, server: Any, tmp_path
         run(session, "echo warning >&2; sleep 30", timeout_s=0.4)
     run(session, "echo warning >&2; exit 3", expected=ANY)
     assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("shell", ["dash -i", "bash --norc -i", "busybox ash -i"])
+def test_a_line_that_is_hung_up_leaves_no_file(open_lab: Any, telnetd: Any, tmp_path: Path, shell: str) -> None:
+    place = tmp_path / "temporary"
+    place.mkdir()
+    server = telnetd("inetutils", login=login_program(tmp_path, f"env TMPDIR={place} {shell}"))
+    session = open_lab(box=host_of(server))
+    leader = int(run(session, "echo $$").stdout)
+    mark, found = f"MARK={time.time_ns()}", []
+
+    def hang_up() -> None:
+        processes.wait_until(lambda: processes.marked(mark), "the command runs")
+        found.extend(place.iterdir())
+        processes.tell([leader, *processes.marked(mark)], signal.SIGHUP)
+
+    hanging_up = threading.Thread(target=hang_up)
+    hanging_up.start()
+    with contextlib.suppress(HostError):
+        run(session, f"export {mark}; echo warning >&2; sleep 300", timeout_s=60, expected=ANY)
+    hanging_up.join()
+    assert len(found) == 1
+    processes.wait_until(lambda: not list(place.iterdir()), "no file is left")
 
 
 def test_a_reboot_is_proved_by_the_boot_id(open_lab: Any, telnetd: Any, tmp_path: Path) -> None:
