@@ -1,4 +1,4 @@
-# make demo | test | check | bench | docs | clean
+# make demo | demo-open | test | check | bench | docs | clean
 PYTHON ?= python3
 VENV := .venv
 PEERS := .venv-peers
@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 ROBOT_FOLDERS := $(wildcard suites resources tests/acceptance)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo demo-open test check bench docs clean
 
 help:
-	@echo "make demo    run the demo suites on the embedded demo lab"
+	@echo "make demo    show what it is, in half a minute, on the embedded demo lab; make demo-open opens the pages"
 	@echo "make test    run all tests; as root it installs the servers that they need"
 	@echo "make check   format, lint, types, structure"
 	@echo "make bench   measure against peers"
@@ -22,7 +22,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e '.[pabot]'
+	$(BIN)/python -m pip install --quiet -e '.[load,pabot]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
@@ -35,9 +35,10 @@ $(PEERS)/.peers: pyproject.toml
 	@touch $@
 
 demo: $(VENV)/.demo
-	@mkdir -p results
-	@$(BIN)/python -m OttoLibrary pabot --no-pabotlib --outputdir results/demo --variable LAB:demo suites/demo; status=$$?; \
-		echo; echo "Log: $(CURDIR)/results/demo/log.html"; exit $$status
+	@$(BIN)/python suites/demo/make_demo.py results/demo
+
+demo-open: $(VENV)/.demo
+	@$(BIN)/python suites/demo/make_demo.py --open results/demo
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m tests.peers.requirements

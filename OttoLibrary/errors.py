@@ -16,6 +16,7 @@
     │   │   └─ HopError
     │   ├─ ConnectionLostError
     │   ├─ WaitTimeoutError       (also TimeoutError)
+    │   ├─ DisturbanceEndedError  a disturbance of a host ended before it was healed
     │   ├─ CommandError           unexpected exit status; carries the CommandResult
     │   └─ TransferError          a file did not arrive complete; carries sent_bytes, expected_bytes, verified
     ├─ ReservationError           hosts could not be reserved
@@ -33,6 +34,7 @@ A message shows no secret, does not control a terminal, and is cut when it is ve
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -134,6 +136,19 @@ class ScenarioError(LabError):
 class PluginError(UsageError):
     """A plug-in breaks its contract, claims a taken name or lacks its package."""
 
+    @classmethod
+    def missing_package(cls, subject: str, package: str, cause: object, python: str = sys.executable) -> PluginError:
+        """Return the error of what needs a package that a Python does not have, with the command that installs it.
+
+        Args:
+            subject: What needs it.
+            package: What is installed, an extra of ours such as ``robotframework-ottolibrary[load]`` or a package.
+            cause: Why it is known to be missing.
+            python: Where.
+        """
+        install = f"{python} -m pip install '{package}'"
+        return cls(f"{subject} needs a package that is not installed ({cause}). Install it with: {install}")
+
 
 class ValueFormatError(UsageError):
     """A value is not in a known format."""
@@ -224,6 +239,10 @@ class WaitTimeoutError(HostError, TimeoutError):
         self.seconds = seconds
         sentence = _join(f"{subject(host, path)} {what} in {seconds:g} seconds.", advice)
         super().__init__(sentence + tail("Last output", last_output), host=host, path=path, last_output=last_output)
+
+
+class DisturbanceEndedError(HostError):
+    """A disturbance of a host ended before its time; it is undone."""
 
 
 class CommandError(HostError):

@@ -249,7 +249,4 @@ def _import(kind: str, name: str, target: str) -> Any:
     except ImportError as error:
         extra = _EXTRAS.get(name)
         package = f"robotframework-ottolibrary[{extra}]" if extra else (error.name or name)
-        raise PluginError(
-            f"{_title(kind)} '{name}' needs a package that is not installed ({error}). "
-            f"Install it with: {sys.executable} -m pip install '{package}'"
-        ) from error
+        raise PluginError.missing_package(f"{_title(kind)} '{name}'", package, error) from error

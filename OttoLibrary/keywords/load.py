@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from robot.api import logger
 from robot.api.deco import keyword
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from OttoLibrary.load.load_run import LoadRun
     from OttoLibrary.load.plan import LoadShape
     from OttoLibrary.report.charts import ChartLine
+    from OttoLibrary.run.load_on_locust import LocustTarget
     from OttoLibrary.run.load_target import LoadTarget
 
 _SHOWN_OPTIONS = ("timer", "phase", "message")
@@ -36,6 +37,7 @@ class LoadKeywords(Component):
         keyword: str = "",
         script: str = "",
         command: str = "",
+        locust: str = "",
         users: int | None = None,
         ramp: timedelta = _NONE,
         duration: timedelta | None = None,
@@ -46,6 +48,8 @@ class LoadKeywords(Component):
         iterations: int = 0,
         hosts: str = "",
         turrets: int = 1,
+        engine: Literal["otto", "locust"] = "otto",
+        locust_python: str = "",
         grace: timedelta = timedelta(seconds=30),
         keep_results: int = 1_000_000,
     ) -> str:
@@ -58,6 +62,9 @@ class LoadKeywords(Component):
             script: In place of it, a Python file beside the suite with a class `Transaction` (as OCT has it), or `file.py:name`
                 with another class or a function, sync or async.
             command: In place of both, a command that users run on `hosts`, which they take in turns; it has to exit with 0.
+            locust: In place of all these, a file for Locust, whose own processes run it. The number of users, or the shape of the
+                file when no number is given, is from Locust; each request counts, and has a timer with its name, such as
+                `GET /books`.
             users: How many users; with `rate`, how many may be busy at once.
             ramp: In which time they begin, one after the other; all at once by default.
             duration: How long the load lasts, the ramp in it.
@@ -68,7 +75,10 @@ class LoadKeywords(Component):
             iterations: End after so many iterations of all users together.
             hosts: From which hosts users of Python fire, a selection; from this machine by default. A host needs Python 3.8 and
                 nothing else; it is reached through its hops, and nothing stays on it.
-            turrets: In how many processes users of Python run on this machine.
+            turrets: In how many processes users of Python, or of Locust, run on this machine.
+            engine: `locust` lets users of Locust do what `script` or `keyword` of a Python library says; they share one thread of
+                each process, and there is no `rate` and no `iterations`.
+            locust_python: The Python that has Locust, here and on hosts; by default the one that runs this, on hosts `python3`.
             grace: How long what is in flight at the end may take.
             keep_results: How many results are kept one by one; statistics are of all.
 
@@ -93,10 +103,13 @@ class LoadKeywords(Component):
         """
         from OttoLibrary.load.plan import shape
 
-        if bool(command) + bool(keyword) + bool(script) != 1:
-            raise UsageError("Say what users do with one of 'keyword', 'script' and 'command'.")
+        if bool(command) + bool(keyword) + bool(script) + bool(locust) != 1:
+            raise UsageError("Say what users do with one of 'keyword', 'script', 'command' and 'locust'.")
         if command and (not hosts or arguments):
             raise UsageError("A command runs on hosts: say which with 'hosts', and put its arguments into the command.")
+        on_locust = bool(locust) or engine == "locust"
+        if on_locust:
+            _check_for_locust(locust, arguments, command=command, rate=rate, iterations=iterations, pause=pacing or think_time)
         fired = shape(
             users=users,
             ramp=ramp.total_seconds(),
@@ -110,7 +123,10 @@ class LoadKeywords(Component):
         )
         load = self.session.load
         folder = load.place(self.session.suite.output_folder)
-        if command:
+        if on_locust:
+            on = self._locust_target(locust, users is None and not stages, keyword, script, arguments)
+            run = self._start_on_locust(folder, replace(on, python=locust_python), fired, hosts, turrets, keep_results)
+        elif command:
             run = self._start_commands(folder, command, fired, hosts, keep_results)
         elif hosts:
             run = self._start_on_hosts(folder, self._target(keyword, script, arguments), fired, hosts, keep_results)
@@ -299,7 +315,7 @@ class LoadKeywords(Component):
         return load_target.with_arguments(load_target.of_script(script, folder), arguments)
 
     def _start_on_hosts(self, folder: Path, target: LoadTarget, fired: LoadShape, hosts: str, rows: int) -> LoadRun:
-        from OttoLibrary.run.load_on_hosts import TurretsOnHosts
+        from OttoLibrary.run.load_on_hosts import TurretsOnHosts, of_script
 
         session, token = self.session, _new_token()
         script, sources = target.for_hosts()
@@ -309,7 +325,39 @@ class LoadKeywords(Component):
         return session.load.start_with(
             replace(order, plan=plan, turrets=()),
             lambda run: TurretsOnHosts(session.hosts, session.files, run, token),
-            lambda turrets: turrets.start(names, script, sources),
+            lambda turrets: turrets.start(names, of_script(script, sources)),
+        )
+
+    def _locust_target(self, file: str, own_shape: bool, keyword: str, script: str, arguments: tuple[Any, ...]) -> LocustTarget:
+        from OttoLibrary.run import load_on_locust
+
+        if file:
+            return load_on_locust.of_file(file, self.session.suite.folder or Path(), own_shape)
+        return load_on_locust.of_target(self._target(keyword, script, arguments))
+
+    def _start_on_locust(
+        self, folder: Path, target: LocustTarget, fired: LoadShape, hosts: str, turrets: int, rows: int
+    ) -> LoadRun:
+        from OttoLibrary.run.load_on_hosts import TurretsOnHosts
+        from OttoLibrary.run.load_on_locust import check_installed, free_port
+        from OttoLibrary.run.load_target import LoadTarget
+
+        check_installed(target.python)
+        session, port = self.session, free_port()
+        names = session.lab.select(hosts) if hosts else []
+        here = 0 if names else max(1, turrets)
+        workers = len(names) or here
+        order = self._order(folder, LoadTarget(target.title), fired, 1, rows)
+        grace_s = float(fired.firing["grace_s"])
+        order = replace(order, plan={**order.plan, "turrets": workers + 1}, turrets=target.here(port, grace_s, here, workers))
+        if not names:
+            return session.load.start(order)
+        token = _new_token()
+        program = target.on_hosts(port, grace_s)
+        return session.load.start_with(
+            replace(order, plan={**order.plan, "tokens": [token]}),
+            lambda run: TurretsOnHosts(session.hosts, session.files, run, token),
+            lambda on_hosts: on_hosts.start(names, program),
         )
 
     def _start_commands(self, folder: Path, command: str, fired: LoadShape, hosts: str, rows: int) -> LoadRun:
@@ -402,6 +450,16 @@ class LoadKeywords(Component):
             run = results.run()
             beside = self._beside(float(run.get("began") or 0.0), float(run.get("ended") or 0.0))
             write_report(results, Path(load.last.order.folder) / "report.html", verdicts, beside)
+
+
+def _check_for_locust(file: str, arguments: tuple[Any, ...], command: str, rate: str, iterations: int, pause: object) -> None:
+    """Raise UsageError for what Locust cannot do, or what a locust file says itself."""
+    if command:
+        raise UsageError("Locust runs no command on hosts. Leave out 'engine=locust'.")
+    if rate or iterations:
+        raise UsageError("Locust has no 'rate' and no 'iterations'. Say how many users and for how long, or leave out Locust.")
+    if file and (arguments or pause):
+        raise UsageError("A locust file says itself what its users do and how long they wait. Leave out arguments and pauses.")
 
 
 def _new_token() -> str:

@@ -86,7 +86,7 @@ class MonitorKeywords(Component):
         """
         session = self.session
         names = session.lab.select(monitor_option(session.suite, "hosts", hosts, "*"))
-        interval_s = monitor_option(session.suite, "interval", interval.total_seconds() if interval else None, 2.0)
+        interval_s = monitor_option(session.suite, "interval", None if interval is None else interval.total_seconds(), 2.0)
         place = recording_path(session.suite, store)
         if dashboard:
             _check_dashboard()

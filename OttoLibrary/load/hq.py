@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ _MOST_WARNINGS = 100
 _MOST_BAD_SHOWN = 5
 _OTHER_CLOCK_S = 60.0
 _LATE_MS = 50.0
+# A turret that is silent may only be busy: when there is no other, the run waits so long for a word of it.
+_GIVEN_UP_S = 15.0
 # For so long users may end what they do when nobody waits for the run any more.
 _LEAVE_S = 2.0
 
@@ -101,7 +104,12 @@ class _Turret:
     planned: int | None = None
     dropped: int | None = None
     late: Histogram | None = None
+    # Its process is known to have ended.
+    ended: bool = False
     batch: int = 0
+    batch_at: float = 0.0
+    # The others depend on it: when it is gone, so is the run.
+    leads: bool = False
     confirmed: int = 0
     number: int = -1
     stopped: bool = False
@@ -115,6 +123,10 @@ class _Turret:
     @property
     def is_gone(self) -> bool:
         return self.status in {LOST, oct_wire.KILLED, oct_wire.ABORTED}
+
+    def is_given_up(self, now: float) -> bool:
+        """Whether nothing more can come of it."""
+        return self.is_gone and (self.status != LOST or self.ended or now - self.heard > _GIVEN_UP_S)
 
 
 class Hq:
@@ -146,7 +158,7 @@ class Hq:
         self.turrets: dict[str, _Turret] = {}
         self.began: float | None = None
         self.stored = self.failed = 0
-        self.bad_messages = self.strays = 0
+        self.bad_messages = self.strays = self.refused = 0
         self.warnings: list[str] = []
         self._zero, self._zero_wall = clock(), time.time()
         self._topic = (plan.topic or uuid.uuid4().hex).encode()
@@ -186,6 +198,8 @@ class Hq:
     def step(self, wait_s: float) -> None:
         """Wait for messages, take what came, and do what is due."""
         self.sockets.wait(0.0 if self._is_full else wait_s)
+        for sentence in self.sockets.take_refusals():
+            self._note_refusal(sentence)
         began = self.now()
         reports = self.sockets.take_reports(_MOST_AT_ONCE)
         own = self.sockets.take_own(_MOST_OWN_AT_ONCE)
@@ -282,9 +296,12 @@ class Hq:
 
     def _end_when_due(self, now: float) -> None:
         assert self.began is not None
-        living = [turret for turret in self.turrets.values() if not turret.is_gone]
+        living = [turret for turret in self.turrets.values() if not turret.is_given_up(now) and not turret.leads]
+        leader = next((turret for turret in self.turrets.values() if turret.leads and turret.is_given_up(now)), None)
         if now >= self.began + self.plan.duration_s:
             self.stop("")
+        elif leader is not None:
+            self.abort(f"turret '{leader.name}', which leads the others, is gone")
         elif not living:
             self.abort("all turrets are gone")
         elif all(turret.stopped for turret in living) and self.plan.firing is not None:
@@ -473,6 +490,12 @@ class Hq:
         if self.state == RUNNING:
             self.sockets.publish_result(self._topic, message)
 
+    def _note_refusal(self, sentence: str) -> None:
+        """Note that somebody was not let in; whoever tries again and again fills no list."""
+        self.refused += 1
+        if self.refused <= _MOST_BAD_SHOWN:
+            self._warn(self._shown(sentence))
+
     def _take_bad(self, frames: Sequence[bytes], why: str) -> None:
         self.bad_messages += 1
         if self.bad_messages <= _MOST_BAD_SHOWN:
@@ -506,7 +529,7 @@ class Hq:
         if turret is None:
             turret = self.turrets[who] = _Turret(who, self._shown(said.get("name") or "turret")[:255], "", now)
         turret.identity, turret.heard = identity, now
-        turret.cannons = int(said.get("cannons") or 0)
+        turret.cannons, turret.leads = int(said.get("cannons") or 0), bool(said.get("leads"))
         turret.script, turret.rampup = self._shown(said.get("script") or "")[:255], float(said.get("rampup") or 0)
         self._note_words(turret, said)
         if self.state == RUNNING and said.get("run") != self.run_id and not turret.stopped:
@@ -535,6 +558,8 @@ class Hq:
             second.users = max(second.users, users)
 
     def _note_words(self, turret: _Turret, said: dict[str, Any]) -> None:
+        if turret.status == LOST and self.state == RUNNING:
+            self._warn(f"Turret '{turret.name}' was heard again, with what it had not sent")
         turret.problem = self._shown(said.get("problem") or "")
         self._set_status(turret, self._shown(said.get("status") or "")[:255])
         if turret.problem and self.state == RUNNING:
@@ -556,7 +581,7 @@ class Hq:
             return  # it came before, and only the answer was lost
         parts = [self._read_second(*part) for part in said["seconds"]]
         rows = rows_of(said)
-        turret.batch, turret.changed = number, True
+        turret.batch, turret.batch_at, turret.changed = number, self.now(), True
         turret.stored += int(said["count"])
         self.stored += int(said["count"])
         self._heard_result = self.now()
@@ -611,6 +636,7 @@ class Hq:
         if not known and self.state == WAITING:
             self.abort(f"a turret could not begin: {why}")
         for turret in known:
+            turret.ended = True
             if not turret.is_gone and not turret.stopped:
                 self._lose(turret, why)
 
@@ -619,7 +645,11 @@ class Hq:
         turret.users = 0
         self._count_lost(turret)
         if self.state in {RUNNING, STOPPING}:
-            self._warn(f"Turret '{turret.name}' is lost: {why}")
+            since = max(turret.batch_at, self.began or 0.0) if turret.is_ours else turret.heard
+            self._warn(
+                f"Turret '{turret.name}' is lost: {why}. "
+                f"What it did from {_clock(since)} to {_clock(self.now())} is not in the results"
+            )
 
     def _count_lost(self, turret: _Turret) -> None:
         begun, done = read_counts(counters_path(self._folder, turret.uuid))
@@ -739,6 +769,10 @@ class Hq:
             "warnings": self.warnings,
             "bad_messages": self.bad_messages,
         }
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at).strftime("%H:%M:%S.%f")[:-5]  # noqa: DTZ006 - the time of this machine, as the report has it
 
 
 def _times(histogram: Histogram) -> list[float]:

@@ -204,7 +204,7 @@ class HqProcess:
         token = uuid.uuid4().hex
         plan = dict(order.plan)
         if order.turrets:
-            plan["tokens"] = [token]
+            plan["tokens"] = [*plan.get("tokens", ()), token]
         self._hq = Hq(hq_plan(plan), self._sockets, self._writer, self._counters, mask=self._masker.mask)
         self._turrets = TurretProcesses(self._counters, order.folder_of_scripts, self._masker.mask)
         self._orders: deque[dict[str, Any]] = deque()

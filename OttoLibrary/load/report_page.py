@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from OttoLibrary.errors import PluginError, UsageError
 from OttoLibrary.load.load_limits import LimitVerdict, load_value_text
 from OttoLibrary.load.result_store import LoadPhase, ResultReader
 from OttoLibrary.load.second import Second, together
+from OttoLibrary.load.sockets import EXTRA
 from OttoLibrary.load.summary import LoadSummary, TimesRow, load_lines, load_summary
 from OttoLibrary.load.turret.batches import RESPONSE
 from OttoLibrary.load.turret.histogram import Histogram
@@ -26,6 +26,8 @@ _COLUMNS = ("count", "errors", "min", "mean", "p50", "p80", "p90", "p95", "p99",
 _CHART_BYTES = 60_000
 _BARS, _BAR_WIDTH, _BAR_HEIGHT = 60, 12, 120
 _HISTORY = 50
+# Its name, in the folder of the results.
+REPORT = "report.html"
 
 
 def require_jinja() -> Any:
@@ -33,8 +35,7 @@ def require_jinja() -> Any:
     try:
         import jinja2
     except ImportError as error:
-        command = f"{sys.executable} -m pip install 'robotframework-ottolibrary[load]'"
-        raise PluginError(f"The report needs a package that is not installed ({error}). Install it with: {command}") from error
+        raise PluginError.missing_package("The report", EXTRA, error) from error
     return jinja2
 
 

@@ -48,7 +48,21 @@ class StatedLimit:
         try:
             return session.lab.select(self.hosts)
         except OttoError as error:
-            raise UsageError(f"The tag '{self.tag}' guards nothing: {error}") from error
+            raise self._error(error) from error
+
+    def check(self, session: Session) -> None:
+        """Raise UsageError when it would guard nothing."""
+        from OttoLibrary.monitor.registered_metrics import check_limit
+
+        for name in self.chosen(session):
+            owned = session.lab.loaded.entry(name).written().get("metrics", {})
+            try:
+                check_limit(self.metric, self.value, owned)
+            except OttoError as error:
+                raise self._error(error) from error
+
+    def _error(self, error: OttoError) -> UsageError:
+        return UsageError(f"The tag '{self.tag}' guards nothing: {error}")
 
 
 def stated_limits(tags: Iterable[str]) -> list[StatedLimit]:
@@ -98,16 +112,16 @@ def refuse_unguarded(test: Any, result: Any, session: Session) -> None:
         session: Whose lab has the hosts.
     """
 
-    def check_hosts(tags: Iterable[str]) -> None:
+    def check_limits(tags: Iterable[str]) -> None:
         for stated in _well_formed(tags):
-            stated.chosen(session)
+            stated.check(session)
 
     suite = test.parent
     if test is suite.tests[0]:
-        _refuse(suite, suite.tests, check_hosts)
+        _refuse(suite, suite.tests, check_limits)
     try:
         check_tags(result.tags)
-        check_hosts(result.tags)
+        check_limits(result.tags)
     except OttoError as error:
         test.error = test.error or str(error)
 

@@ -9,7 +9,8 @@ import shlex
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from OttoLibrary.run.host_files import HostFiles
     from OttoLibrary.run.open_hosts import OpenHosts
 
-_TURRET = Path(__file__).parents[1] / "load" / "turret"
+_LOAD = Path(__file__).parents[1] / "load"
 _STEP_S = 60.0
 # It unpacks itself beside itself, so that whoever removes the folder removes all of it.
 _MAIN = """
@@ -31,12 +32,40 @@ import os, sys, zipfile
 folder = os.path.dirname(os.path.abspath(sys.argv[0]))
 zipfile.ZipFile(sys.argv[0]).extractall(folder)
 sys.path.insert(0, folder)
-from OttoLibrary.load.turret.turret_process import main
+from OttoLibrary.load.%s import main
 status = main(["--config-file", os.path.join(folder, "config.json")])
 sys.stdout.flush()
 os._exit(status)
 """
 _ANY = Expected(())
+
+
+@dataclass(frozen=True)
+class HostProgram:
+    """What is started on each host.
+
+    Attributes:
+        config: The configuration of each, besides where the HQ is.
+        sources: Files that it needs, beside it.
+        module: Which program of ``load/``.
+        python: What runs it.
+        check: A Python expression that is true where it can run.
+        lacks: What the host has to have, when it is not.
+        ports: Further ports of this machine that it reaches, by what its configuration calls them.
+    """
+
+    config: dict[str, Any]
+    sources: Sequence[Path] = ()
+    module: str = "turret.turret_process"
+    python: str = "python3"
+    check: str = "sys.version_info >= (3, 8)"
+    lacks: str = "Python 3.8 or newer as 'python3', which a turret needs. Install it, or fire from elsewhere"
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+
+def of_script(script: dict[str, Any], sources: Sequence[Path]) -> HostProgram:
+    """Return the turret of a script."""
+    return HostProgram({"script": script.get("script") or script.get("module")}, sources)
 
 
 class TurretsOnHosts:
@@ -55,34 +84,37 @@ class TurretsOnHosts:
         self._commands: list[BackgroundCommand] = []
         self._folders: list[tuple[str, str]] = []
 
-    async def start(self, names: Sequence[str], script: dict[str, Any], sources: Sequence[Path]) -> None:
+    async def start(self, names: Sequence[str], program: HostProgram) -> None:
         """Start a turret on each host, all at once; what was started ends when one cannot be.
 
         Raises:
-            UsageError: A host has no Python 3.8.
+            UsageError: A host lacks what the program needs.
             HostError: A host cannot be reached.
         """
         await self._run.until_ports()
         async with asyncio.TaskGroup() as all_of_them:
             for name in names:
-                all_of_them.create_task(self._start(name, script, sources))
+                all_of_them.create_task(self._start(name, program))
 
-    async def _start(self, name: str, script: dict[str, Any], sources: Sequence[Path]) -> None:
+    async def _start(self, name: str, program: HostProgram) -> None:
         from OttoLibrary.host import tunnel
 
         host = self._hosts.use(name)
-        await self._check_python(name)
+        await self._check(name, program)
         made = await host.run_once("umask 077; mktemp -d", timeout_s=_STEP_S)
         folder = made.stdout.strip()
         self._folders.append((name, folder))
-        back = await tunnel.from_host(host, self._run.ports["own"], await host.deadline(_STEP_S))
-        self._tunnels.append(back)
+        ports = {}
+        for key, port in {"hq_port": self._run.ports["own"], **program.ports}.items():
+            back = await tunnel.from_host(host, port, await host.deadline(_STEP_S))
+            self._tunnels.append(back)
+            ports[key] = back.port
         who = str(uuid.uuid4())
         config = {
+            **program.config,
+            **ports,
             "name": name,
-            "script": script.get("script") or script.get("module"),
             "hq_address": tunnel.LOOPBACK,
-            "hq_port": back.port,
             "token": self._token,
             "uuid": who,
             "counters": f"{folder}/{who}.counts",
@@ -90,19 +122,17 @@ class TurretsOnHosts:
         }
         with tempfile.TemporaryDirectory() as here:
             archive = Path(here) / "turret.pyz"
-            archive.write_bytes(packed(config, sources))
+            archive.write_bytes(packed(config, program.sources, program.module))
             await self._files.on(name).put([archive], f"{folder}/turret.pyz")
-        command = f"exec python3 {shlex.quote(f'{folder}/turret.pyz')} 2>&1"
+        command = f"exec {shlex.quote(program.python)} {shlex.quote(f'{folder}/turret.pyz')} 2>&1"
         self._commands.append(await host.start(command, cwd=folder, timeout_s=_STEP_S))
 
-    async def _check_python(self, name: str) -> None:
-        command = "python3 -c 'import sys; sys.exit(sys.version_info < (3, 8))'"
+    async def _check(self, name: str, program: HostProgram) -> None:
+        code = f"import importlib.util, sys; sys.exit(not ({program.check}))"
+        command = f"{shlex.quote(program.python)} -c {shlex.quote(code)}"
         found = await self._hosts.use(name).run_once(command, timeout_s=_STEP_S, expected=_ANY)
         if found.rc != 0:
-            raise UsageError(
-                f"Host '{name}' has no Python 3.8 or newer as 'python3', which a turret needs. "
-                "Install it, or fire from elsewhere."
-            )
+            raise UsageError(f"Host '{name}' has no {program.lacks}.")
 
     async def close(self) -> None:
         """End the turrets, and leave nothing of them on hosts; idempotent. What fails is no other's harm."""
@@ -125,16 +155,17 @@ async def _attempt(work: Any) -> None:
         return
 
 
-def packed(config: dict[str, Any], sources: Sequence[Path]) -> bytes:
+def packed(config: dict[str, Any], sources: Sequence[Path], module: str = "turret.turret_process") -> bytes:
     """Return a program of one file: the turret, its configuration, and the scripts."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("__main__.py", _MAIN)
+        archive.writestr("__main__.py", _MAIN % module)
         archive.writestr("config.json", json.dumps(config))
         for package in ("OttoLibrary", "OttoLibrary/load"):
             archive.writestr(f"{package}/__init__.py", "")
-        for path in sorted(_TURRET.glob("*.py")):
-            archive.write(path, f"OttoLibrary/load/turret/{path.name}")
+        parts = ["turret", module.partition(".")[0]]
+        for path in sorted({path for part in parts for path in (_LOAD / part).rglob("*.py")}):
+            archive.write(path, f"OttoLibrary/load/{path.relative_to(_LOAD).as_posix()}")
         for source in sources:
             archive.write(source, source.name)
     return made.getvalue()

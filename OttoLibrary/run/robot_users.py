@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-unty
 from OttoLibrary.load.turret.cannons import Cannon
 from OttoLibrary.load.turret.counters import counters_path
 from OttoLibrary.load.turret.transactions import FunctionTransaction, Maker
-from OttoLibrary.load.turret.turret import OttoTurret
+from OttoLibrary.load.turret.turret import CannonBattery, OttoTurret
 
 # After so many iterations their results are let go; otherwise memory would grow by 2 kB for each.
 _CLEARED_AFTER = 100
@@ -80,7 +81,7 @@ def _serve(config: dict[str, Any], number: int) -> int:
         who = f"{config['uuid']}-{number}"
         counters = counters_path(Path(config["counters"]).parent, who)
         own = {**config, "name": f"{config['name']} {number + 1}", "cannons": 1, "counters": str(counters)}
-        turret = OttoTurret(own, lambda context: _maker(config), who, waiting.put)
+        turret = OttoTurret(own, lambda context: _maker(config), who, partial(CannonBattery, launch=waiting.put))
 
         def talk() -> None:
             try:

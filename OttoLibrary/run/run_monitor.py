@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Below the output folder of a run.
 RECORDING = "otto/metrics.db"
+# What leaves an option to the settings; a zero does not.
+_NOT_GIVEN = (None, "")
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,9 @@ class RunMonitor:
 
 def monitor_option(suite: RunningSuite, key: str, given: T | None, fallback: T) -> T:
     """Return how hosts are watched: as given, or as the table ``[monitor]`` of the suite's settings says, or the fallback."""
-    return given or suite.settings.monitor.get(key) or fallback
+    if given in _NOT_GIVEN:
+        return suite.settings.monitor.get(key) or fallback
+    return given
 
 
 def recording_path(suite: RunningSuite, given: str) -> Path | None:

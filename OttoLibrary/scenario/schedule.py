@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+from OttoLibrary.errors import DisturbanceEndedError
 from OttoLibrary.scenario.due_times import DueTimes
 from OttoLibrary.scenario.events import Phase, Scenario, ScenarioEvent
 from OttoLibrary.scenario.kill_switch import KillSwitch
@@ -473,10 +474,7 @@ class ScenarioRun:
             # A cancel of the run does not cancel what heals; that has its own bound.
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.shield(undoing)
-        failure = undoing.result()
-        if failure is not None:
-            self._left.append(f"Event '{state.event.name}', run {run.number}, could not be undone: {failure.error}")
-        return failure
+        return undoing.result()
 
     async def _undone(self, state: _State, run: EventRun, undo: Callable[[EventRun], Awaitable[object]]) -> RunFailure | None:
         try:
@@ -484,10 +482,15 @@ class ScenarioRun:
                 async with self._lane(state):
                     await undo(run)
         except TimeoutError:
-            return self._failure(run, f"The undo did not end in {duration_text(_UNDO_S)}.")
+            failure = self._failure(run, f"The undo did not end in {duration_text(_UNDO_S)}.")
+        except DisturbanceEndedError as error:
+            return self._failure(run, _said(error))
         except Exception as error:  # noqa: BLE001 - whatever it raises, it is told
-            return self._failure(run, f"The undo failed: {_said(error)}")
-        return None
+            failure = self._failure(run, f"The undo failed: {_said(error)}")
+        else:
+            return None
+        self._left.append(f"Event '{state.event.name}', run {run.number}, could not be undone: {failure.error}")
+        return failure
 
     @contextlib.asynccontextmanager
     async def _lane(self, state: _State) -> AsyncIterator[None]:

@@ -6,7 +6,9 @@ Library             OttoLibrary    lab=${LAB}
 Test Tags           demo
 
 *** Variables ***
-${LAB}      demo
+${LAB}          demo
+${FW ANSWER}    flash ok
+${PACE}         0
 
 *** Test Cases ***
 All Of The Firmware Is Looked At
@@ -28,3 +30,10 @@ What A Test Finds Out Is Kept With It
     ${folder}=    Get Artifact Directory
     Run On Host    dut1    ./fw selftest > selftest.log
     Get File From Host    dut1    selftest.log    ${folder}/
+
+A Failure Brings Its Evidence
+    [Documentation]    ``make demo`` lets it fail, by --variable "FW ANSWER:flash is worn out", to show a failed test:
+    ...    the sentence, the charts up to that moment, and the log of the host, which OttoLibrary.Evidence fetched.
+    Run On Host    dut1    for round in 1 2 3; do ./fw selftest; sleep ${PACE}; done > selftest.log
+    ${result}=    Run On Host    dut1    tail -n 1 selftest.log
+    Should Contain    ${result.stdout}    ${FW ANSWER}    The last self test does not say '${FW ANSWER}'    values=no

@@ -42,6 +42,9 @@ Mistakes Are Told At Once
     ...    An interval of 0.01 s is too short. The shortest is 0.1 s.
     ...    Start Monitor    dut1    interval=10 ms
     Run Keyword And Expect Error
+    ...    An interval of 0 s is too short. The shortest is 0.1 s.
+    ...    Start Monitor    dut1    interval=0
+    Run Keyword And Expect Error
     ...    STARTS: No metric named 'cpuu'. Did you mean 'cpu'? Known: cpu, disk,
     ...    Start Monitor    dut1    metrics=cpuu
     Run Keyword And Expect Error

@@ -34,14 +34,16 @@ def _name(suite: Path) -> str:
     return str(suite.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("suite", SUITES, ids=_name)
+# Those of the product run in one process and, each alone, under pabot.
+@pytest.mark.parametrize("suite", [suite for suite in SUITES if ROOT / "suites" not in suite.parents], ids=_name)
 def test_suite(suite: Path, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     _run(["robot", "--outputdir", str(tmp_path / "results")], [suite], _variables(_lab_of(suite), request, tmp_path), tmp_path)
 
 
-@pytest.mark.parametrize("options", [[], ["--randomize", "all"], ["--dryrun"]], ids=["in order", "randomized", "dryrun"])
+# In order they run with each listener, see test_together.py.
+@pytest.mark.parametrize("options", [["--randomize", "all"], ["--dryrun"]], ids=["randomized", "dryrun"])
 def test_all_suites_in_one_process(options: list[str], request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    command = ["robot", *options, "--outputdir", str(tmp_path / "results")]
+    command = ["robot", *options, "--exclude", "network", "--outputdir", str(tmp_path / "results")]
     _run(command, [ROOT / "suites"], _variables("demo", request, tmp_path), tmp_path)
 
 

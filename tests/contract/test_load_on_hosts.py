@@ -10,6 +10,7 @@ import pytest
 from OttoLibrary.errors import UsageError
 from OttoLibrary.load.hq_process import LoadOrder
 from OttoLibrary.load.plan import shape
+from OttoLibrary.run import load_on_hosts
 from OttoLibrary.run.load_on_hosts import TurretsOnHosts
 from OttoLibrary.run.load_target import of_script
 from OttoLibrary.run.session import Session
@@ -38,7 +39,7 @@ def test_turrets_fire_from_hosts_behind_two_hops_and_leave_nothing(network: Any,
         session.load.start_with(
             order,
             lambda run: TurretsOnHosts(session.hosts, session.files, run, "t"),
-            lambda turrets: turrets.start(names, script, sources),
+            lambda turrets: turrets.start(names, load_on_hosts.of_script(script, sources)),
         )
         assert session.load.wait(60)
         session.load.stop()

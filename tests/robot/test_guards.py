@@ -35,6 +35,8 @@ _METRICS = ("--listener", "OttoLibrary.Metrics:lab=demo:interval=100ms:hosts=dut
 _MISTAKES = [
     ("otto:limit=tag:dutt cpu p95 < 1", "No host of the lab is selected by 'tag:dutt'. Did you mean 'tag:dut'?"),
     ("otto:limit=dut9 cpu p95 < 1", "No host named 'dut9'. Did you mean 'dut"),
+    ("otto:limit=dut1 temprature max < 1", "No metric named 'temprature'. Did you mean 'temperature'?"),
+    ("otto:limit=dut1 cpu max < 90 MB", "'90 MB' is not a value to compare with. Write a number in %, or one with its unit."),
     ("otto:limits=dut1 cpu p95 < 1", "No tag named 'otto:limits'. Did you mean 'otto:limit'? Known: otto:limit, otto:retry."),
     ("Otto: Limts=dut1 cpu p95 < 1", "No tag named 'Otto: Limts'."),
     ("otto:retries=2", "No tag named 'otto:retries'. Did you mean 'otto:retry'?"),
@@ -93,9 +95,9 @@ def test_a_dry_run_finds_a_wrong_tag(tmp_path: Path) -> None:
 
 
 def test_a_limit_on_a_metric_that_nobody_reads_fails_its_test(tmp_path: Path) -> None:
-    suite = _SUITE.replace("TAG", "otto:limit=dut1 temprature max < 1")
+    suite = _SUITE.replace("TAG", "otto:limit=dut1 frames max < 1")
     ran = run(tmp_path, suite, *_METRICS)
-    told = "The tag 'otto:limit=dut1 temprature max < 1' guards nothing: No metric or series named 'temprature'."
+    told = "The tag 'otto:limit=dut1 frames max < 1' guards nothing: No metric or series named 'frames'."
     assert ran.tests["Guarded"].message.startswith(told)
     ran = run(tmp_path, _SUITE.replace("TAG", "otto:limit=dut1 cpu max < 1"))
     assert "states a limit, and no monitor is running." in ran.tests["Guarded"].message

@@ -230,3 +230,56 @@ By An Event
     assert messages.keys() == {"By Keywords", "By An Event"}
     assert messages["By Keywords"].startswith("The load did nothing, not once. Turret 'turret 1' is lost")
     assert "The load did nothing, not once." in messages["By An Event"]
+
+
+def test_what_locust_cannot_do_is_said_before_anything_fires(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("")
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 3\n")
+    python.chmod(0o755)
+    found = fire(
+        tmp_path,
+        f"""
+*** Test Cases ***
+No File
+    Start Load    locust=none.py    users=1    duration=1 s
+
+No Rate
+    Start Load    locust=shop.py    rate=5/s    duration=1 s
+
+No Pause
+    Start Load    locust=shop.py    users=1    pacing=1 s    duration=1 s
+
+No Robot
+    Start Load    keyword=Buy    engine=locust    users=1    duration=1 s
+
+No Locust
+    Start Load    keyword=Burn One    engine=locust    users=1    duration=1 s    locust_python={python}
+
+*** Keywords ***
+Buy
+    No Operation
+""",
+    )
+    said = failures(found)
+    assert said.keys() == {"No File", "No Rate", "No Pause", "No Robot", "No Locust"}, found.said
+    assert said["No File"].startswith("There is no locust file")
+    assert said["No Rate"].startswith("Locust has no 'rate'")
+    assert said["No Pause"].startswith("A locust file says itself")
+    assert said["No Robot"].startswith("'Buy' needs Robot Framework, which Locust does not run.")
+    assert f"Install it with: {python} -m pip install 'locust'" in said["No Locust"]
+
+
+def test_a_load_that_nobody_waited_for_has_a_report(tmp_path: Path) -> None:
+    found = fire(
+        tmp_path,
+        """
+*** Test Cases ***
+Interrupted
+    Start Load    keyword=Burn One    users=2    duration=10 min
+    Wait Until Keyword Succeeds    10 s    100 ms    Get Load Statistic    count    >    3
+    Fatal Error    as Ctrl-C does
+""",
+    )
+    assert failures(found) == {"Interrupted": "as Ctrl-C does"}, found.said
+    assert "Distribution" in (found.folder / "otto" / "load-1" / "report.html").read_text()

@@ -59,7 +59,7 @@ def test_the_sdist_holds_what_a_packager_needs(dist: Path) -> None:
         "CHANGELOG.md",
         "Makefile",
         "mkdocs.yml",
-        "docs/guide.md",
+        "docs/guide/getting-started.robot.md",
         "resources/deploy.resource",
     }
 

@@ -63,7 +63,8 @@ class IterationTally:
         ended, elapsed_s, service_s, response_s, failure, timers = note
         second = int(ended)
         if second != self._current:
-            self._current, self._kinds = second, self.seconds.setdefault(second, {RESPONSE: Histogram()})
+            self._current, self._kinds = second, self.seconds.setdefault(second, {})
+            self._kinds.setdefault(RESPONSE, Histogram())
         kinds = self._kinds
         kinds[RESPONSE].add(response_s)
         if self._is_open:
@@ -74,6 +75,18 @@ class IterationTally:
             self._times.append(elapsed_s)
             self._times.append(service_s)
         self.count += 1
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was noted."""
+        return not self.count and not self.failed
+
+    def add_failure(self, ended: float, failure: tuple[str, str]) -> None:
+        """Count a failure that is no iteration, so that it has no time."""
+        second = int(ended)
+        self.seconds.setdefault(second, {})
+        self.failed[second] = self.failed.get(second, 0) + 1
+        self._count_error(failure, 1, ended, ended)
 
     def merge(self, other: IterationTally) -> None:
         """Add what another has."""

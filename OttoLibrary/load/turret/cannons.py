@@ -80,9 +80,18 @@ class Cannon(threading.Thread):
         finally:
             self.is_active = False
             self.has_ended = True
-            close = getattr(self._transaction, "close", None)
-            if close is not None:
-                close()
+            self.forget_user()
+
+    def forget_user(self) -> None:
+        """Close what the user does, so that the next iteration is that of a new one."""
+        transaction, self._transaction = self._transaction, None
+        close = getattr(transaction, "close", None)
+        if close is not None:
+            close()
+
+    def fire(self) -> Note | None:
+        """Do one iteration now, in the caller's own thread; return its note, or None when it was given up meanwhile."""
+        return self._fire(self._clock.now_s())
 
     def take(self) -> IterationTally:
         """Return what was noted since the last time."""
@@ -147,7 +156,7 @@ class Cannon(threading.Thread):
 
     # -- an iteration
 
-    def _fire(self, intended_s: float) -> None:
+    def _fire(self, intended_s: float) -> Note | None:
         clock = self._clock
         self._slot.begin()
         self._intended_s, self._started_s = intended_s, clock.now_s()
@@ -157,11 +166,12 @@ class Cannon(threading.Thread):
         response_s = service_s if self.arrivals is None else max(service_s, self._ran_s - intended_s)
         note = Note(clock.began + now_s, now_s, service_s, response_s, failure, self._timers())
         if not self._finish(note):
-            return
+            return None
         if self._send is not None:
             self._send(note)
         while self._tally.count > self._most_notes and not self.is_over.wait(0.01):
             pass
+        return note
 
     def _finish(self, note: Note) -> bool:
         """Count the present iteration; return False to the second who tries: this user, and the turret that gives it up."""

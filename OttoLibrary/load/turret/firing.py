@@ -58,6 +58,15 @@ class FiringPlan:
         """How long it fires, in seconds."""
         return sum(length for length, _ in self.stages)
 
+    def level(self, at_s: float) -> float:
+        """Return how many users are to be active, or the rate, so many seconds from the start."""
+        level = self.begin
+        for began, length, first, last in self._pieces():
+            if at_s < began:
+                break
+            level = first + (last - first) * min(1.0, (at_s - began) / length)
+        return level
+
     def windows(self, user: int) -> list[tuple[float, float]]:
         """Return when a user of this turret is active, in seconds from the start; the ramp is exact."""
         number = self.share[0] + user * self.share[1]

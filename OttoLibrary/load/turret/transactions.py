@@ -58,6 +58,11 @@ class FunctionTransaction:
         self._call = (function, tuple(arguments), dict(named or {}))
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def is_async(self) -> bool:
+        """Whether it runs a loop of asyncio."""
+        return inspect.iscoroutinefunction(self._call[0])
+
     def setup(self) -> None:
         """Do nothing."""
 
@@ -85,6 +90,10 @@ class _Whole:
         self._made = made
         self._loop: asyncio.AbstractEventLoop | None = None
         self.setup, self.run, self.tear_down = (self._step(name) for name in ("setup", "run", "tear_down"))
+
+    @property
+    def is_async(self) -> bool:
+        return self._loop is not None
 
     @property
     def custom_timers(self) -> dict[str, float]:

@@ -7,12 +7,13 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from OttoLibrary.load.turret import oct_messages as oct_wire
 from OttoLibrary.load.turret.batches import IterationTally, Note, merged
 from OttoLibrary.load.turret.cannons import Cannon, RunClock
 from OttoLibrary.load.turret.counters import Counters
+from OttoLibrary.load.turret.curve_connection import CurveConnection
 from OttoLibrary.load.turret.firing import Arrivals, FiringPlan
 from OttoLibrary.load.turret.histogram import Histogram
 from OttoLibrary.load.turret.transactions import Maker
@@ -29,14 +30,53 @@ _RETRY_S = 0.5
 _MOST_UNCONFIRMED = 64
 
 
-class Battery:
+class Battery(Protocol):
+    """What one turret fires in one run, and what it noted of that.
+
+    Attributes:
+        plan: What is fired.
+        counters: Its counts.
+        arrivals: The intended starts of the open model, or None.
+    """
+
+    plan: FiringPlan
+    counters: Counters
+    arrivals: Arrivals | None
+
+    @property
+    def users(self) -> int:
+        """How many users are active."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is fired or noted."""
+
+    def take(self) -> IterationTally:
+        """Return what was noted since the last time."""
+
+    def stop(self) -> None:
+        """Let each user end the iteration that it is in; idempotent."""
+
+    def look(self) -> None:
+        """End the run when its time is over, and give up what does not end after that."""
+
+    def late(self) -> Histogram:
+        """Return how late iterations of the open model started for which a user was free."""
+
+
+if TYPE_CHECKING:
+    # Begins what a turret fires: from the plan, what makes a transaction, the clock of the run, and the file of the counters.
+    OpenBattery = Callable[[FiringPlan, Maker, RunClock, str], Battery]
+
+
+class CannonBattery:
     """The cannons of one run.
 
     Args:
         plan: What they fire.
         make: Makes what each user does.
         clock: The time of the run.
-        counters: Their counts.
+        counters: The file of their counts; without one they do not survive this process.
         send: Takes each note at once; by default they are collected.
         launch: Begins a cannon; by default in a thread of its own.
     """
@@ -46,16 +86,16 @@ class Battery:
         plan: FiringPlan,
         make: Maker,
         clock: RunClock,
-        counters: Counters,
-        send: Callable[[int], Callable[[Note], None]] | None,
+        counters: str = "",
+        send: Callable[[int], Callable[[Note], None]] | None = None,
         launch: Callable[[Cannon], None] = Cannon.start,
     ) -> None:
-        self.plan, self.clock, self.counters = plan, clock, counters
-        self.arrivals = Arrivals(plan) if plan.model == "open" else None
+        self.plan, self.clock, self.counters = plan, clock, Counters(plan.users, counters)
+        self.arrivals: Arrivals | None = Arrivals(plan) if plan.model == "open" else None
         self._given_up: list[IterationTally] = []
         self._ending_s: float | None = None
         self.cannons = [
-            Cannon(number, make, plan, clock, counters.slot(number), send(number) if send else None)
+            Cannon(number, make, plan, clock, self.counters.slot(number), send(number) if send else None)
             for number in range(plan.users)
         ]
         for cannon in self.cannons:
@@ -118,7 +158,7 @@ class OctTurret:
         self.config, self._make, self.uuid = config, make, uuid
         self.status = oct_wire.INITIALIZED
         self._context: dict[str, Any] = {}
-        self._battery: Battery | None = None
+        self._battery: CannonBattery | None = None
         self._answered_s = 0.0
         self._orders: ZmtpConnection | None = None
         self._reports: ZmtpConnection | None = None
@@ -200,8 +240,8 @@ class OctTurret:
         self.status = oct_wire.RUNNING
         self._say()
         clock = RunClock(time.time())
-        counters = Counters(plan.users, str(self.config.get("counters") or ""))
-        self._battery = Battery(plan, self._make(self._context), clock, counters, self._sender)
+        counters = str(self.config.get("counters") or "")
+        self._battery = CannonBattery(plan, self._make(self._context), clock, counters, self._sender)
 
     def _sender(self, number: int) -> Callable[[Note], None]:
         """Return what sends the results of one cannon, on a connection of its own."""
@@ -258,7 +298,7 @@ class OttoTurret:
         config: ``name``, ``hq_address``, ``hq_port``; with ``once`` it ends after one run.
         make: Makes a transaction from the context that the HQ gives along.
         uuid: Who it is.
-        launch: Begins a cannon; by default in a thread of its own.
+        open_battery: Begins what it fires; by default cannons in threads of their own.
     """
 
     def __init__(
@@ -266,10 +306,10 @@ class OttoTurret:
         config: dict[str, Any],
         make: Callable[[dict[str, Any]], Maker],
         uuid: str,
-        launch: Callable[[Cannon], None] = Cannon.start,
+        open_battery: OpenBattery = CannonBattery,
     ) -> None:
-        self.config, self._make, self.uuid, self._launch = config, make, uuid, launch
-        self._connection: ZmtpConnection | None = None
+        self.config, self._make, self.uuid, self._open_battery = config, make, uuid, open_battery
+        self._connection: ZmtpConnection | CurveConnection | None = None
         self._battery: Battery | None = None
         self._run = ""
         self._batch = 0
@@ -299,7 +339,7 @@ class OttoTurret:
     def _step(self) -> None:
         try:
             if self._connection is None:
-                self._connection = ZmtpConnection(str(self.config["hq_address"]), int(self.config["hq_port"]), "DEALER")
+                self._connection = self._connected()
                 self._hello()
             self._hear()
             self._look()
@@ -310,6 +350,12 @@ class OttoTurret:
             time.sleep(_RETRY_S)
         if time.monotonic() - self._heard_s > HQ_SILENT_S:
             self._lose_hq()
+
+    def _connected(self) -> ZmtpConnection | CurveConnection:
+        address, port, keys = str(self.config["hq_address"]), int(self.config["hq_port"]), self.config.get("curve")
+        if keys:
+            return CurveConnection(address, port, "DEALER", keys)
+        return ZmtpConnection(address, port, "DEALER")
 
     def _lose_hq(self) -> None:
         """End the run: an HQ that is silent counts nothing. What it has not confirmed is lost, and the counters say how much."""
@@ -329,7 +375,7 @@ class OttoTurret:
 
     def _hello(self) -> None:
         config = self.config
-        words = {name: config.get(name) for name in ("name", "script", "rampup", "cannons", "token", "shares")}
+        words = {name: config.get(name) for name in ("name", "script", "rampup", "cannons", "token", "leads")}
         self._say(hello=1, pid=os.getpid(), status=self._status(), problem=self._problem, **words)
         for _, data in self._unconfirmed:
             assert self._connection is not None
@@ -383,8 +429,7 @@ class OttoTurret:
             self._problem = f"{error}"[:1000]
             self._say(status=oct_wire.ABORTED, problem=self._problem)
             return
-        counters = Counters(plan.users, str(self.config.get("counters") or ""))
-        self._battery = Battery(plan, maker, clock, counters, None, self._launch)
+        self._battery = self._open_battery(plan, maker, clock, str(self.config.get("counters") or ""))
         self._say(status=oct_wire.RUNNING)
 
     def _look(self) -> None:
@@ -407,7 +452,7 @@ class OttoTurret:
         if len(self._unconfirmed) >= _MOST_UNCONFIRMED:
             return
         tally = battery.take()
-        if not tally.count:
+        if tally.is_empty:
             return
         self._batch += 1
         data = json.dumps({"uuid": self.uuid, "run": self._run, "batch": self._batch, **tally.to_plain()}).encode()

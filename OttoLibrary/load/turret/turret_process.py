@@ -19,7 +19,7 @@ from typing import Any
 
 from OttoLibrary.load.turret.transactions import Maker, ScriptError, load_maker
 from OttoLibrary.load.turret.turret import OctTurret, OttoTurret
-from OttoLibrary.load.turret.zmtp import Disconnected, ZmtpConnection
+from OttoLibrary.load.turret.zmtp import Disconnected, WrongKeys, ZmtpConnection
 
 _SWITCH_S = 0.0005
 _RETRY_S = 0.5
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _unpack(options.tar, unpacked)
             return _serve(unpacked / "config.json", unpacked)
         return _serve(options.config_file, options.config_file.absolute().parent)
-    except (ScriptError, tarfile.TarError, OSError, ValueError) as error:
+    except (ScriptError, WrongKeys, tarfile.TarError, OSError, ValueError) as error:
         sys.stderr.write(f"The turret cannot start: {error}.\n")
         return 2
     except KeyboardInterrupt:
@@ -76,7 +76,7 @@ def _serve(path: Path, folder: Path) -> int:
         return load_maker(what, folder, config, context)
 
     who = str(config.get("uuid") or uuid.uuid4())
-    if our_port and (config.get("token") or _is_ours(config)):
+    if our_port and (config.get("token") or config.get("curve") or _is_ours(config)):
         return OttoTurret(config, make, who).run()
     # What cannot be loaded is said before the HQ waits for it.
     make({})
@@ -107,15 +107,18 @@ def _unpack(archive: Path, folder: Path) -> None:
         tar.extractall(str(folder))  # noqa: S202 - each member was checked
 
 
-def _follow_lifeline(leave: Callable[[int], None]) -> None:
+def _follow_lifeline(leave: Callable[[int], object]) -> None:
+    """Leave as soon as standard input ends: whoever started this process is gone."""
     import threading
 
-    def wait() -> None:
-        while os.read(0, 4096):
-            pass
-        leave(0)
+    threading.Thread(target=until_input_ends, args=(leave,), daemon=True).start()
 
-    threading.Thread(target=wait, daemon=True).start()
+
+def until_input_ends(leave: Callable[[int], object]) -> None:
+    """Wait until standard input ends, then leave."""
+    while os.read(0, 4096):
+        pass
+    leave(0)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ class FakeSockets:
         self.reports: list[list[bytes]] = []
         self.own: list[list[bytes]] = []
         self.published: list[bytes] = []
+        self.refusals: list[str] = []
         self.told: list[tuple[bytes, dict[str, Any]]] = []
 
     def wait(self, timeout_s: float) -> None:
@@ -33,6 +34,10 @@ class FakeSockets:
 
     def publish_result(self, topic: bytes, message: bytes) -> None:
         pass
+
+    def take_refusals(self) -> list[str]:
+        found, self.refusals = self.refusals, []
+        return found
 
     def take_reports(self, most: int) -> list[list[bytes]]:
         found, self.reports = self.reports[:most], self.reports[most:]
@@ -140,8 +145,32 @@ def test_a_silent_turret_is_lost_within_three_seconds(site: Site) -> None:
     hq = site.at(1.25)
     assert hq.turrets["oct"].status == "Running"
     assert site.at(4.25).turrets["oct"].status == LOST
-    assert hq.is_aborted
+    assert "is lost: it has said nothing for" in hq.warnings[0]
+    assert "What it did from " in hq.warnings[0]
+    # It may only be busy: the run does not end at once for want of another turret.
+    assert not hq.is_aborted
+    assert site.at(20).is_aborted
     assert "all turrets are gone" in hq.reason
+
+
+def test_a_silent_turret_that_speaks_again_is_no_longer_lost(site: Site) -> None:
+    begin(site)
+    site.status("Running")
+    assert site.at(4).turrets["oct"].status == LOST
+    site.status("Running")
+    assert site.at(5).turrets["oct"].status == "Running"
+    assert site.at(6).state == RUNNING
+
+
+def test_a_run_ends_with_the_turret_that_leads_it(tmp_path: Path) -> None:
+    site = Site(tmp_path, turrets=2)
+    site.say("m", hello=1, name="master", status="ready", leads=True)
+    site.say("w", hello=1, name="worker", status="ready")
+    assert site.at(0.5).state == RUNNING
+    site.hq.lose("m", "its process ended with -9")
+    hq = site.at(1)
+    assert (hq.is_aborted, hq.reason) == (True, "turret 'master', which leads the others, is gone")
+    site.writer.close()
 
 
 def test_what_is_confirmed_is_stored_and_what_came_twice_counts_once(site: Site) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from OttoLibrary.contracts.connections import EndOfStream
 from OttoLibrary.contracts.transfers import ScriptResult
-from OttoLibrary.errors import ConnectionLostError, HostError
+from OttoLibrary.errors import DisturbanceEndedError, HostError
 from OttoLibrary.scenario.healing import NOT_BEGUN, Healing, as_root
 from tests.unit.scenario.clocks import jump_through
 
@@ -24,7 +24,7 @@ class AnsweringHost:
     """The part of a host that a disturbance uses; the test says what each step answers.
 
     Attributes:
-        asked: What was asked for, in order: begin, do, renew, heal or undo.
+        asked: What was asked for, in order: begin, do, renew, heal or undo; ``:`` connects, and forget leaves no trace.
     """
 
     name, path = "box", ("box",)
@@ -44,12 +44,12 @@ class AnsweringHost:
         if isinstance(answer, BaseException):
             raise answer
         if callable(answer):
-            answer = await answer()
+            answer = await answer() or 0
         rc, text = (answer, "") if isinstance(answer, int) else (0, answer)
         return ScriptResult(rc, f"{text}\n".encode(), b"")
 
     def _step(self, script: str) -> str:
-        marks = {"mktemp": "begin", '>"$d/heal"': "heal", "/word ||": "renew"}
+        marks = {"mktemp": "begin", '>"$d/heal"': "heal", '>"$d/go"': "do", '>"$d/word" ||': "renew", "rm -rf /": "forget"}
         return next((step for mark, step in marks.items() if mark in script), script)
 
 
@@ -64,7 +64,7 @@ def test_the_lease_is_taken_before_anything_is_done_and_given_back_once() -> Non
         assert await healing.begin("do") == "by hand"
         await healing.heal()
         await healing.heal()
-        assert host.asked == ["begin", "do", "heal"]
+        assert host.asked == [":", "begin", "do", "heal", "forget"]
 
     jump_through(go())
 
@@ -74,7 +74,7 @@ def test_nothing_is_done_without_a_lease() -> None:
         host = AnsweringHost(begin=answer)
         with pytest.raises(HostError, match="'nginx' paused could not be prepared"):
             await _healing(host).begin("do")
-        assert host.asked == ["begin"]
+        assert host.asked == [":", "begin"]
 
     for answer in (97, "", "/tmp/other", f"{FOLDER}; reboot", "relative/.otto-heal-a"):
         jump_through(go(answer))
@@ -85,8 +85,8 @@ def test_what_was_done_in_part_is_undone_and_what_somebody_else_did_is_not() -> 
         host = AnsweringHost(do=rc)
         with pytest.raises(HostError, match="could not be done: exit status"):
             await _healing(host).begin("do")
-        assert host.asked == ["begin", "do", "heal"]
-        return host.scripts[-1]
+        assert host.asked == [":", "begin", "do", "heal", "forget"]
+        return host.scripts[-2]
 
     assert "skip" not in jump_through(go(1))
     assert ': >"$d/skip"; : >"$d/heal"' in jump_through(go(NOT_BEGUN))
@@ -106,7 +106,44 @@ def test_a_beginning_that_is_cancelled_is_undone() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert host.asked == ["begin", "do", "heal"]
+        assert host.asked == [":", "begin", "do", "heal", "forget"]
+
+    jump_through(go())
+
+
+def test_a_beginning_that_is_cancelled_twice_is_undone_before_it_ends() -> None:
+    async def go() -> None:
+        async def never() -> None:
+            await asyncio.Event().wait()
+
+        async def slow() -> None:
+            await asyncio.sleep(5)
+
+        host = AnsweringHost(do=never, heal=slow)
+        task = asyncio.create_task(_healing(host, lease_s=600).begin("do"))
+        for _ in range(3):
+            await asyncio.sleep(1)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert host.asked == [":", "begin", "do", "heal", "forget"]
+
+    jump_through(go())
+
+
+def test_a_lease_that_is_cancelled_while_it_is_taken_is_given_up() -> None:
+    async def go() -> None:
+        async def never() -> None:
+            await asyncio.Event().wait()
+
+        host = AnsweringHost(begin=never)
+        task = asyncio.create_task(_healing(host, lease_s=600).begin("do"))
+        await asyncio.sleep(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        tag = host.scripts[1].split(".otto-heal-")[1][:16]
+        assert host.scripts[2:] == [f'rm -rf "${{TMPDIR:-/tmp}}/.otto-heal-{tag}"*']
 
     jump_through(go())
 
@@ -119,7 +156,7 @@ def test_the_lease_is_renewed_three_times_in_its_length() -> None:
         await asyncio.sleep(16)
         await healing.heal()
         await asyncio.sleep(60)
-        assert host.asked == ["begin", "do", "renew", "renew", "renew", "heal"]
+        assert host.asked == [":", "begin", "do", "renew", "renew", "renew", "heal", "forget"]
 
     jump_through(go())
 
@@ -131,9 +168,11 @@ def test_a_lease_that_was_lost_is_told_once_and_undone_from_here() -> None:
         healing = _healing(host, told.append)
         await healing.begin("do")
         await asyncio.sleep(100)
+        with pytest.raises(DisturbanceEndedError, match="'nginx' paused ended before its time") as raised:
+            await healing.heal()
+        assert host.asked == [":", "begin", "do", "renew", "heal", "undo", "forget"]
+        assert told == [str(raised.value)]
         await healing.heal()
-        assert host.asked == ["begin", "do", "renew", "heal", "undo"]
-        assert told == ["Host 'box': 'nginx' paused ended early, no word came in time."]
 
     jump_through(go())
 
@@ -149,21 +188,81 @@ def test_an_undo_that_fails_says_what_is_left() -> None:
     jump_through(go(heal=98, undo=3))
 
 
+def test_what_ended_on_the_host_without_a_word_is_told_when_it_is_undone() -> None:
+    async def go() -> None:
+        host = AnsweringHost(heal=98)
+        healing = _healing(host)
+        await healing.begin("do")
+        with pytest.raises(DisturbanceEndedError, match="its lease on the host had ended, as after a reboot"):
+            await healing.heal()
+        assert host.asked[-2:] == ["undo", "forget"]
+
+    jump_through(go())
+
+
+@pytest.mark.parametrize("answer", [EndOfStream("cut"), "hang", 1])
+def test_what_could_have_ended_since_no_word_came_there_is_not_believed_active(answer: object) -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    async def go() -> None:
+        told: list[str] = []
+        host = AnsweringHost(renew=hang if answer == "hang" else answer)
+        healing = _healing(host, told.append, lease_s=15)
+        began = asyncio.get_running_loop().time()
+        await healing.begin("do")
+        while not (told and "ended before its time" in told[-1]):  # noqa: ASYNC110 - the clock jumps
+            await asyncio.sleep(0.1)
+        assert asyncio.get_running_loop().time() - began < 17
+        renewals = host.asked.count("renew")
+        await asyncio.sleep(100)
+        assert host.asked.count("renew") == renewals
+        with pytest.raises(DisturbanceEndedError):
+            await healing.heal()
+
+    jump_through(go())
+
+
+def test_nothing_is_done_after_the_lease_has_ended() -> None:
+    async def go() -> None:
+        with pytest.raises(HostError, match="could not be done: its lease on the host ended before it was done"):
+            await _healing(AnsweringHost(do=98, heal=98)).begin("do")
+
+    jump_through(go())
+
+
+def test_what_takes_long_is_asked_for_until_it_has_ended_or_too_long_is_over() -> None:
+    async def wait_and_say_not_yet() -> int:
+        await asyncio.sleep(1.5)
+        return 94
+
+    async def go() -> None:
+        host = AnsweringHost(do=[94, 94, "done"], heal=[94, 0])
+        healing = _healing(host)
+        assert await healing.begin("do") == "done"
+        await healing.heal()
+        assert host.asked.count("do") == 3
+        with pytest.raises(HostError, match="could not be done: it did not end in 60 s"):
+            await _healing(AnsweringHost(do=wait_and_say_not_yet)).begin("do")
+
+    jump_through(go())
+
+
 def test_a_step_is_tried_again_on_a_new_connection_and_not_more_often() -> None:
     async def go() -> None:
         host = AnsweringHost(do=[EndOfStream("cut"), "done"], heal=[EndOfStream("cut"), EndOfStream("cut again")])
         healing = _healing(host)
         assert await healing.begin("do") == "done"
-        with pytest.raises(ConnectionLostError, match="cut again"):
+        with pytest.raises(HostError, match=r"could not be undone from here, and the host undoes it itself.*cut again"):
             await healing.heal()
-        assert host.asked == ["begin", "do", "do", "heal", "heal"]
+        assert host.asked == [":", "begin", "do", "do", "heal", "heal"]
 
     jump_through(go())
 
 
 def test_a_lease_whose_answer_was_lost_is_not_left_beside_the_second(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "setsid").write_text("#!/bin/sh\n")
+    (tmp_path / "bin" / "setsid").write_text('#!/bin/sh\necho 1 >"$3/pid"\n')
     (tmp_path / "bin" / "setsid").chmod(0o755)
     environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
 
@@ -178,7 +277,7 @@ def test_a_lease_whose_answer_was_lost_is_not_left_beside_the_second(tmp_path: P
         await healing.heal()
         other = AnsweringHost()
         await _healing(other).begin("do")
-        return [*host.scripts[:2], other.scripts[0]]
+        return [*host.scripts[1:3], other.scripts[1]]
 
     lost, second, other = jump_through(scripts())
     folders = [taken(lost), taken(second), taken(other)]
