@@ -19,6 +19,7 @@ PACKAGES = {
     "busybox": "busybox-static",
     "busybox telnetd": "busybox-static",  # the package busybox has no telnetd
     "chromium": "chromium",
+    "curl": "curl",
     "dash": "dash",
     "fish": "fish",
     "hostname": "hostname",
@@ -30,6 +31,7 @@ PACKAGES = {
     "ncat": "ncat",
     "node": "nodejs",
     "npm": "npm",
+    "nft": "nftables",
     "nsenter": "util-linux",
     "pdudaemon": "pdudaemon",
     "prometheus-node-exporter": "prometheus-node-exporter",
@@ -44,6 +46,7 @@ PACKAGES = {
     "ssh-agent": "openssh-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
+    "start-stop-daemon": "dpkg",
     "su": "util-linux",
     "sudo": "sudo",
     "tcsh": "tcsh",
@@ -53,6 +56,7 @@ PACKAGES = {
     "unshare": "util-linux",
     "useradd": "passwd",
     "vsftpd": "vsftpd",
+    "zsh": "zsh",
 }
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
 

@@ -47,7 +47,7 @@ MOST_AT_THE_TOP = 12
 # What stands in a folder of adapters and is none: what they share.
 NO_ADAPTERS = {
     *("channels", "client_config", "host_trust", "known_hosts", "login"),
-    *("gathered_writes", "lines_only", "receive_buffer", "ssh_options", "ssh_session", "tcp"),
+    *("gathered_writes", "lines_only", "receive_buffer", "restored_signals", "ssh_options", "ssh_session", "tcp"),
 }
 # One word for one thing, in two kinds.
 SAME_THING = {
