@@ -317,17 +317,17 @@ class LeaseLostError(ReservationError):
 
 
 class DeployError(OttoError):
-    """Devices of an environment could not be made, brought up or checked; all of them in one message.
+    """Devices of an environment could not be made, brought up, checked or shut down; all of them in one message.
 
     Attributes:
         board: The board, or bench.
         failed: Each failure in a sentence.
     """
 
-    def __init__(self, board: str, failed: Sequence[str]) -> None:
+    def __init__(self, board: str, failed: Sequence[str], what: str = "are not up") -> None:
         self.board, self.failed = board, tuple(failed)
         listed = "".join(f"\n  {line}" for line in self.failed)
-        super().__init__(f"The devices of '{board}' are not up, {plural(len(self.failed), 'failure')}:{listed}")
+        super().__init__(f"The devices of '{board}' {what}, {plural(len(self.failed), 'failure')}:{listed}")
 
 
 class ScenarioFailedError(OttoError):

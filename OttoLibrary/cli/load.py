@@ -40,6 +40,9 @@ def add_commands(commands: Commands) -> None:
     pack.add_argument("--python", action="store_true", help="add a setup.py that installs what scripts need")
     pack.add_argument("--config-file", default="", help="another configuration than config.json, relative to the project")
     pack.set_defaults(run=_pack)
+    keys = parts.add_parser("make-keys", help="make the keys with which an HQ and its turrets know each other")
+    keys.add_argument("folder", type=Path, help="where they are kept; name it as 'curve' in config.json")
+    keys.set_defaults(run=_make_keys)
     _add_run(parts)
     rebuild = parts.add_parser("rebuild-results", aliases=["rebuild"], help="write the report of results anew, also of OCT's")
     rebuild.add_argument("results", type=Path, help="the folder of the results")
@@ -92,6 +95,14 @@ def _pack(options: argparse.Namespace) -> int:
     return 0
 
 
+def _make_keys(options: argparse.Namespace) -> int:
+    from OttoLibrary.load.curve_keys import make_keys
+
+    make_keys(options.folder)
+    print(f"Made keys in {options.folder}. Nobody else may read them; turrets that are packed with them have copies.")
+    return 0
+
+
 # -- run
 
 
@@ -123,6 +134,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _fire(options: argparse.Namespace, plan: ProjectPlan, folder: Path, limits: tuple[Any, ...]) -> Hq:
     from OttoLibrary.cli.live_table import until_signal
+    from OttoLibrary.load.curve_keys import read_keys
     from OttoLibrary.load.hq import Hq, HqPlan
     from OttoLibrary.load.hq_process import TurretOrder, TurretProcesses
     from OttoLibrary.load.plan import CONFIG
@@ -131,7 +143,8 @@ def _fire(options: argparse.Namespace, plan: ProjectPlan, folder: Path, limits: 
     from OttoLibrary.load.sockets import HqSockets
     from OttoLibrary.masking import mask
 
-    sockets = HqSockets(plan.bind_address, plan.publish_port, plan.rc_port, plan.own_port, plan.external_publisher)
+    keys = read_keys(plan.curve).hq if plan.curve is not None else None
+    sockets = HqSockets(plan.bind_address, plan.publish_port, plan.rc_port, plan.own_port, plan.external_publisher, keys)
     counters = folder / COUNTERS
     here = TurretProcesses(counters, str(plan.folder.absolute()))
     try:
@@ -218,7 +231,7 @@ def _print_outcome(summary: LoadSummary, results: ResultReader, verdicts: list[L
     for warning in run.get("warnings", []):
         print(f"Warning: {warning}.")
     if run.get("reason"):
-        print(f"The run was aborted: {run['reason']}." if run.get("state") == "aborted" else run["reason"])
+        print(f"The run was {run['state']}: {run['reason']}." if run.get("state") in {"aborted", "killed"} else run["reason"])
     print(f"Results: {results.path.parent}")
 
 

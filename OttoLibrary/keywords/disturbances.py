@@ -18,7 +18,7 @@ class DisturbanceKeywords(Component):
     """Disturb and heal."""
 
     @keyword(tags=["Disturbance"])
-    def disturb_host(self, host: str, kind: Kind, what: str, **lasting: Any) -> None:
+    def disturb_host(self, host: str, kind: Kind, what: str = "", **options: Any) -> None:
         """Disturbs a host until `Heal Host`, for a time, or until the test or suite ends.
 
         Args:
@@ -26,7 +26,8 @@ class DisturbanceKeywords(Component):
             kind: `service`, `fill`, `clock`, `power` or `impairment`.
             what: What is done: `pause nginx`, `kill nginx`, `stop nginx`; `disk 100 MiB path=/var`, `memory 1 GiB`, `cpu 2`;
                 `+1 h`; `off=COMMAND on=COMMAND`; `eth0 delay=20 ms`.
-            **lasting: `for=1 min`: it is healed after this time.
+            **options: `for=1 min`: it is healed after this time. What `what` says with `=` may also be arguments of their own:
+                `path=/var`.
 
         Raises:
             HostError: It could not be done; nothing of it is left.
@@ -36,11 +37,13 @@ class DisturbanceKeywords(Component):
         a time-out heal by themselves. A hog never takes the last 64 MiB of a disk, or the last tenth of the memory.
 
         ```robotframework
-        Disturb Host    dut1    fill    disk 1 MiB
+        Disturb Host    dut1    fill    disk 1 MiB    path=/tmp
         Heal Host    dut1
         ```
         """
-        self._disturb(kind, f"{host} {what}", lasting)
+        lasts = {name: options.pop(name) for name in ("for",) if name in options}
+        words = [what, *(f"{name}={value}" for name, value in options.items())]
+        self._disturb(kind, " ".join([host, *filter(None, words)]), lasts)
 
     @keyword(tags=["Disturbance"])
     def heal_host(self, host: str) -> None:

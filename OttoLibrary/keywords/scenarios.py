@@ -111,7 +111,7 @@ class ScenarioKeywords(Component):
             depends_on: It starts only after these events have passed.
             undo: The keyword or command that undoes it: after the time `for`, or at the end.
             probe: The keyword or command that fails when the system is not as it should be; asked before, and after the undo.
-            params: Its arguments by name, for names that mean something here.
+            params: Its arguments by name, for names that mean something here, or nearly do.
             **arguments: Its arguments by name; `for` is how long it lasts.
 
         Raises:
@@ -156,6 +156,9 @@ class ScenarioKeywords(Component):
             "for": arguments.pop("for", None),
             "phase": arguments.pop("phase", None),
         }
+        from OttoLibrary.run.event_keywords import check_free_arguments
+
+        check_free_arguments(keyword or function or name, arguments)
         values = {key: value for key, value in given.items() if value not in ("", None)}
         self._scenarios.add({"name": name, **values, "params": {**(params or {}), **arguments}})
 

@@ -41,7 +41,7 @@ class TunnelKeywords(Component):
 
         Raises:
             ConnectError: The host cannot be reached, or does not listen for others.
-            UsageError: The port of this machine is taken.
+            UsageError: The port of this machine is taken, or the address is none.
 
         Only the loopback is listened on, so nobody else on the network can use it. It ends with the test, suite or run that
         opened it, or with `Stop Tunnel`. Telnet and serial hosts have none.

@@ -26,6 +26,8 @@ _COLUMNS = ("count", "errors", "min", "mean", "p50", "p80", "p90", "p95", "p99",
 _CHART_BYTES = 60_000
 _BARS, _BAR_WIDTH, _BAR_HEIGHT = 60, 12, 120
 _HISTORY = 50
+# Its name, in the folder of the results.
+REPORT = "report.html"
 
 
 def require_jinja() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -19,6 +20,8 @@ from OttoLibrary.load.turret.histogram import Histogram
 
 FILE = "results.sqlite"
 COUNTERS = "counters"
+# The last states of a run whose HQ ended by itself, and of one whose HQ did not.
+ENDED, KILLED = ("ended", "aborted"), "killed"
 # The first two are OCT's, as its HQ makes them; other programs read them.
 _TABLES = """
 CREATE TABLE "result" ("id" INTEGER NOT NULL PRIMARY KEY, "error" TEXT, "scriptrun_time" REAL NOT NULL, "elapsed" REAL NOT NULL,
@@ -120,6 +123,7 @@ class ResultWriter:
             # What is replaced, since it has become a secret, is not left in free pages of the file.
             self._db.execute("PRAGMA secure_delete=ON")
             self._db.executescript(f"BEGIN;{_TABLES}COMMIT;")
+            self._db.execute("INSERT INTO otto_run VALUES ('written_by', ?)", (json.dumps(_this_process()),))
         except (OSError, sqlite3.Error) as error:
             raise UsageError(f"Results cannot be written to '{path}': {error}.") from error
 
@@ -260,8 +264,13 @@ class ResultReader:
             yield from db.execute(question, values)
 
     def run(self) -> dict[str, Any]:
-        """Return what is known about the run."""
-        return {} if self.is_octs else {key: json.loads(value) for key, value in self._ask("SELECT key, value FROM otto_run")}
+        """Return what is known about the run; of one whose HQ is gone before its end the state is ``killed``."""
+        if self.is_octs:
+            return {}
+        found = {key: json.loads(value) for key, value in self._ask("SELECT key, value FROM otto_run")}
+        if found.get("state") not in ENDED and found.get("written_by") and not _is_there(str(found["written_by"])):
+            found |= {"state": KILLED, "reason": "its HQ was killed; what it had not stored is counted as lost"}
+        return found
 
     def seconds(self, since: float = 0.0, until: float = 1e12) -> list[Second]:
         """Return the seconds of a time, in order."""
@@ -320,7 +329,7 @@ class ResultReader:
             for row in self._ask("SELECT uuid, own, begun, done, stored, lost, planned, dropped, late FROM otto_turret")
         }
         found = [TurretRow(*row, *counts.get(row[0], ())) for row in rows]
-        if self.run().get("state") in {"ended", "aborted"}:
+        if self.run().get("state") in ENDED:
             return found
         return [self._counted(turret) if turret.own else turret for turret in found]
 
@@ -337,6 +346,27 @@ class ResultReader:
     def phases(self) -> list[LoadPhase]:
         """Return the phases in order."""
         return [] if self.is_octs else [LoadPhase(*row) for row in self._ask("SELECT * FROM otto_phase ORDER BY began")]
+
+
+def _this_process() -> str:
+    """Return what no other process was or will be: this boot of this machine, this number, and when it began."""
+    return _mark_of(os.getpid())
+
+
+def _mark_of(pid: int) -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    # One that has ended, and that nobody has asked for, is still listed.
+    return "" if words[0] == "Z" else f"{boot} {pid} {words[19]}"
+
+
+def _is_there(mark: str) -> bool:
+    """Whether the process with this mark lives."""
+    words = mark.split()
+    return len(words) == 3 and words[1].isdigit() and _mark_of(int(words[1])) == mark
 
 
 def _timers(text: Any) -> dict[str, float]:

@@ -34,6 +34,7 @@ class RunReservations:
 
     Attributes:
         user: The user of this run.
+        held_by: Processes, as ``machine:pid``, that hold hosts for this run.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class RunReservations:
         variable: Callable[[str], str] = lambda name: os.environ.get(name, ""),
     ) -> None:
         self.user = os.environ.get("OTTO_USER") or getpass.getuser()
+        self.held_by: set[str] = set()
         self._tell, self._lost, self._warn, self._variable = tell, lost, warn, variable
         self._name = name or os.environ.get("OTTO_RESERVATION_BACKEND", "")
         self._settings, self._engine = settings, engine
@@ -93,9 +95,13 @@ class RunReservations:
         return Demand({host.name: host.reserved_as for host in hosts}, count, self.user, purpose, lease_s, priority)
 
     def has(self, host: HostEntry) -> bool:
-        """True when this run has reserved the host, or its user where the backend cannot reserve; raise ReservationError."""
+        """True when this run has the host, or another process for it, or its user where the backend cannot reserve.
+
+        Raises:
+            ReservationError: The backend does not answer.
+        """
         if _reserves(self.backend):
-            return self._leases is not None and host.name in self._leases.hosts
+            return (self._leases is not None and host.name in self._leases.hosts) or self._is_held_for_us(host)
         return all(self.user in self.backend.who_reserved(resource) for resource in host.reserved_as)
 
     def holdings(self, hosts: Iterable[HostEntry]) -> list[Holding]:
@@ -157,6 +163,17 @@ class RunReservations:
             self._engine.call(leases.close())
         elif close is not None:
             close()
+
+    def _is_held_for_us(self, host: HostEntry) -> bool:
+        if not self.held_by:
+            return False
+        # Some backends know only the user of what another process has.
+        held = {
+            holding.resource
+            for holding in self.holdings([host])
+            if holding.user == self.user and (not holding.process or holding.process in self.held_by)
+        }
+        return held.issuperset(host.reserved_as)
 
     @property
     def _quarantining(self) -> Quarantining:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Call = Callable[[Coroutine[Any, Any, Any]], Any]
 LEASE_S = 120.0
+NOT_ENDED = "were not shut down without failures, and are released"
 # Longer than all shutdowns together may take: each has a limit of its own.
 END_S = 3600.0
 _HOOK_S = 600.0
@@ -122,6 +124,16 @@ class Bench:
     def devices(self) -> dict[str, Device]:
         """The devices by name."""
         return self.deployment.devices
+
+    @property
+    def board(self) -> str:
+        """Its board."""
+        return self.reference.rpartition(",")[2]
+
+    @property
+    def holder(self) -> str:
+        """The process that holds its hosts, as ``machine:pid``."""
+        return self._kept.process if self._kept is not None else f"{socket.gethostname()}:{os.getpid()}"
 
     @property
     def environment(self) -> Environment:
@@ -250,6 +262,7 @@ class Bench:
             if not kept.is_up:
                 return False
             kept.attach(plan.environment, session.reservations.user)
+            session.reservations.held_by.add(kept.process)
         self._kept = kept
         return True
 
@@ -273,6 +286,7 @@ class Bench:
             if device.has_host:
                 await device.host.raw.close()
         self._consoles.close()
+        self.session.reservations.held_by.discard(kept.process)
         kept.leave()
 
     async def _up(self, plan: BenchPlan) -> None:
@@ -421,6 +435,11 @@ def bench_of(session: Session) -> Bench:
 def deployed(reference: str) -> Bench | None:
     """Return the bench of this process that has an environment deployed, or None."""
     return next((bench for bench in _benches if bench.reference == reference), None)
+
+
+def is_any_deployed() -> bool:
+    """Return True while this process has a bench deployed."""
+    return bool(_benches)
 
 
 def reference_to(environment: str, inventory: str, board: str) -> str:

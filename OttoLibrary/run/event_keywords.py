@@ -5,11 +5,13 @@ What is used of Robot Framework beyond its public interface stands here and in `
 
 from __future__ import annotations
 
+import inspect
 import signal
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from difflib import get_close_matches
 from typing import Any
 
 from robot.errors import DataError, ExecutionFailed, TimeoutExceeded  # type: ignore[import-untyped]
@@ -20,9 +22,13 @@ from robot.running.timeouts import KeywordTimeout  # type: ignore[import-untyped
 from robot.running.timeouts.posix import PosixRunner  # type: ignore[import-untyped]
 
 from OttoLibrary.errors import OttoError, UsageError, did_you_mean
+from OttoLibrary.scenario import functions
+from OttoLibrary.scenario.description import OPTIONS
 
 # An interrupt that is on its way when a keyword ends must not reach what comes next.
 _SIGNAL_ARRIVES_S = 0.01
+# How near an argument is to an option that was meant instead.
+_NEARLY = 0.8
 _LONGEST_S = 10 * 365 * 86400.0
 
 
@@ -96,6 +102,39 @@ class EventKeyword:
         except ExecutionFailed as error:
             context.timeout_occurred = False
             raise KeywordFailedError(str(error), is_fatal=bool(error.exit)) from error
+
+
+def check_free_arguments(name: str, arguments: Mapping[str, Any]) -> None:
+    """Raise UsageError for an argument that is nearly an option of an event, and that a keyword or function takes under any name.
+
+    Args:
+        name: The keyword or function.
+        arguments: What it would get beside the options of the event.
+    """
+    near = {key: get_close_matches(key, OPTIONS, n=1, cutoff=_NEARLY) for key in arguments if key != "host"}
+    meant = {key: found[0] for key, found in near.items() if found}
+    if not meant:
+        return
+    names = _free_names(name)
+    for key, option in meant.items():
+        if names is not None and key not in names:
+            raise UsageError(
+                f"An event has no '{key}'. Did you mean '{option}'? If '{name}' shall get it, "
+                f"write params=${{{{{{'{key}': ...}}}}}}."
+            )
+
+
+def _free_names(name: str) -> Collection[str] | None:
+    """Return the names that a keyword or function has for its arguments when it takes any other name too; None otherwise."""
+    function = functions.find(name)
+    if function is not None:
+        parameters = inspect.signature(function).parameters
+        return parameters if any(one.kind is one.VAR_KEYWORD for one in parameters.values()) else None
+    try:
+        spec = _keyword(name).args
+    except UsageError:
+        return None  # it is told with everything else that is wrong
+    return {*spec.positional_or_named, *spec.named_only} if spec.var_named else None
 
 
 class TimeLimit:

@@ -12,6 +12,8 @@ from robot.running.context import EXECUTION_CONTEXTS  # type: ignore[import-unty
 
 # Of one run; of longer ones the beginning is kept, with everything that is open closed.
 _MOST_CALLS = 20_000
+# Of one event; further ones are counted, and the last is in the table.
+MOST_FAILURES_LOGGED = 200
 
 
 class _Recording:
@@ -37,6 +39,20 @@ class _Recording:
             self._left_out += 1
             return
         self._calls.append((name, item))
+
+
+class KeptRuns:
+    """Chooses the runs of events that the log keeps: failures, and samples of the others, so few that a day stays small."""
+
+    def __init__(self) -> None:
+        self._failed: dict[str, int] = {}
+
+    def status(self, event: str, number: int, *, has_failed: bool) -> str:
+        """Return the status with which a run is kept, or nothing: the first failures, and of all the first, tenth, hundredth."""
+        if has_failed:
+            self._failed[event] = self._failed.get(event, 0) + 1
+        is_kept = (has_failed and self._failed[event] <= MOST_FAILURES_LOGGED) or str(number).strip("0") == "1"
+        return ("FAIL" if has_failed else "PASS") if is_kept else ""
 
 
 class FoldedLog:

@@ -17,7 +17,7 @@ from OttoLibrary.errors import ConnectionLostError, HostError, OttoError, Scenar
 from OttoLibrary.masking import mask
 from OttoLibrary.run.event_keywords import EventKeyword, KeywordFailedError, TimeLimit
 from OttoLibrary.run.fanout import each, whole
-from OttoLibrary.run.folded_log import FoldedLog
+from OttoLibrary.run.folded_log import FoldedLog, KeptRuns
 from OttoLibrary.run.host_disturbances import reboot_host
 from OttoLibrary.run.journal import records_apart
 from OttoLibrary.run.main_thread import MainThread
@@ -88,6 +88,7 @@ class ScenarioActions:
         self._around = around
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="scenario")
         self._stops_on_lost_host = False
+        self._kept = KeptRuns()
         self.records: dict[str, list[Record]] = {}
 
     def make(self, scenario: Scenario) -> dict[str, Action]:
@@ -270,9 +271,12 @@ class ScenarioActions:
         """Run a keyword in the main thread; what passes is folded, but for some samples."""
         failed: list[bool] = []
 
+        def status() -> str:
+            return self._kept.status(run.event.name, run.number, has_failed=bool(failed))
+
         token = CURRENT_EVENT.set((run.event.name, host))
         try:
-            with self._around.log.run(_title(run, host), lambda: _kept_status(run.number, bool(failed))), limit.around():
+            with self._around.log.run(_title(run, host), status), limit.around():
                 try:
                     keyword.run(given)
                 except KeywordFailedError as error:
@@ -313,10 +317,3 @@ def _title(run: EventRun, host: str) -> str:
     where = f" on {host}" if host else ""
     late_s = max(0.0, run.began_s - run.due_s)
     return mask(f"{run.event.name}, run {run.number}{where}: due {clock_text(run.due_s)}, late {duration_text(late_s)}")
-
-
-def _kept_status(number: int, has_failed: bool) -> str:
-    """Return the status of a run whose log is kept: one that failed, and of the others the first, the tenth, the hundredth."""
-    if has_failed:
-        return "FAIL"
-    return "PASS" if str(number).strip("0") == "1" else ""

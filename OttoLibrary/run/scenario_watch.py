@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.report.timelines import Lane
+from OttoLibrary.run.folded_log import MOST_FAILURES_LOGGED
 from OttoLibrary.scenario.durable_journal import DurableJournal
 from OttoLibrary.scenario.events import Phase, Scenario, ScenarioEvent
 from OttoLibrary.scenario.ledger import RunFailure
@@ -18,9 +19,6 @@ from OttoLibrary.scenario.schedule import EventRun
 if TYPE_CHECKING:
     from OttoLibrary.monitor.monitor import Monitor
     from OttoLibrary.run.run_monitor import RunMonitor
-
-# Of one event; further ones are counted, and the last is in the table.
-_MOST_LOGGED = 200
 
 
 @dataclass
@@ -73,7 +71,7 @@ class ScenarioWatch:
             mark = Event(failure.wall_s, text, "mark", failure.host)
             self._monitor.tell(lambda monitor: monitor.mark(mark))
             count = self._logged[failure.event] = self._logged.get(failure.event, 0) + 1
-            if count <= _MOST_LOGGED:
+            if count <= MOST_FAILURES_LOGGED:
                 self._log_failure(failure)
         if self.journal is not None:
             await self.journal.note_end(run, failure.error if failure else "")

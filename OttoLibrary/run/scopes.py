@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from typing import TypeVar
 
@@ -40,13 +40,19 @@ class Scopes:
     def end(self) -> None:
         """Leave the present scope: its settings end, its clean-ups run, newest first, all of them."""
         if len(self._scopes) > 1:
-            self._clean_up(self._scopes.pop())
+            self._clean_up(self._scopes.pop().clean_ups)
+
+    def end_early(self) -> None:
+        """Run the clean-ups of the present scope while what fails can still be shown as a failure; its settings stay."""
+        scope = self._scopes[-1]
+        ended, scope.clean_ups = scope.clean_ups, []
+        self._clean_up(ended)
 
     def close(self) -> None:
         """Leave all scopes, the run too. Idempotent."""
         with ExitStack() as all_of_them:
             for scope in self._scopes:
-                all_of_them.callback(self._clean_up, scope)
+                all_of_them.callback(self._clean_up, scope.clean_ups)
             self._scopes = [_Scope("global")]
 
     def on_end(self, clean_up: CleanUp, limit_s: float = _CLEAN_UP_S) -> None:
@@ -78,10 +84,10 @@ class Scopes:
         kept = (options for scope in reversed(self._scopes) for options in reversed(scope.options))
         return next((options for options in kept if isinstance(options, kind)), None)
 
-    def _clean_up(self, scope: _Scope) -> None:
+    def _clean_up(self, clean_ups: Sequence[tuple[CleanUp, float]]) -> None:
         # The stack runs all of them, the newest first, also when a time-out of Robot or Ctrl-C ends one in the middle.
         with ExitStack() as all_of_them:
-            for clean_up, limit_s in scope.clean_ups:
+            for clean_up, limit_s in clean_ups:
                 all_of_them.callback(self._attempt, clean_up, limit_s)
 
     def _attempt(self, clean_up: CleanUp, limit_s: float) -> None:

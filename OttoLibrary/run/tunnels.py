@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from OttoLibrary.errors import NotOpenError
+from OttoLibrary.errors import NotOpenError, UsageError
 from OttoLibrary.run.open_hosts import OpenHosts
 from OttoLibrary.run.scopes import Scopes
+from OttoLibrary.text import printable
 
 if TYPE_CHECKING:
     from OttoLibrary.host.tunnel import Tunnel
+
+_ADDRESS = re.compile(r"[\w.:%-]{1,255}")
 
 
 class Tunnels:
@@ -37,6 +41,10 @@ class Tunnels:
         host = self._hosts.use(name)
         deadline = await host.deadline(timeout_s)
         seen = address or tunnel.LOOPBACK
+        if not _ADDRESS.fullmatch(seen):
+            raise UsageError(f"'{printable(seen)[:40]}' is no address. Write an IP address, or the name of a machine.")
+        if not _ADDRESS.fullmatch(seen):
+            raise UsageError(f"'{printable(seen)}' is no address of a tunnel. Write an IP address or the name of a machine.")
         made = await tunnel.to_host(host, port, deadline, address=seen, here_port=here_port, tell=self._warn)
         return self._keep(name, port, made)
 

@@ -15,6 +15,10 @@ from OttoLibrary.units import quantity, seconds
 
 _NAME = re.compile(r"[\w.@+:-]{1,64}")
 _OPTION = re.compile(r"\s(\w+)=")
+_COMMANDS = re.compile(r"\s(off|on)=")
+_LONGEST = 64
+# More than any host has.
+_MOST_BYTES = 1 << 60
 # Files there have names that nobody can guess, are made by the account itself, and are for it alone.
 _FOLDER = "/tmp"  # noqa: S108
 # Stands for the peer of an impairment when only how it is written counts.
@@ -56,9 +60,10 @@ def recipe(kind: str, text: str, peers: Mapping[str, str] | None = None) -> Reci
         text: What it says, such as ``dut1 pause nginx``.
         peers: The addresses of hosts, for those that ``to=`` names.
     """
-    words, options = split(text)
+    words, options = split(text, kind)
     if not words:
         raise UsageError(f"The {kind} '{text}' names no host. {_FORMS[kind]}")
+    _check_written(kind, words, options)
     return _KINDS[kind](words[0], words[1:], options, peers or {})
 
 
@@ -66,7 +71,7 @@ def mistake(kind: str, text: str) -> str:
     """Return what is wrong in how a disturbance is written, whatever hosts there are, or nothing; ``kind`` may be ``reboot``."""
     if kind == "reboot":
         return "" if len(text.split()) == 1 else f"'{text}' does not name one host to reboot. Write its name"
-    _, options = split(text)
+    _, options = split(text, kind)
     peer = options.get("to", "")
     try:
         recipe(kind, text, {peer: _ANY_ADDRESS} if peer else {})
@@ -75,12 +80,39 @@ def mistake(kind: str, text: str) -> str:
     return ""
 
 
-def split(text: str) -> tuple[list[str], dict[str, str]]:
+def split(text: str, kind: str = "") -> tuple[list[str], dict[str, str]]:
     """Return the words of a disturbance, and its options ``NAME=VALUE``, whose values may have blanks."""
-    parts = _OPTION.split(f" {text.strip()}")
+    parts = (_COMMANDS if kind == "power" else _OPTION).split(f" {text.strip()}")
     options = {name: value.strip() for name, value in zip(parts[1::2], parts[2::2], strict=True)}
     return parts[0].split(), options
 
+
+def _check_written(kind: str, words: list[str], options: Mapping[str, str]) -> None:
+    """Raise UsageError for an option that the kind does not have, and for what no host can be told."""
+    known = OPTIONS[kind]
+    for name, value in options.items():
+        if name not in known:
+            article = "An" if kind == "impairment" else "A"
+            raise UsageError(f"{article} {kind} has no '{name}'.{did_you_mean(name, [*known, 'for'])} {_FORMS[kind]}")
+        if not value:
+            raise UsageError(f"'{name}=' says nothing. {_FORMS[kind]}")
+    values = [value for name, value in options.items() if name not in _FREE]
+    for value in [*words[1:], *values]:
+        if len(value) > _LONGEST:
+            raise UsageError(f"'{value[:20]}...' is too long, with {len(value)} characters. {_FORMS[kind]}")
+    if not " ".join([*words, *options.values()]).isprintable():
+        raise UsageError(f"A {kind} has characters that do not show. {_FORMS[kind]}")
+
+
+# The options of each kind, and those whose values may be long.
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "service": (),
+    "fill": ("path",),
+    "clock": (),
+    "power": ("off", "on"),
+    "impairment": impairments.OPTIONS,
+}
+_FREE = ("off", "on", "path")
 
 _FORMS = {
     "service": "Write 'HOST stop|kill|pause NAME'.",
@@ -107,12 +139,17 @@ def _service(host: str, words: list[str], options: Mapping[str, str], _: Mapping
 def _paused(host: str, name: str) -> Recipe:
     pids = f"$(pgrep -x {_pattern(name)})" if not name.isdecimal() else name
     missing = shlex.quote(f"There is no process '{name}'.")
-    do = f'p="{pids}"; [ -n "$p" ] || {{ echo {missing}; exit {NOT_BEGUN}; }}; kill -STOP $p'
     look = (
         f'p="{pids}"; s=healthy; for i in $p; do '
         'case $(sed "s/.*) //" /proc/$i/stat 2>/dev/null) in T*) s=disturbed;; esac; done; '
     )
     left = shlex.quote(f"'{name}' does not go on.")
+    # What was paused before is not for the undo to let go on.
+    is_paused = shlex.quote(f"'{name}' is paused already.")
+    do = (
+        f'{look}[ -n "$p" ] || {{ echo {missing}; exit {NOT_BEGUN}; }}; '
+        f"[ $s = healthy ] || {{ echo {is_paused}; exit {NOT_BEGUN}; }}; kill -STOP $p"
+    )
     undo = f'p="{pids}"; [ -z "$p" ] || kill -CONT $p || :; {look}[ $s = healthy ] || {{ echo {left}; exit 1; }}'
     check = look + 'if [ -n "$p" ]; then echo $s; fi'
     return Recipe(host, f"'{name}' paused", do, undo, check)
@@ -143,22 +180,36 @@ def _stopped(host: str, name: str) -> Recipe:
             f"elif [ -x /etc/init.d/{unit} ]; then /etc/init.d/{unit} {verb}; else echo {refused}; exit {NOT_BEGUN}; fi"
         )
 
-    check = f"if [ -d /run/systemd/system ]; then systemctl is-active --quiet {unit} && echo healthy || echo disturbed; fi"
-    return Recipe(host, f"service '{name}' stopped", control("stop"), control("start"), check, needs_root=True)
+    # 3 says that it does not run; anything else but 0 says nothing, as of scripts without 'status'.
+    status = (
+        f"if [ -d /run/systemd/system ]; then systemctl is-active --quiet {unit}; "
+        f"elif command -v rc-service >/dev/null 2>&1; then rc-service {unit} status >/dev/null 2>&1; "
+        f"elif [ -x /etc/init.d/{unit} ]; then /etc/init.d/{unit} status >/dev/null 2>&1; fi; s=$?; "
+    )
+    down = shlex.quote(f"The service '{name}' does not run, so it cannot be stopped, and would not be as before.")
+    do = f"{status}[ $s != 3 ] || {{ echo {down}; exit {NOT_BEGUN}; }}; {control('stop')}"
+    check = f"{status}case $s in 0) echo healthy;; 3) echo disturbed;; esac"
+    return Recipe(host, f"service '{name}' stopped", do, control("start"), check, needs_root=True)
 
 
 _SERVICES: dict[str, Callable[[str, str], Recipe]] = {"pause": _paused, "kill": _killed, "stop": _stopped}
 
 
 def _fill(host: str, words: list[str], options: Mapping[str, str], _: Mapping[str, str]) -> Recipe:
-    if len(words) < 2 or words[0] not in _BOUNDS or set(options) - {"path"}:
+    if options and words[:1] != ["disk"]:
+        raise UsageError(f"Only a disk has a path. {_FORMS['fill']}")
+    if len(words) < 2 or words[0] not in _BOUNDS:
         raise UsageError(f"A host is filled otherwise.{did_you_mean(words[0], _BOUNDS) if words else ''} {_FORMS['fill']}")
     try:
-        amount = round(quantity(" ".join(words[1:]), _BOUNDS[words[0]]))
-    except ValueFormatError as error:
-        raise UsageError(f"{error} {_FORMS['fill']}") from error
-    if amount < 1:
-        raise UsageError(f"There is nothing to fill with {amount}. {_FORMS['fill']}")
+        given = quantity(" ".join(words[1:]), _BOUNDS[words[0]])
+    except ValueFormatError:
+        raise UsageError(f"'{' '.join(words[1:])}' is no amount. {_FORMS['fill']}") from None
+    if not 1 <= given <= _MOST_BYTES:
+        more = "more than any host has" if given > 1 else "nothing to fill it with"
+        raise UsageError(f"'{' '.join(words[1:])}' is {more}. {_FORMS['fill']}")
+    if words[0] == "cpu" and given != round(given):
+        raise UsageError(f"'{' '.join(words[1:])}' processors cannot be kept busy; write a whole number. {_FORMS['fill']}")
+    amount = round(given)
     token = secrets.token_hex(8)
     return {"disk": _disk, "memory": _memory, "cpu": _cpu}[words[0]](host, amount, token, options.get("path", ""))
 
@@ -221,8 +272,10 @@ def _clock(host: str, words: list[str], options: Mapping[str, str], _: Mapping[s
         raise UsageError(f"A clock is set otherwise. {_FORMS['clock']}")
     try:
         step_s = round(seconds(" ".join(words)[1:]))
-    except ValueFormatError as error:
-        raise UsageError(f"{error} {_FORMS['clock']}") from error
+    except ValueFormatError:
+        raise UsageError(f"'{' '.join(words)}' is no step of a clock. {_FORMS['clock']}") from None
+    if not step_s:
+        raise UsageError(f"'{' '.join(words)}' does not move the clock. {_FORMS['clock']}")
     forward, back = ("+", "-") if text[0] == "+" else ("-", "+")
     file = f"/run/otto-clock-{secrets.token_hex(8)}"
     do = f"(umask 077; : >{file}) && date -s @$(($(date +%s) {forward} {step_s})) >/dev/null || {{ rm -f {file}; exit 1; }}"

@@ -11,7 +11,8 @@ import contextlib
 import re
 import secrets
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from OttoLibrary.contracts.connections import EndOfStream
 from OttoLibrary.contracts.transfers import ScriptResult
@@ -67,7 +68,7 @@ s=0 said=$d/said
 echo $s >"$d/status.new"; mv "$d/status.new" "$d/status"
 if [ -n "$early" ]; then [ $s -ne 0 ] || rm -rf "$d"; exit 0; fi
 n=0
-while [ -d "$d" ] && [ $n -lt 300 ]; do n=$((n + 1)); pause; done
+while [ -d "$d" ] && [ $n -lt 150 ]; do n=$((n + 1)); pause; done
 rm -rf "$d"
 """
 # It removes what a first try left whose answer was lost: the watcher of that has done nothing, and ends.
@@ -121,6 +122,7 @@ exit "$s"
 """
 )
 _FORGET = "rm -rf {folder}"
+_ABANDON = 'rm -rf "${{TMPDIR:-/tmp}}/.otto-heal-{tag}"*'
 
 
 def as_root(script: str) -> str:
@@ -171,14 +173,19 @@ class Healing:
         """
         # The lease is counted from here, and a slow login is no part of it.
         await self._sent(":")
+        tag = secrets.token_hex(8)
         script = _BEGIN.format(
             do=shlex.quote(do),
             undo=shlex.quote(self._undo),
             watch=shlex.quote(_WATCH),
             lease=self._lease_s,
-            tag=secrets.token_hex(8),
+            tag=tag,
         )
-        heard_s, begun = await self._sent(script)
+        try:
+            heard_s, begun = await self._sent(script)
+        except BaseException:
+            await self._quietly(self._sent(_ABANDON.format(tag=tag)))
+            raise
         folder = decode(begun.stdout).strip().rpartition("\n")[2]
         if begun.rc or not _FOLDER.fullmatch(folder):
             raise self._error("could not be prepared", begun)
@@ -192,7 +199,7 @@ class Healing:
                 self._is_begun = done.rc != NOT_BEGUN
                 raise self._error("could not be done", done)
         except BaseException:
-            await self._heal_quietly()
+            await self._quietly(self.heal())
             raise
         return decode(done.stdout).strip()
 
@@ -233,12 +240,14 @@ class Healing:
             raise HostError(sentence, host=self.host.name, path=self.host.path) from error
         return ScriptResult(0, b"", b"") if healed.rc == _LOST else healed
 
-    async def _heal_quietly(self) -> None:
-        try:
-            await asyncio.shield(self.heal())
-        except DisturbanceEndedError:
-            return
-        except (HostError, EndOfStream) as error:
+    async def _quietly(self, work: Coroutine[Any, Any, object]) -> None:
+        """Do what has to be done before an error goes on, whoever cancels it meanwhile; it has its own bounds."""
+        doing = asyncio.ensure_future(work)
+        while not doing.done():
+            with contextlib.suppress(asyncio.CancelledError, HostError, EndOfStream):
+                await asyncio.shield(doing)
+        error = None if doing.cancelled() else doing.exception()
+        if error is not None and not isinstance(error, DisturbanceEndedError):
             self._told(str(error))
 
     async def _renew(self, folder: str, heard_s: float) -> None:

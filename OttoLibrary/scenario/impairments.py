@@ -1,8 +1,9 @@
 """Worse networks: what makes packets of a host late, few or gone, by what its kernel has.
 
-In this order, and the log says which: ``tc netem``; ``tc tbf`` when only the rate is bounded; a relay in Python behind a TUN
-device, for one peer. A partition is a route into nothing. All of it is named so that it can be told from what others made: a
-qdisc with our handle, tables of routes and rules with our numbers.
+In this order, and the log says which: ``tc netem``; ``tc tbf`` for a rate alone; nft for loss, with ``tc tbf`` for a rate beside
+it; a relay in Python behind a TUN device, for one peer; nft for a rate alone. A partition is a route into nothing. All of it is
+named so that it can be told from what others made: a qdisc with our handle, a table of nft with our name, tables of routes and
+rules with our numbers.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ _HANDLE = "7e0:"
 # Numbers of tables and rules that nobody else uses; the mark lets packets of the relay, and of the library, pass by.
 _TABLE, _MARK, _PREF = 7077, 7077, 7070
 _TUN = "otto-relay"
-_OPTIONS = ("delay", "jitter", "loss", "duplicate", "rate", "partition", "to")
+_NFT = "inet otto_impairment"
+OPTIONS = ("delay", "jitter", "loss", "duplicate", "rate", "partition", "to")
 _INTERFACE = re.compile(r"[\w.@-]{1,15}")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(k|K|M|G)?bit(?:/s)?")
 _PREFIXES = {None: 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9}
 _FORM = "Write 'HOST [INTERFACE] delay=20 ms jitter=5 ms loss=1 % duplicate=1 % rate=10 Mbit/s partition=yes to=PEER'."
-_SLOWEST_BITS = 64_000
+# What is worse than this on the way by which the library reaches a host may end its connection, and is refused there.
+_SLOWEST_BITS, _MOST_LOSS, _LATEST_S = 64_000, 0.25, 2.0
+_FASTEST_BITS = 1e12
 
 
 def parts(
@@ -41,13 +45,13 @@ def parts(
         options: What is impaired.
         peers: The addresses of hosts.
     """
-    unknown = next((name for name in options if name not in _OPTIONS), None)
+    unknown = next((name for name in options if name not in OPTIONS), None)
     if unknown is not None:
-        raise UsageError(f"An impairment has no '{unknown}'.{did_you_mean(unknown, _OPTIONS)} {_FORM}")
+        raise UsageError(f"An impairment has no '{unknown}'.{did_you_mean(unknown, OPTIONS)} {_FORM}")
     if len(words) > 1 or (words and not _INTERFACE.fullmatch(words[0])):
         raise UsageError(f"'{' '.join(words)}' is no interface. {_FORM}")
     peer = _address(options["to"], peers) if "to" in options else ""
-    what = " ".join(f"{name}={options[name]}" for name in _OPTIONS if name in options)
+    what = " ".join(f"{name}={options[name]}" for name in OPTIONS if name in options)
     if _is_partition(options):
         if len(set(options) - {"partition", "to"}):
             raise UsageError(f"A partition lets nothing pass, so nothing else can be said about it. {_FORM}")
@@ -71,7 +75,18 @@ class _Given:
 
     @property
     def is_rate_alone(self) -> bool:
-        return bool(self.rate_bits) and not (self.delay_s or self.jitter_s or self.loss or self.duplicate)
+        return bool(self.rate_bits) and not self.loss and not self.is_queued
+
+    @property
+    def is_queued(self) -> bool:
+        """True when packets have to be kept, or made; a filter alone cannot do it."""
+        return bool(self.delay_s or self.jitter_s or self.duplicate)
+
+    @property
+    def would_cut(self) -> bool:
+        """True when a connection over it may not live."""
+        is_slow = 0 < self.rate_bits < _SLOWEST_BITS
+        return is_slow or self.loss > _MOST_LOSS or self.delay_s + self.jitter_s > _LATEST_S
 
     def netem(self) -> str:
         words = []
@@ -123,7 +138,7 @@ def _share(options: Mapping[str, str], name: str) -> float:
 def _rate(text: str) -> float:
     found = _RATE.fullmatch(text.strip())
     # Less than one would reach the kernel as none, which is no bound.
-    if found is None or float(found[1]) * _PREFIXES[found[2]] < 1:
+    if found is None or not 1 <= float(found[1]) * _PREFIXES[found[2]] <= _FASTEST_BITS:
         raise UsageError(f"'rate={text}' is no rate. Write one such as '10 Mbit/s' or '512 kbit/s'.")
     return float(found[1]) * _PREFIXES[found[2]]
 
@@ -159,7 +174,7 @@ _UNDO_ROUTES = (
 
 
 _REFUSE_TWICE = f"echo 'It is impaired already. Heal it first.'; exit {NOT_BEGUN}"
-_NOT_TWICE = f'if ip rule show | grep -q "^{_PREF + 1}:"; then {_REFUSE_TWICE}; fi; '
+_NOT_TWICE = f'if ip rule show | grep -q "^{_PREF + 1}:" || nft list table {_NFT} >/dev/null 2>&1; then {_REFUSE_TWICE}; fi; '
 
 
 def _dev(interface: str, peer: str) -> str:
@@ -175,7 +190,7 @@ def _dev(interface: str, peer: str) -> str:
 
 
 def _impair(interface: str, peer: str, given: _Given) -> str:
-    own_way = _spare_own_way(peer) if given.loss >= 1 or 0 < given.rate_bits < _SLOWEST_BITS else ""
+    own_way = _spare_own_way(peer) if given.would_cut else ""
     foreign = (
         'q=$(tc qdisc show dev "$dev" root 2>/dev/null | head -n 1); '
         f'case $q in ""|*" 0: "*) ;; *" {_HANDLE} "*) {_REFUSE_TWICE};; '
@@ -185,8 +200,13 @@ def _impair(interface: str, peer: str, given: _Given) -> str:
     tries = [_netem(peer, given)]
     if given.is_rate_alone:
         tries.append(_tbf(peer, given))
+    if given.loss and not given.is_queued:
+        tries.append(_nft(peer, given))
     if peer:
         tries.append(_relay(peer, given))
+    if given.is_rate_alone:
+        # It drops what is too much at once, where the others let it wait.
+        tries.append(_nft(peer, given))
     advice = "" if peer else " With to=PEER a relay in Python would do."
     otherwise = f"echo {shlex.quote('This host has no netem, and nothing else does this.' + advice)}; exit 1"
     chain = " || ".join(f"({one})" for one in tries)
@@ -222,6 +242,27 @@ def _shaped(peer: str, qdisc: str, name: str) -> str:
         f'{{ {{ tc qdisc add dev "$dev" parent {_HANDLE}4 {qdisc} && tc filter add dev "$dev" parent {_HANDLE} protocol ip u32 '
         f'match ip dst {peer}/32 flowid {_HANDLE}4; }} 2>/dev/null || {{ {tidy}; }}; }} && echo "by {name} on $dev to {peer}"'
     )
+
+
+def _nft(peer: str, given: _Given) -> str:
+    """Return shell text that drops what is lost, and, where there is no tbf, what is above the rate."""
+    match = f'oifname \\"$dev\\" {f"ip daddr {peer} " if peer else ""}'
+    lost = f"numgen random mod 1000000 < {round(given.loss * 1e6)} " if given.loss < 1 else ""
+    # What the kernel hands down at once may be 64 KiB.
+    burst = max(65536, round(given.rate_bits / 400))
+    rate = f"limit rate over {max(1, round(given.rate_bits / 8))} bytes/second burst {burst} bytes "
+    base = f"add table {_NFT}; add chain {_NFT} out {{ type filter hook postrouting priority 0; }}"
+    to_peer = f" to {peer}" if peer else ""
+
+    def filtered(*conditions: str) -> str:
+        rules = "".join(f"; add rule {_NFT} out {match}{condition}drop" for condition in conditions)
+        return f'nft "{base}{rules}" 2>/dev/null && echo "by nft on $dev{to_peer}"'
+
+    if not given.rate_bits:
+        return filtered(lost)
+    if not given.loss:
+        return filtered(rate)
+    return f"{filtered(lost)} && {{ ({_tbf(peer, given)}) || {{ nft delete table {_NFT}; false; }}; }}"
 
 
 def _relay(peer: str, given: _Given) -> str:
@@ -263,12 +304,15 @@ def _undo(interface: str, peer: str) -> str:
         f"for i in {interface or every}; do "
         f'tc qdisc del dev "$i" root handle {_HANDLE} 2>/dev/null; done; '
         f'if tc qdisc show | grep -q " {_HANDLE} "; then echo "A qdisc of ours is left."; exit 1; fi; '
+        f"nft delete table {_NFT} 2>/dev/null; "
+        f'if nft list table {_NFT} >/dev/null 2>&1; then echo "A table of nft is left."; exit 1; fi; '
     )
     return qdiscs + _UNDO_ROUTES
 
 
 def _check() -> str:
     return (
-        f'if tc qdisc show 2>/dev/null | grep -q " {_HANDLE} " || ip rule show | grep -q "^{_PREF + 1}:"; '
+        f'if tc qdisc show 2>/dev/null | grep -q " {_HANDLE} " || ip rule show | grep -q "^{_PREF + 1}:" || '
+        f"nft list table {_NFT} >/dev/null 2>&1; "
         "then echo disturbed; else echo healthy; fi"
     )

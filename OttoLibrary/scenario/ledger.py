@@ -33,6 +33,14 @@ class Spread:
         bucket = math.ceil(math.log(value_s / _LEAST_S) / _WIDTH) if value_s > _LEAST_S else 0
         self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
 
+    def merge(self, other: Spread) -> None:
+        """Count all that another one has counted."""
+        self.count += other.count
+        self.total_s += other.total_s
+        self.max_s = max(self.max_s, other.max_s)
+        for bucket, count in other._buckets.items():
+            self._buckets[bucket] = self._buckets.get(bucket, 0) + count
+
     @property
     def mean_s(self) -> float:
         """The mean; 0 of none."""
@@ -169,21 +177,15 @@ class ScenarioLedger:
 
     def late_s(self, percent: float) -> float:
         """Return how late a run of all events was that so many percent do not exceed."""
-        return self._all().percentile_s(percent)
+        whole = Spread()
+        for event in self.events.values():
+            whole.merge(event.late)
+        return whole.percentile_s(percent)
 
     @property
     def is_balanced(self) -> bool:
         """True when every run that was due is accounted for."""
         return all(event.due == event.run + event.skipped + event.missed for event in self.events.values())
-
-    def _all(self) -> Spread:
-        whole = Spread()
-        for event in self.events.values():
-            whole.count += event.late.count
-            whole.max_s = max(whole.max_s, event.late.max_s)
-            for bucket, count in event.late.state()["buckets"]:
-                whole._buckets[bucket] = whole._buckets.get(bucket, 0) + count
-        return whole
 
 
 def _count(counts: dict[str, int], key: str, more: int = 1) -> None:

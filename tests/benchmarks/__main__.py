@@ -22,6 +22,8 @@ from tests.benchmarks import (
     dashboard,
     files,
     floods,
+    healing,
+    impairing,
     labs,
     lines,
     load,
@@ -39,7 +41,7 @@ from tests.peers.sshd import Sshd
 
 GROUPS = [
     *("commands", "floods", "files", "lines", "keywords", "watching", "reserving"),
-    *("dashboard", "labs", "masking", "testbed", "scenarios", "load", "whole"),
+    *("dashboard", "labs", "masking", "testbed", "scenarios", "healing", "relay", "load", "kills", "whole"),
 ]
 _TURNS = 500
 _LINES = "seq 1 100000"
@@ -243,8 +245,14 @@ def main() -> int:
         rows += reserving.all_rows()
     if "labs" in wanted:
         rows += labs.all_rows()
+    if "healing" in wanted:
+        rows += healing.all_rows()
+    if "relay" in wanted:
+        rows += impairing.all_rows()
     if "load" in wanted:
         rows += load.all_rows()
+    if "kills" in wanted:
+        rows += load.kill_rows()
     if "masking" in wanted:
         rows += masking.all_rows()
     if "testbed" in wanted:

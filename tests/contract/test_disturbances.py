@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from OttoLibrary.errors import HostError, UsageError
 from OttoLibrary.run.session import Session
 from OttoLibrary.scenario.healing import Healing
 from tests.peers import processes
-from tests.peers.requirements import require
+from tests.peers.pdud import PduDaemon
+from tests.peers.requirements import find, require
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,13 +84,13 @@ def test_a_process_is_paused_and_goes_on(session: Session, sleeper: Any, tmp_pat
     text = f"box pause {sleeper.name}"
     checked(session, "service", text, "healthy")
     healing = disturbed(session, "service", text)
-    processes.wait_until(lambda: state(sleeper.pid) == "T", "it is paused", 20)
+    processes.wait_until(lambda: state(sleeper.pid) == "T", "it is paused")
     checked(session, "service", text, "disturbed")
     with pytest.raises(HostError, match="is disturbed, and should be healthy"):
         checked(session, "service", text, "healthy")
     healed(session, healing)
     healed(session, healing)
-    processes.wait_until(lambda: state(sleeper.pid) == "S", "it goes on", 20)
+    processes.wait_until(lambda: state(sleeper.pid) == "S", "it goes on")
     assert not leases(tmp_path)
 
 
@@ -140,7 +143,7 @@ def test_a_hog_runs_and_is_gone(session: Session, what: str, tmp_path: Path) -> 
     group = int(file.read_text())
     os.killpg(group, 0)
     healed(session, healing)
-    processes.wait_until(lambda: is_gone(group), "the hog is gone", 20)
+    processes.wait_until(lambda: is_gone(group), "the hog is gone")
     assert not list(tmp_path.glob(".otto-fill-*"))
 
 
@@ -253,7 +256,7 @@ def test_a_killed_controller_heals_within_the_lease(
             assert state(sleeper.pid) == "T"
             controller.send_signal(signal.SIGKILL)
         processes.wait_until(lambda: state(sleeper.pid) == "S", "it heals", 60)
-        processes.wait_until(lambda: not leases(tmp_path), "the lease is gone", 30)
+        processes.wait_until(lambda: not leases(tmp_path), "the lease is gone")
 
 
 def test_a_controller_that_lives_keeps_it_longer_than_the_lease(sleeper: Any, tmp_path: Path) -> None:
@@ -273,6 +276,87 @@ def test_a_controller_that_lives_keeps_it_longer_than_the_lease(sleeper: Any, tm
     # On a machine that is too busy to send a word in time it ends, and that is said.
     assert is_paused or "ended before its time" in said
     processes.wait_until(lambda: state(sleeper.pid) == "S", "it heals", 60)
+
+
+# -- services, power and reboots
+
+_INIT = """#!/bin/sh
+case $1 in
+start) {program} --port 0 --unixsocket {socket} --daemonize yes --save '' --pidfile {pid} >/dev/null ;;
+stop) start-stop-daemon --stop --quiet --retry 10 --pidfile {pid} --exec {program} ;;
+status) start-stop-daemon --status --pidfile {pid} --exec {program} ;;
+esac
+"""
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Any:
+    """A real redis that init scripts start and stop; ``answers`` says whether it serves."""
+    require("root", "redis-server", "start-stop-daemon")
+    name = f"otto{os.getpid()}svc"
+    program, control = tmp_path / name, Path("/etc/init.d") / name
+    program.write_bytes(Path(str(find("redis-server"))).resolve().read_bytes())
+    program.chmod(0o755)
+    control.write_text(_INIT.format(program=program, socket=tmp_path / "socket", pid=tmp_path / "pid"))
+    control.chmod(0o755)
+    try:
+        subprocess.run([control, "start"], check=True, timeout=60)
+        made = Service(name, control, tmp_path / "socket")
+        processes.wait_until(made.answers, "it serves", 60)
+        yield made
+        subprocess.run([control, "stop"], check=False, timeout=60)
+    finally:
+        control.unlink()
+
+
+@dataclass(frozen=True)
+class Service:
+    name: str
+    control: Path
+    socket: Path
+
+    def answers(self) -> bool:
+        try:
+            with socket.socket(socket.AF_UNIX) as line:
+                line.settimeout(0.5)
+                line.connect(str(self.socket))
+                line.sendall(b"PING\r\n")
+                return line.recv(99) == b"+PONG\r\n"
+        except OSError:
+            return False
+
+
+def test_a_service_is_stopped_paused_and_killed_and_serves_again(open_lab: Any, service: Any, tmp_path: Path) -> None:
+    session = open_lab(box={"transport": "local", "environment": {"TMPDIR": str(tmp_path)}})
+    for verb in ("stop", "pause"):
+        text = f"box {verb} {service.name}"
+        checked(session, "service", text, "healthy")
+        healing = disturbed(session, "service", text)
+        processes.wait_until(lambda: not service.answers(), "it serves nobody", 30)
+        checked(session, "service", text, "disturbed")
+        with pytest.raises(HostError, match=r"does not run|is paused already"):
+            disturbed(session, "service", text)
+        healed(session, healing)
+        processes.wait_until(service.answers, "it serves again", 30)
+        checked(session, "service", text, "healthy")
+    healing = disturbed(session, "service", f"box kill {service.name}")
+    processes.wait_until(lambda: not service.answers(), "it serves nobody", 30)
+    subprocess.run([service.control, "start"], check=True, timeout=60)
+    healed(session, healing)
+    processes.wait_until(service.answers, "it serves again", 30)
+    assert not leases(tmp_path)
+
+
+def test_power_is_switched_by_a_real_pdudaemon(open_lab: Any, tmp_path: Path) -> None:
+    require("pdudaemon", "curl")
+    session = open_lab(rig={"transport": "local", "environment": {"TMPDIR": str(tmp_path)}})
+    with PduDaemon(tmp_path) as pdu:
+        switch = "curl -sSf '{}/power/control/{}?hostname=shelf&port=7'"
+        text = f"rig off={switch.format(pdu.url, 'off')} on={switch.format(pdu.url, 'on')}"
+        healing = disturbed(session, "power", text)
+        pdu.wait_for("7 off")
+        healed(session, healing)
+        pdu.wait_for("7 off", "7 on")
 
 
 # -- commands of events
@@ -296,7 +380,7 @@ def test_a_killed_controller_ends_the_command_of_an_event(way: str, request: pyt
         sleeping = int(pids.read_text())
         assert not is_gone(sleeping)
         controller.send_signal(signal.SIGKILL)
-    processes.wait_until(lambda: is_gone(sleeping), "what it started is ended", 30)
+    processes.wait_until(lambda: is_gone(sleeping), "what it started is ended")
 
 
 def test_the_command_of_an_event_waits_for_its_own_and_what_it_leaves_runs_on(session: Session, tmp_path: Path) -> None:
@@ -341,8 +425,8 @@ def round_trip_s(session: Session) -> float:
 
 
 def is_clean(session: Session) -> bool:
-    said = run(session, "tc qdisc show; ip rule show; ip route show table 7077 2>/dev/null; ip link show")
-    assert not any(word in said for word in (" 7e0:", "lookup 7077", "otto-relay")), said
+    said = run(session, "tc qdisc show; ip rule show; ip route show table 7077 2>/dev/null; ip link show; nft list ruleset || :")
+    assert not any(word in said for word in (" 7e0:", "lookup 7077", "otto-relay", "otto_impairment")), said
     return True
 
 
@@ -368,6 +452,22 @@ def test_a_rate_is_bounded_by_tbf_and_the_qdisc_is_gone(dut: Session) -> None:
     assert is_clean(dut)
 
 
+def test_loss_is_made_by_nft_where_there_is_no_netem_and_its_table_is_gone(dut: Session) -> None:
+    require("nft")
+    dev = run(dut, "ip -o route get " + client(dut)).split(" dev ")[1].split()[0]
+    both = f"by nft on {dev}\nby tc tbf on {dev}"
+    for text, by in ((f"{dev} loss=10 %", f"by nft on {dev}"), (f"{dev} loss=1 % rate=50 Mbit/s", both)):
+        recipe = dut.disturbances.recipe("impairment", f"dut1 {text}")
+        healing, said = dut.engine.call(dut.disturbances.begin("impairment", recipe))
+        assert said in {by, f"by tc netem on {dev}"}
+        if "nft" in said:
+            assert "numgen random mod 1000000 <" in run(dut, "nft list ruleset")
+            with pytest.raises(HostError, match="It is impaired already"):
+                disturbed(dut, "impairment", f"dut1 {dev} loss=1 %")
+        healed(dut, healing)
+        assert is_clean(dut)
+
+
 def test_a_qdisc_of_somebody_else_is_left_as_it_is(dut: Session) -> None:
     dev = run(dut, "ip -o route get " + client(dut)).split(" dev ")[1].split()[0]
     run(dut, f"tc qdisc add dev {dev} root handle 5: tbf rate 100mbit burst 64k latency 50ms")
@@ -381,7 +481,8 @@ def test_a_qdisc_of_somebody_else_is_left_as_it_is(dut: Session) -> None:
 
 def test_the_way_by_which_the_host_is_reached_is_never_cut(dut: Session) -> None:
     peer = client(dut)
-    for text in (f"dut1 partition=yes to={peer}", f"dut1 loss=100 % to={peer}", f"dut1 rate=1 kbit/s to={peer}"):
+    worst = ("partition=yes", "loss=100 %", "loss=99 %", "delay=1 h", "rate=1 kbit/s")
+    for text in (f"dut1 {words} to={peer}" for words in worst):
         with pytest.raises(HostError, match="would cut the way by which this host is reached"):
             disturbed(dut, "impairment", text)
     healing = disturbed(dut, "impairment", "dut1 partition=yes")

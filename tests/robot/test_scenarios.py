@@ -24,6 +24,9 @@ Library    events.py
 *** Keywords ***
 Tick
     No Operation
+Free
+    [Arguments]    &{any}
+    No Operation
 Boom
     [Arguments]    ${text}=x
     Log    before the boom
@@ -190,6 +193,7 @@ Readings
         ("Add Scenario Event    boom    evry=1 s", "got unexpected named argument 'evry'. Did you mean 'every'? @ events[0]"),
         ("Add Scenario Event    boom    texxt=1", "got unexpected named argument 'texxt'. Did you mean 'text'? @ events[0]"),
         ("Add Scenario Event    blink    evry=1 s", "Did you mean 'every'? @ events[0]"),
+        ("Add Scenario Event    free    evry=5 min", "An event has no 'evry'. Did you mean 'every'? If 'free' shall get it, "),
         ("Add Scenario Event    boom    on_error=stp", "continue, fail, stop @ events[0].on_error (did you mean 'stop'?)"),
         ("Add Scenario Event    boom    every=1 us", "is too short; write 1 ms or more @ events[0].every"),
         ("Add Scenario Event    boom    timeout=0", "write a time above 0, or leave it out @ events[0].timeout"),
@@ -362,7 +366,7 @@ Asleep
         robot.kill()
     pid = int((folder / "pid").read_text())
     gone = Path(f"/proc/{pid}")
-    processes.wait_until(lambda: not gone.exists() or " Z " in (gone / "stat").read_text(), "the command is ended", 30)
+    processes.wait_until(lambda: not gone.exists() or " Z " in (gone / "stat").read_text(), "the command is ended")
 
 
 def test_what_was_killed_goes_on_and_says_what_was_missed(folder: Path) -> None:

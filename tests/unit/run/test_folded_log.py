@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from OttoLibrary.run import folded_log
-from OttoLibrary.run.folded_log import _Recording
-from OttoLibrary.run.scenario_actions import _kept_status
+from OttoLibrary.run.folded_log import KeptRuns, _Recording
 
 
 class Log:
@@ -53,6 +52,9 @@ def test_of_a_long_run_the_beginning_is_kept_and_what_is_open_is_closed(monkeypa
     ]
 
 
-def test_failed_runs_are_kept_and_of_the_others_the_first_tenth_and_hundredth() -> None:
-    assert [number for number in range(1, 1001) if _kept_status(number, has_failed=False)] == [1, 10, 100, 1000]
-    assert _kept_status(1, has_failed=True) == _kept_status(7, has_failed=True) == "FAIL"
+def test_a_keyword_that_fails_all_day_is_kept_some_hundred_times() -> None:
+    kept = KeptRuns()
+    failed = [kept.status("boom", number, has_failed=True) for number in range(1, 86_401)]
+    assert failed[:200] == ["FAIL"] * 200
+    assert failed.count("FAIL") == 200 + len([1_000, 10_000])
+    assert [number for number in range(1, 1_001) if kept.status("tick", number, has_failed=False)] == [1, 10, 100, 1_000]

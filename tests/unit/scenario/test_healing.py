@@ -111,6 +111,43 @@ def test_a_beginning_that_is_cancelled_is_undone() -> None:
     jump_through(go())
 
 
+def test_a_beginning_that_is_cancelled_twice_is_undone_before_it_ends() -> None:
+    async def go() -> None:
+        async def never() -> None:
+            await asyncio.Event().wait()
+
+        async def slow() -> None:
+            await asyncio.sleep(5)
+
+        host = AnsweringHost(do=never, heal=slow)
+        task = asyncio.create_task(_healing(host, lease_s=600).begin("do"))
+        for _ in range(3):
+            await asyncio.sleep(1)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert host.asked == [":", "begin", "do", "heal", "forget"]
+
+    jump_through(go())
+
+
+def test_a_lease_that_is_cancelled_while_it_is_taken_is_given_up() -> None:
+    async def go() -> None:
+        async def never() -> None:
+            await asyncio.Event().wait()
+
+        host = AnsweringHost(begin=never)
+        task = asyncio.create_task(_healing(host, lease_s=600).begin("do"))
+        await asyncio.sleep(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        tag = host.scripts[1].split(".otto-heal-")[1][:16]
+        assert host.scripts[2:] == [f'rm -rf "${{TMPDIR:-/tmp}}/.otto-heal-{tag}"*']
+
+    jump_through(go())
+
+
 def test_the_lease_is_renewed_three_times_in_its_length() -> None:
     async def go() -> None:
         host = AnsweringHost()

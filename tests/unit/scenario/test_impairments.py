@@ -76,13 +76,21 @@ def test_the_way_of_the_library_is_spared_where_little_or_nothing_would_pass() -
     assert refused in _do(loss="100 %")
     assert refused in _do(rate="1 kbit/s")
     assert refused in _do(partition="yes", to="db")
-    assert refused not in _do(loss="50 %", rate="1 Mbit/s")
+    assert refused in _do(loss="26 %")
+    assert refused in _do(delay="1 h")
+    assert refused in _do(delay="1500 ms", jitter="1 s")
+    assert refused not in _do(loss="25 %", rate="1 Mbit/s", delay="2 s")
     assert 'ip rule add to "$OTTO_CLIENT" lookup main' in _do(partition="yes")
 
 
 def test_only_what_can_do_it_is_tried() -> None:
     assert "tbf" in _do(rate="1 Mbit/s")
     assert "tbf" not in _do(rate="1 Mbit/s", delay="1 ms")
+    assert "numgen random mod 1000000 < 15000 drop" in _do(loss="1.5 %")
+    assert 'oifname \\"$dev\\" ip daddr 10.0.0.2 drop' in _do(loss="100 %", to="db")
+    assert "limit rate over 125000 bytes/second" in _do(rate="1 Mbit/s")
+    assert "add rule" not in _do(loss="1 %", delay="1 ms")
+    assert all(word in _do(loss="1 %", rate="1 Mbit/s") for word in ("numgen", "tbf", "nft delete"))
     assert "relay" not in _do("eth0", delay="1 ms").replace("a relay in Python would do", "")
     to_peer = _do(delay="1 ms", to="db")
     assert "match ip dst 10.0.0.2/32" in to_peer
@@ -94,6 +102,7 @@ def test_only_what_can_do_it_is_tried() -> None:
     [
         ([], {"delay": "1s"}),
         (["eth0.7"], {"rate": "1 Mbit/s"}),
+        (["eth0.7"], {"rate": "1 Mbit/s", "loss": "1 %"}),
         ([], {"loss": "100", "to": "db"}),
         ([], {"partition": "yes"}),
         ([], {"partition": "yes", "to": "10.1.2.3"}),
