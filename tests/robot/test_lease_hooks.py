@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from OttoLibrary.contracts.reservations import Demand
 from OttoLibrary.reservation.backends.file import FileReservations
 from tests.robot.running import Run, begin, command, run
 
@@ -40,6 +41,14 @@ Suite Setup    Reserve Hosts    untidy
 One
     Log    does not use it
 """
+_TWO = """*** Settings ***
+Library    OttoLibrary    lab=lab.json
+*** Test Cases ***
+One
+    Reserve Hosts    HOST
+Two
+    Run On Host    box    true
+"""
 _LONG_S = 60.0
 
 
@@ -57,6 +66,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "untidy": {"after_lease": [step("echo no room; exit 4"), step("echo tried >> trace", host="box")]},
         "slow": {"before_lease": [step("sleep 300", timeout="1 s")]},
         "warned": {"before_lease": [step("exit 5", on_failure="warn")]},
+        "long": {"after_lease": [step("echo $$ > ending; until test -e go; do sleep 0.05; done")]},
         "waiting": {"before_lease": [step("echo $$ >> began; test -e go || sleep 300")]},
     }
     same = {"transport": "local", "cwd": str(tmp_path)}
@@ -123,6 +133,32 @@ def test_a_run_that_is_killed_in_a_hook_leaves_the_host_to_the_next(site: Path) 
     assert statuses(done) == {"One": "PASS"}
     assert len((site / "began").read_text().splitlines()) == 2
     assert holdings(site) == []
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_who_waits_gets_the_host_after_the_hooks_unless_it_is_taken_by_force(site: Path, is_taken: bool) -> None:
+    (site / "suite.robot").write_text(_TWO.replace("HOST", "long"))
+    process = begin(site, "suite.robot")
+    backend = FileReservations(str(site / "leases"))
+    try:
+        wait_until(lambda: (site / "ending").exists() and (site / "ending").read_text().endswith("\n"), "hook")
+        (resource,) = {holding.resource for holding in backend.holdings()}
+        ticket = backend.join(Demand({"long": (resource,)}, 1, "bob"))
+        assert backend.attempt(ticket) is None
+        if is_taken:
+            backend.release_forced(resource, "carol", "release day")
+        else:
+            (site / "go").touch()
+        wait_until(lambda: backend.attempt(ticket) is not None, "lease")
+        said, _ = process.communicate(timeout=_LONG_S)
+    finally:
+        process.kill()
+        process.communicate(timeout=_LONG_S)
+        backend.close()
+    assert process.returncode == (1 if is_taken else 0), said
+    assert ("carol took it by force (release day)" in said) is is_taken
+    # What ran on a host that is another's by now was ended.
+    wait_until(lambda: not Path(f"/proc/{(site / 'ending').read_text().strip()}").exists(), "end of the command")
 
 
 def test_a_mistake_in_a_hook_is_found_when_the_lab_loads(site: Path) -> None:
