@@ -54,6 +54,8 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{"formatter_class": _Format, **settings})
+        # '-5s' is a wrong value of the option before it, not an option.
+        self._negative_number_matcher = re.compile(r"-\d")
 
     def error(self, message: str) -> NoReturn:
         """Print the mistake and end with status 2."""

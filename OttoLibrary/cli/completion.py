@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _PROGRAM = "ottolibrary"
+# A ~/.zshrc that has nothing else does not start zsh's completion.
+_ZSH_BEGIN = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }"
 # What a source may be asked for while somebody types: it reads files and runs nothing.
 _QUIET = {"json", "ssh_config"}
 
@@ -56,7 +58,11 @@ def _print_script(options: argparse.Namespace) -> int:
             "Completion needs the package 'argcomplete'. Install it with: "
             f"{sys.executable} -m pip install 'robotframework-ottolibrary[completion]'"
         ) from None
-    print(shellcode([_PROGRAM], shell=options.shell))
+    script = shellcode([_PROGRAM], shell=options.shell)
+    if options.shell == "zsh":
+        first, _, rest = script.lstrip().partition("\n")  # a file of fpath begins with it
+        script = f"{first}\n{_ZSH_BEGIN}\n{rest}"
+    print(script)
     return 0
 
 

@@ -79,7 +79,7 @@ def _read(file: Path, wanted: str, conversion: Conversion) -> None:
         openssh.convert(text, file, conversion)
         return
     content = _data(text, file)
-    if content is None and wanted in {"", "ansible"}:
+    if content is None and (wanted == "ansible" or (not wanted and ansible_ini.is_inventory(text))):
         ansible_ini.convert(text, conversion)
         _note_neighbours(file, conversion)
         return
@@ -109,12 +109,13 @@ def _read_data(content: Any, wanted: str, file: Path, conversion: Conversion) ->
         "netbox": devices is not None,
         "labgrid": isinstance(content, dict) and isinstance(content.get("targets"), dict),
         "pyats": isinstance(content, dict) and isinstance(content.get("devices"), dict),
-        "ansible": _is_inventory(content),
+        "ansible": _is_inventory(content) if wanted else _is_surely_inventory(content),
     }
     found = wanted or next((name for name, is_it in looks.items() if is_it), "")
     if not looks.get(found):
         known = "a file of otto, labgrid, pyATS, Ansible, NetBox or OpenSSH"
-        raise LabError([f"it does not look like {wanted or known}."])
+        what_to_do = "" if wanted else " If it is one, say whose with --from."
+        raise LabError([f"it does not look like {wanted or known}.{what_to_do}"])
     match found:
         case "otto":
             otto_array.convert(content, file, conversion)
@@ -137,6 +138,13 @@ def _is_inventory(content: Any) -> bool:
     return bool(groups) and all(
         isinstance(group, list) or (isinstance(group, dict) and (not group or keys & group.keys())) for group in groups
     )
+
+
+def _is_surely_inventory(content: Any) -> bool:
+    """Return True for groups of which one says what it has: lists alone may be variables, as in Ansible's group_vars."""
+    if not _is_inventory(content):
+        return False
+    return "_meta" in content or any(isinstance(group, dict) and group for group in content.values())
 
 
 def _note_neighbours(file: Path, conversion: Conversion) -> None:

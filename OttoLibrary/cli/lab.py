@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from OttoLibrary.cli.table import add_json_option, print_json, print_rows, print_table
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import OttoError
+from OttoLibrary.errors import OttoError, UsageError
 from OttoLibrary.lab.loading import schema
 from OttoLibrary.lab.source import known, reference_to
 from OttoLibrary.run import fanout
@@ -86,6 +86,8 @@ def _host_of(lab: Lab, name: str) -> dict[str, object]:
 
 def _check(options: argparse.Namespace) -> int:
     session = Session(options.lab)
+    if not session.lab.loaded.names():
+        raise UsageError(f"The lab '{options.lab}' has no hosts, so none was asked. Add them under 'hosts'.")
 
     async def ask(name: str) -> None:
         host = session.hosts.use(name)

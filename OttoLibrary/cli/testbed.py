@@ -89,6 +89,8 @@ def _deploy(options: argparse.Namespace) -> int:
     from OttoLibrary.run.session import Session
     from OttoLibrary.run.testbed_log import step_line
 
+    if options.lease is not None and units.seconds(options.lease) <= 0:
+        raise UsageError("--lease: a bench that is kept for no time is not kept. Write a duration such as '1 h'.")
     if options.release or options.keep:
         return _release(options) if options.release else _keep(options)
     lease_s = LEASE_S if options.lease is None or options.keeper else units.seconds(options.lease)

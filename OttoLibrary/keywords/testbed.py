@@ -11,7 +11,17 @@ from robot.api.deco import keyword
 
 from OttoLibrary.errors import DeployError, OttoError, UsageError
 from OttoLibrary.keywords.component import Component
-from OttoLibrary.run.bench import END_S, LEASE_S, Bench, BenchOptions, bench_of, default_options, deployed, environment_reference
+from OttoLibrary.run.bench import (
+    END_S,
+    LEASE_S,
+    NOT_ENDED,
+    Bench,
+    BenchOptions,
+    bench_of,
+    default_options,
+    deployed,
+    environment_reference,
+)
 from OttoLibrary.run.needed_environment import requirement_of, unmet
 from OttoLibrary.run.testbed_log import bench_html, step_line
 from OttoLibrary.text import printable
@@ -84,7 +94,8 @@ class TestbedKeywords(Component):
 
         Phases follow each other: validate, boot and configure of the servers, of the devices, of what is attached. All devices of
         a phase run at once; one with `depends_on` is booted as soon as those are up. Devices are shut down, and then released,
-        when the suite or test ends that deployed them, however that ends. What the listener `OttoLibrary.Deploy` has
+        when the suite or test ends that deployed them, however that ends; a shutdown that fails is a failure of the teardown of
+        the suite, or of the test. What the listener `OttoLibrary.Deploy` has
         deployed is used as it is.
 
         ```robotframework
@@ -111,7 +122,7 @@ class TestbedKeywords(Component):
         bench = Bench(self.session, reference, options, lambda step: self.session.tell(step_line(step)))
         try:
             bench.deploy(self.session.breaches.call)
-            self.session.scopes.on_end(self._ender(bench), END_S)
+            self.session.scopes.on_end(self._ender(bench), END_S, is_judged=True)
         except (DeployError, OttoError) as error:
             if on_failure == "skip":
                 raise SkipExecution(printable(self.session.masker.mask(str(error)))) from error
@@ -140,7 +151,7 @@ class TestbedKeywords(Component):
         self._show(bench)
         if failed:
             bench.session.journal.take_warnings()
-            raise DeployError(bench.environment.board, failed)
+            raise DeployError(bench.board, failed, NOT_ENDED)
 
     @keyword(tags=["Testbed", "Getter"])
     def get_device(self, name: str = "", *, type: str = "") -> Any:
@@ -201,7 +212,9 @@ class TestbedKeywords(Component):
 
     def _ender(self, bench: Bench) -> Any:
         async def end() -> None:
-            await bench.end()
+            failed = await bench.end()
+            if failed:
+                bench.session.breaches.add_failed_end(DeployError(bench.board, failed, NOT_ENDED))
 
         return end
 

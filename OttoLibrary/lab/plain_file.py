@@ -49,5 +49,15 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def kind_of(path: Path) -> str:
+    """Return what a path is when it is neither a file nor a folder, such as ``a named pipe``; nothing when it is not there."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return ""
+    kinds = {stat.S_ISFIFO: "a named pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
+    return next((kind for is_it, kind in kinds.items() if is_it(mode)), "")
+
+
 def _size(size_bytes: int) -> str:
     return f"{size_bytes >> 20} MiB" if size_bytes >= 1 << 20 else f"{size_bytes >> 10} KiB"

@@ -158,7 +158,7 @@ class Hq:
         self.turrets: dict[str, _Turret] = {}
         self.began: float | None = None
         self.stored = self.failed = 0
-        self.bad_messages = self.strays = 0
+        self.bad_messages = self.strays = self.refused = 0
         self.warnings: list[str] = []
         self._zero, self._zero_wall = clock(), time.time()
         self._topic = (plan.topic or uuid.uuid4().hex).encode()
@@ -198,6 +198,8 @@ class Hq:
     def step(self, wait_s: float) -> None:
         """Wait for messages, take what came, and do what is due."""
         self.sockets.wait(0.0 if self._is_full else wait_s)
+        for sentence in self.sockets.take_refusals():
+            self._note_refusal(sentence)
         began = self.now()
         reports = self.sockets.take_reports(_MOST_AT_ONCE)
         own = self.sockets.take_own(_MOST_OWN_AT_ONCE)
@@ -487,6 +489,12 @@ class Hq:
             self._rows.append((error, said.scriptrun_time, said.elapsed, at, self._timers(timers), name))
         if self.state == RUNNING:
             self.sockets.publish_result(self._topic, message)
+
+    def _note_refusal(self, sentence: str) -> None:
+        """Note that somebody was not let in; whoever tries again and again fills no list."""
+        self.refused += 1
+        if self.refused <= _MOST_BAD_SHOWN:
+            self._warn(self._shown(sentence))
 
     def _take_bad(self, frames: Sequence[bytes], why: str) -> None:
         self.bad_messages += 1

@@ -142,6 +142,7 @@ _OCT_FIELDS: dict[str, Field] = {
 _OWN_FIELDS: dict[str, Field] = {
     "own_port": Field(TCP_PORT, f"Port for turrets of ours; {OWN_PORT} by default."),
     "bind_address": Field(NON_EMPTY, "Where the HQ listens; the loopback by default."),
+    "curve": Field(NON_EMPTY, "A folder with keys of 'load make-keys': only turrets packed with them come in."),
     "limits": Field(ListOf(_LIMIT), "What must hold, such as 'p(95)<300ms'."),
     "abort_on_limit": Field(SWITCH, "End the run as soon as a limit is broken for longer than its window."),
     "wait": Field(DURATION, "How long to wait for turrets; 10 min by default."),
@@ -175,6 +176,7 @@ class ProjectPlan:
         wait_s: How long to wait for turrets.
         grace_s: How long what is in flight at the end may take.
         shows_progress: Whether a live table is shown.
+        curve: The folder with the keys, or None.
         notes: What the reader has to know about keys that mean nothing here.
     """
 
@@ -196,6 +198,7 @@ class ProjectPlan:
     wait_s: float = 600.0
     grace_s: float = _GRACE_S
     shows_progress: bool = True
+    curve: Path | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -248,6 +251,7 @@ def _project(folder: Path, values: dict[str, Any], position: SourcePosition) -> 
         wait_s=values.get("wait", 600.0),
         grace_s=values.get("grace", _GRACE_S),
         shows_progress=values.get("progress_bar", True),
+        curve=folder / values["curve"] if "curve" in values else None,
         notes=_notes(values, address),
         **given,
     )

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from OttoLibrary.errors import UsageError
+from OttoLibrary.load.curve_keys import read_keys
 from OttoLibrary.load.plan import CONFIG, ProjectPlan
 from OttoLibrary.load.result_store import ResultReader
 
@@ -92,7 +93,8 @@ def turret_config(plan: ProjectPlan, turret: Mapping[str, Any]) -> dict[str, Any
     """Return the configuration of a packed turret, for a client of OCT and for one of ours."""
     own = {key: value for key, value in turret.items() if key != "extra_files"}
     where = {"hq_address": plan.hq_address, "hq_rc": plan.rc_port, "hq_publisher": plan.publish_port, "hq_port": plan.own_port}
-    return {"rampup": 0, **own, **where, **plan.extra}
+    keys = {"curve": read_keys(plan.curve).turret} if plan.curve is not None else {}
+    return {"rampup": 0, **own, **where, **plan.extra, **keys}
 
 
 def _pack(plan: ProjectPlan, turret: Mapping[str, Any], python: bool) -> Path:
@@ -108,6 +110,9 @@ def _pack(plan: ProjectPlan, turret: Mapping[str, Any], python: bool) -> Path:
     if python:
         written["setup.py"] = _SETUP.format(name=turret["name"], requirements=[*plan.requirements, _CLIENT])
     try:
+        # With keys in it, it is for its owner alone.
+        target.unlink(missing_ok=True)
+        target.touch(0o600 if plan.curve is not None else 0o644)
         with tarfile.open(target, "w:gz") as tar:
             for name, text in written.items():
                 info = tarfile.TarInfo(name)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -19,6 +22,8 @@ from OttoLibrary.load.turret.histogram import Histogram
 
 FILE = "results.sqlite"
 COUNTERS = "counters"
+# The last states of a run whose HQ ended by itself, and of one whose HQ did not.
+ENDED, KILLED = ("ended", "aborted"), "killed"
 # The first two are OCT's, as its HQ makes them; other programs read them.
 _TABLES = """
 CREATE TABLE "result" ("id" INTEGER NOT NULL PRIMARY KEY, "error" TEXT, "scriptrun_time" REAL NOT NULL, "elapsed" REAL NOT NULL,
@@ -37,6 +42,7 @@ CREATE TABLE otto_phase (name TEXT NOT NULL, began REAL NOT NULL, ended REAL);
 """
 # Where text of others is; of errors and turrets the HQ has all in memory.
 _TEXTS = (("result", "error"), ("result", "turret_name"), ("otto_status", "status"), ("otto_phase", "name"))
+_ROWS_AT_ONCE = 50_000
 _NO_NAME = "Noname"
 
 
@@ -120,6 +126,7 @@ class ResultWriter:
             # What is replaced, since it has become a secret, is not left in free pages of the file.
             self._db.execute("PRAGMA secure_delete=ON")
             self._db.executescript(f"BEGIN;{_TABLES}COMMIT;")
+            self._db.execute("INSERT INTO otto_run VALUES ('written_by', ?)", (json.dumps(_this_process()),))
         except (OSError, sqlite3.Error) as error:
             raise UsageError(f"Results cannot be written to '{path}': {error}.") from error
 
@@ -229,6 +236,32 @@ class ResultWriter:
         )
 
 
+@dataclass(frozen=True)
+class ResultColumns:
+    """Results by columns: a million of them take 17 MB.
+
+    Attributes:
+        epochs: When each ended, in seconds since 1970; the earliest first.
+        taken: How long each took.
+        failed: Whether each failed, 0 or 1.
+    """
+
+    epochs: array[float]
+    taken: array[float]
+    failed: bytearray
+
+    def spans(self, length_s: float) -> Iterator[tuple[int, slice]]:
+        """Yield the begin of each stretch of that length in which something ended, and which results those are."""
+        first = 0
+        while first < len(self.epochs):
+            number = self.epochs[first] // length_s
+            last = bisect_left(self.epochs, (number + 1) * length_s, first)
+            # Rounding never keeps it at one place.
+            last = max(last, first + 1)
+            yield int(number * length_s), slice(first, last)
+            first = last
+
+
 class ResultReader:
     """Reads the results of a run, of one that goes on too, or of a file that OCT wrote.
 
@@ -241,6 +274,7 @@ class ResultReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._columns: ResultColumns | None = None
         if not path.is_file():
             raise UsageError(f"There are no results at '{path}'.")
         try:
@@ -260,8 +294,13 @@ class ResultReader:
             yield from db.execute(question, values)
 
     def run(self) -> dict[str, Any]:
-        """Return what is known about the run."""
-        return {} if self.is_octs else {key: json.loads(value) for key, value in self._ask("SELECT key, value FROM otto_run")}
+        """Return what is known about the run; of one whose HQ is gone before its end the state is ``killed``."""
+        if self.is_octs:
+            return {}
+        found = {key: json.loads(value) for key, value in self._ask("SELECT key, value FROM otto_run")}
+        if found.get("state") not in ENDED and found.get("written_by") and not _is_there(str(found["written_by"])):
+            found |= {"state": KILLED, "reason": "its HQ was killed; what it had not stored is counted as lost"}
+        return found
 
     def seconds(self, since: float = 0.0, until: float = 1e12) -> list[Second]:
         """Return the seconds of a time, in order."""
@@ -280,17 +319,39 @@ class ResultReader:
         return list(found.values())
 
     def _seconds_of_rows(self, since: float, until: float) -> list[Second]:
+        columns = self.columns()
         found: dict[int, Second] = {}
-        for error, took, _, epoch, timers, _ in self.rows():
-            if since <= epoch < until:
-                second = found.get(int(epoch))
-                if second is None:
-                    second = found[int(epoch)] = Second(int(epoch))
-                second.histogram(RESPONSE).add(max(0.0, took))
-                second.failed += bool(error)
+        for at, part in columns.spans(1):
+            if since <= at < until:
+                second = found[at] = Second(at)
+                second.histogram(RESPONSE).add_many([max(0.0, took) for took in columns.taken[part]])
+                second.failed = sum(columns.failed[part])
+        for epoch, timers in self.timers():
+            if int(epoch) in found:
                 for name, value in timers.items():
-                    second.histogram(TIMER + name).add(max(0.0, value))
-        return [found[at] for at in sorted(found)]
+                    found[int(epoch)].histogram(TIMER + name).add(max(0.0, value))
+        return list(found.values())
+
+    def columns(self) -> ResultColumns:
+        """Return moment, duration and success of each result that is kept by itself, the earliest first."""
+        if self._columns is None:
+            found = ResultColumns(array("d"), array("d"), bytearray())
+            question = "SELECT epoch, scriptrun_time, error IS NOT NULL AND error != '' FROM \"result\" ORDER BY epoch"
+            with closing(sqlite3.connect(self.path, timeout=10)) as db:
+                rows = db.execute(question)
+                while some := rows.fetchmany(_ROWS_AT_ONCE):
+                    epochs, taken, failed = zip(*some, strict=True)
+                    found.epochs.extend(epochs)
+                    found.taken.extend(taken)
+                    found.failed.extend(failed)
+            self._columns = found
+        return self._columns
+
+    def timers(self) -> Iterator[tuple[float, dict[str, float]]]:
+        """Yield moment and timers of each result that is kept by itself and has some."""
+        question = "SELECT epoch, custom_timers FROM \"result\" WHERE custom_timers NOT IN ('', '{}') ORDER BY id"
+        for epoch, timers in self._each(question):
+            yield epoch, _timers(timers)
 
     def rows(self) -> Iterator[tuple[str, float, float, float, dict[str, float], str]]:
         """Yield error, time of the run, elapsed, epoch, timers and turret of each result that is kept by itself."""
@@ -320,7 +381,7 @@ class ResultReader:
             for row in self._ask("SELECT uuid, own, begun, done, stored, lost, planned, dropped, late FROM otto_turret")
         }
         found = [TurretRow(*row, *counts.get(row[0], ())) for row in rows]
-        if self.run().get("state") in {"ended", "aborted"}:
+        if self.run().get("state") in ENDED:
             return found
         return [self._counted(turret) if turret.own else turret for turret in found]
 
@@ -337,6 +398,27 @@ class ResultReader:
     def phases(self) -> list[LoadPhase]:
         """Return the phases in order."""
         return [] if self.is_octs else [LoadPhase(*row) for row in self._ask("SELECT * FROM otto_phase ORDER BY began")]
+
+
+def _this_process() -> str:
+    """Return what no other process was or will be: this boot of this machine, this number, and when it began."""
+    return _mark_of(os.getpid())
+
+
+def _mark_of(pid: int) -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    # One that has ended, and that nobody has asked for, is still listed.
+    return "" if words[0] == "Z" else f"{boot} {pid} {words[19]}"
+
+
+def _is_there(mark: str) -> bool:
+    """Whether the process with this mark lives."""
+    words = mark.split()
+    return len(words) == 3 and words[1].isdigit() and _mark_of(int(words[1])) == mark
 
 
 def _timers(text: Any) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from OttoLibrary.errors import PluginError, UsageError
@@ -16,6 +17,7 @@ EXTRA = "robotframework-ottolibrary[load]"
 _MOST_WAITING = 20_000
 _MOST_BATCHES_WAITING = 200
 _LARGEST_BYTES = 64 << 20
+_DOMAIN = b"otto"
 
 
 def require_zmq() -> Any:
@@ -27,6 +29,27 @@ def require_zmq() -> Any:
     return zmq
 
 
+def _plain_key(key: str) -> bytes:
+    from zmq.utils import z85
+
+    return z85.decode(key)
+
+
+@dataclass(frozen=True)
+class CurveKeys:
+    """The keys of an HQ.
+
+    Attributes:
+        public: What turrets know it by.
+        secret: What proves that it is the one.
+        turrets: The public keys of those that are let in.
+    """
+
+    public: str
+    secret: str = field(repr=False)
+    turrets: tuple[str, ...] = ()
+
+
 class HqSockets:
     """Three sockets of an HQ, and a fourth that publishes results on request.
 
@@ -36,6 +59,7 @@ class HqSockets:
         rc_port: Status and results of turrets of OCT.
         own_port: Both, of turrets of ours.
         external_publisher: Where results are published for others; None for nowhere.
+        keys: With keys all is encrypted, and nobody else's are let in; None for neither.
 
     Raises:
         PluginError: pyzmq is not installed.
@@ -49,12 +73,20 @@ class HqSockets:
         rc_port: int = 0,
         own_port: int = 0,
         external_publisher: int | None = None,
+        keys: CurveKeys | None = None,
     ) -> None:
         self._zmq = require_zmq()
+        self._keys = keys
+        self._let_in = {_plain_key(key) for key in keys.turrets} if keys is not None else set()
+        self._door: Any = None
+        self._monitors: dict[Any, int] = {}
+        self._poller = self._zmq.Poller()
         self._context = self._zmq.Context()
         self._sockets: list[Any] = []
         self.address = address
         try:
+            if keys is not None:
+                self._open_door()
             self._orders, self.publish_port = self._bind(self._zmq.PUB, publish_port)
             self._reports, self.rc_port = self._bind(self._zmq.PULL, rc_port)
             self._own, self.own_port = self._bind(self._zmq.ROUTER, own_port, _MOST_BATCHES_WAITING)
@@ -62,7 +94,6 @@ class HqSockets:
         except BaseException:
             self.close()
             raise
-        self._poller = self._zmq.Poller()
         for each in (self._reports, self._own):
             self._poller.register(each, self._zmq.POLLIN)
 
@@ -73,16 +104,64 @@ class HqSockets:
         made.setsockopt(self._zmq.RCVHWM, most_waiting)
         made.setsockopt(self._zmq.SNDHWM, _MOST_WAITING)
         made.setsockopt(self._zmq.MAXMSGSIZE, _LARGEST_BYTES)
+        if self._keys is not None:
+            self._lock(made, self._keys)
         try:
             if port == 0:
-                return made, made.bind_to_random_port(f"tcp://{self.address}", 20000, 60000)
-            made.bind(f"tcp://{self.address}:{port}")
+                port = made.bind_to_random_port(f"tcp://{self.address}", 20000, 60000)
+            else:
+                made.bind(f"tcp://{self.address}:{port}")
         except self._zmq.ZMQError as error:
             raise UsageError(
                 f"The HQ cannot listen on {self.address}:{port}: {error.strerror}. "
                 "End what listens there, or choose another port."
             ) from error
+        if self._keys is not None:
+            self._watch_handshakes(made, port)
         return made, port
+
+    # -- keys
+
+    def _lock(self, made: Any, keys: CurveKeys) -> None:
+        made.curve_server = True
+        made.curve_publickey, made.curve_secretkey = keys.public.encode(), keys.secret.encode()
+        # Without a domain nobody is asked who may come in.
+        made.zap_domain = _DOMAIN
+
+    def _open_door(self) -> None:
+        """Open what ZeroMQ asks for each peer whether it may come in (its protocol ZAP)."""
+        self._door = self._context.socket(self._zmq.REP)
+        self._sockets.append(self._door)
+        self._door.bind("inproc://zeromq.zap.01")
+        self._poller.register(self._door, self._zmq.POLLIN)
+
+    def _watch_handshakes(self, made: Any, port: int) -> None:
+        zmq = self._zmq
+        failures = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+        monitor = made.get_monitor_socket(failures)
+        self._sockets.append(monitor)
+        self._monitors[monitor] = port
+        self._poller.register(monitor, zmq.POLLIN)
+
+    def take_refusals(self) -> list[str]:
+        """Let in who has a key, and return why others were not; to be called after each wait."""
+        if self._door is None:
+            return []
+        found = []
+        while self._door.poll(0):
+            found += self._answer(self._door.recv_multipart())
+        for monitor, port in self._monitors.items():
+            while monitor.poll(0):
+                monitor.recv_multipart()
+                found.append(f"Somebody without the keys of this HQ was not let in at port {port}: the handshake failed")
+        return found
+
+    def _answer(self, frames: list[bytes]) -> list[str]:
+        version, request, _, address, _, mechanism, *credentials = frames
+        known = mechanism == b"CURVE" and credentials and credentials[0] in self._let_in
+        status, text = (b"200", b"OK") if known else (b"400", b"not known here")
+        self._door.send_multipart([version, request, status, text, b"", b""])
+        return [] if known else [f"Somebody with a key that is not of this project was not let in, from {address.decode()}"]
 
     def watch(self, descriptor: int) -> None:
         """End a wait also when something can be read from a file descriptor."""
@@ -129,6 +208,9 @@ class HqSockets:
 
     def close(self) -> None:
         """Close all; idempotent."""
+        for each in self._sockets if self._monitors else ():
+            if each not in self._monitors and each is not self._door:
+                each.disable_monitor()
         for each in self._sockets:
             each.close()
         self._sockets.clear()

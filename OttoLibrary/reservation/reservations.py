@@ -12,7 +12,7 @@ from OttoLibrary.contracts.reservations import Demand, Holding, Leasing, Quarant
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import LeaseLostError, NotFreeError, OttoError, ReservationError, UsageError
 from OttoLibrary.lab.host_entry import HostEntry
-from OttoLibrary.reservation.leases import Leases, holding_text, holdings_of, quarantine_text, quarantines_of
+from OttoLibrary.reservation.leases import AroundLeases, Leases, holding_text, holdings_of, quarantine_text, quarantines_of
 from OttoLibrary.reservation.without_queue import QueuelessLeasing
 from OttoLibrary.schema.field_types import JsonObject
 
@@ -31,9 +31,11 @@ class RunReservations:
         lost: Called with an error when a lease is lost.
         warn: Called with a sentence when something unforeseen is wrong with the renewal.
         variable: Returns the value of a variable of the run, empty when it is not set.
+        around: What is done around each lease, or None for nothing.
 
     Attributes:
         user: The user of this run.
+        held_by: Processes, as ``machine:pid``, that hold hosts for this run.
     """
 
     def __init__(
@@ -46,8 +48,11 @@ class RunReservations:
         lost: Callable[[LeaseLostError], None] = lambda error: None,
         warn: Callable[[str], None] = lambda sentence: None,
         variable: Callable[[str], str] = lambda name: os.environ.get(name, ""),
+        around: AroundLeases | None = None,
     ) -> None:
+        self._around = around
         self.user = os.environ.get("OTTO_USER") or getpass.getuser()
+        self.held_by: set[str] = set()
         self._tell, self._lost, self._warn, self._variable = tell, lost, warn, variable
         self._name = name or os.environ.get("OTTO_RESERVATION_BACKEND", "")
         self._settings, self._engine = settings, engine
@@ -85,7 +90,7 @@ class RunReservations:
     def leases(self) -> Leases:
         """What is reserved now; raise UsageError when the backend can only say who has what."""
         if self._leases is None:
-            self._leases = Leases(self.leasing, self._tell, self._lost, self._warn)
+            self._leases = Leases(self.leasing, self._tell, self._lost, self._warn, self._around)
         return self._leases
 
     def demand(self, hosts: Iterable[HostEntry], count: int, lease_s: float, purpose: str, priority: int) -> Demand:
@@ -93,9 +98,13 @@ class RunReservations:
         return Demand({host.name: host.reserved_as for host in hosts}, count, self.user, purpose, lease_s, priority)
 
     def has(self, host: HostEntry) -> bool:
-        """True when this run has reserved the host, or its user where the backend cannot reserve; raise ReservationError."""
+        """True when this run has the host, or another process for it, or its user where the backend cannot reserve.
+
+        Raises:
+            ReservationError: The backend does not answer.
+        """
         if _reserves(self.backend):
-            return self._leases is not None and host.name in self._leases.hosts
+            return (self._leases is not None and host.name in self._leases.hosts) or self._is_held_for_us(host)
         return all(self.user in self.backend.who_reserved(resource) for resource in host.reserved_as)
 
     def holdings(self, hosts: Iterable[HostEntry]) -> list[Holding]:
@@ -157,6 +166,17 @@ class RunReservations:
             self._engine.call(leases.close())
         elif close is not None:
             close()
+
+    def _is_held_for_us(self, host: HostEntry) -> bool:
+        if not self.held_by:
+            return False
+        # Some backends know only the user of what another process has.
+        held = {
+            holding.resource
+            for holding in self.holdings([host])
+            if holding.user == self.user and (not holding.process or holding.process in self.held_by)
+        }
+        return held.issuperset(host.reserved_as)
 
     @property
     def _quarantining(self) -> Quarantining:

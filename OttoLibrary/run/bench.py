@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from OttoLibrary import registry
-from OttoLibrary.errors import OttoError, PluginError, UsageError
+from OttoLibrary.errors import OttoError, PluginError, ReservationError, UsageError
 from OttoLibrary.run.session import Session
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Call = Callable[[Coroutine[Any, Any, Any]], Any]
 LEASE_S = 120.0
+NOT_ENDED = "were not shut down without failures, and are released"
 # Longer than all shutdowns together may take: each has a limit of its own.
 END_S = 3600.0
 _HOOK_S = 600.0
@@ -124,6 +126,16 @@ class Bench:
         return self.deployment.devices
 
     @property
+    def board(self) -> str:
+        """Its board."""
+        return self.reference.rpartition(",")[2]
+
+    @property
+    def holder(self) -> str:
+        """The process that holds its hosts, as ``machine:pid``."""
+        return self._kept.process if self._kept is not None else f"{socket.gethostname()}:{os.getpid()}"
+
+    @property
     def environment(self) -> Environment:
         """What is deployed."""
         return self.deployment.plan.environment
@@ -170,7 +182,7 @@ class Bench:
                 arguments = {"options": self._options.given, "status": self._status, "devices": self._known_devices}
                 failed += await self._try_hook("otto_release_devices", **arguments)
             finally:
-                await self._release()
+                failed += await self._release()
         if failed:
             self.session.journal.warn(f"The shutdown of devices failed: {'; '.join(failed)}")
         return failed
@@ -250,6 +262,7 @@ class Bench:
             if not kept.is_up:
                 return False
             kept.attach(plan.environment, session.reservations.user)
+            session.reservations.held_by.add(kept.process)
         self._kept = kept
         return True
 
@@ -273,6 +286,7 @@ class Bench:
             if device.has_host:
                 await device.host.raw.close()
         self._consoles.close()
+        self.session.reservations.held_by.discard(kept.process)
         kept.leave()
 
     async def _up(self, plan: BenchPlan) -> None:
@@ -322,10 +336,15 @@ class Bench:
         options = self._options
         return self.session.reservations.demand(wanted, len(wanted), options.lease_s, options.purpose, 0)
 
-    async def _release(self) -> None:
+    async def _release(self) -> list[str]:
+        """Release what was reserved; return what failed around that."""
         reserved, self._reserved = self._reserved, []
-        if reserved:
-            await self.session.reservations.leases.release(reserved)
+        try:
+            if reserved:
+                await self.session.reservations.leases.release(reserved)
+        except ReservationError as error:
+            return [str(error)]
+        return []
 
 
 class ConsoleLogs:
@@ -421,6 +440,11 @@ def bench_of(session: Session) -> Bench:
 def deployed(reference: str) -> Bench | None:
     """Return the bench of this process that has an environment deployed, or None."""
     return next((bench for bench in _benches if bench.reference == reference), None)
+
+
+def is_any_deployed() -> bool:
+    """Return True while this process has a bench deployed."""
+    return bool(_benches)
 
 
 def reference_to(environment: str, inventory: str, board: str) -> str:

@@ -24,6 +24,7 @@ class Breaches:
         self._urgent: list[OttoError] = []
         self._later: list[OttoError] = []
         self._failed_checks: list[str] = []
+        self._failed_ends: list[OttoError] = []
 
     @property
     def urgent(self) -> Sequence[OttoError]:
@@ -44,6 +45,10 @@ class Breaches:
         """Fail the test when it is over, for a check that did not hold; one line says which."""
         self._failed_checks.append(line)
 
+    def add_failed_end(self, error: OttoError) -> None:
+        """Fail the test, or the teardown of the suite, at whose end something could not be ended."""
+        self._failed_ends.append(error)
+
     def call(self, coroutine: Coroutine[Any, Any, T], meanwhile: Callable[[], None] | None = None) -> T:
         """Run ``coroutine`` on the engine and return its result; it ends, or does not begin, after an urgent breach."""
         if self._urgent and self._may_interrupt():
@@ -60,3 +65,8 @@ class Breaches:
         """Return the error that lists the checks that did not hold since the last call, or nothing."""
         failed, self._failed_checks = self._failed_checks, []
         return [CheckError(failed)] if failed else []
+
+    def take_ends(self) -> list[OttoError]:
+        """Return what could not be ended since the last call."""
+        failed, self._failed_ends = self._failed_ends, []
+        return failed

@@ -7,13 +7,14 @@ from typing import Any
 
 from robot.api import logger
 from robot.libraries.BuiltIn import BuiltIn
+from robot.result import TestSuite  # type: ignore[import-untyped]
 from robot.utils import escape  # type: ignore[import-untyped]
 
 from OttoLibrary import units
-from OttoLibrary.errors import UsageError, ValueFormatError
+from OttoLibrary.errors import DeployError, UsageError, ValueFormatError
 from OttoLibrary.masking import mask
 from OttoLibrary.run import verdict
-from OttoLibrary.run.bench import LEASE_S, Bench, BenchOptions, default_options, reference_to, stopped_by_signals
+from OttoLibrary.run.bench import LEASE_S, NOT_ENDED, Bench, BenchOptions, default_options, reference_to, stopped_by_signals
 from OttoLibrary.run.listener_guard import harmless
 from OttoLibrary.run.needed_environment import begin_test
 from OttoLibrary.run.run_context import RunContext
@@ -67,6 +68,9 @@ class Deploy:
             options = _read(self._given)
             on_failure = options.get("on_failure", on_failure)
             self._deploy(data, options)
+            # What fails in a teardown can be shown as a failure; at the end of a suite nothing can.
+            if not data.teardown:
+                data.teardown.config(name="BuiltIn.No Operation")
         except Exception as error:  # noqa: BLE001 - Robot would only print it, and the tests would pass
             keyword = _KEYWORDS.get(on_failure, _KEYWORDS["fail"])
             # An error in a listener fails nothing by itself.
@@ -100,6 +104,18 @@ class Deploy:
         """Fail a test when the reservation of the devices was lost."""
         if self._session is not None:
             verdict.conclude(self._session, result)
+
+    def end_keyword(self, data: Any, result: Any) -> None:
+        """Give everything back in the teardown of the first suite, and fail it when a device could not be shut down."""
+        if self._depth != 1 or self._bench is None or not isinstance(result.parent, TestSuite) or result.type != result.TEARDOWN:
+            return
+        board = self._bench.board
+        try:
+            failed = self._end()
+        except Exception as error:  # noqa: BLE001 - Robot would only print it, and the run would pass
+            failed = [str(error)]
+        if failed:
+            verdict.fail(result, [DeployError(board, failed, NOT_ENDED)])
 
     def close(self) -> None:
         """Give everything back, if the run did not come to its end."""
@@ -135,14 +151,15 @@ class Deploy:
         if self._bench is not None:
             for library in self._libraries:
                 library.lab.references = library.lab.references or self._bench.reference
+                library.reservations.held_by.add(self._bench.holder)
 
-    def _end(self) -> None:
+    def _end(self) -> list[str]:
+        """Give everything back, once; return what failed."""
         session, bench, self._session, self._bench = self._session, self._bench, None, None
         if session is None:
-            return
+            return []
         try:
-            if bench is not None:
-                session.engine.call(bench.end())
+            return session.engine.call(bench.end()) if bench is not None else []
         finally:
             session.close()
             for sentence in session.journal.take_warnings():

@@ -17,6 +17,7 @@ import fcntl
 import hashlib
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -29,8 +30,11 @@ from typing import IO, Any
 
 from OttoLibrary.errors import DeployError, UsageError
 from OttoLibrary.lab.environment import Environment, without_secrets
+from OttoLibrary.units import duration_text
 
 UNUSED_S = 10.0
+# Longer than all shutdowns together may take: each has a limit of its own.
+MOST_SHUTDOWN_S = 3600.0
 _LOOK_S = 0.1
 _MOST_LOG = 20
 _MOST_DIFFERENCES = 20
@@ -44,12 +48,16 @@ class KeptBench:
         environment: Path or URL of the environment file.
         inventory: The same of the inventory.
         board: The board.
+
+    Attributes:
+        process: The keeper, as ``machine:pid``; known after ``attach``.
     """
 
     environment: str
     inventory: str
     board: str
     _used: IO[bytes] | None = field(default=None, repr=False)
+    process: str = ""
 
     def _file(self, kind: str) -> Path:
         name = hashlib.sha256(f"{self.environment}\0{self.inventory}\0{self.board}".encode()).hexdigest()[:16]
@@ -72,6 +80,7 @@ class KeptBench:
         fcntl.flock(self._used, fcntl.LOCK_SH)
         try:
             state = json.loads(self._file("json").read_text())
+            self.process = str(state.get("process", ""))
             problem = _difference(state, environment, user)
             if problem or not self.is_up:
                 again = "Release it with 'python -m OttoLibrary deploy ... --release', and deploy it again."
@@ -88,12 +97,25 @@ class KeptBench:
         if used is not None:
             used.close()
 
-    def ask_for_release(self) -> bool:
-        """Ask the keeper to shut it down, and wait until that is done; return False when nobody keeps it."""
+    def ask_for_release(self, limit_s: float = MOST_SHUTDOWN_S) -> bool:
+        """Ask the keeper to shut it down, and wait until that is done; return False when nobody keeps it.
+
+        Args:
+            limit_s: How long to wait, in seconds.
+
+        Raises:
+            UsageError: It is still there then.
+        """
         if self._could_lock("alive"):
             return False
         self._file("release").touch(mode=0o600)
+        end = time.monotonic() + limit_s
         while not self._could_lock("alive"):
+            if time.monotonic() > end:
+                raise UsageError(
+                    f"What keeps the bench '{self.board}' up did not shut it down in {duration_text(limit_s)}. "
+                    f"What it said is in {self._file('log')}; 'fuser {self._file('alive')}' shows which process it is."
+                )
             time.sleep(_LOOK_S)
         return True
 
@@ -146,7 +168,8 @@ class KeptBench:
 
     def announce(self, environment: Environment, user: str, until: float) -> None:
         """Say that it is up."""
-        state = {"user": user, "until": until, "devices": _shown(environment), "all": _digest(environment)}
+        process = f"{socket.gethostname()}:{os.getpid()}"
+        state = {"user": user, "process": process, "until": until, "devices": _shown(environment), "all": _digest(environment)}
         new = self._file("new")
         new.write_text(json.dumps(state))
         new.chmod(0o600)

@@ -16,6 +16,7 @@ from robot.utils import escape  # type: ignore[import-untyped]
 
 from OttoLibrary.errors import OttoError
 from OttoLibrary.run import guards, verdict
+from OttoLibrary.run.bench import is_any_deployed
 from OttoLibrary.run.needed_environment import begin_test
 from OttoLibrary.run.repeat import Iteration, is_repeated, retry
 from OttoLibrary.run.robot_results import learn, learn_variables, mask_before_output, mask_result, mask_suites_above
@@ -64,6 +65,8 @@ class LibraryListener:
         """Leave the suite; what was broken after its last test is a warning."""
         self._session.journal.warn(*map(str, self._session.breaches.take()))
         self._end("suite")
+        self._session.journal.warn(*map(str, self._session.breaches.take_ends()))
+        self._publish_warnings()
         mask_result(result, self._session.masker)
         result.message = printable(result.message)
         mask_suites_above(result, self._session.masker)
@@ -86,6 +89,7 @@ class LibraryListener:
         # The runs of a repeated test were judged one by one.
         verdict.conclude(self._session, result, () if is_repeated(data) else None)
         self._end("test")
+        verdict.conclude_end(self._session, result)
         mask_result(result, self._session.masker)
         # The console shows it, whatever a host had in it.
         result.message = printable(result.message)
@@ -107,8 +111,10 @@ class LibraryListener:
         if isinstance(data, Iteration):
             verdict.conclude(self._session, result, EXECUTION_CONTEXTS.current.test.tags)
             self._end("test")
+            verdict.conclude_end(self._session, result)
         elif isinstance(result.parent, TestSuite):
             verdict.conclude_fixture(self._session, result)
+            self._end_judged(data, result)
         verdict.fail_at_once(self._session, result)
         mask_result(result, self._session.masker)
 
@@ -148,6 +154,16 @@ class LibraryListener:
         """End the run."""
         self._session.close()
         self._publish_warnings()
+
+    def _end_judged(self, data: Any, result: Any) -> None:
+        """Give devices and hosts back in the teardown of the suite that has them: it can fail, and the end of a suite cannot."""
+        is_judged = self._session.scopes.is_judged
+        if is_judged and result.type == result.SETUP and not data.parent.teardown:
+            data.parent.teardown.config(name="BuiltIn.No Operation")
+        # The devices of a whole run are given back in the teardown of its first suite, after all that uses them.
+        if result.type == result.TEARDOWN and (is_judged or is_any_deployed()):
+            self._session.scopes.end_early()
+            verdict.conclude_end(self._session, result)
 
     def _begin_test(self) -> None:
         self._begin("test")

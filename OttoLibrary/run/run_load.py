@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from OttoLibrary.engine import Engine
-from OttoLibrary.errors import NotOpenError, UsageError
+from OttoLibrary.errors import NotOpenError, OttoError, UsageError
 from OttoLibrary.load.hq_process import LoadOrder
 from OttoLibrary.load.load_limits import LimitVerdict, judge, parse_limits
 from OttoLibrary.load.load_run import LoadFailedError, LoadRun, free_folder
+from OttoLibrary.load.report_page import REPORT, write_report
 from OttoLibrary.load.result_store import ResultReader
 from OttoLibrary.load.turret.batches import RESPONSE, TIMER
 from OttoLibrary.run.run_monitor import RunMonitor
@@ -31,6 +33,7 @@ R = TypeVar("R", bound=RemoteTurrets)
 SUBJECT = "load"
 # When its test or suite is over, users may end what they do in so many seconds.
 LEAVE_S = 10.0
+_REPORT_S = 30.0
 
 
 class RunLoad:
@@ -131,6 +134,7 @@ class RunLoad:
             ended = run.is_over or await run.stop("", LEAVE_S)
         finally:
             await self._close(run)
+            await _report(run)
         if not ended:
             raise LoadFailedError(
                 f"The load did not end in {LEAVE_S:g} s and was ended by force: its users hang in '{run.title}'. "
@@ -178,6 +182,19 @@ class RunLoad:
         self._shown_until = stands["at"]
         values = readings(stands)
         self._monitor.tell(lambda monitor: monitor.record_beside(SUBJECT, stands["at"], values))
+
+
+async def _report(run: LoadRun) -> None:
+    """Write the report of a load that nobody waited for."""
+    target = Path(run.order.folder) / REPORT
+    if target.exists() or not run.stands.get("stored"):
+        return
+    try:
+        async with asyncio.timeout(_REPORT_S):
+            await asyncio.to_thread(write_report, run.results, target)
+    except (OttoError, TimeoutError):
+        # What is in the file of results can be shown later, too.
+        return
 
 
 async def _started(run: LoadRun) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from typing import TypeVar
 
@@ -40,18 +40,36 @@ class Scopes:
     def end(self) -> None:
         """Leave the present scope: its settings end, its clean-ups run, newest first, all of them."""
         if len(self._scopes) > 1:
-            self._clean_up(self._scopes.pop())
+            self._clean_up(self._scopes.pop().clean_ups)
+
+    def end_early(self) -> None:
+        """Run the clean-ups of the present scope while what fails can still be shown as a failure; its settings stay."""
+        scope = self._scopes[-1]
+        ended, scope.clean_ups = scope.clean_ups, []
+        self._clean_up(ended)
 
     def close(self) -> None:
         """Leave all scopes, the run too. Idempotent."""
         with ExitStack() as all_of_them:
             for scope in self._scopes:
-                all_of_them.callback(self._clean_up, scope)
+                all_of_them.callback(self._clean_up, scope.clean_ups)
             self._scopes = [_Scope("global")]
 
-    def on_end(self, clean_up: CleanUp, limit_s: float = _CLEAN_UP_S) -> None:
-        """Run ``clean_up`` when the present scope ends; it may take so many seconds."""
+    def on_end(self, clean_up: CleanUp, limit_s: float = _CLEAN_UP_S, *, is_judged: bool = False) -> None:
+        """Run ``clean_up`` when the present scope ends.
+
+        Args:
+            clean_up: What ends something.
+            limit_s: How long it may take, in seconds.
+            is_judged: It may fail the test, or the teardown of the suite.
+        """
         self._scopes[-1].clean_ups.append((clean_up, limit_s))
+        self._scopes[-1].is_judged |= is_judged
+
+    @property
+    def is_judged(self) -> bool:
+        """True when a clean-up of the present scope may fail the test, or the teardown of the suite."""
+        return self._scopes[-1].is_judged
 
     def set_timeout(self, host: str, seconds: float, kind: str) -> float | None:
         """Set the time-out of a host for the innermost scope of a kind; return the one that counted before."""
@@ -78,10 +96,10 @@ class Scopes:
         kept = (options for scope in reversed(self._scopes) for options in reversed(scope.options))
         return next((options for options in kept if isinstance(options, kind)), None)
 
-    def _clean_up(self, scope: _Scope) -> None:
+    def _clean_up(self, clean_ups: Sequence[tuple[CleanUp, float]]) -> None:
         # The stack runs all of them, the newest first, also when a time-out of Robot or Ctrl-C ends one in the middle.
         with ExitStack() as all_of_them:
-            for clean_up, limit_s in scope.clean_ups:
+            for clean_up, limit_s in clean_ups:
                 all_of_them.callback(self._attempt, clean_up, limit_s)
 
     def _attempt(self, clean_up: CleanUp, limit_s: float) -> None:
@@ -97,6 +115,7 @@ class _Scope:
         self.timeouts: dict[str, float] = {}
         self.clean_ups: list[tuple[CleanUp, float]] = []
         self.options: list[object] = []
+        self.is_judged = False
 
 
 async def _bounded(clean_up: CleanUp, limit_s: float) -> None:

@@ -30,14 +30,14 @@ def conclude(session: Session, result: Any, tags: Iterable[str] | None = None) -
     session.renew_leases()
     errors: list[OttoError] = [*session.breaches.take(), *wrong]
     if not session.monitor.is_running:
-        _fail(result, errors)
+        fail(result, errors)
         _refuse(result, stated)
         return
     try:
         errors += _broken(session, result, stated)
     except Exception as error:  # noqa: BLE001 - Robot would only print it, and the test would pass unchecked
         errors.append(OttoError(f"The limits of the test could not be checked: {error}"))
-    _fail(result, errors)
+    fail(result, errors)
 
 
 def conclude_fixture(session: Session, result: Any) -> None:
@@ -48,7 +48,17 @@ def conclude_fixture(session: Session, result: Any) -> None:
         result: Robot's result of it.
     """
     if not in_dry_run():
-        _fail(result, session.breaches.take_checks())
+        fail(result, session.breaches.take_checks())
+
+
+def conclude_end(session: Session, result: Any) -> None:
+    """Fail what is over for what could not be ended with it.
+
+    Args:
+        session: Where that was noted.
+        result: Robot's result of a test, or of the teardown of a suite.
+    """
+    fail(result, session.breaches.take_ends())
 
 
 def refuse(result: Any) -> None:
@@ -59,7 +69,7 @@ def refuse(result: Any) -> None:
     """
     if not in_dry_run():
         stated, wrong = _stated(result.tags)
-        _fail(result, wrong)
+        fail(result, wrong)
         _refuse(result, stated)
 
 
@@ -73,7 +83,22 @@ def fail_at_once(session: Session, result: Any) -> None:
         result: Robot's result of the keyword.
     """
     if session.breaches.urgent and result.status == "PASS" and not in_teardown():
-        _fail(result, session.breaches.urgent)
+        fail(result, session.breaches.urgent)
+
+
+def fail(result: Any, errors: Sequence[OttoError]) -> None:
+    """Fail a result unless it is skipped, and add to the message of one that did not pass what it does not say yet.
+
+    Args:
+        result: Robot's result.
+        errors: Why; without any nothing is done.
+    """
+    if not errors:
+        return
+    before = result.message if result.status != "PASS" else ""
+    said = dict.fromkeys(escape(str(error), quote=False) if before.startswith("*HTML*") else str(error) for error in errors)
+    result.status = "SKIP" if result.status == "SKIP" else "FAIL"
+    result.message = "\n\n".join(filter(None, [before, "\n".join(text for text in said if text not in before)]))
 
 
 def in_dry_run() -> bool:
@@ -100,17 +125,7 @@ def _stated(tags: Iterable[str]) -> tuple[list[StatedLimit], list[OttoError]]:
 
 def _refuse(result: Any, stated: Sequence[StatedLimit]) -> None:
     if stated and result.status == "PASS":
-        _fail(result, [guards.no_monitor(stated[0])])
-
-
-def _fail(result: Any, errors: Sequence[OttoError]) -> None:
-    """Fail the result unless it is skipped, and add to the message of one that did not pass what it does not say yet."""
-    if not errors:
-        return
-    before = result.message if result.status != "PASS" else ""
-    said = dict.fromkeys(escape(str(error), quote=False) if before.startswith("*HTML*") else str(error) for error in errors)
-    result.status = "SKIP" if result.status == "SKIP" else "FAIL"
-    result.message = "\n\n".join(filter(None, [before, "\n".join(text for text in said if text not in before)]))
+        fail(result, [guards.no_monitor(stated[0])])
 
 
 def _broken(session: Session, result: Any, stated: Sequence[StatedLimit]) -> list[OttoError]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from OttoLibrary.errors import UsageError
+from OttoLibrary.errors import UsageError, did_you_mean
 from OttoLibrary.lab.environment import Environment, without_secrets
 
 _WHOLE = "environment_def"
@@ -33,8 +33,20 @@ def mismatch(environment: Environment, requirement: Mapping[str, Any]) -> str:
     for name, request in wanted.items():
         if not matches(request, devices.get(name), name in devices):
             there = without_secrets(devices[name]) if name in devices else "no such device"
-            return f"device '{name}' is needed with {request!r}, and there is {_short(there)}"
+            meant = _meant(name, request, devices)
+            return f"device '{name}' is needed with {request!r}, and there is {_short(there)}{meant}"
     return ""
+
+
+def _meant(name: str, request: object, devices: Mapping[str, Any]) -> str:
+    """Return `` (Did you mean 'model'?)`` for the first name of a device or key that is not there and is near one that is."""
+    if name not in devices:
+        near = did_you_mean(name, devices).strip()
+        return f" ({near})" if near else ""
+    found = devices[name]
+    if not isinstance(request, Mapping) or not isinstance(found, Mapping):
+        return ""
+    return next((text for key, value in request.items() if value is not None and (text := _meant(key, value, found))), "")
 
 
 def matches(request: object, found: object, is_there: bool = True) -> bool:

@@ -21,6 +21,7 @@ from OttoLibrary.deadline import Deadline
 from OttoLibrary.transport import tcp
 from OttoLibrary.transport.channels import ProcessChannel
 from OttoLibrary.transport.receive_buffer import FlowControl, ReceiveBuffer
+from OttoLibrary.transport.restored_signals import restored_signals
 
 _CHUNK = 1 << 18
 _GOODBYE_S = 0.5
@@ -113,7 +114,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
         self._has_terminal = terminal is not None
         if terminal is None:
             self._transport, _ = await loop.subprocess_exec(
-                lambda: self, "/bin/sh", "-c", command, env=environment, start_new_session=True, preexec_fn=_preparation()
+                lambda: self, "/bin/sh", "-c", command, env=environment, start_new_session=True, preexec_fn=restored_signals()
             )
         else:
             await self._start_on_terminal(command, terminal, environment)
@@ -136,7 +137,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
             stderr=null,
             env={**environment, "TERM": terminal.kind},
             start_new_session=True,
-            preexec_fn=_preparation(),
+            preexec_fn=restored_signals(),
         )
         os.set_blocking(self._master, False)
         loop.add_reader(self._master, self._terminal_ready)
@@ -279,19 +280,6 @@ class LocalProcess(asyncio.SubprocessProtocol):
         if master is not None:
             asyncio.get_running_loop().remove_reader(master)
             os.close(master)
-
-
-def _preparation() -> Callable[[], None] | None:
-    """Return what lets signals of the keyboard count in a new process; a shell that started us in the background ignores them."""
-    ignored = [number for number in (signal.SIGINT, signal.SIGQUIT) if signal.getsignal(number) is signal.SIG_IGN]
-    if not ignored:
-        return None  # no code of ours runs between fork and exec
-
-    def restore() -> None:
-        for number in ignored:
-            signal.signal(number, signal.SIG_DFL)
-
-    return restore
 
 
 def _birth(pid: int) -> str:

@@ -43,7 +43,7 @@ def test_suite(suite: Path, request: pytest.FixtureRequest, tmp_path: Path) -> N
 # In order they run with each listener, see test_together.py.
 @pytest.mark.parametrize("options", [["--randomize", "all"], ["--dryrun"]], ids=["randomized", "dryrun"])
 def test_all_suites_in_one_process(options: list[str], request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    command = ["robot", *options, "--outputdir", str(tmp_path / "results")]
+    command = ["robot", *options, "--exclude", "network", "--outputdir", str(tmp_path / "results")]
     _run(command, [ROOT / "suites"], _variables("demo", request, tmp_path), tmp_path)
 
 

@@ -211,9 +211,9 @@ def test_a_session_whose_leader_is_no_ancestor_is_not_ended(tmp_path: Path) -> N
     told = tmp_path / "pid"
     leader = subprocess.Popen(["sh", "-c", f"(sleep 60 & echo $! >{told}); exec sleep 60"], start_new_session=True)
     try:
-        processes.wait_until(lambda: told.exists() and told.read_text().strip() != "", "the orphan runs", 5)
+        processes.wait_until(lambda: told.exists() and told.read_text().strip() != "", "the orphan runs")
         orphan = int(told.read_text())
-        processes.wait_until(lambda: _stat(orphan)[1] != str(leader.pid), "it is an orphan", 5)
+        processes.wait_until(lambda: _stat(orphan)[1] != str(leader.pid), "it is an orphan")
         _stop(ProcessId(orphan, leader.pid, _stat(orphan)[19]))
         assert leader.poll() is None
         assert Path(f"/proc/{orphan}").exists()

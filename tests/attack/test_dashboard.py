@@ -100,9 +100,9 @@ def test_one_with_the_key_stays_longer_than_a_stranger(serve: Any, monkeypatch: 
     source = FakeSource()
     stream = Stream(Browser(serve(source)))
     began = time.monotonic()
-    wait_until(lambda: time.monotonic() - began > 0.8, "some time", 10)
+    wait_until(lambda: time.monotonic() - began > 0.8, "some time")
     source.waiting = [("event", {"id": 1})]
-    wait_until(lambda: stream.of("event"), "news", 10)
+    wait_until(lambda: stream.of("event"), "news")
 
 
 def test_an_event_that_never_arrives_ends_in_time(serve: Any, open_sockets: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
@@ -128,7 +128,7 @@ def test_much_news_at_once_is_no_slow_client(serve: Any, quick: None) -> None:  
     source = FakeSource()
     stream = Stream(Browser(serve(source)))
     source.waiting = [("event", {"id": number}) for number in range(500)]
-    wait_until(lambda: len(stream.of("event")) == 500, "all events", 10)
+    wait_until(lambda: len(stream.of("event")) == 500, "all events")
     assert stream.of("resync") == []
     assert json.dumps(stream.of("event")[-1]) == '{"id": 499}'
 
@@ -146,4 +146,4 @@ def test_exports_at_a_time_are_bounded_and_one_that_ends_makes_room(serve: Any, 
         refused = Browser(dashboard).get("api/export.csv")
         assert (refused.status_code, refused.text) == (503, "Too many exports are running. Try again when one has ended.")
     source.endless = 3
-    wait_until(lambda: Browser(dashboard).get("api/export.csv").status_code == 200, "room for another", 10)
+    wait_until(lambda: Browser(dashboard).get("api/export.csv").status_code == 200, "room for another")

@@ -88,7 +88,7 @@ def test_a_background_command_that_floods_is_read_but_not_kept(open_lab: Any, ho
     host = session.hosts.use("box")
     with bounded_memory():
         command = session.engine.call(host.start("yes"))
-        wait_until(lambda: "bytes left out ...]" in command.said()[0], "more output than is kept", 30)
+        wait_until(lambda: "bytes left out ...]" in command.said()[0], "more output than is kept")
         stdout, _ = session.engine.call(command.stop())
     assert "bytes left out ...]" in stdout
     assert len(stdout) < 9 * MIB

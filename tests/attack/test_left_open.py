@@ -45,7 +45,7 @@ def test_shells_that_start_too_late_leave_nothing(open_lab: Any, hostile: Any) -
     for _ in range(5):  # a server with all its sessions in use could not be asked to end any
         with pytest.raises(HostError):
             session.engine.call(host.run("true", timeout_s=0.1))
-    processes.wait_until(lambda: _descriptors() <= before + 3, "the descriptors are closed", 10)
+    processes.wait_until(lambda: _descriptors() <= before + 3, "the descriptors are closed")
 
 
 @pytest.mark.parametrize("at_once", [1, 12])
@@ -69,7 +69,7 @@ def test_shells_that_hang_while_they_start_are_ended_on_the_host(open_lab: Any, 
 
     outcomes = session.engine.call(all_at_once())
     assert all(isinstance(outcome, HostError) for outcome in outcomes)
-    processes.wait_until(lambda: not _with_words(str(box.tools / "sh"), "noediting"), "no shell hangs on the host", 40)
+    processes.wait_until(lambda: not _with_words(str(box.tools / "sh"), "noediting"), "no shell hangs on the host")
     hanging.unlink()
     assert session.engine.call(host.run("echo fine", timeout_s=20)).stdout == "fine\n"
 
@@ -111,7 +111,7 @@ def test_a_forward_that_fails_closes_the_connection(open_lab: Any, faulty_ssh: A
         with pytest.raises(ConnectError):
             session.engine.call(session.hosts.use("box").connection.open(Deadline(10)))
     assert server.connections == 3
-    processes.wait_until(lambda: not server._accepted, "the server has no connection left", 5)
+    processes.wait_until(lambda: not server._accepted, "the server has no connection left")
 
 
 def test_a_serial_port_that_comes_too_late_leaves_nothing() -> None:

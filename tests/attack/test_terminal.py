@@ -89,7 +89,7 @@ def test_a_watched_host_prints_no_escape_on_the_terminal(tmp_path: Path) -> None
                 out.write(f"ERROR {EVIL} depth {CLIPBOARD} 5\n")
             return b"odd" in printed and b"log_depth" in printed
 
-        wait_until(noticed, "warnings and readings", 30)
+        wait_until(noticed, "warnings and readings")
         watching.send_signal(signal.SIGINT)
         assert watching.wait(20) == 0
     reader.join(5)

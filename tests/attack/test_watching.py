@@ -58,7 +58,7 @@ def test_an_unforeseen_exception_is_an_event_a_warning_and_a_new_beginning(open_
     metric("broken", Broken)
     session = open_lab(box=LOCAL)
     session.monitor.start(["box"], ["broken", "load"], 0.1, None, "")
-    wait_until(lambda: count(session, "broken_count") > 0, "a reading after two failures", 10)
+    wait_until(lambda: count(session, "broken_count") > 0, "a reading after two failures")
     assert [event.text for event in events(session, "error")] == [
         "Watching 'broken' failed: RuntimeError: no token. It begins again in 1 s",
         "Watching 'broken' failed: RuntimeError: no token. It begins again in 2 s",
@@ -92,9 +92,9 @@ def test_a_host_that_is_closed_while_the_monitor_connects_is_tried_again(open_la
     port, taken = silent
     session = open_lab(box={"address": "127.0.0.1", "port": port, "user": "nobody", "host_key": "ignore"})
     session.monitor.start(["box"], ["load"], 0.1, None, "")
-    wait_until(lambda: len(taken) == 1, "the first connection", 10)
+    wait_until(lambda: len(taken) == 1, "the first connection")
     session.engine.call(session.hosts.use("box").close())
-    wait_until(lambda: len(taken) >= 2, "another attempt", 20)
+    wait_until(lambda: len(taken) >= 2, "another attempt")
     assert [event for kind in ("gap", "error") for event in events(session, kind)]
 
 
@@ -112,7 +112,7 @@ def test_a_slow_command_beside_fast_readings_is_no_reboot(open_lab: Any, metric:
     registry.register_metric("slow", "sleep 1.6; echo 1", float)
     session = open_lab(box=LOCAL)
     session.monitor.start(["box"], ["slow", "load"], 0.1, None, "")
-    wait_until(lambda: count(session, "slow") >= 2, "two slow readings", 20)
+    wait_until(lambda: count(session, "slow") >= 2, "two slow readings")
     assert events(session, "reboot") == []
 
 
@@ -123,12 +123,12 @@ def test_a_followed_file_without_a_newline_is_cut_and_followed_on(open_lab: Any,
     session = open_lab(box={**LOCAL, "metrics": metrics})
     session.monitor.start(["box"], ["log"], 0.1, None, "")
     with log.open("a") as out:
-        wait_until(lambda: _written(out, "depth 1\n") and count(session, "log_depth") > 0, "the first reading", 10)
+        wait_until(lambda: _written(out, "depth 1\n") and count(session, "log_depth") > 0, "the first reading")
         for _ in range(64):
             out.write("x" * (1 << 18))
         out.write(" ERROR depth 5\ndepth 6\n")
         out.flush()
-        wait_until(lambda: 6.0 in depths(session), "a reading after the long line", 20)
+        wait_until(lambda: 6.0 in depths(session), "a reading after the long line")
     (event,) = events(session, "error")
     assert event.text == "Metric 'log': a line longer than 64 KiB was cut"
     assert all(len(event.text) <= 1000 for event in events(session, "log"))
@@ -151,11 +151,11 @@ def test_a_flood_of_lines_is_read_late_and_holds_up_nobody(
     )
     session.monitor.start(["box"], ["log", "load"], 0.1, None, "")
     with log.open("a") as out:
-        wait_until(lambda: _written(out, "depth 1\n") and depths(session), "the first reading", 10)
+        wait_until(lambda: _written(out, "depth 1\n") and depths(session), "the first reading")
         before = count(session, "load_1min")
         out.writelines(f"ERROR depth {number}\n" for number in range(2, 700))
         out.flush()
-        wait_until(lambda: 699.0 in depths(session), "the last line", 30)
+        wait_until(lambda: 699.0 in depths(session), "the last line")
     assert [event.text for event in events(session, "error")] == ["Metric 'log': more than 200 lines a second are read late"]
     assert count(session, "load_1min") - before >= 10
 

@@ -41,7 +41,7 @@ from tests.peers.sshd import Sshd
 
 GROUPS = [
     *("commands", "floods", "files", "lines", "keywords", "watching", "reserving"),
-    *("dashboard", "labs", "masking", "testbed", "scenarios", "healing", "relay", "load", "whole"),
+    *("dashboard", "labs", "masking", "testbed", "scenarios", "healing", "relay", "load", "kills", "whole"),
 ]
 _TURNS = 500
 _LINES = "seq 1 100000"
@@ -251,6 +251,8 @@ def main() -> int:
         rows += impairing.all_rows()
     if "load" in wanted:
         rows += load.all_rows()
+    if "kills" in wanted:
+        rows += load.kill_rows()
     if "masking" in wanted:
         rows += masking.all_rows()
     if "testbed" in wanted:

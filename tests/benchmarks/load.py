@@ -28,9 +28,11 @@ from OttoLibrary.load.turret.batches import RESPONSE, IterationTally, Note
 from OttoLibrary.run.load_target import ROBOT_COMMAND
 from tests.benchmarks.measure import Row
 from tests.peers import environments
+from tests.peers.killed_loads import VICTIMS, killed_load
 
 _SINGLE, _BATCHED, _A_BATCH = 300_000, 2_000_000, 1000
 _ROWS = 1_000_000
+_KILLS = 50
 _SECONDS = 5.0
 _LOCUST = """
 from locust import User, task, constant
@@ -61,6 +63,16 @@ def all_rows() -> list[Row]:
         for part in (*parts, *more):
             rows += part()
         return rows
+
+
+def kill_rows() -> list[Row]:
+    """Return how often, of many loads with a process that was killed, sent was not stored + counted lost."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = [killed_load(Path(folder) / str(number), VICTIMS[number % len(VICTIMS)]) for number in range(_KILLS)]
+    wrong = [each for each in found if not each.adds_up]
+    for each in wrong:
+        print(f"Does not add up: {each}", file=sys.stderr)
+    return [Row(f"load: of {_KILLS} killed, wrongly counted", len(wrong), "", None, 0.0, absolute=True, unit="runs")]
 
 
 def _send(kind: str, port: int, own_port: int) -> None:

@@ -188,7 +188,9 @@ def test_a_lease_is_extended(file: Path) -> None:
         (longer,) = await leases.extend(["a"], 7200)
         assert longer.until > lease.until + 7000
         SqliteBookings(str(file)).release("alice", ["a"])
-        with pytest.raises(LeaseLostError, match=r"'a' was lost: the reservations 'bookings' say that alice no longer has it\."):
+        # Who notices first is not sure: this, or the renewal that runs beside it.
+        reasons = "the reservations 'bookings' say that alice no longer has it|it was released or lost earlier"
+        with pytest.raises(LeaseLostError, match=rf"'a' was lost: ({reasons})\."):
             await leases.extend([], 7200)
 
     run(SqliteBookings(str(file)), work)

@@ -193,7 +193,7 @@ def test_a_time_out_ends_all_that_the_command_started(box: Box) -> None:
         box.run(f"export {mark}; echo part; sleep 50 & sleep 50; echo after", timeout_s=0.6)
     assert caught.value.last_output.startswith("part\n")
     assert "after" not in caught.value.last_output
-    processes.wait_until(lambda: not processes.marked(mark), "all processes are gone", 3)
+    processes.wait_until(lambda: not processes.marked(mark), "all processes are gone")
     result = box.run("pwd; echo new")
     assert result.stdout == "/usr\nnew\n"
 
@@ -202,7 +202,7 @@ def test_a_time_out_spares_what_earlier_commands_left_running(box: Box) -> None:
     mark = f"MARK={time.time_ns()}"
     box.run(f"env {mark} sleep 30 &")
     box.run(f"(env {mark} sleep 30 &)")
-    processes.wait_until(lambda: len(processes.marked(mark)) == 2, "both processes run", 3)
+    processes.wait_until(lambda: len(processes.marked(mark)) == 2, "both processes run")
     with pytest.raises(WaitTimeoutError):
         box.run("sleep 20", timeout_s=0.5)
     alive = len(processes.marked(mark))
@@ -235,7 +235,7 @@ def test_run_once_is_apart_and_its_time_out_ends_it(box: Box) -> None:
     mark = f"MARK={time.time_ns()}"
     with pytest.raises(WaitTimeoutError):
         box.call(lambda host: host.run_once(f"export {mark}; sleep 50 & sleep 50", timeout_s=0.6))
-    processes.wait_until(lambda: not processes.marked(mark), "all processes are gone", 3)
+    processes.wait_until(lambda: not processes.marked(mark), "all processes are gone")
 
 
 def test_eight_callers_get_eight_right_results(box: Box) -> None:

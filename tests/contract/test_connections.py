@@ -186,7 +186,7 @@ def test_a_connection_lost_while_idle_is_replaced_without_an_error(open_lab: Any
     session = open_lab(box=host_of(sshd, keys, port=way.port))
     run(session, "true")
     way.cut()
-    processes.wait_until(lambda: not session.hosts.use("box").connection.is_open, "the loss is noticed", 3)
+    processes.wait_until(lambda: not session.hosts.use("box").connection.is_open, "the loss is noticed")
     assert run(session, "echo again").stdout == "again\n"
 
 
@@ -208,7 +208,7 @@ def test_a_lost_hop_is_replaced(open_lab: Any, network: Any, tmp_path: Path) -> 
     session = open_lab(network.write_lab(tmp_path / "lab.json"))
     run(session, "true", "dut1")
     network["hop1"].sshd.drop_sessions()
-    processes.wait_until(lambda: not session.hosts.use("dut1").connection.is_open, "the loss is noticed", 3)
+    processes.wait_until(lambda: not session.hosts.use("dut1").connection.is_open, "the loss is noticed")
     assert run(session, "echo again", "dut1").stdout == "again\n"
 
 
@@ -414,7 +414,7 @@ def test_an_agent_holds_the_key(open_lab: Any, sshd: Any, keys: Any, tmp_path: P
     place = tmp_path / "agent"
     with subprocess.Popen(["ssh-agent", "-D", "-a", str(place)], stdout=subprocess.DEVNULL) as agent:
         try:
-            processes.wait_until(place.exists, "the agent answers", 5)
+            processes.wait_until(place.exists, "the agent answers")
             monkeypatch.setenv("SSH_AUTH_SOCK", str(place))
             subprocess.run(["ssh-add", "-q", str(keys.identity_file)], check=True)
             host = {"address": sshd.address, "port": sshd.port, "user": sshd.user}

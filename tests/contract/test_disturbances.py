@@ -85,13 +85,13 @@ def test_a_process_is_paused_and_goes_on(session: Session, sleeper: Any, tmp_pat
     text = f"box pause {sleeper.name}"
     checked(session, "service", text, "healthy")
     healing = disturbed(session, "service", text)
-    processes.wait_until(lambda: state(sleeper.pid) == "T", "it is paused", 20)
+    processes.wait_until(lambda: state(sleeper.pid) == "T", "it is paused")
     checked(session, "service", text, "disturbed")
     with pytest.raises(HostError, match="is disturbed, and should be healthy"):
         checked(session, "service", text, "healthy")
     healed(session, healing)
     healed(session, healing)
-    processes.wait_until(lambda: state(sleeper.pid) == "S", "it goes on", 20)
+    processes.wait_until(lambda: state(sleeper.pid) == "S", "it goes on")
     assert not leases(tmp_path)
 
 
@@ -144,7 +144,7 @@ def test_a_hog_runs_and_is_gone(session: Session, what: str, tmp_path: Path) -> 
     group = int(file.read_text())
     os.killpg(group, 0)
     healed(session, healing)
-    processes.wait_until(lambda: is_gone(group), "the hog is gone", 20)
+    processes.wait_until(lambda: is_gone(group), "the hog is gone")
     assert not list(tmp_path.glob(".otto-fill-*"))
 
 
@@ -257,7 +257,7 @@ def test_a_killed_controller_heals_within_the_lease(
             assert state(sleeper.pid) == "T"
             controller.send_signal(signal.SIGKILL)
         processes.wait_until(lambda: state(sleeper.pid) == "S", "it heals", 60)
-        processes.wait_until(lambda: not leases(tmp_path), "the lease is gone", 30)
+        processes.wait_until(lambda: not leases(tmp_path), "the lease is gone")
 
 
 def test_a_controller_that_lives_keeps_it_longer_than_the_lease(sleeper: Any, tmp_path: Path) -> None:
@@ -411,7 +411,7 @@ def test_a_killed_controller_ends_the_command_of_an_event(way: str, request: pyt
         sleeping = int(pids.read_text())
         assert not is_gone(sleeping)
         controller.send_signal(signal.SIGKILL)
-    processes.wait_until(lambda: is_gone(sleeping), "what it started is ended", 30)
+    processes.wait_until(lambda: is_gone(sleeping), "what it started is ended")
 
 
 def test_the_command_of_an_event_waits_for_its_own_and_what_it_leaves_runs_on(session: Session, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_time_outs_end_what_was_started_and_leave_the_shell(session: Session) ->
     assert run(session, "ls /proc; cd /usr; X=kept; sleep 511 & echo on") == "on\n"
     with pytest.raises(WaitTimeoutError):
         run(session, "sleep 512 & (sleep 512; sleep 512)", timeout_s=1.0)
-    processes.wait_until(lambda: (_alive(512), _alive(511)) == (0, 1), "Only what was left in the background runs", 30)
+    processes.wait_until(lambda: (_alive(512), _alive(511)) == (0, 1), "Only what was left in the background runs")
     assert run(session, "echo $X; pwd") == "kept\n/usr\n"
     with pytest.raises(WaitTimeoutError):
         run(session, "while :; do :; done", timeout_s=1.0)
@@ -81,6 +81,6 @@ def test_what_runs_apart_is_ended_too(session: Session) -> None:
     with pytest.raises(WaitTimeoutError):
         session.engine.call(host.run_once("sleep 513 & sleep 513", timeout_s=1.0))
     background = session.engine.call(host.start("sleep 514 & sleep 514"))
-    processes.wait_until(lambda: _alive(514) == 2, "The command", 30)
+    processes.wait_until(lambda: _alive(514) == 2, "The command")
     session.engine.call(background.stop())
-    processes.wait_until(lambda: (_alive(513), _alive(514)) == (0, 0), "Nothing runs", 30)
+    processes.wait_until(lambda: (_alive(513), _alive(514)) == (0, 0), "Nothing runs")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import subprocess
 import time
@@ -11,31 +10,28 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import zmq
 
+from OttoLibrary.load.curve_keys import make_keys, read_keys
 from OttoLibrary.load.hq import LOST, RUNNING, Hq, HqPlan
-from OttoLibrary.load.hq_process import LoadOrder, TurretOrder
 from OttoLibrary.load.result_store import COUNTERS, FILE, ResultReader, ResultWriter
-from OttoLibrary.load.sockets import HqSockets
-from OttoLibrary.run.load_target import ROBOT_COMMAND
+from OttoLibrary.load.sockets import CurveKeys, HqSockets
 from tests.peers.environments import require_environment
-from tests.peers.hqs import start_hq
-from tests.peers.requirements import require
+from tests.peers.killed_loads import VICTIMS, killed_load
+from tests.peers.requirements import miss, require
 from tests.peers.turrets import ROOT, packed, start_ours, start_real
 
 Start = Callable[..., subprocess.Popen[bytes]]
 _PATIENCE_S = 60.0
-USER_KEYWORD = "*** Test Cases ***\nNothing\n    Fire\n*** Keywords ***\nFire\n    Sleep    2 ms\n"
 
 
 class Site:
     """An HQ in this process, which a test moves on step by step, and its turrets."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keys: CurveKeys | None = None) -> None:
         self.folder = folder
-        self.sockets = HqSockets()
+        self.sockets = HqSockets(keys=keys)
         self.writer = ResultWriter(folder / FILE)
         self.processes: list[subprocess.Popen[bytes]] = []
         self.hq: Hq
@@ -207,54 +203,12 @@ def test_results_of_an_earlier_run_are_not_counted(site: Site) -> None:
     assert good > 0
 
 
-@pytest.mark.parametrize("victim", ["hq", "turret", "user"])
+@pytest.mark.parametrize("victim", VICTIMS)
 def test_whoever_is_killed_nothing_is_lost_without_being_counted(victim: str, tmp_path: Path) -> None:
-    (tmp_path / "fire.py").write_text("import time\ndef fire():\n    time.sleep(0.002)\n")
-    (tmp_path / "fire.robot").write_text(USER_KEYWORD)
-    script = {"script": str(tmp_path / "fire.py"), "function": "fire"}
-    for attempt in range(3):
-        folder = tmp_path / f"run-{attempt}"
-        firing = {"model": "closed", "stages": [(0, 4), (60, 4)], "all_users": 4, "users": 4, "grace_s": 5.0}
-        plan: dict[str, Any] = {"duration_s": 60.0, "turrets": 2, "firing": firing, "script": script, "grace_s": 5.0}
-        turrets = [TurretOrder({"name": f"t{number}"}) for number in (1, 2)]
-        if victim == "user":
-            plan = {**plan, "turrets": 4, "script": None}
-            suite = {"source": str(tmp_path / "fire.robot"), "keyword": "Fire", "arguments": [], "variables": {}}
-            turrets = [TurretOrder({"name": "u", "users": 4, "output_folder": str(tmp_path), **suite}, ROBOT_COMMAND)]
-        process = start_hq(LoadOrder(str(folder), plan, turrets))
-        assert process.stdin is not None
-        assert process.stdout is not None
-        while json.loads(process.stdout.readline()).get("state") != RUNNING:
-            pass
-        # Any moment.
-        time.sleep(random.uniform(0.0, 1.5))
-        if victim == "hq":
-            process.kill()
-        else:
-            below = psutil.Process(process.pid).children(recursive=True)
-            random.choice([each for each in below if not each.children()]).kill()
-            process.stdin.write(b'{"order": "stop"}\n')
-            process.stdin.flush()
-            process.stdout.read()
-        process.wait()
-        _until_ended(folder)
-        results = ResultReader(folder / FILE)
-        rows = results.turrets()
-        assert sum(turret.done for turret in rows) == results.row_count() + sum(turret.lost for turret in rows) > 0
-        assert all(turret.begun - turret.done <= 4 for turret in rows)
-
-
-def _until_ended(folder: Path) -> None:
-    """Wait until no turret of a run counts any more."""
-    deadline = time.monotonic() + _PATIENCE_S
-    before = b""
-    while time.monotonic() < deadline:
-        now = b"".join(path.read_bytes() for path in sorted((folder / COUNTERS).glob("*.counts")))
-        if now == before:
-            return
-        before = now
-        time.sleep(0.5)
-    raise AssertionError("Turrets go on without their HQ.")
+    for attempt in range(2):
+        found = killed_load(tmp_path / f"run-{attempt}", victim)
+        assert found.adds_up, found
+        assert found.state == ("killed" if victim == "hq" else "ended")
 
 
 # -- our turret and an HQ that the test plays
@@ -349,7 +303,7 @@ def test_a_turret_in_another_language_fires(site: Site, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs" / "examples" / "node-turret", place)
     install = ["npm", "install", "--no-audit", "--no-fund", "--prefer-offline"]
     if subprocess.run(install, cwd=place, capture_output=True, timeout=300, check=False).returncode:
-        pytest.skip("The package zeromq of npm cannot be installed.")
+        miss("The package zeromq of npm cannot be installed. Let npm reach a registry.")
     config = {"name": "js", "cannons": 3, "rampup": 0.2, **site.ports()}
     (place / "config.json").write_text(json.dumps(config))
     site.open()
@@ -368,3 +322,42 @@ def test_a_turret_that_is_ended_leaves_no_folder(site: Site) -> None:
     process.terminate()
     assert process.wait(timeout=_PATIENCE_S) == 143
     assert not list((site.folder / "packed").glob("otto-turret-*"))
+
+
+# -- keys
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Site]:
+    make_keys(tmp_path / "keys")
+    made = Site(tmp_path, read_keys(tmp_path / "keys").hq)
+    yield made
+    made.close()
+
+
+def test_with_keys_turrets_of_the_project_fire_and_others_are_told(locked: Site, tmp_path: Path) -> None:
+    make_keys(tmp_path / "strange")
+    theirs, other = read_keys(tmp_path / "keys").turret, read_keys(tmp_path / "strange").turret
+    locked.open(duration_s=1.5)
+    strangers = {
+        "no-keys": locked.start("own", "no-keys"),
+        "other-hq": locked.start("own", "other-hq", curve=other),
+        "other-turret": locked.start("own", "other-turret", curve={**other, "server": theirs["server"]}),
+    }
+    locked.until(lambda: all(process.poll() is not None for process in strangers.values()))
+    assert {name: process.returncode for name, process in strangers.items()} == dict.fromkeys(strangers, 2)
+    assert not locked.hq.turrets
+    locked.start("own", "friend", curve=theirs)
+    results = locked.run()
+    good = sum(not row[0] for row in results.rows())
+    assert good == locked.fired("friend") > 20
+    warnings = " ".join(results.run()["warnings"])
+    assert "Somebody without the keys of this HQ was not let in at port" in warnings
+    assert "Somebody with a key that is not of this project was not let in, from 127.0.0.1" in warnings
+
+
+def test_a_real_turret_of_oct_does_not_come_in_without_keys(locked: Site) -> None:
+    locked.open(duration_s=1.5)
+    locked.start("real")
+    locked.until(lambda: locked.hq.refused > 0)
+    assert not locked.hq.turrets

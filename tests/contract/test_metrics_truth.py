@@ -700,7 +700,7 @@ def test_a_wrong_community_is_an_error(make_snmpd: Any, open_lab: Any) -> None:
     agent = make_snmpd("geheim")
     facts = agent.lab | {"community": "wrong-one", "timeout": "0.2 s"}
     watched = Watched(open_lab(switch={"address": "127.0.0.1", "snmp": facts}), ["switch"], [f"snmp:{MEMORY}"])
-    wait_until(watched.events, "An error event", 5)
+    wait_until(watched.events, "An error event")
     (event,) = watched.events()
     assert (event.kind, event.host) == ("error", "switch")
     assert f"SNMP agent 127.0.0.1 port {agent.port} does not answer" in event.text
@@ -715,7 +715,7 @@ def test_an_agent_that_falls_silent_is_an_error_and_is_read_again(make_snmpd: An
     name = f"snmp_value[{UDP_IN}]"
     watched.wait_for(name, 2)
     agent.pause()
-    wait_until(watched.events, "An error event", 5)
+    wait_until(watched.events, "An error event")
     agent.resume()
     watched.wait_for(name, 2, time.time())
     assert ["does not answer" in event.text for event in watched.events()] == [True]
@@ -727,7 +727,7 @@ def test_an_agent_that_falls_silent_is_an_error_and_is_read_again(make_snmpd: An
 def test_an_agent_behind_a_hop_is_a_sentence(open_lab: Any) -> None:
     hosts = {"front": {"address": "127.0.0.1"}, "switch": {"address": "127.0.0.1", "hop": "front"}}
     watched = Watched(open_lab(**hosts), ["switch"], [f"snmp:{MEMORY}"])
-    wait_until(watched.events, "An error event", 5)
+    wait_until(watched.events, "An error event")
     (event,) = watched.events()
     assert event.text == (
         f"Metric 'snmp:{MEMORY}' cannot be read: Host 'switch' is behind 'front': SNMP goes over UDP, which no hop carries"
@@ -737,5 +737,5 @@ def test_an_agent_behind_a_hop_is_a_sentence(open_lab: Any) -> None:
 def test_an_oid_that_the_agent_does_not_have_is_an_error(make_snmpd: Any, open_lab: Any) -> None:
     agent = make_snmpd("geheim")
     watched = Watched(open_lab(switch={"address": "127.0.0.1", "snmp": agent.lab}), ["switch"], ["snmp:1.3.6.1.2.1.99.1"])
-    wait_until(watched.events, "An error event", 5)
+    wait_until(watched.events, "An error event")
     assert "The SNMP agent has no 1.3.6.1.2.1.99.1" in watched.events()[0].text

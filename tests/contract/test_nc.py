@@ -78,7 +78,7 @@ class Box:
         return not litter and not self.programs()
 
     def check_clean(self) -> None:
-        processes.wait_until(self.is_clean, "Cleaning up", 2)
+        processes.wait_until(self.is_clean, "Cleaning up")
 
 
 def _words(pid: int) -> list[str]:
@@ -392,7 +392,7 @@ def test_a_lost_host_leaves_no_nc(box: Callable[..., Box], sshd: Any, direction:
     grows = host.there if direction == "put" else host.here
     with _when_it_grows(grows, sshd.drop_sessions), pytest.raises(HostError, match="connection"):
         host.put_file(source, verify="no") if direction == "put" else host.get(source.name, verify="no")
-    processes.wait_until(lambda: not host.programs(), "Ending nc", 2)
+    processes.wait_until(lambda: not host.programs(), "Ending nc")
     assert (grows / "a.bin").read_bytes() == b"old"
 
 
@@ -405,5 +405,5 @@ def test_a_hop_that_is_lost(box: Callable[..., Box], network: Any, direction: st
     grows = host.there if direction == "put" else host.here
     with _when_it_grows(grows, network["hop1"].sshd.drop_sessions), pytest.raises(HostError, match="connection"):
         host.put_file(source, verify="no") if direction == "put" else host.get(source.name, verify="no")
-    processes.wait_until(lambda: not host.programs(), "Ending nc", 2)
+    processes.wait_until(lambda: not host.programs(), "Ending nc")
     assert (grows / "a.bin").read_bytes() == b"old"

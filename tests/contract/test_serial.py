@@ -205,7 +205,7 @@ def test_extra_shells_say_what_to_use_instead(open_lab: Any, serial_console: Any
 def test_being_up_is_asked_for_on_the_line(open_lab: Any, serial_console: Any) -> None:
     console = serial_console(consoles.boot, {"OTTO_PASSWORD": "pw"}, on_open=True)
     session = open_lab(box=host_of(console, user="root", password="pw"), loader=host_of(console, profile="uboot"))
-    session.engine.call(wait_until_up(session.hosts.use("box"), Deadline(15)))
+    session.engine.call(wait_until_up(session.hosts.use("box"), Deadline(60)))
     session.engine.call(session.hosts.use("box").probe(5))
     with pytest.raises(UsageError, match=r"cannot be rebooted over its one line\. Send it the command with 'Send To Host'"):
         session.engine.call(reboot(session.hosts.use("box"), "reboot", Deadline(5)))

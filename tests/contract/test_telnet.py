@@ -200,7 +200,7 @@ def test_a_connection_lost_while_idle_is_replaced_without_an_error(open_lab: Any
     session = open_lab(box=host_of(way))
     session.engine.call(session.hosts.use("box").connection.open(Deadline(10)))
     way.cut()
-    processes.wait_until(lambda: not session.hosts.use("box").connection.is_open, "the loss is noticed", 3)
+    processes.wait_until(lambda: not session.hosts.use("box").connection.is_open, "the loss is noticed")
     assert run(session, "echo again").stdout == "again\n"
 
 
@@ -260,9 +260,9 @@ def test_a_stopped_background_command_is_gone_with_all_it_started(open_lab: Any,
     session = open_lab(box=host_of(server))
     mark = f"MARK={time.time_ns()}"
     running = session.engine.call(session.hosts.use("box").start(f"export {mark}; echo on; sleep 50 & sleep 50", timeout_s=10))
-    processes.wait_until(lambda: len(processes.marked(mark)) >= 2 and running.said()[0] == "on\n", "it runs", 5)
+    processes.wait_until(lambda: len(processes.marked(mark)) >= 2 and running.said()[0] == "on\n", "it runs")
     assert session.engine.call(running.stop())[0] == "on\n"
-    processes.wait_until(lambda: not processes.marked(mark), "all processes are gone", 5)
+    processes.wait_until(lambda: not processes.marked(mark), "all processes are gone")
 
 
 def test_a_user_cannot_be_switched(open_lab: Any, server: Any) -> None:

@@ -298,7 +298,7 @@ def test_many_that_were_given_up_leave_nothing_and_no_session(over: Site) -> Non
     for _ in range(25):
         with contextlib.suppress(WaitTimeoutError):
             over.put(source, f"{over.there}/a.bin", timeout_s=moments.uniform(0.0, 0.02))
-        processes.wait_until(lambda: not over.litter(), "the host has tidied up", 3)
+        processes.wait_until(lambda: not over.litter(), "the host has tidied up")
     over.put(source, f"{over.there}/b.bin")
 
 

@@ -607,7 +607,7 @@ def test_the_command_watches_with_a_page(tmp_path: Path) -> None:
     while "box: load_1min" not in out:
         out += process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    out += process.communicate(timeout=10)[0]
+    out += process.communicate(timeout=60)[0]
     assert process.returncode == 0
     assert url.partition("key=")[2] not in out
     assert not running(str(lab))

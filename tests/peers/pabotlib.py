@@ -22,7 +22,7 @@ class PabotLib:
         file.write_text(resources)
         command = [sys.executable, "-m", "pabot.pabotlib", str(file) if resources else "", "127.0.0.1", str(port)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        processes.wait_until(self._answers, "the start of PabotLib", 30)
+        processes.wait_until(self._answers, "the start of PabotLib")
 
     def ask(self, keyword: str, *arguments: str) -> Any:
         """Run a keyword of it, as a suite with PabotLib would; return what it returned."""

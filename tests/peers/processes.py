@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 
-def wait_until(true: Callable[[], object], what: str, timeout_s: float = 10.0) -> None:
-    """Wait for a state, bounded."""
+def wait_until(true: Callable[[], object], what: str, timeout_s: float = 60.0) -> None:
+    """Wait for a state, so long that a busy machine reaches it."""
     end = time.monotonic() + timeout_s
     while not true():
         if time.monotonic() > end:

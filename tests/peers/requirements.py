@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from typing import NoReturn
 
 from tests.peers import environments
 
@@ -55,6 +56,7 @@ PACKAGES = {
     "unshare": "util-linux",
     "useradd": "passwd",
     "vsftpd": "vsftpd",
+    "zsh": "zsh",
 }
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
 
@@ -75,17 +77,21 @@ def is_root() -> bool:
 
 def require(*names: str) -> None:
     """Skip the test unless all of the programs are here; with ``OTTO_PEERS=required`` fail it. ``root`` asks for root."""
-    import pytest
-
     programs = [name for name in names if name != "root" and find(name) is None]
     reasons = [f"{', '.join(programs)} is missing. Install it: {install_command(programs)}"] if programs else []
     if "root" in names and not is_root():
         reasons.append("This test needs root.")
-    if not reasons:
-        return
+    if reasons:
+        miss(" ".join(reasons))
+
+
+def miss(reason: str) -> NoReturn:
+    """Skip the test, which cannot be run here; with ``OTTO_PEERS=required`` fail it."""
+    import pytest
+
     if os.environ.get("OTTO_PEERS") == "required":
-        pytest.fail(" ".join(reasons), pytrace=False)
-    pytest.skip(" ".join(reasons))
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 def install_command(programs: list[str]) -> str:

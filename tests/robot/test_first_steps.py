@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from tests.peers.requirements import require
@@ -60,6 +61,27 @@ def test_bash_completes(line: str, words: set[str], shell_folder: Path) -> None:
     """
     done = ran("bash", "--norc", "-c", script, folder=shell_folder, PATH=f"{shell_folder}/bin:{os.environ['PATH']}")
     assert {word.strip() for word in done.stdout.split("\n") if word.strip()} == words, done.stderr
+
+
+def test_zsh_completes_what_is_typed(shell_folder: Path) -> None:
+    """One shell, whose ``~/.zshrc`` has nothing but the completion, as the README makes it."""
+    if shutil.which("zsh") is None:
+        require("zsh")
+    path = f"{shell_folder}/bin:{os.environ['PATH']}"
+    variables = {"HOME": str(shell_folder), "PATH": path, "TERM": "dumb", "PYTHONPATH": str(ROOT)}
+    written = ran("ottolibrary", "completion", "zsh", folder=shell_folder, **variables)
+    (shell_folder / ".zshrc").write_text(f"{written.stdout}\nPS1='READY'\"> \"\n")
+    shell = pexpect.spawn("zsh", ["-i"], env=variables, cwd=shell_folder, timeout=60, encoding="utf-8")
+    try:
+        shell.expect_exact("READY> ")
+        for line, words in COMPLETIONS:
+            # Where several words fit, all are listed below the line.
+            shell.send(f"{line}\t")
+            rest = [word[len(line.split()[-1]) :] + " " if len(words) == 1 else word for word in sorted(words)]
+            shell.expect_exact(rest[0])
+            shell.sendcontrol("u")
+    finally:
+        shell.close(force=True)
 
 
 @pytest.mark.parametrize(("line", "words"), COMPLETIONS)

@@ -25,15 +25,16 @@ Busy
 """
 
 
+@pytest.mark.parametrize("start", [[], ["nohup"]], ids=["plain", "nohup"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_stays(tmp_path: Path, number: signal.Signals) -> None:
+def test_nothing_stays(tmp_path: Path, number: signal.Signals, start: list[str]) -> None:
     mark = f"OTTO_MARK={time.time_ns()}"
     # After SIGKILL nobody is left to end a command in the foreground; it runs out by itself, and its shell with it.
     seconds = 2 if number == signal.SIGKILL else 300
     (tmp_path / "busy.robot").write_text(_SUITE.format(mark=mark, seconds=seconds))
-    command = [sys.executable, "-m", "robot", "--outputdir", str(tmp_path), str(tmp_path / "busy.robot")]
+    command = [*start, sys.executable, "-m", "robot", "--outputdir", str(tmp_path), str(tmp_path / "busy.robot")]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as robot:
-        processes.wait_until(lambda: len(processes.marked(mark)) >= 4, "all commands run", 15)
+        processes.wait_until(lambda: len(processes.marked(mark)) >= 4, "all commands run", 60)
         robot.send_signal(number)
-        robot.communicate(timeout=20)
-    processes.wait_until(lambda: not processes.marked(mark), "nothing is left", 6)
+        robot.communicate(timeout=60)
+    processes.wait_until(lambda: not processes.marked(mark), "nothing is left", 60)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
 import tarfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from OttoLibrary.errors import UsageError
+from OttoLibrary.load.result_store import FILE, ResultReader
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -34,6 +42,30 @@ def load(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "OttoLibrary", "load", *map(str, words)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@contextlib.contextmanager
+def started(cwd: Path, *words: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a command; it has ended afterwards."""
+    command = [sys.executable, "-m", "OttoLibrary", "load", *map(str, words)]
+    environment, pipe = os.environ | {"PYTHONPATH": str(ROOT)}, subprocess.PIPE
+    process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until_stored(folder: Path) -> None:
+    """Wait until a run has results."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with contextlib.suppress(UsageError, sqlite3.Error):
+            if sum(second.count for second in ResultReader(folder / FILE).seconds()) > 20:
+                return
+        time.sleep(0.1)
+    raise AssertionError("Nothing was stored.")
 
 
 @pytest.fixture
@@ -65,8 +97,15 @@ def test_a_new_project_packs_runs_and_reports(project: Path, tmp_path: Path) -> 
     assert json.loads(again.stdout)["count"] == said["count"]
     three = load("rebuild", tmp_path / "out", tmp_path / "out" / "results.sqlite", project / "config.json", cwd=tmp_path)
     assert three.returncode == 0, three.stderr
-    written = load("to-csv", tmp_path / "out" / "results.sqlite", tmp_path / "r.csv", cwd=tmp_path)
+    written = load("to-csv", tmp_path / "out" / "results.sqlite", tmp_path / "r.csv", "--json", cwd=tmp_path)
     assert written.returncode == 0
+    assert json.loads(written.stdout) == {"results": said["count"], "file": str(tmp_path / "r.csv")}
+    compared = load("compare", tmp_path / "out", tmp_path / "out", "-o", tmp_path / "both.html", cwd=tmp_path)
+    assert compared.returncode == 0, compared.stderr
+    page = (tmp_path / "both.html").read_text()
+    assert "No difference that is sure" in page
+    assert page.count("<svg") >= 4
+    assert {name for name in ("old", "new") if f">{name}<" in page} == {"old", "new"}
     lines = (tmp_path / "r.csv").read_text().splitlines()
     assert lines[0].startswith("elapsed time;epoch (in seconds);turret name;transaction time;error;")
     assert len(lines) == said["count"] + 1
@@ -91,6 +130,25 @@ def test_a_broken_limit_is_99_and_an_aborted_run_1(project: Path, tmp_path: Path
     alone = load("run", project, "-o", tmp_path / "alone", cwd=tmp_path)
     assert alone.returncode == 1, alone.stderr
     assert "0 turrets of 1 came" in alone.stdout
+
+
+def test_a_run_that_is_interrupted_or_killed_has_a_report_that_says_so(project: Path, tmp_path: Path) -> None:
+    change(project, run_time=600)
+    with started(tmp_path, "run", project, "--local", "-o", tmp_path / "out") as process:
+        until_stored(tmp_path / "out")
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 1
+    assert "The run was aborted: it was interrupted." in said
+    assert "The run is aborted: it was interrupted." in (tmp_path / "out" / "report.html").read_text()
+    with started(tmp_path, "run", project, "--local", "-o", tmp_path / "killed") as process:
+        until_stored(tmp_path / "killed")
+        process.kill()
+        process.communicate(timeout=60)
+    again = load("rebuild-results", tmp_path / "killed", project / "config.json", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "The run was killed: its HQ was killed" in again.stdout
+    assert "The run is killed: its HQ was killed" in (tmp_path / "killed" / "report.html").read_text()
 
 
 def test_mistakes_are_one_clear_sentence(project: Path, tmp_path: Path) -> None:
@@ -139,3 +197,17 @@ def test_an_archive_of_a_project_stays_in_its_folder(project: Path, tmp_path: Pa
     bad = load("new-project", "evil", "-t", "bad.tar.gz", cwd=tmp_path)
     assert bad.returncode == 2
     assert not (tmp_path / "evil").exists()
+
+
+def test_a_project_with_keys_fires_and_its_archives_are_for_their_owner(project: Path, tmp_path: Path) -> None:
+    change(project, curve="keys")
+    assert "load make-keys" in load("run", project, "--local", cwd=tmp_path).stderr
+    assert load("make-keys", project / "keys", cwd=tmp_path).returncode == 0
+    ran = load("run", project, "--local", "-o", tmp_path / "out", "--json", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["count"] > 20
+    assert load("pack", project, cwd=tmp_path).returncode == 0
+    assert (project / "first.tar.gz").stat().st_mode & 0o777 == 0o600
+    secret = json.loads((project / "keys" / "hq.json").read_text())["secret"]
+    kept = [*(tmp_path / "out").rglob("*"), project / "first.tar.gz"]
+    assert not [path for path in kept if path.is_file() and secret.encode() in path.read_bytes()]

@@ -268,3 +268,18 @@ Buy
     assert said["No Pause"].startswith("A locust file says itself")
     assert said["No Robot"].startswith("'Buy' needs Robot Framework, which Locust does not run.")
     assert f"Install it with: {python} -m pip install 'locust'" in said["No Locust"]
+
+
+def test_a_load_that_nobody_waited_for_has_a_report(tmp_path: Path) -> None:
+    found = fire(
+        tmp_path,
+        """
+*** Test Cases ***
+Interrupted
+    Start Load    keyword=Burn One    users=2    duration=10 min
+    Wait Until Keyword Succeeds    10 s    100 ms    Get Load Statistic    count    >    3
+    Fatal Error    as Ctrl-C does
+""",
+    )
+    assert failures(found) == {"Interrupted": "as Ctrl-C does"}, found.said
+    assert "Distribution" in (found.folder / "otto" / "load-1" / "report.html").read_text()

@@ -623,8 +623,8 @@ def test_nothing_of_the_monitor_stays_however_the_run_ends(
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=60)
     quiet(stdout + stderr)
-    processes.wait_until(lambda: not of_the_run(), "the loops of the demo lab end", 20)
-    processes.wait_until(lambda: not any("otto_wanted" in command_line(pid) for pid in watching), "the loop ends", 20)
+    processes.wait_until(lambda: not of_the_run(), "the loops of the demo lab end")
+    processes.wait_until(lambda: not any("otto_wanted" in command_line(pid) for pid in watching), "the loop ends")
     assert wanted <= read()
     with contextlib.closing(Recording(recorded)) as recording:
         [session] = recording.sessions()

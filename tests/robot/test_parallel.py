@@ -122,7 +122,7 @@ class Place:
 
     def wait_for_free(self, host: str) -> None:
         """Wait until a host is free, at most as long as it may take."""
-        processes.wait_until(lambda: not self.leases.who_reserved(f"demo/{host}"), f"{host}, free", 10)
+        processes.wait_until(lambda: not self.leases.who_reserved(f"demo/{host}"), f"{host}, free")
 
     def times(self, host: str) -> list[tuple[float, float]]:
         """Return from when to when a host was somebody's."""
@@ -146,7 +146,7 @@ class Place:
 def place(tmp_path: Path) -> Iterator[Place]:
     made = Place(tmp_path)
     yield made
-    processes.wait_until(lambda: not processes.marked(made.mark), "the end of all that was started", 30)
+    processes.wait_until(lambda: not processes.marked(made.mark), "the end of all that was started")
     assert not list((tmp_path / "temporary").iterdir())
 
 
@@ -470,7 +470,7 @@ def test_a_second_signal_ends_all_at_once(place: Place, pabot: Started) -> None:
     with pabot("--processes", "2", "suites") as process:
         place.holders(2)
         process.send_signal(signal.SIGINT)
-        processes.wait_until(lambda: place.notes("tears"), "a teardown that runs", 30)
+        processes.wait_until(lambda: place.notes("tears"), "a teardown that runs")
         process.send_signal(signal.SIGINT)
         assert "ended immediately" in said_by(process, 253)
     assert not place.notes("torn")

@@ -186,9 +186,9 @@ def test_a_signal_ends_it_at_once(tmp_path: Path, number: signal.Signals) -> Non
     (tmp_path / "suite.robot").write_text(suite)
     process = begin(tmp_path, "--prerunmodifier", "OttoLibrary.Repeat:duration=1 h:threshold=1", "suite.robot")
     try:
-        processes.wait_until(ready.exists, "the test runs", 30)
+        processes.wait_until(ready.exists, "the test runs")
         process.send_signal(number)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     finally:
         process.kill()
     [test] = ExecutionResult(tmp_path / "results" / "output.xml").suite.tests

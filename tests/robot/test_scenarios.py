@@ -366,7 +366,7 @@ Asleep
         robot.kill()
     pid = int((folder / "pid").read_text())
     gone = Path(f"/proc/{pid}")
-    processes.wait_until(lambda: not gone.exists() or " Z " in (gone / "stat").read_text(), "the command is ended", 30)
+    processes.wait_until(lambda: not gone.exists() or " Z " in (gone / "stat").read_text(), "the command is ended")
 
 
 def test_what_was_killed_goes_on_and_says_what_was_missed(folder: Path) -> None:

@@ -181,11 +181,29 @@ def test_a_mistake_in_the_files_fails_every_test_and_touches_nothing(bench: Call
     free(folder)
 
 
-def test_a_failing_shutdown_is_told_and_keeps_nothing(bench: Callable[..., Path]) -> None:
+_WITH_TEARDOWN = _SUITE.replace(
+    "Suite Setup    Deploy Devices", "Suite Setup    Deploy Devices\nSuite Teardown    Run On Host    box    true"
+)
+_IN_A_TEST = """*** Settings ***
+Library    OttoLibrary    lab=environment:environment.json,inventory.json,bench-1
+*** Test Cases ***
+First
+    Log    does not use the devices
+Second
+    Deploy Devices
+"""
+
+
+@pytest.mark.parametrize("way", ["keyword", "teardown", "listener", "test"])
+def test_a_failing_shutdown_fails_the_run_and_keeps_nothing(bench: Callable[..., Path], way: str) -> None:
     folder = bench(fail=["shutdown"])
-    done = run(folder, _SUITE)
+    suites = {"keyword": _SUITE, "teardown": _WITH_TEARDOWN, "test": _IN_A_TEST}
+    done = with_listener(folder) if way == "listener" else run(folder, suites[way])
     assert [line for line in trace(folder) if line.startswith("shutdown")] == ["shutdown box", "shutdown server"]
-    assert "The shutdown of devices failed: box: shutdown failed: RuntimeError: no shutdown" in done.said
+    assert statuses(done) == {"First": "PASS" if way == "test" else "FAIL", "Second": "FAIL"}
+    assert done.rc == (1 if way == "test" else 2)
+    assert "box: shutdown failed: RuntimeError: no shutdown" in done.tests["Second"].message
+    assert _PASSWORD not in (done.folder / "output.xml").read_text()
     free(folder)
 
 
@@ -413,6 +431,9 @@ Met
 Unmet
     [Tags]    env_req:{"box": {"model": "c"}}
     Fail    never runs
+Mistyped
+    [Tags]    env_req:{"box": {"modle": "b"}}
+    Fail    never runs
 Broken
     [Tags]    env_req:{"box"
     Log    never runs
@@ -434,9 +455,18 @@ def test_requirements_skip_and_check(bench: Callable[..., Path], way: str, skips
     else:
         skipping = "yes" if skips else "no"
         done = run(folder, _LISTENED + _REQUIRING, "--listener", f"{_LISTENER}:skip_contingency_checks={skipping}")
-    expected = {"First": "PASS", "Second": "PASS", "Met": "PASS", "Unmet": "SKIP", "Broken": "FAIL", "By Keyword": "SKIP"}
+    expected = {
+        "First": "PASS",
+        "Second": "PASS",
+        "Met": "PASS",
+        "Unmet": "SKIP",
+        "Mistyped": "SKIP",
+        "Broken": "FAIL",
+        "By Keyword": "SKIP",
+    }
     assert statuses(done) == expected
     assert "device 'box' is needed with {'model': 'c'}, and there is {" in done.tests["Unmet"].message
+    assert "(Did you mean 'model'?)" in done.tests["Mistyped"].message
     checks = sorted(line for line in trace(folder) if line.startswith("check"))
     assert checks == ([] if skips else [f"check {name} {{'box': {{'model': ['a', 'b']}}}}" for name in ("box", "server")])
     assert _PASSWORD not in (done.folder / "output.xml").read_text()
@@ -445,7 +475,7 @@ def test_requirements_skip_and_check(bench: Callable[..., Path], way: str, skips
 def test_a_requirement_without_an_environment_fails(bench: Callable[..., Path]) -> None:
     folder = bench()
     done = run(folder, f"*** Settings ***\nLibrary    OttoLibrary\n*** Test Cases ***\n{_REQUIRING.strip()}\n")
-    assert statuses(done) == dict.fromkeys(("Met", "Unmet", "Broken", "By Keyword"), "FAIL")
+    assert statuses(done) == dict.fromkeys(("Met", "Unmet", "Mistyped", "Broken", "By Keyword"), "FAIL")
 
 
 _FILES = ("environment.json", "inventory.json", "--board", "bench-1")
@@ -499,7 +529,8 @@ def test_all_processes_of_pabot_share_one_deployment(bench: Callable[..., Path],
     folder = bench()
     (folder / "suites").mkdir()
     for name in ("a", "b", "c"):
-        (folder / "suites" / f"{name}.robot").write_text(_SUITE if way == "keyword" else _LISTENED)
+        suite = _SUITE if way == "keyword" else _LISTENED
+        (folder / "suites" / f"{name}.robot").write_text(f"{suite}    Hosts Should Be Reserved    box\n")
     done = run_files(folder, *(["--listener", _LISTENER] if way == "listener" else []), "suites", runner=PABOT)
     assert done.rc == 0, done.said
     assert sum(line == "boot box" for line in trace(folder)) == 1

@@ -213,4 +213,4 @@ def test_it_ends_with_its_launcher(tmp_path: Path) -> None:
         assert launcher.stdout is not None
         child = psutil.Process(int(launcher.stdout.readline()))
         launcher.send_signal(signal.SIGKILL)
-        wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the end of the warm process", 30)
+        wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the end of the warm process")

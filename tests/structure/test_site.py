@@ -90,6 +90,12 @@ def test_no_link_of_the_repository_is_dead() -> None:
     assert not dead
 
 
+def test_the_cookbook_lists_every_suite() -> None:
+    listed = re.findall(r"`(\w+\.robot)`", (ROOT / "docs" / "cookbook.md").read_text())
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "suites" / "cookbook").glob("*.robot"))
+    assert len(listed) >= 20
+
+
 def test_pictures_are_small_and_shown() -> None:
     pages = "".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
     pictures = list((ROOT / "docs" / "images").glob("*.png"))

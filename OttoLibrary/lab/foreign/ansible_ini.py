@@ -12,8 +12,23 @@ from OttoLibrary.lab.foreign.ansible import Group, convert_groups
 from OttoLibrary.lab.foreign.conversion import Conversion
 
 _SECTION = re.compile(r"\[([^\]:]+)(?::(\w+))?\]\s*(?:#.*)?")
+_ASSIGNMENT = re.compile(r"[\w.\"'-]+\s*=")
 _KINDS = (None, "children", "vars")
 _TEXTS = ("pass", "user", "args", "host")
+
+
+def is_inventory(text: str) -> bool:
+    """Return True for text that names Ansible's variables, has sections of hosts, or hosts with variables.
+
+    Words on lines may be anything, and sections of ``name = value`` are a configuration of something else.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip() and line.strip()[0] not in "#;"]
+    if any(line.startswith("ansible_") or " ansible_" in line for line in lines):
+        return True
+    sections = [found for line in lines if (found := _SECTION.fullmatch(line))]
+    if sections:
+        return any(found[2] for found in sections) or not any(_ASSIGNMENT.match(line) for line in lines)
+    return not lines or (any("=" in line for line in lines) and not any(_line(Group(), None, line) for line in lines))
 
 
 def convert(text: str, conversion: Conversion) -> None:

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from OttoLibrary.transport.restored_signals import restored_signals
+
 _LOOPBACK = ("127.0.0.1", "localhost")
 _DUTS = ("dut1", "dut2", "dut3")
 _START_S = 20.0
@@ -148,7 +150,8 @@ class _DemoLab:
     async def child(self, *words: str, **options: Any) -> asyncio.subprocess.Process:
         """Start a process in a session of its own."""
         # A start that is cancelled half-way may wait for ever for its own end.
-        starting = asyncio.create_task(asyncio.create_subprocess_exec(*words, start_new_session=True, **options))
+        begin = asyncio.create_subprocess_exec(*words, start_new_session=True, preexec_fn=restored_signals(), **options)
+        starting = asyncio.create_task(begin)
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
         return await asyncio.shield(starting)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from OttoLibrary.errors import LabError, UnknownNameError
-from OttoLibrary.lab.plain_file import is_file, read_plain_file
+from OttoLibrary.lab.plain_file import is_file, kind_of, read_plain_file
 from OttoLibrary.lab.trust import distrust
 from OttoLibrary.schema import plain_data
 from OttoLibrary.schema.source_position import SourcePosition, expanded, is_path, shown_path
@@ -84,6 +84,9 @@ class JsonLabs:
 
     def _not_found(self, name: str) -> LabError | UnknownNameError:
         if is_path(name):
+            kind = next(filter(None, (kind_of(base / expanded(name)) for base in (Path.cwd(), self._suite_folder))), "")
+            if kind:
+                return LabError([f"'{name}' is {kind}, and a lab is a file. Write its content into one."])
             return LabError([f"No lab file '{name}', and no folder of that name with a {_HOSTS_FILE}."])
         searched = some(shown_path(folder) for folder in self._folders)
         unknown = UnknownNameError("lab", name, self.list_labs(), f"Searched: {searched}.")

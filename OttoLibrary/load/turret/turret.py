@@ -13,6 +13,7 @@ from OttoLibrary.load.turret import oct_messages as oct_wire
 from OttoLibrary.load.turret.batches import IterationTally, Note, merged
 from OttoLibrary.load.turret.cannons import Cannon, RunClock
 from OttoLibrary.load.turret.counters import Counters
+from OttoLibrary.load.turret.curve_connection import CurveConnection
 from OttoLibrary.load.turret.firing import Arrivals, FiringPlan
 from OttoLibrary.load.turret.histogram import Histogram
 from OttoLibrary.load.turret.transactions import Maker
@@ -308,7 +309,7 @@ class OttoTurret:
         open_battery: OpenBattery = CannonBattery,
     ) -> None:
         self.config, self._make, self.uuid, self._open_battery = config, make, uuid, open_battery
-        self._connection: ZmtpConnection | None = None
+        self._connection: ZmtpConnection | CurveConnection | None = None
         self._battery: Battery | None = None
         self._run = ""
         self._batch = 0
@@ -338,7 +339,7 @@ class OttoTurret:
     def _step(self) -> None:
         try:
             if self._connection is None:
-                self._connection = ZmtpConnection(str(self.config["hq_address"]), int(self.config["hq_port"]), "DEALER")
+                self._connection = self._connected()
                 self._hello()
             self._hear()
             self._look()
@@ -349,6 +350,12 @@ class OttoTurret:
             time.sleep(_RETRY_S)
         if time.monotonic() - self._heard_s > HQ_SILENT_S:
             self._lose_hq()
+
+    def _connected(self) -> ZmtpConnection | CurveConnection:
+        address, port, keys = str(self.config["hq_address"]), int(self.config["hq_port"]), self.config.get("curve")
+        if keys:
+            return CurveConnection(address, port, "DEALER", keys)
+        return ZmtpConnection(address, port, "DEALER")
 
     def _lose_hq(self) -> None:
         """End the run: an HQ that is silent counts nothing. What it has not confirmed is lost, and the counters say how much."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from OttoLibrary.load.turret.transactions import Maker, ScriptError, load_maker
 from OttoLibrary.load.turret.turret import OctTurret, OttoTurret
-from OttoLibrary.load.turret.zmtp import Disconnected, ZmtpConnection
+from OttoLibrary.load.turret.zmtp import Disconnected, WrongKeys, ZmtpConnection
 
 _SWITCH_S = 0.0005
 _RETRY_S = 0.5
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _unpack(options.tar, unpacked)
             return _serve(unpacked / "config.json", unpacked)
         return _serve(options.config_file, options.config_file.absolute().parent)
-    except (ScriptError, tarfile.TarError, OSError, ValueError) as error:
+    except (ScriptError, WrongKeys, tarfile.TarError, OSError, ValueError) as error:
         sys.stderr.write(f"The turret cannot start: {error}.\n")
         return 2
     except KeyboardInterrupt:
@@ -76,7 +76,7 @@ def _serve(path: Path, folder: Path) -> int:
         return load_maker(what, folder, config, context)
 
     who = str(config.get("uuid") or uuid.uuid4())
-    if our_port and (config.get("token") or _is_ours(config)):
+    if our_port and (config.get("token") or config.get("curve") or _is_ours(config)):
         return OttoTurret(config, make, who).run()
     # What cannot be loaded is said before the HQ waits for it.
     make({})

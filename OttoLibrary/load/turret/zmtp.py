@@ -12,6 +12,7 @@ import time
 from collections import deque
 
 _GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" + bytes(31)
+_VERSION_END = 12
 _MORE, _LONG, _COMMAND = 1, 2, 4
 _LARGEST = 64 << 20
 _HANDSHAKE_S = 10.0
@@ -21,6 +22,10 @@ _STUCK_S = 60.0
 
 class Disconnected(ConnectionError):
     """The peer cannot be reached, ended the connection, or does not speak ZMTP."""
+
+
+class WrongKeys(Exception):
+    """The peer will never let this one in: it wants keys that this one does not have."""
 
 
 class ZmtpConnection:
@@ -33,6 +38,7 @@ class ZmtpConnection:
 
     Raises:
         Disconnected: No connection, or the peer is no such socket.
+        WrongKeys: The peer wants keys.
     """
 
     def __init__(self, address: str, port: int, kind: str) -> None:
@@ -54,13 +60,15 @@ class ZmtpConnection:
             raise
 
     def _shake_hands(self, kind: str) -> None:
-        self._write(_GREETING)
+        # The peer says what it wants once it knows the version, and hangs up on who offers something else.
+        self._write(_GREETING[:_VERSION_END])
         theirs = self._read_exactly(64, time.monotonic() + _HANDSHAKE_S)
         if theirs[:1] != b"\xff" or theirs[9:10] != b"\x7f" or theirs[10] < 3:
             raise Disconnected(f"{self.where} does not speak ZMTP 3")
         if theirs[12:32].rstrip(b"\0") != b"NULL":
             wanted = theirs[12:32].rstrip(b"\0").decode("ascii", "replace")
-            raise Disconnected(f"{self.where} wants the security mechanism {wanted}; this turret was given no keys")
+            raise WrongKeys(f"The HQ at {self.where} wants the security mechanism {wanted}, and this turret was given no keys")
+        self._write(_GREETING[_VERSION_END:])
         properties = _property("Socket-Type", kind.encode()) + _property("Identity", b"")
         body = b"\x05READY" + properties
         self._write(bytes([_COMMAND, len(body)]) + body)

@@ -50,6 +50,14 @@ def test_the_printed_lab_loads_and_no_secret_is_printed(name: str, tmp_path: Pat
         ("x.ini", "[a]\nx y z\n", "line 2: a line of hosts is a name"),
         ("x.ini", "\n", "No host could be carried over"),
         ("x.yml", "targets: {a: {}}\n", "No host could be carried over"),
+        ("letter.txt", "Dear reader,\nthis is no lab.\n", "it does not look like a file of otto"),
+        ("words", "alpha\nbeta\n", "If it is one, say whose with --from."),
+        (".env", "NAME=dut1\nLEVEL=22\n", "it does not look like"),
+        ("setup.cfg", "[metadata]\nname = product\nversion = 1\n", "it does not look like"),
+        ("pyproject.toml", '[project]\nname = "product"\n', "it does not look like"),
+        ("hosts", "127.0.0.1 localhost\n", "it does not look like"),
+        ("duts.yml", "packages:\n  - a\n  - b\n", "it does not look like"),
+        ("package.json", '{"files": ["a", "b"]}', "it does not look like"),
     ],
 )
 def test_what_cannot_be_converted_is_one_sentence(
@@ -60,6 +68,24 @@ def test_what_cannot_be_converted_is_one_sentence(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert said in printed.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("name", "text"), [("words", "alpha\nbeta\n"), ("old.json", '{"duts": ["alpha", "beta"]}')])
+def test_bare_names_are_hosts_when_the_user_says_so(
+    name: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert main(["convert", str(tmp_path / name), "--from", "ansible"]) == 0
+    assert json.loads(capsys.readouterr().out)["hosts"].keys() == {"alpha", "beta"}
+
+
+@pytest.mark.parametrize(
+    "text", ["[duts]\nalpha\nbeta\n", "alpha ansible_host=10.0.0.1\nbeta port=2\n", "[a:vars]\nx = 1\n[a]\nalpha\nbeta\n"]
+)
+def test_sections_or_variables_make_an_inventory(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "inventory").write_text(text)
+    assert main(["convert", str(tmp_path / "inventory")]) == 0
+    assert json.loads(capsys.readouterr().out)["hosts"].keys() == {"alpha", "beta"}
 
 
 def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:

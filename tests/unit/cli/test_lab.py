@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,17 @@ def test_a_lab_with_a_mistake_is_status_2(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "bad.json").write_text(json.dumps({"hosts": {"dut1": {"adress": "10.0.0.1"}}}))
     assert main(["hosts", str(tmp_path / "bad.json")]) == 2
     assert "unknown key 'adress'" in capsys.readouterr().err
+
+
+def test_a_lab_without_hosts_is_not_all_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty.json").write_text('{"hosts": {}}')
+    assert main(["check", str(tmp_path / "empty.json")]) == 2
+    assert "has no hosts, so none was asked" in capsys.readouterr().err
+
+
+def test_a_pipe_is_called_a_pipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "lab.json")
+    assert main(["check", str(tmp_path / "lab.json")]) == 2
+    assert "lab.json' is a named pipe, and a lab is a file." in capsys.readouterr().err
+    assert main(["hosts", os.devnull]) == 2
+    assert "is a device" in capsys.readouterr().err

@@ -34,3 +34,13 @@ def test_a_table_says_who_won(pair: None, capsys: pytest.CaptureFixture[str]) ->
 def test_a_mistake_is_an_exit_status(pair: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["environment", "env.json", "inv.json", "--board", "bench-2"]) == 2
     assert "(did you mean 'bench-1'?)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--lease", "-5s"], ["--lease=-5s"], ["--keep", "--lease", "-1 h"], ["--lease", "0"]], ids=str)
+def test_a_lease_that_is_no_time_is_said_before_anything_is_deployed(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["deploy", "no-environment.json", "no-inventory.json", "--board", "b", *words]) == 2
+    said = capsys.readouterr().err
+    assert "is not a duration" in said or "is kept for no time" in said
+    assert len(said.splitlines()) == 1

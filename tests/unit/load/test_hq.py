@@ -23,6 +23,7 @@ class FakeSockets:
         self.reports: list[list[bytes]] = []
         self.own: list[list[bytes]] = []
         self.published: list[bytes] = []
+        self.refusals: list[str] = []
         self.told: list[tuple[bytes, dict[str, Any]]] = []
 
     def wait(self, timeout_s: float) -> None:
@@ -33,6 +34,10 @@ class FakeSockets:
 
     def publish_result(self, topic: bytes, message: bytes) -> None:
         pass
+
+    def take_refusals(self) -> list[str]:
+        found, self.refusals = self.refusals, []
+        return found
 
     def take_reports(self, most: int) -> list[list[bytes]]:
         found, self.reports = self.reports[:most], self.reports[most:]

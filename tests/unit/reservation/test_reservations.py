@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from OttoLibrary import registry
-from OttoLibrary.contracts.reservations import Quarantine
+from OttoLibrary.contracts.reservations import Holding, Quarantine
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import NotFreeError, ReservationError, UnknownNameError, UsageError
 from OttoLibrary.reservation.reservations import SKIP_CHECK, RunReservations
@@ -168,3 +168,34 @@ def test_a_backend_without_quarantines_says_so() -> None:
     with pytest.raises(UsageError, match="The reservations 'board' cannot put hosts in quarantine"):
         made().quarantine(["dut1"], "smoke")
     assert made().waiting() == []
+
+
+class Shelf(Board):
+    """A backend that reserves, and says which process has what."""
+
+    held: ClassVar[list[Holding]] = []
+
+    def attempt(self, ticket: str) -> None:
+        """There is nothing to get."""
+
+    def holdings(self) -> list[Holding]:
+        return list(self.held)
+
+
+@pytest.mark.parametrize(
+    ("holding", "has"),
+    [
+        (Holding("dut1", "bob", process="here:7"), True),
+        (Holding("dut1", "bob"), True),  # a backend that knows users only
+        (Holding("dut1", "bob", process="here:8"), False),
+        (Holding("dut1", "eve", process="here:7"), False),
+        (Holding("dut2", "bob", process="here:7"), False),
+    ],
+)
+def test_what_another_process_holds_for_a_run_is_its_own(monkeypatch: pytest.MonkeyPatch, holding: Holding, has: bool) -> None:
+    monkeypatch.setattr(Shelf, "held", [holding])
+    registry.register_reservation_backend("shelf", Shelf)
+    run = made("shelf")
+    assert not run.has(HOST)
+    run.held_by.add("here:7")
+    assert run.has(HOST) is has

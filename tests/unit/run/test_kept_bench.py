@@ -95,3 +95,18 @@ def test_a_folder_of_others_is_refused(folder: Path, place: KeptBench) -> None:
     (folder / "benches").chmod(0o777)
     with pytest.raises(UsageError, match="is not a folder of yours alone"):
         _ = place.is_up
+
+
+def test_a_keeper_that_does_not_end_is_not_waited_for_without_end(place: KeptBench) -> None:
+    assert not place.ask_for_release()
+    with place.kept(), pytest.raises(UsageError, match="'bench-1' up did not shut it down in"):
+        KeptBench("/env.json", "/inv.json", "bench-1").ask_for_release(0.0)
+
+
+def test_who_uses_a_bench_knows_its_keeper(place: KeptBench) -> None:
+    with place.kept():
+        place.announce(found(), "me", time.time() + 60)
+        other = KeptBench("/env.json", "/inv.json", "bench-1")
+        other.attach(found(), "me")
+        assert other.process.endswith(f":{os.getpid()}")
+        other.leave()

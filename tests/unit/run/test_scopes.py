@@ -189,3 +189,15 @@ def test_the_run_itself_is_left_only_by_closing(scopes: Scopes) -> None:
     scopes.close()
     scopes.close()
     assert seen == ["run"]
+
+
+def test_what_ends_early_ends_once_and_settings_stay(scopes: Scopes, warnings: list[str]) -> None:
+    order: list[str] = []
+    scopes.begin("suite")
+    scopes.set_timeout("dut1", 5.0, "suite")
+    scopes.on_end(noting(order, "first"))
+    scopes.on_end(noting(order, "second"))
+    scopes.end_early()
+    assert (order, scopes.timeout("dut1")) == (["second", "first"], 5.0)
+    scopes.end()
+    assert (order, warnings) == (["second", "first"], [])

@@ -57,3 +57,20 @@ def test_a_mismatch_is_told_with_what_there_is() -> None:
     assert "pa55" not in said
     assert mismatch(found, {"srv": {}}) == "device 'srv' is needed with {}, and there is no such device"
     assert mismatch(found, {"srv": None}) == ""
+
+
+@pytest.mark.parametrize(
+    ("requirement", "hint"),
+    [
+        ({"bxo": {}}, " (Did you mean 'box'?)"),
+        ({"box": {"modle": "b"}}, " (Did you mean 'model'?)"),
+        ({"box": {"software": {"imgae": "x"}}}, " (Did you mean 'image'?)"),
+        ({"box": {"model": "c"}}, ""),
+        ({"fridge": {}}, ""),
+    ],
+)
+def test_a_name_that_is_nearly_there_is_named(requirement: dict[str, object], hint: str) -> None:
+    why = mismatch(environment({"name": "box", "model": "b", "software": {"image": "x"}}), requirement)
+    assert why
+    assert why.endswith(hint)
+    assert ("Did you mean" in why) is bool(hint)
