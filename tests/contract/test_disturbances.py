@@ -317,7 +317,10 @@ class Service:
     socket: Path
 
     def answers(self) -> bool:
+        """Return True when it serves; redis writes the number of its process, by which it is stopped, a moment later."""
         try:
+            if not self.socket.with_name("pid").read_text().strip():
+                return False
             with socket.socket(socket.AF_UNIX) as line:
                 line.settimeout(0.5)
                 line.connect(str(self.socket))
