@@ -55,10 +55,12 @@ def add_commands(commands: Commands) -> None:
     to_csv.add_argument("results", type=Path, help="the file of the results")
     to_csv.add_argument("output", type=Path, help="the new file")
     to_csv.add_argument("-d", "--delimiter", default=";", help="what separates columns (default: ;)")
+    to_csv.add_argument("--json", action="store_true", help="print what was written as JSON")
     to_csv.set_defaults(run=_to_csv)
     compare = parts.add_parser("compare", help="say whether the times of two runs differ, and how surely")
     compare.add_argument("old", type=Path, help="results of a run: the folder, or the file")
     compare.add_argument("new", type=Path, help="results of another run")
+    compare.add_argument("-o", "--output", type=Path, metavar="FILE.html", help="write a page with both runs over each other")
     compare.add_argument("--json", action="store_true", help="print it as JSON")
     compare.set_defaults(run=_compare)
 
@@ -134,6 +136,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _fire(options: argparse.Namespace, plan: ProjectPlan, folder: Path, limits: tuple[Any, ...]) -> Hq:
     from OttoLibrary.cli.live_table import until_signal
+    from OttoLibrary.cli.load_table import shown_live
     from OttoLibrary.load.curve_keys import read_keys
     from OttoLibrary.load.hq import Hq, HqPlan
     from OttoLibrary.load.hq_process import TurretOrder, TurretProcesses
@@ -168,7 +171,7 @@ def _fire(options: argparse.Namespace, plan: ProjectPlan, folder: Path, limits: 
                 config = turret_config(plan, turret)
                 config["script"] = str((plan.folder / turret["script"]).absolute())
                 here.start(TurretOrder(config), {"hq_address": "127.0.0.1", "token": "local"})
-        with until_signal() as stopped:
+        with until_signal() as stopped, shown_live() as show:
             told = 0.0
             while not hq.is_over:
                 hq.step(_STEP_S)
@@ -178,28 +181,11 @@ def _fire(options: argparse.Namespace, plan: ProjectPlan, folder: Path, limits: 
                     hq.lose(who, why)
                 if time.monotonic() - told >= _LINE_S and plan.shows_progress:
                     told = time.monotonic()
-                    _show(hq.snapshot())
+                    show(hq.snapshot())
         return hq
     finally:
         here.close()
         sockets.close()
-
-
-def _show(stands: dict[str, Any]) -> None:
-    """Show how a run stands: on a terminal one line that changes, elsewhere a line each second."""
-    p95 = stands["recent"].get("response", [math.nan] * 3)[1]
-    waits = ", ".join(f"{name} {status}" for name, status, *_ in stands["turrets"]) or "no turret yet"
-    times = f"p95 {p95 * 1000:.1f} ms" if not math.isnan(p95) else "p95 -"
-    said = (
-        f"{stands['elapsed_s']:6.1f} s  {stands['state']:8}  users {stands['users']}  {stands['count']}/s  {times}  "
-        f"errors {stands['failed']}  backlog {stands['backlog']}{'+' if stands['is_behind'] else ''}  [{waits}]"
-    )
-    from OttoLibrary.text import printable
-
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{printable(said)[:200]}", end="", file=sys.stderr, flush=True)
-    else:
-        print(printable(said), file=sys.stderr, flush=True)
 
 
 def _verdicts(results: ResultReader, limits: tuple[Any, ...]) -> list[LimitVerdict]:
@@ -281,14 +267,21 @@ def _write_reports(results: ResultReader, plan: ProjectPlan, verdicts: list[Limi
 def _to_csv(options: argparse.Namespace) -> int:
     from OttoLibrary.load.project import write_csv
 
-    print(f"{write_csv(_reader(options.results), options.output, options.delimiter)} results written to {options.output}.")
+    count = write_csv(_reader(options.results), options.output, options.delimiter)
+    said = {"results": count, "file": str(options.output)}
+    print(json.dumps(said) if options.json else f"{count} results written to {options.output}.")
     return 0
 
 
 def _compare(options: argparse.Namespace) -> int:
     from OttoLibrary.load.comparison import compare
 
-    found = compare(_reader(options.old), _reader(options.new))
+    old, new = _reader(options.old), _reader(options.new)
+    found = compare(old, new)
+    if options.output is not None:
+        from OttoLibrary.load.report_page import write_comparison
+
+        print(f"Report: {write_comparison(old, new, found, options.output)}", file=sys.stderr)
     if options.json:
         print(json.dumps(_finite([vars(row) for row in found]), indent=2))
     else:

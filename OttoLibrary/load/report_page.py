@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from OttoLibrary.contracts.metrics import Event
 from OttoLibrary.errors import PluginError, UsageError
+from OttoLibrary.load.comparison import ComparedTimes
 from OttoLibrary.load.load_limits import LimitVerdict, load_value_text
 from OttoLibrary.load.result_store import LoadPhase, ResultReader
 from OttoLibrary.load.second import Second, together
@@ -55,7 +57,10 @@ def write_report(
         beside: Readings of hosts over the same time.
         interval_s: Length of a row of the interval table.
     """
-    page = mask(report_page(results, verdicts, beside, interval_s))
+    return _write(mask(report_page(results, verdicts, beside, interval_s)), target)
+
+
+def _write(page: str, target: Path) -> Path:
     try:
         target.write_bytes(page.encode("utf-8", "backslashreplace"))
     except OSError as error:
@@ -63,14 +68,46 @@ def write_report(
     return target
 
 
+def write_comparison(old: ResultReader, new: ResultReader, rows: Sequence[ComparedTimes], target: Path) -> Path:
+    """Write a page with two runs over each other and return its path; raise UsageError when that cannot be.
+
+    Args:
+        old: The first run.
+        new: The second; it is shown as if it had begun with the first.
+        rows: What ``compare`` found.
+        target: The file.
+    """
+    page: str = (
+        _environment()
+        .get_template("comparison.html")
+        .render(
+            old=str(old.path.parent),
+            new=str(new.path.parent),
+            rows=rows,
+            is_slower=any(row.is_slower for row in rows),
+            charts=require_jinja().utils.markupsafe.Markup(_overlay(old.seconds(), new.seconds())),
+            time=lambda value: load_value_text("p50", value),
+            change=lambda row: f"{(row.new / row.old - 1) * 100:+.1f} %" if row.old else "-",
+        )
+    )
+    return _write(mask(page), target)
+
+
+def _overlay(old: Sequence[Second], new: Sequence[Second]) -> str:
+    if not old or not new:
+        return "<p>Nothing was measured.</p>"
+    shift = new[0].at - old[0].at
+    lines = [replace(line, host="old") for line in load_lines(old)]
+    lines += [replace(line, host="new", times=[at - shift for at in line.times]) for line in load_lines(new)]
+    ended = max(old[-1].at, new[-1].at - shift) + 1
+    return charts(lines, (), old[0].at, ended, 1.0, _CHART_BYTES)
+
+
 def report_page(
     results: ResultReader, verdicts: Sequence[LimitVerdict] = (), beside: Sequence[ChartLine] = (), interval_s: float = 10.0
 ) -> str:
     """Return the report as HTML; the arguments are those of ``write_report``."""
-    jinja = require_jinja()
-    environment = jinja.Environment(
-        loader=jinja.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+    jinja, environment = require_jinja(), _environment()
     run, seconds, summary = results.run(), results.seconds(), load_summary(results, interval_s)
     phases = results.phases()
     page: str = environment.get_template("report.html").render(
@@ -95,6 +132,11 @@ def report_page(
         duration=lambda value_s: duration_text(max(0.0, value_s)),
     )
     return page
+
+
+def _environment() -> Any:
+    jinja = require_jinja()
+    return jinja.Environment(loader=jinja.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 
 def cells(row: TimesRow) -> list[str]:

@@ -207,35 +207,21 @@ def load_summary(results: ResultReader, interval_s: float = 10.0) -> LoadSummary
 
 def _of_rows(results: ResultReader, interval_s: float) -> LoadSummary:
     """Return what a file of OCT holds, exactly."""
-    taken = array("d")
+    columns = results.columns()
     timers: dict[str, array[float]] = {}
-    intervals: dict[int, tuple[array[float], list[int]]] = {}
-    errors, first, last = 0, math.inf, -math.inf
-    for error, took, _, epoch, own_timers, _ in results.rows():
-        taken.append(took)
-        errors += bool(error)
-        first = epoch if epoch < first else first
-        last = epoch if epoch > last else last
-        at = int(epoch // interval_s * interval_s)
-        if at not in intervals:
-            intervals[at] = array("d"), [0]
-        values, failed = intervals[at]
-        values.append(took)
-        failed[0] += bool(error)
+    for _, own_timers in results.timers():
         for name, value in own_timers.items():
-            if name not in timers:
-                timers[name] = array("d")
-            timers[name].append(value)
-    rows = [
-        IntervalRow(at, 0, failed[0], 0, len(values) / interval_s, TimesRow.of("", ExactTimes(values), failed[0]))
-        for at, (values, failed) in sorted(intervals.items())
-    ]
+            timers.setdefault(name, array("d")).append(value)
+    rows = []
+    for at, part in columns.spans(interval_s):
+        times, failed = ExactTimes(columns.taken[part]), sum(columns.failed[part])
+        rows.append(IntervalRow(at, 0, failed, 0, times.count / interval_s, TimesRow.of("", times, failed)))
     return LoadSummary(
-        TimesRow.of("", ExactTimes(taken), errors),
+        TimesRow.of("", ExactTimes(columns.taken), sum(columns.failed)),
         tuple(TimesRow.of(name, ExactTimes(values)) for name, values in timers.items()),
         tuple(rows),
-        first if taken else 0.0,
-        last if taken else 0.0,
+        columns.epochs[0] if columns.epochs else 0.0,
+        columns.epochs[-1] if columns.epochs else 0.0,
         0,
         0,
         None,

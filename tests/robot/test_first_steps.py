@@ -71,9 +71,7 @@ def test_zsh_completes_what_is_typed(shell_folder: Path) -> None:
     variables = {"HOME": str(shell_folder), "PATH": path, "TERM": "dumb", "PYTHONPATH": str(ROOT)}
     written = ran("ottolibrary", "completion", "zsh", folder=shell_folder, **variables)
     (shell_folder / ".zshrc").write_text(f"{written.stdout}\nPS1='READY'\"> \"\n")
-    shell = pexpect.spawn(
-        "zsh", ["-i"], env=variables, cwd=shell_folder, timeout=60, encoding="utf-8"
-    )
+    shell = pexpect.spawn("zsh", ["-i"], env=variables, cwd=shell_folder, timeout=60, encoding="utf-8")
     try:
         shell.expect_exact("READY> ")
         for line, words in COMPLETIONS:

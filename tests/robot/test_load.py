@@ -97,8 +97,15 @@ def test_a_new_project_packs_runs_and_reports(project: Path, tmp_path: Path) -> 
     assert json.loads(again.stdout)["count"] == said["count"]
     three = load("rebuild", tmp_path / "out", tmp_path / "out" / "results.sqlite", project / "config.json", cwd=tmp_path)
     assert three.returncode == 0, three.stderr
-    written = load("to-csv", tmp_path / "out" / "results.sqlite", tmp_path / "r.csv", cwd=tmp_path)
+    written = load("to-csv", tmp_path / "out" / "results.sqlite", tmp_path / "r.csv", "--json", cwd=tmp_path)
     assert written.returncode == 0
+    assert json.loads(written.stdout) == {"results": said["count"], "file": str(tmp_path / "r.csv")}
+    compared = load("compare", tmp_path / "out", tmp_path / "out", "-o", tmp_path / "both.html", cwd=tmp_path)
+    assert compared.returncode == 0, compared.stderr
+    page = (tmp_path / "both.html").read_text()
+    assert "No difference that is sure" in page
+    assert page.count("<svg") >= 4
+    assert {name for name in ("old", "new") if f">{name}<" in page} == {"old", "new"}
     lines = (tmp_path / "r.csv").read_text().splitlines()
     assert lines[0].startswith("elapsed time;epoch (in seconds);turret name;transaction time;error;")
     assert len(lines) == said["count"] + 1

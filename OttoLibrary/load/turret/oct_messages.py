@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ STATUS_REQUEST, CONTEXT, START, STOP, KILL = "status_request", "set_transaction_
 # What OCT says with its orders.
 START_MESSAGE, STOP_MESSAGE = "open fire", "premature stop"
 READY, RUNNING, ABORTED, INITIALIZED, KILLED = "ready", "Running", "Aborted", "Initialized", "Killed"
+_DECODE = json.JSONDecoder().decode
 
 
 class BadMessage(ValueError):
@@ -76,7 +76,8 @@ def result_message(result: OctResult) -> bytes:
 def read_report(data: bytes) -> OctStatus | OctResult:
     """Return what a turret or a cannon said; raise BadMessage."""
     try:
-        said = json.loads(data)
+        # As json.loads does, but for looking for other encodings, which nobody sends: a fifth of what a result costs.
+        said = _DECODE(data.decode())
     except (ValueError, RecursionError) as error:
         raise BadMessage("it is not JSON") from error
     if not isinstance(said, dict):
@@ -117,7 +118,7 @@ def _result(said: dict[str, Any]) -> OctResult:
 
 
 def _number(value: Any, name: str) -> float:
-    # A clock that was set back made it negative.
-    if type(value) in (float, int) and -1e12 < value < 1e12 and math.isfinite(value):
+    # A clock that was set back made it negative; NaN and infinity are in no range.
+    if type(value) in (float, int) and -1e12 < value < 1e12:
         return value  # type: ignore[no-any-return]
     raise BadMessage(f"its {name} is no number")

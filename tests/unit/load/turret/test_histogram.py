@@ -42,6 +42,17 @@ def test_json_keeps_all_of_it(values: list[float]) -> None:
     assert after.to_plain() == before.to_plain()
 
 
+@given(TIMES, TIMES)
+def test_many_at_once_are_as_one_after_the_other(first: list[float], second: list[float]) -> None:
+    made = histogram_of(first)
+    made.add_many(second)
+    one_by_one = histogram_of(first + second)
+    assert (made.buckets, made.count) == (one_by_one.buckets, one_by_one.count)
+    assert (made.low, made.high) == (one_by_one.low, one_by_one.high)
+    assert made.total == pytest.approx(one_by_one.total)
+    assert made.squares == pytest.approx(one_by_one.squares)
+
+
 def test_mean_and_deviation_are_exact() -> None:
     values = [0.010, 0.020, 0.030, 0.5]
     made = histogram_of(values)
