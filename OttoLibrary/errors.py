@@ -34,10 +34,12 @@ A message shows no secret, does not control a terminal, and is cut when it is ve
 from __future__ import annotations
 
 import difflib
+import errno
+import resource
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from OttoLibrary.masking import mask
 from OttoLibrary.text import plural, printable
@@ -50,6 +52,16 @@ _LONGEST = 10_000
 _MOST_PROBLEMS = 50
 _MOST_NAMES = 30
 _LONGEST_NAME = 100
+# What a machine may be short of, and where: the host that a message names has no part in it.
+_SHORT_OF = {
+    errno.ENOSPC: "on this machine",
+    errno.EDQUOT: "on this machine",
+    errno.EROFS: "on this machine",
+    errno.EFBIG: "on this machine (see 'ulimit -f')",
+    errno.EMFILE: "in this process, which may have {files} (see 'ulimit -n')",
+    errno.ENFILE: "on this machine",
+    errno.ENOMEM: "on this machine",
+}
 
 
 class Result(Protocol):
@@ -76,12 +88,31 @@ class Result(Protocol):
 
 
 class OttoError(Exception):
-    """Base of all errors; the log shows only the sentence, not the class name. It shows no secret and steers no terminal."""
+    """Base of all errors; the log shows only the sentence, not the class name. It shows no secret and steers no terminal.
+
+    Among the results of many hosts an error has the attributes of a result, so that a suite can ask each the same.
+
+    Attributes:
+        rc: Exit status of the command when it had a wrong one, otherwise -1.
+        stdout: What the command wrote to standard output until then, of long output the beginning and the end.
+        stderr: The same for standard error.
+    """
 
     ROBOT_SUPPRESS_NAME = True
+    rc = -1
+    stdout = stderr = ""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(_bounded(printable(mask(message))))
+
+
+def reason_here(error: OSError) -> str | None:
+    """Return what this machine is short of when that is why the system refused, such as room on a disk; or None."""
+    where = _SHORT_OF.get(error.errno or 0)
+    if where is None or isinstance(error, OttoError):
+        return None
+    file = f" ('{error.filename}')" if error.filename else ""
+    return f"{error.strerror} {where.format(files=resource.getrlimit(resource.RLIMIT_NOFILE)[0])}{file}"
 
 
 class UsageError(OttoError):
@@ -171,6 +202,11 @@ class HostError(OttoError):
         self.host, self.path, self.last_output = host, tuple(path) or (host,), last_output
         super().__init__(message)
 
+    def with_output(self, output: tuple[str, str]) -> Self:
+        """Return it with what the command wrote to standard output and standard error until then."""
+        self.stdout, self.stderr = output
+        return self
+
 
 class ConnectError(HostError):
     """No connection could be made.
@@ -254,6 +290,7 @@ class CommandError(HostError):
 
     def __init__(self, result: Result, path: Sequence[str], expected: str) -> None:
         self.result = result
+        self.rc, self.stdout, self.stderr = result.rc, result.stdout, result.stderr
         said = result.stderr or result.stdout
         stream = "stderr" if result.stderr else "stdout"
         how = f"was ended by {result.signal}" if result.signal else f"exited with {result.rc}"

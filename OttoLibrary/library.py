@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from robot.api.deco import library
 from robot.libraries.BuiltIn import BuiltIn
 from robotlibcore import DynamicCore
 
+from OttoLibrary.errors import OttoError
 from OttoLibrary.keywords.argument_types import CONVERTERS, check_arguments, checked_types
 from OttoLibrary.keywords.artifacts import ArtifactKeywords
 from OttoLibrary.keywords.checks import CheckKeywords
@@ -38,6 +40,7 @@ from OttoLibrary.run.session import Session
 from OttoLibrary.run.variables import suite_folder, variable
 from OttoLibrary.run.verdict import in_teardown
 from OttoLibrary.text import printable
+from OttoLibrary.transfer.transfer import locale_advice, system_message
 from OttoLibrary.version import VERSION
 
 
@@ -158,10 +161,20 @@ class OttoLibrary(DynamicCore):  # type: ignore[misc]  # PythonLibCore has no ty
         return checked_types(types) if self._is_own(name) else types
 
     def run_keyword(self, name: str, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Any:
-        """Run a keyword, unless an argument is wrong."""
-        if self._is_own(name):
-            check_arguments(self.keywords[name], args, kwargs or {})
-        return super().run_keyword(name, args, kwargs)
+        """Run a keyword, unless an argument is wrong; what the system of this machine refuses is a sentence."""
+        if not self._is_own(name):
+            return super().run_keyword(name, args, kwargs)
+        check_arguments(self.keywords[name], args, kwargs or {})
+        try:
+            return super().run_keyword(name, args, kwargs)
+        except OSError as error:
+            if isinstance(error, OttoError):
+                raise
+            raise OttoError(f"This machine refused: {system_message(error)}.") from error
+        except UnicodeEncodeError as error:
+            if error.encoding != sys.getfilesystemencoding():
+                raise
+            raise OttoError(f"This machine cannot name a file '{error.object}'{locale_advice()}.") from error
 
     def _is_own(self, name: str) -> bool:
         return str(getattr(self.keywords.get(name), "__module__", "")).startswith("OttoLibrary.keywords.")

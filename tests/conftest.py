@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -31,6 +32,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # No test depends on how busy the machine is.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many workers there are: tests wait for processes more than they compute."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True)

@@ -41,6 +41,7 @@ EXAMPLES = {
     "load results-to-csv": "load results-to-csv results/results.sqlite results.csv",
     "load compare": "load compare results/before results/after",
     "load run": "load run my_project",
+    "load make-keys": "load make-keys my_project/keys",
     "tunnel": "tunnel bench dut1 443",
     "completion": "completion bash >> ~/.bashrc",
 }

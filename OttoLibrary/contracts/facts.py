@@ -100,6 +100,23 @@ class EvidenceSource:
 
 
 @dataclass(frozen=True)
+class LeaseHook:
+    """One entry of ``before_lease`` or ``after_lease`` in a lab file: what is done around each reservation of a host.
+
+    Attributes:
+        command: A shell command.
+        host: Where the command runs; empty for the host itself.
+        timeout: How long it may take, in seconds.
+        on_failure: ``fail``, ``warn`` or ``quarantine``.
+    """
+
+    command: str
+    host: str = ""
+    timeout: float = 60.0
+    on_failure: str = "fail"
+
+
+@dataclass(frozen=True)
 class HostFacts:
     """One host of a lab, validated, with its references resolved.
 
@@ -137,4 +154,6 @@ class HostFacts:
     snmp: SnmpOptions = field(default_factory=SnmpOptions)
     metrics: Mapping[str, OwnMetric] = field(default_factory=dict)
     evidence: tuple[EvidenceSource, ...] = ()
+    before_lease: tuple[LeaseHook, ...] = ()
+    after_lease: tuple[LeaseHook, ...] = ()
     console: Profile = field(default_factory=linux)

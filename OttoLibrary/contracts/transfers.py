@@ -153,6 +153,11 @@ class TransferResult:
     duration_s: float
 
     @property
+    def rc(self) -> int:
+        """0, as of a command: among the results of many hosts an error has -1."""
+        return 0
+
+    @property
     def target(self) -> str:
         """The path of the first file after."""
         return self.files[0].target if self.files else ""

@@ -147,7 +147,8 @@ class HostRecords:
             shown = _ends(outcome.stdout), _ends(outcome.stderr)
             said = self.record(title, command, began, shown, *notes, files=outcome.files)
             what = f"did not finish '{shorten(command)}'"
-            raise WaitTimeoutError(self.host, self.path, what, deadline.seconds, last_output=said)
+            error = WaitTimeoutError(self.host, self.path, what, deadline.seconds, last_output=said)
+            raise error.with_output((decode(shown[0]), decode(shown[1])))
         notes = self._take_news()
         if outcome.shell_ended:
             notes.append("It ended the shell; the next command gets a new one.")
@@ -188,7 +189,7 @@ class HostRecords:
         elif isinstance(error, ShellRefused | Refused):
             note = "The host refused to run it."
         self.record(title, command, began, said, note)
-        return self.loss(error, said)
+        return self.loss(error, said).with_output((decode(_ends(said[0])), decode(_ends(said[1]))))
 
     def _left_out(self, left_out_bytes: int, both: OutputFiles) -> list[str]:
         if not left_out_bytes:

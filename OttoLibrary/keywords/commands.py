@@ -121,7 +121,8 @@ class CommandKeywords(Component):
             expected_rc: The right exit status, a list of right ones, or `any`.
 
         Returns:
-            A dictionary of host name to result, with `on_error=return` to result or error.
+            A dictionary of host name to result, with `on_error=return` to result or error. An error has `rc`, `stdout` and
+            `stderr` too: the exit status when it was a wrong one, otherwise -1, and what the command wrote until then.
 
         Raises:
             HostError: It failed on at least one host; the message names each.

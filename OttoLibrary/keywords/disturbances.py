@@ -54,6 +54,7 @@ class DisturbanceKeywords(Component):
 
         Raises:
             NotOpenError: It is not disturbed.
+            DisturbanceEndedError: The host had undone it before, or could have, since no word reached it for 15 seconds.
             HostError: Something could not be undone; the message says what is left.
 
         ```robotframework
@@ -98,7 +99,8 @@ class DisturbanceKeywords(Component):
             UsageError: It is not written like this.
 
         It needs root on the host, or `sudo` without a password. What does it is in the log: `tc netem`, `tc tbf` for a rate
-        alone, or, for one peer, a relay in Python where the kernel has no netem. It heals as `Disturb Host` says.
+        alone, `nft` for loss, or, for one peer, a relay in Python where the kernel has no netem. On the way by which the host is
+        reached from here, more than 25 % loss, 2 s of delay, or less than 64 kbit/s is refused. It heals as `Disturb Host` says.
 
         ```robotframework
         Run Keyword And Expect Error    *Nothing is impaired*    Impair Link    dut1

@@ -311,7 +311,8 @@ class FileKeywords(Component):
             timeout: How long it may take for each host.
 
         Returns:
-            A dictionary of host name to result, with `on_error=return` to result or error.
+            A dictionary of host name to result, with `on_error=return` to result or error: `rc` of a result is 0, and of an
+            error -1.
 
         Raises:
             HostError: It failed for at least one host; the message names each.
@@ -375,7 +376,8 @@ class FileKeywords(Component):
             timeout: How long it may take for each host.
 
         Returns:
-            A dictionary of host name to result, with `on_error=return` to result or error.
+            A dictionary of host name to result, with `on_error=return` to result or error: `rc` of a result is 0, and of an
+            error -1.
 
         Raises:
             HostError: It failed for at least one host; the message names each.

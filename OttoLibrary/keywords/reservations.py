@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from robot.api.deco import keyword
 
-from OttoLibrary.errors import NotFreeError
+from OttoLibrary.errors import NotFreeError, ReservationError
 from OttoLibrary.keywords.component import Component, dotted
 from OttoLibrary.masking import mask
 from OttoLibrary.text import plural
@@ -49,7 +49,9 @@ class ReservationKeywords(Component):
             ReservationError: The backend does not answer, or more hosts are asked for than are suitable.
 
         Reserved are the `resources` of a host in the lab, or its name. The reservation ends with the suite or test in which it
-        was made, with `Release Hosts`, and with the process, however that ends. When it is lost, the test fails.
+        was made, with `Release Hosts`, and with the process, however that ends. When it is lost, the test fails. What the lab
+        says in `before_lease` of a host is done before the keyword returns, what it says in `after_lease` before anybody else
+        gets the host; what fails there fails the keyword, the test, or the teardown of the suite.
 
         ```robotframework
         ${hosts}=    Reserve Hosts    tag:dut    count=2    wait=1 min    purpose=soak test
@@ -60,13 +62,17 @@ class ReservationKeywords(Component):
         names = self.session.lab.select(hosts)
         reservations = self.session.reservations
         demand = reservations.demand(self._entries(names), count or len(names), lease.total_seconds(), mask(purpose), priority)
-        leases = reservations.leases
+        leases, hooks = reservations.leases, self.session.lease_hooks
+        limit_s, is_judged = hooks.limit_s(names), hooks.end_may_fail(names)
         granted = self.call(leases.reserve(demand, wait.total_seconds()))
 
         async def give_back() -> None:
-            await leases.release(granted.hosts)
+            try:
+                await leases.release(granted.hosts)
+            except ReservationError as error:
+                self.session.breaches.add_failed_end(error)
 
-        self.session.scopes.on_end(give_back)
+        self.session.scopes.on_end(give_back, limit_s, is_judged=is_judged)
         self.log_html(f"Reserved {', '.join(granted.hosts)}.")
         return list(granted.hosts)
 

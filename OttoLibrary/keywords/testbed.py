@@ -122,7 +122,7 @@ class TestbedKeywords(Component):
         bench = Bench(self.session, reference, options, lambda step: self.session.tell(step_line(step)))
         try:
             bench.deploy(self.session.breaches.call)
-            self.session.scopes.on_end(self._ender(bench), END_S)
+            self.session.scopes.on_end(self._ender(bench), END_S, is_judged=True)
         except (DeployError, OttoError) as error:
             if on_failure == "skip":
                 raise SkipExecution(printable(self.session.masker.mask(str(error)))) from error

@@ -7,7 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from OttoLibrary import registry
-from OttoLibrary.contracts.facts import EvidenceSource, FtpOptions, HostFacts, OwnMetric, SerialOptions, SnmpOptions, SshOptions
+from OttoLibrary.contracts.facts import (
+    EvidenceSource,
+    FtpOptions,
+    HostFacts,
+    LeaseHook,
+    OwnMetric,
+    SerialOptions,
+    SnmpOptions,
+    SshOptions,
+)
 from OttoLibrary.contracts.profiles import POSIX, PROMPT, Profile
 from OttoLibrary.lab.host_values import (
     BITS,
@@ -95,6 +104,13 @@ EVIDENCE = ObjectOf({
     "name": Field(LABEL, "What the kept file is called; by default after the file or command."),
 })  # fmt: skip
 
+LEASE_HOOK = ObjectOf({
+    "command": Field(PRIVATE_NON_EMPTY, "A shell command."),
+    "host": Field(HOST_NAME, "Where the command runs; the host itself by default."),
+    "timeout": Field(DURATION, "How long it may take; 60 seconds by default."),
+    "on_failure": Field(choice_of(("fail", "warn", "quarantine")), "fail (default), warn, or put the host in quarantine."),
+}, required=("command",))  # fmt: skip
+
 SNMP = ObjectOf({
     "port": Field(TCP_PORT, "The UDP port of its SNMP agent; 161 by default."),
     "community": Field(SECRET, "The community that it accepts; public by default."),
@@ -142,6 +158,8 @@ HOST = ObjectOf({
     "serial": Field(SERIAL, "Settings of a serial port only."),
     "ftp": Field(FTP, "Its FTP server."),
     "snmp": Field(SNMP, "Its SNMP agent."),
+    "before_lease": Field(ListOf(LEASE_HOOK), "What is done when a run has reserved the host, before the run goes on."),
+    "after_lease": Field(ListOf(LEASE_HOOK), "What is done at the end of a reservation, before anybody else gets the host."),
     "evidence": Field(ListOf(EVIDENCE_ENTRY), "What to fetch when a test that used the host fails."),
     "metrics": Field(MapOf(METRIC_NAME, METRIC_ENTRY), "Metrics of your own, by name."),
 }, name="host")  # fmt: skip
@@ -186,6 +204,8 @@ def host_facts(name: str, labs: tuple[str, ...], values: JsonObject, console: Pr
     nested["snmp"] = SnmpOptions(**values.get("snmp", {}))
     nested["metrics"] = {key: OwnMetric(**entry) for key, entry in values.get("metrics", {}).items()}
     nested["evidence"] = tuple(EvidenceSource(**_without_null(entry)) for entry in values.get("evidence", ()))
+    for key in ("before_lease", "after_lease"):
+        nested[key] = tuple(LeaseHook(**_without_null(entry)) for entry in values.get(key, ()))
     port = values.get("port")
     where = {"port": None, "device": port} if isinstance(port, str) else {"port": port}
     return HostFacts(name=name, labs=labs, **{**values, **nested, **where})

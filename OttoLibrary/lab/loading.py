@@ -184,7 +184,18 @@ def _check(hosts: Mapping[str, HostEntry], problems: list[str]) -> None:
             at.wrong(f"host {entry.name!r} is local and cannot have a hop")
         if entry.hop and entry.hop not in hosts:
             at.wrong(f"hop {entry.hop!r} is not a host of the lab", entry.hop, hosts)
+        _check_lease_hooks(entry, hosts, problems)
     _check_hops(hosts, problems)
+
+
+def _check_lease_hooks(entry: HostEntry, hosts: Mapping[str, HostEntry], problems: list[str]) -> None:
+    for key in ("before_lease", "after_lease"):
+        steps = entry.written().get(key)
+        for number, step in enumerate(steps if isinstance(steps, list) else ()):
+            name = text_of(step, "host") if isinstance(step, Mapping) else None
+            if name is not None and name not in hosts:
+                at = entry.position(problems, key).at(number).at("host")
+                at.wrong(f"host {name!r} is not a host of the lab", name, hosts)
 
 
 def _check_hops(hosts: Mapping[str, HostEntry], problems: list[str]) -> None:

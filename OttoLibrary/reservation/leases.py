@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
+from typing import Any, Protocol
 
 from OttoLibrary.contracts.reservations import Demand, Holding, Lease, Leasing, Quarantine, Reservations
 from OttoLibrary.deadline import since_boot_s
 from OttoLibrary.engine import BackOff, Failure, in_thread, supervise
-from OttoLibrary.errors import LeaseLostError, NotFreeError, ReservationError
+from OttoLibrary.errors import LeaseLostError, NotFreeError, OttoError, ReservationError
 from OttoLibrary.text import plural
 from OttoLibrary.units import duration_text
 
@@ -21,6 +22,18 @@ _MOST_PACE_S = 2.0
 _RENEW_AGAIN_S = 0.2
 _MOST_WAIT_S = 5.0
 _CLOSE_S = 40.0
+# How long what is done around a lease may take to stop when the lease is lost.
+_STOP_S = 5.0
+
+
+class AroundLeases(Protocol):
+    """What is done around each lease, while it is held."""
+
+    async def before(self, hosts: Sequence[str]) -> None:
+        """Do what comes first; raise one of our errors when the hosts cannot be used."""
+
+    async def after(self, hosts: Sequence[str]) -> None:
+        """Do what comes last; raise one of our errors when that failed."""
 
 
 class Leases:
@@ -31,6 +44,7 @@ class Leases:
         tell: Called with a sentence while a reservation waits.
         lost: Called with an error when a lease is lost.
         warn: Called with a sentence when something unforeseen is wrong with the renewal, which goes on.
+        around: What is done around each lease, or None for nothing.
     """
 
     def __init__(
@@ -39,7 +53,11 @@ class Leases:
         tell: Callable[[str], None],
         lost: Callable[[LeaseLostError], None],
         warn: Callable[[str], None] = lambda sentence: None,
+        around: AroundLeases | None = None,
     ) -> None:
+        self._around = around
+        # What waits for the loss of a lease, by its token.
+        self._losses: dict[int, asyncio.Future[LeaseLostError]] = {}
         self.backend = backend
         self._warn = warn
         self._warned: set[int] = set()
@@ -90,18 +108,38 @@ class Leases:
         if self._renewing is None:
             back_off = BackOff(_RENEW_AGAIN_S, _MOST_PACE_S)
             self._renewing = asyncio.create_task(supervise(self._keep_renewing, self._failed, back_off))
+        if self._around is not None:
+            try:
+                await self._while_held(lease, self._around.before(lease.hosts))
+            except BaseException:
+                # Whatever it was, nobody else may wait for these hosts.
+                await asyncio.shield(self._give_up(lease))
+                raise
         return lease
 
     async def release(self, names: Sequence[str] = ()) -> list[str]:
-        """Release the leases of these hosts, or all; return the names of the hosts that are free again."""
+        """Release the leases of these hosts, or all; return the names of the hosts that are free again.
+
+        Raises:
+            ReservationError: What is done after a lease failed; all of them are released.
+        """
         released: list[str] = []
+        failed: list[OttoError] = []
         for lease in self.leases:
             if not names or set(names).intersection(lease.hosts):
                 # A loss must be reported now: nobody asks for this lease later.
                 await self._renew_one(lease)
-                if self._leases.pop(lease.token, None):
-                    await in_thread(partial(self.backend.release, lease))
-                    released += lease.hosts
+                try:
+                    if lease.token in self._leases and self._around is not None:
+                        await self._while_held(lease, self._around.after(lease.hosts))
+                except OttoError as error:
+                    failed.append(error)
+                finally:
+                    if self._leases.pop(lease.token, None):
+                        await in_thread(partial(self.backend.release, lease))
+                        released += lease.hosts
+        if failed:
+            raise failed[0]
         return released
 
     async def renew(self) -> None:
@@ -128,6 +166,27 @@ class Leases:
         self._leases.clear()
         async with asyncio.timeout(_CLOSE_S):
             await in_thread(self.backend.close)
+
+    async def _give_up(self, lease: Lease) -> None:
+        # What failed before is told; what fails now comes of it.
+        with contextlib.suppress(OttoError):
+            await self.release(lease.hosts)
+
+    async def _while_held(self, lease: Lease, work: Coroutine[Any, Any, None]) -> None:
+        """Do something as long as the lease lasts; raise LeaseLostError when it was lost: the hosts may be another's by then."""
+        lost: asyncio.Future[LeaseLostError] = asyncio.get_running_loop().create_future()
+        self._losses[lease.token] = lost
+        doing = asyncio.ensure_future(work)
+        try:
+            either: set[asyncio.Future[Any]] = {doing, lost}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done():
+                raise lost.result()
+            await doing
+        finally:
+            self._losses.pop(lease.token, None)
+            doing.cancel()
+            await asyncio.wait({doing}, timeout=_STOP_S)
 
     async def _leave(self, joining: asyncio.Future[str]) -> None:
         """Leave the queue: a thread cannot be cancelled, and joins after all when its caller is."""
@@ -209,6 +268,9 @@ class Leases:
     def _lose(self, lease: Lease, error: LeaseLostError) -> None:
         # What was released meanwhile is not lost.
         if self._leases.pop(lease.token, None):
+            loss = self._losses.get(lease.token)
+            if loss is not None and not loss.done():
+                loss.set_result(error)
             self._lost(error)
 
     def _keep(self, lease: Lease) -> None:

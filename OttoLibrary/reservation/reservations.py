@@ -12,7 +12,7 @@ from OttoLibrary.contracts.reservations import Demand, Holding, Leasing, Quarant
 from OttoLibrary.engine import Engine
 from OttoLibrary.errors import LeaseLostError, NotFreeError, OttoError, ReservationError, UsageError
 from OttoLibrary.lab.host_entry import HostEntry
-from OttoLibrary.reservation.leases import Leases, holding_text, holdings_of, quarantine_text, quarantines_of
+from OttoLibrary.reservation.leases import AroundLeases, Leases, holding_text, holdings_of, quarantine_text, quarantines_of
 from OttoLibrary.reservation.without_queue import QueuelessLeasing
 from OttoLibrary.schema.field_types import JsonObject
 
@@ -31,6 +31,7 @@ class RunReservations:
         lost: Called with an error when a lease is lost.
         warn: Called with a sentence when something unforeseen is wrong with the renewal.
         variable: Returns the value of a variable of the run, empty when it is not set.
+        around: What is done around each lease, or None for nothing.
 
     Attributes:
         user: The user of this run.
@@ -47,7 +48,9 @@ class RunReservations:
         lost: Callable[[LeaseLostError], None] = lambda error: None,
         warn: Callable[[str], None] = lambda sentence: None,
         variable: Callable[[str], str] = lambda name: os.environ.get(name, ""),
+        around: AroundLeases | None = None,
     ) -> None:
+        self._around = around
         self.user = os.environ.get("OTTO_USER") or getpass.getuser()
         self.held_by: set[str] = set()
         self._tell, self._lost, self._warn, self._variable = tell, lost, warn, variable
@@ -87,7 +90,7 @@ class RunReservations:
     def leases(self) -> Leases:
         """What is reserved now; raise UsageError when the backend can only say who has what."""
         if self._leases is None:
-            self._leases = Leases(self.leasing, self._tell, self._lost, self._warn)
+            self._leases = Leases(self.leasing, self._tell, self._lost, self._warn, self._around)
         return self._leases
 
     def demand(self, hosts: Iterable[HostEntry], count: int, lease_s: float, purpose: str, priority: int) -> Demand:

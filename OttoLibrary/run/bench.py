@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from OttoLibrary import registry
-from OttoLibrary.errors import OttoError, PluginError, UsageError
+from OttoLibrary.errors import OttoError, PluginError, ReservationError, UsageError
 from OttoLibrary.run.session import Session
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class Bench:
                 arguments = {"options": self._options.given, "status": self._status, "devices": self._known_devices}
                 failed += await self._try_hook("otto_release_devices", **arguments)
             finally:
-                await self._release()
+                failed += await self._release()
         if failed:
             self.session.journal.warn(f"The shutdown of devices failed: {'; '.join(failed)}")
         return failed
@@ -336,10 +336,15 @@ class Bench:
         options = self._options
         return self.session.reservations.demand(wanted, len(wanted), options.lease_s, options.purpose, 0)
 
-    async def _release(self) -> None:
+    async def _release(self) -> list[str]:
+        """Release what was reserved; return what failed around that."""
         reserved, self._reserved = self._reserved, []
-        if reserved:
-            await self.session.reservations.leases.release(reserved)
+        try:
+            if reserved:
+                await self.session.reservations.leases.release(reserved)
+        except ReservationError as error:
+            return [str(error)]
+        return []
 
 
 class ConsoleLogs:

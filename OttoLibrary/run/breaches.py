@@ -69,4 +69,6 @@ class Breaches:
     def take_ends(self) -> list[OttoError]:
         """Return what could not be ended since the last call."""
         failed, self._failed_ends = self._failed_ends, []
+        # A lease that was lost at the end of a test is no matter of the next one.
+        self._urgent = [error for error in self._urgent if error not in failed]
         return failed

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from OttoLibrary.errors import HostError, OttoError
+from OttoLibrary.errors import HostError, OttoError, reason_here
 from OttoLibrary.text import plural
 
 T = TypeVar("T")
@@ -61,7 +61,9 @@ class FanOut(Generic[T]):
             except OttoError as error:
                 self._fail(name, error)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is this host's, and the others go on
-                unforeseen = HostError(f"Host '{name}' failed: {type(error).__name__}: {error}", host=name)
+                reason = reason_here(error) if isinstance(error, OSError) else None
+                cause = f"{reason}." if reason else f"{type(error).__name__}: {error}"
+                unforeseen = HostError(f"Host '{name}' failed: {cause}", host=name)
                 unforeseen.__cause__ = error
                 self._fail(name, unforeseen)
 

@@ -114,7 +114,7 @@ class LibraryListener:
             verdict.conclude_end(self._session, result)
         elif isinstance(result.parent, TestSuite):
             verdict.conclude_fixture(self._session, result)
-            self._end_bench(data, result)
+            self._end_judged(data, result)
         verdict.fail_at_once(self._session, result)
         mask_result(result, self._session.masker)
 
@@ -155,13 +155,13 @@ class LibraryListener:
         self._session.close()
         self._publish_warnings()
 
-    def _end_bench(self, data: Any, result: Any) -> None:
-        """Give devices back in the teardown of the suite that deployed them: it can fail, and the end of a suite cannot."""
-        if not is_any_deployed():
-            return
-        if result.type == result.SETUP and not data.parent.teardown:
+    def _end_judged(self, data: Any, result: Any) -> None:
+        """Give devices and hosts back in the teardown of the suite that has them: it can fail, and the end of a suite cannot."""
+        is_judged = self._session.scopes.is_judged
+        if is_judged and result.type == result.SETUP and not data.parent.teardown:
             data.parent.teardown.config(name="BuiltIn.No Operation")
-        if result.type == result.TEARDOWN:
+        # The devices of a whole run are given back in the teardown of its first suite, after all that uses them.
+        if result.type == result.TEARDOWN and (is_judged or is_any_deployed()):
             self._session.scopes.end_early()
             verdict.conclude_end(self._session, result)
 

@@ -109,6 +109,12 @@ class OpenHosts:
             for host in sorted(hosts.values(), key=lambda host: len(host.path)):
                 all_of_them.callback(self._close, host)
 
+    async def forget(self, name: str) -> None:
+        """Close a host and check anew who has it before its next use."""
+        host = self._hosts.pop(name, None)
+        if host is not None:
+            await host.close()
+
     def _close(self, host: Host) -> None:
         self._engine.call(host.close())
 

@@ -55,9 +55,21 @@ class Scopes:
                 all_of_them.callback(self._clean_up, scope.clean_ups)
             self._scopes = [_Scope("global")]
 
-    def on_end(self, clean_up: CleanUp, limit_s: float = _CLEAN_UP_S) -> None:
-        """Run ``clean_up`` when the present scope ends; it may take so many seconds."""
+    def on_end(self, clean_up: CleanUp, limit_s: float = _CLEAN_UP_S, *, is_judged: bool = False) -> None:
+        """Run ``clean_up`` when the present scope ends.
+
+        Args:
+            clean_up: What ends something.
+            limit_s: How long it may take, in seconds.
+            is_judged: It may fail the test, or the teardown of the suite.
+        """
         self._scopes[-1].clean_ups.append((clean_up, limit_s))
+        self._scopes[-1].is_judged |= is_judged
+
+    @property
+    def is_judged(self) -> bool:
+        """True when a clean-up of the present scope may fail the test, or the teardown of the suite."""
+        return self._scopes[-1].is_judged
 
     def set_timeout(self, host: str, seconds: float, kind: str) -> float | None:
         """Set the time-out of a host for the innermost scope of a kind; return the one that counted before."""
@@ -103,6 +115,7 @@ class _Scope:
         self.timeouts: dict[str, float] = {}
         self.clean_ups: list[tuple[CleanUp, float]] = []
         self.options: list[object] = []
+        self.is_judged = False
 
 
 async def _bounded(clean_up: CleanUp, limit_s: float) -> None:

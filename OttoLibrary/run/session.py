@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from OttoLibrary.lab.host_entry import HostEntry
     from OttoLibrary.reservation.reservations import RunReservations
     from OttoLibrary.run.host_disturbances import HostDisturbances
+    from OttoLibrary.run.lease_hooks import LeaseHooks
     from OttoLibrary.run.run_load import RunLoad
     from OttoLibrary.shell.output_file import OutputLimits
 
@@ -103,8 +104,22 @@ class Session:
                 lost=self.breaches.add,
                 warn=self.journal.warn,
                 variable=self._context.variable,
+                around=self.lease_hooks,
             )
         return self._reservations
+
+    @property
+    def lease_hooks(self) -> LeaseHooks:
+        """What the lab does around each reservation of a host."""
+        from OttoLibrary.run.lease_hooks import LeaseHooks
+
+        return LeaseHooks(
+            self.lab,
+            self.hosts,
+            self._quarantine,
+            self.journal.warn,
+            self.masker.mask,
+        )
 
     @property
     def disturbances(self) -> HostDisturbances:
@@ -169,6 +184,9 @@ class Session:
     def _give_back(self) -> None:
         if self._reservations is not None:
             self._reservations.close()
+
+    def _quarantine(self, resources: Collection[str], reason: str) -> None:
+        self.reservations.quarantine(resources, reason)
 
     def _check(self, host: HostEntry) -> str:
         return self.reservations.check(host)

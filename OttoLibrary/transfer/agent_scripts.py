@@ -58,6 +58,10 @@ if [ ! -d "$F" ]; then
 fi
 [ ! -d "$T" ] || { say fail "'$T' is a directory"; return; }
 [ ! -L "$T" ] || { L=$(readlink -f -- "$T" && echo x) && T=${L%?x} F=${T%/*}/; }
+if [ -L "$T" ] && [ ! -e "$T" ]; then
+  E=$( (true <"$T") 2>&1)
+  case ${E##*: } in *levels* | *loop*) say fail "'$T' is a symbolic link that leads back to itself"; return ;; esac
+fi
 [ ! -e "$T" ] || [ -f "$T" ] || { say fail "'$T' is not a regular file"; return; }
 tool || return
 say path "$T"

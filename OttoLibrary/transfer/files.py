@@ -413,7 +413,14 @@ def _local_facts(source: Path, call: TransferCall) -> os.stat_result:
 
 
 def local_place(source: str, target: str, options: TransferOptions) -> Path:
-    """Return where a file of the host goes on this machine."""
+    """Return where a file of the host goes on this machine; raise UsageError when it cannot go there."""
+    try:
+        return _local_place(source, target, options)
+    except OSError as error:
+        raise UsageError(f"'{target}' cannot be written on this machine: {error.strerror}.") from error
+
+
+def _local_place(source: str, target: str, options: TransferOptions) -> Path:
     place = Path(target).expanduser()
     if target.endswith("/") or place.is_dir():
         place /= plain_name(source)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ from OttoLibrary.contracts.transfers import (
     TransferResult,
 )
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError
+from OttoLibrary.errors import HostError, TransferError, UsageError, WaitTimeoutError, reason_here
 from OttoLibrary.host.host import Host
 from OttoLibrary.transfer.host_file_agent import RefusedError, check_path
 from OttoLibrary.units import size_text
@@ -293,7 +294,19 @@ def check_paths(source: str, target: str) -> None:
 
 
 def system_message(error: OSError) -> str:
-    """Return the message of the system, without its error number."""
-    if error.strerror:
-        return f"{error.strerror} ('{error.filename}')" if error.filename else error.strerror
-    return str(error)
+    """Return the message of the system, without its error number, and where it is this machine that is short of something."""
+    if reason := reason_here(error):
+        return reason
+    if not error.strerror:
+        return str(error)
+    name = str(error.filename or "")
+    named = f" ('{name}')" if name else ""
+    return f"{error.strerror}{named}{'' if name.isascii() else locale_advice()}"
+
+
+def locale_advice() -> str:
+    """Return what to add about the name of a file when this machine's locale does not write it in UTF-8, as hosts do."""
+    encoding = sys.getfilesystemencoding()
+    if encoding == "utf-8":
+        return ""
+    return f"; names of files are in {encoding} in the locale of this run, so set LC_ALL=C.UTF-8 for names that are not ASCII"

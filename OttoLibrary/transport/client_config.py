@@ -22,6 +22,7 @@ from pathlib import Path
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.errors import UsageError
 
+SYSTEM_FILE = Path("/etc/ssh/ssh_config")
 _DEEPEST = 16
 _LARGEST_BYTES = 1 << 20
 _EXEC_S = 10.0
@@ -148,13 +149,22 @@ class Asked:
     port: int | None = None
 
 
-def read_config(path: Path, asked: Asked) -> SshConfig:
-    """Return what a file says about a host; raise OSError when it cannot be read."""
+def read_config(path: Path, asked: Asked, system: Path | None = None) -> SshConfig:
+    """Return what a file says about a host, and behind it what the file of the whole machine says.
+
+    Args:
+        path: The file of the user, or the one that the lab names.
+        asked: The host.
+        system: The file of the whole machine, or None; with it, the file of the user need not be there.
+
+    Raises:
+        OSError: Without ``system``, the file cannot be read.
+    """
     reader = _Reader(asked)
-    reader.read(path, 0)
+    reader.read_all(path, system)
     if reader.wants_second_pass:
         reader.final = True
-        reader.read(path, 0)
+        reader.read_all(path, system)
     return reader.finish()
 
 
@@ -166,11 +176,30 @@ class _Reader:
         self._config = SshConfig()
         self._me = getpass.getuser()
         self._passed_over: dict[str, str] = {}
+        # Where the places that Include names begin.
+        self._folder = ""
         self.final = self.wants_second_pass = False
         if asked.user is not None:
             self._config.options["user"] = [asked.user]
         if asked.port is not None:
             self._config.options["port"] = [str(asked.port)]
+
+    def read_all(self, path: Path, system: Path | None) -> None:
+        """Read the file of the user, and behind it the one of the machine."""
+        self._folder = "~/.ssh"
+        if system is None:
+            self.read(path, 0)
+            return
+        self._read_if_there(path)
+        self._folder = str(system.parent)
+        self._read_if_there(system)
+
+    def _read_if_there(self, path: Path) -> None:
+        try:
+            self.read(path, 0)
+        except OSError as error:
+            if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
+                self._note(f"{_shown(path)} cannot be read ({error.strerror}); it is passed over")
 
     def read(self, path: Path, depth: int, active: bool = True) -> None:
         """Read a file; what stands before its first ``Host`` or ``Match`` counts where ``active`` is True."""
@@ -274,7 +303,7 @@ class _Reader:
             raise ValueError(f"Include goes deeper than {_DEEPEST} files")
         for pattern in patterns:
             place = os.path.expanduser(self._with_environment(pattern))
-            for name in sorted(glob.glob(os.path.join(os.path.expanduser("~/.ssh"), place))):  # noqa: PTH207 - absolute ones too
+            for name in sorted(glob.glob(os.path.join(os.path.expanduser(self._folder), place))):  # noqa: PTH207 - absolute ones too
                 try:
                     self.read(Path(name), depth + 1, counts)
                 except OSError as error:
@@ -393,18 +422,21 @@ def _shown(path: Path) -> str:
     return f"~{str(path)[len(home) :]}" if str(path).startswith(f"{home}/") else str(path)
 
 
-def host_config(facts: HostFacts) -> SshConfig:
-    """Return what the client configuration says about a host; without one of the lab, that of the user if there is one."""
-    path = Path(facts.ssh.config_file or "~/.ssh/config").expanduser()
+def host_config(facts: HostFacts, system: Path = SYSTEM_FILE) -> SshConfig:
+    """Return what OpenSSH says about a host: the file that the lab names alone, or those of the user and of the machine.
+
+    Args:
+        facts: The host.
+        system: The file of the whole machine.
+
+    Raises:
+        UsageError: The file that the lab names cannot be read.
+    """
     asked = Asked(facts.address, facts.user, facts.port)
+    if not facts.ssh.config_file:
+        return read_config(Path("~/.ssh/config").expanduser(), asked, system)
+    path = Path(facts.ssh.config_file).expanduser()
     try:
         return read_config(path, asked)
     except OSError as error:
-        if not facts.ssh.config_file and error.errno in {errno.ENOENT, errno.ENOTDIR}:
-            return SshConfig()
-        note = f"{path} cannot be read ({error.strerror}); it is passed over."
-        if facts.ssh.config_file:
-            raise UsageError(
-                f"Host '{facts.name}' has the 'config_file' {path}, which cannot be read ({error.strerror})."
-            ) from error
-        return SshConfig(notes=[note])
+        raise UsageError(f"Host '{facts.name}' has the 'config_file' {path}, which cannot be read ({error.strerror}).") from error

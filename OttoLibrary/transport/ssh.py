@@ -33,7 +33,7 @@ from OttoLibrary.contracts.connections import (
 )
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError, UsageError
+from OttoLibrary.errors import ConnectError, HopError, HostKeyError, LoginError, UsageError, reason_here
 from OttoLibrary.text import plural
 from OttoLibrary.transport.gathered_writes import GatheringTunnel
 from OttoLibrary.transport.host_trust import HostTrust
@@ -393,6 +393,8 @@ def _translate(error: Exception, facts: HostFacts, path: tuple[str, ...], trust:
         case OSError() if facts.identity_file and error.filename in {facts.identity_file, os.fsencode(facts.identity_file)}:
             cause = f"the key {facts.identity_file} cannot be read ({error.strerror})"
             return LoginError(name, path, cause, "A relative identity_file starts at the folder of the lab file.")
+        case OSError() if reason := reason_here(error):
+            return ConnectError(name, path, f"{where}: {reason}")
         case asyncssh.ChannelOpenError():
             return _hop_refused(error, facts, path, where)
         case asyncssh.KeyExchangeFailed():

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from OttoLibrary.contracts.connections import Channel, Connection, Duplex, EndOfStream, Terminal
 from OttoLibrary.contracts.facts import HostFacts
 from OttoLibrary.deadline import Deadline
-from OttoLibrary.errors import ConnectError, LoginError
+from OttoLibrary.errors import ConnectError, LoginError, reason_here
 from OttoLibrary.text import plain_text
 from OttoLibrary.transport import tcp
 from OttoLibrary.transport.lines_only import LinesOnly
@@ -129,6 +129,8 @@ class TelnetConnection(LinesOnly):
                 return ConnectError(
                     name, path, f"{where} refused the connection", "Is its Telnet server running, and the port right?"
                 )
+            case OSError() if reason := reason_here(error):
+                return ConnectError(name, path, f"{where}: {reason}")
             case _ if self._hop is not None:
                 return ConnectError(name, path, f"hop '{path[-2]}' could not connect to {error}")
             case _:

@@ -2,7 +2,7 @@
 Documentation       A firmware upgrade with a reboot: what ran before, what is sent, what runs after. On a host of your own, pass
 ...                 ``--variable REBOOT:yes``; the demo lab has nothing that could be rebooted, so its firmware only starts anew.
 Library             OttoLibrary    lab=${LAB}
-Suite Setup         Install    2.1
+Test Setup          Install    2.1
 Suite Teardown      Run On Host    dut1    rm -rf upgrade
 Test Tags           cookbook
 

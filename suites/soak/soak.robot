@@ -1,10 +1,12 @@
 *** Settings ***
 Documentation       A long test as events that come due: in a file, or in the suite. Copy this folder, and write your own.
 Library             OttoLibrary    lab=${LAB}
+Library             soak_events.py
 Test Tags           demo
 
 *** Variables ***
 ${LAB}      demo
+${LENGTH}   3 s    # robot --variable LENGTH:8h suites/soak
 
 *** Test Cases ***
 The Firmware Answers For A While
@@ -20,7 +22,21 @@ Two Things At Once
     &{found}=    Run Scenario    duration=2 s
     Should Be True    ${found.measure.run} >= 1
 
+Trouble Heals And Is Counted
+    [Documentation]    A disk that fills up, an event that fails, and a long one that ends with the scenario.
+    Start Monitor    tag:dut    interval=500 ms    metrics=cpu,load
+    Add Scenario Event    play    function=play_until_the_end
+    Add Scenario Event    disk    fill=dut1 disk 1 MiB    every=1 s    for=300 ms    overlap=queue
+    Add Scenario Event    broken    keyword=Broken Self Test    every=1 s    on_error=continue
+    &{found}=    Run Scenario    duration=${LENGTH}
+    Should Be True    ${found.broken.failed} == ${found.broken.run} and ${found.disk.failed} == 0
+    Scenario Should Meet    play.run=1    play.failures=0    disk.run>=1
+
 *** Keywords ***
+Broken Self Test
+    [Documentation]    Fails, as a host does that is not as it should be; the log has each failure.
+    Run On Host    dut2    ~/fw selftest && false
+
 Self Test Passes
     [Documentation]    Fails when the firmware of a host fails its self test.
     [Arguments]    ${host}

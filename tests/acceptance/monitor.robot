@@ -37,13 +37,12 @@ A Second Start Joins The First And Gives Back What It Added
     Run Keyword And Expect Error    No monitor is running. *    Stop Monitor
     Start Monitor    dut1    interval=100 ms    metrics=load    store=none
 
+An Interval That Is Too Short Is Refused
+    [Template]    Run Keyword And Expect Error
+    An interval of 0.01 s is too short. The shortest is 0.1 s.    Start Monitor    dut1    interval=10 ms
+    An interval of 0 s is too short. The shortest is 0.1 s.    Start Monitor    dut1    interval=0
+
 Mistakes Are Told At Once
-    Run Keyword And Expect Error
-    ...    An interval of 0.01 s is too short. The shortest is 0.1 s.
-    ...    Start Monitor    dut1    interval=10 ms
-    Run Keyword And Expect Error
-    ...    An interval of 0 s is too short. The shortest is 0.1 s.
-    ...    Start Monitor    dut1    interval=0
     Run Keyword And Expect Error
     ...    STARTS: No metric named 'cpuu'. Did you mean 'cpu'? Known: cpu, disk,
     ...    Start Monitor    dut1    metrics=cpuu

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -316,7 +317,10 @@ class Service:
     socket: Path
 
     def answers(self) -> bool:
+        """Return True when it serves; redis writes the number of its process, by which it is stopped, a moment later."""
         try:
+            if not self.socket.with_name("pid").read_text().strip():
+                return False
             with socket.socket(socket.AF_UNIX) as line:
                 line.settimeout(0.5)
                 line.connect(str(self.socket))
@@ -357,6 +361,33 @@ def test_power_is_switched_by_a_real_pdudaemon(open_lab: Any, tmp_path: Path) ->
         pdu.wait_for("7 off")
         healed(session, healing)
         pdu.wait_for("7 off", "7 on")
+
+
+def test_a_reboot_is_over_when_the_host_is_up_again(open_lab: Any, make_sshd: Any, keys: Any, tmp_path: Path) -> None:
+    require("root", "unshare", "mount")
+    boot_id, gone, programs = tmp_path / "boot_id", tmp_path / "gone", tmp_path / "bin"
+    boot_id.write_text("first\n")
+    programs.mkdir()
+    (programs / "reboot").write_text(f"#!/bin/sh\ntouch {gone}\n")
+    (programs / "reboot").chmod(0o755)
+    mount = 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"'
+    sshd = make_sshd(
+        port=processes.free_port(),
+        launcher=lambda command: ["unshare", "-m", "sh", "-c", mount, str(boot_id), *command],
+        options={"SetEnv": f"PATH={programs}:/usr/bin:/bin"},
+    )
+    host = {"address": sshd.address, "port": sshd.port, "user": sshd.user, "identity_file": str(keys.identity_file)}
+    session = open_lab(box=host)
+    assert run(session, "command -v reboot", "box") == f"{programs}/reboot\n"
+    with ThreadPoolExecutor(1) as pool:
+        rebooting = pool.submit(session.engine.call, session.disturbances.reboot("box"))
+        processes.wait_until(gone.exists, "The reboot", 60)
+        sshd.kill()
+        boot_id.write_text("second\n")
+        assert not rebooting.done()
+        sshd.start()
+        rebooting.result(60)
+    assert run(session, "cat /proc/sys/kernel/random/boot_id", "box") == "second\n"
 
 
 # -- commands of events

@@ -88,6 +88,16 @@ def test_a_file_that_is_mounted_is_written_into(site: Site, bound: Path) -> None
     assert not site.litter()
 
 
+@pytest.mark.parametrize("in_place", [True, False], ids=["in place", "replaced"])
+def test_links_that_lead_in_a_circle_stay(site: Site, in_place: bool) -> None:
+    circle = Path(site.there) / "circle"
+    circle.symlink_to("round")
+    (Path(site.there) / "round").symlink_to("circle")
+    with pytest.raises(TransferError, match="is a symbolic link that leads back to itself"):
+        site.put(write(site.here / "new", b"data"), str(circle), in_place=in_place)
+    assert circle.is_symlink()
+
+
 def test_in_place_makes_a_file_that_is_not_there(site: Site) -> None:
     site.put(write(site.here / "new", b"data", 0o600), f"{site.there}/", in_place=True)
     assert (site.there / "new").read_bytes() == b"data"

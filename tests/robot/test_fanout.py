@@ -48,6 +48,13 @@ Returned
     Length Should Be    ${all}    50
     Should Be Equal    ${all.dut7.stdout}    hello\\n
     Should Contain    ${{str($all['hung2'])}}    'hung2'
+    Should Be True    [name for name, one in $all.items() if one.rc != 0] == ['hung1', 'hung2', 'hung3']
+
+Partial
+    &{all}=    Run On Hosts    dut1 OR dut2    echo out; echo err >&2; sleep 100    timeout=8 s    on_error=return
+    Should Be Equal    ${{[($all.dut1.rc, $all.dut1.stdout, $all.dut1.stderr)]}}    ${{[(-1, 'out\\n', 'err\\n')]}}
+    &{all}=    Run On Hosts    dut1 OR dut2    echo out; (exit 3)    on_error=return
+    Should Be Equal    ${{($all.dut2.rc, $all.dut2.stdout)}}    ${{(3, 'out\\n')}}
 
 Fails
     Run On Hosts    dut1 OR hung*    echo hello    timeout=1 s
@@ -65,7 +72,8 @@ Number
     began = time.monotonic()
     ran = run(lab, suite)
     assert time.monotonic() - began < 60
-    assert ran.tests["Returned"].passed, ran.tests["Returned"].message
+    for name in ("Returned", "Partial"):
+        assert ran.tests[name].passed, ran.tests[name].message
     assert ran.html.count("on 50 hosts, 3 failed") == 1
     message = ran.tests["Fails"].message
     assert message.startswith("'echo hello' failed on 3 of 4 hosts:")

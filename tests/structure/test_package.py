@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -11,6 +13,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from OttoLibrary.version import VERSION
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -74,6 +78,31 @@ def test_robot_framework_is_bound() -> None:
     assert [requirement for requirement in PROJECT["dependencies"] if package(requirement) == "robotframework"] == [
         "robotframework>=7.4,<8"
     ]
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="A release is a tag of git.")
+def test_a_release_and_its_tag_agree(tmp_path: Path) -> None:
+    for name in (".ci/release", "OttoLibrary/version.py"):
+        (tmp_path / name).parent.mkdir()
+        shutil.copy(ROOT / name, tmp_path / name)
+    changes = tmp_path / "CHANGELOG.md"
+    changes.write_text("## Unreleased\n")
+
+    def run(*words: str) -> tuple[int, str]:
+        variables = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHON": sys.executable}
+        who = {f"GIT_{role}_{part}": "a@example.com" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+        done = subprocess.run(words, cwd=tmp_path, env=variables | who, capture_output=True, text=True, timeout=120, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    assert "HEAD has no tag" in run(".ci/release", "version")[1]
+    for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "x"), ("tag", "v9.9.9")):
+        assert run("git", *words)[0] == 0
+    assert run(".ci/release", "version") == (1, f"The tag is v9.9.9, but OttoLibrary/version.py says {VERSION}.\n")
+    run("git", "tag", "-d", "v9.9.9")
+    run("git", "tag", f"v{VERSION}")
+    assert run(".ci/release", "version")[0] == 1
+    changes.write_text(f"## {VERSION}\n")
+    assert run(".ci/release", "version")[0] == 0
 
 
 def test_the_decision_on_dependencies_names_each() -> None:

@@ -345,7 +345,7 @@ class _Server(BaseHTTPRequestHandler):
 def server() -> Any:
     made = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
     made.answers, made.asked = {}, []  # type: ignore[attr-defined]
-    thread = Thread(target=made.serve_forever)
+    thread = Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield made
     made.shutdown()

@@ -15,7 +15,7 @@ def ran(shell: str, script: str) -> list[str]:
     """Return what the parts printed; the script is given with the command, as a login shell gets it. Nothing else is printed."""
     require(SHELLS[shell][0])
     text = script_of([], "end") + "O=\n" + script + '\nprintf %s "$O"\n'
-    done = subprocess.run([*SHELLS[shell], "-c", text], capture_output=True, check=True, timeout=20)
+    done = subprocess.run([*SHELLS[shell], "-c", text], capture_output=True, check=True, timeout=120)
     assert done.stderr == b""
     return done.stdout.decode("utf-8", "replace").split("=next\n")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -248,3 +248,120 @@ def test_a_renewal_that_never_returns_holds_up_no_other_and_is_asked_once() -> N
         never.set()
     assert "it could not be renewed (The reservations did not answer in 0.1 seconds.)" in str(error)
     assert asked == [1]
+
+
+class Around:
+    """What is done around leases: it notes itself, and fails or waits as the test says."""
+
+    def __init__(self, calls: list[str], fail: str = "", hang: str = "") -> None:
+        self.calls, self.fail, self.hang = calls, fail, hang
+        self.hanging = asyncio.Event()
+
+    async def before(self, hosts: Sequence[str]) -> None:
+        await self._do("before")
+
+    async def after(self, hosts: Sequence[str]) -> None:
+        await self._do("after")
+
+    async def _do(self, what: str) -> None:
+        self.calls.append(what)
+        if self.hang == what:
+            self.hanging.set()
+            await asyncio.Event().wait()
+        if self.fail == what:
+            raise ReservationError(f"no {what}")
+
+
+def around_ran(around: Around, backend: FakeBackend, work: Callable[[Leases], Awaitable[None]]) -> list[LeaseLostError]:
+    lost: list[LeaseLostError] = []
+
+    async def whole() -> None:
+        leases = Leases(backend, lambda text: None, lost.append, around=around)
+        try:
+            async with asyncio.timeout(30):
+                await work(leases)
+        finally:
+            await leases.close()
+
+    asyncio.run(whole())
+    return lost
+
+
+def test_what_is_done_around_a_lease_is_done_while_it_is_held() -> None:
+    backend = FakeBackend()
+
+    async def work(leases: Leases) -> None:
+        await leases.reserve(DEMAND, 0)
+        await leases.release()
+
+    around_ran(Around(backend.calls), backend, work)
+    assert backend.calls == ["join", "attempt", "before", "after", "release", "close"]
+
+
+def test_a_host_that_cannot_be_made_ready_is_given_back() -> None:
+    backend = FakeBackend()
+
+    async def work(leases: Leases) -> None:
+        with pytest.raises(ReservationError, match="no before"):
+            await leases.reserve(DEMAND, 0)
+        assert leases.hosts == []
+
+    around_ran(Around(backend.calls, fail="before"), backend, work)
+    assert backend.calls == ["join", "attempt", "before", "after", "release", "close"]
+
+
+def test_a_host_is_released_when_what_is_done_last_fails() -> None:
+    backend = FakeBackend()
+
+    async def work(leases: Leases) -> None:
+        await leases.reserve(DEMAND, 0)
+        with pytest.raises(ReservationError, match="no after"):
+            await leases.release()
+        assert leases.hosts == []
+
+    around_ran(Around(backend.calls, fail="after"), backend, work)
+    assert backend.calls[-2:] == ["release", "close"]
+
+
+@pytest.mark.parametrize("hang", ["before", "after"])
+def test_a_time_out_in_what_is_done_around_a_lease_releases_it(hang: str) -> None:
+    backend = FakeBackend()
+    around = Around(backend.calls, hang=hang)
+
+    async def use(leases: Leases) -> None:
+        await leases.reserve(DEMAND, 0)
+        await leases.release()
+
+    async def work(leases: Leases) -> None:
+        using = asyncio.create_task(use(leases))
+        await around.hanging.wait()
+        using.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await using
+        assert leases.hosts == []
+
+    around_ran(around, backend, work)
+    assert backend.calls[-2:] == ["release", "close"]
+
+
+@pytest.mark.parametrize("hang", ["before", "after"])
+def test_a_lease_lost_in_what_is_done_around_it_ends_that(hang: str) -> None:
+    backend = FakeBackend()
+    around = Around(backend.calls, hang=hang)
+
+    async def work(leases: Leases) -> None:
+        async def use() -> None:
+            await leases.reserve(DEMAND, 0)
+            await leases.release()
+
+        using = asyncio.create_task(use())
+        await around.hanging.wait()
+        backend.fail = LeaseLostError(["a"], "somebody took it")
+        await leases.renew()
+        with pytest.raises(LeaseLostError):
+            await using
+
+    lost = around_ran(around, backend, work)
+    assert len(lost) == 1
+    # It may be another's by now.
+    assert "release" not in backend.calls

@@ -81,3 +81,13 @@ def test_checks_are_taken_alone(engine: Engine) -> None:
     breaches.add_failed_check("a.robot:3: x")
     assert len(breaches.take_checks()) == 1
     assert [str(error) for error in breaches.take()] == ["lease"]
+
+
+def test_what_could_not_be_ended_is_taken_once_and_ends_no_later_call(engine: Engine) -> None:
+    breaches = Breaches(engine, lambda: True)
+    lost = OttoError("the lease was lost")
+    breaches.add(lost)
+    breaches.add_failed_end(lost)
+    assert breaches.take_ends() == [lost]
+    assert breaches.take_ends() == []
+    assert breaches.call(answer()) == 42

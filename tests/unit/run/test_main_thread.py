@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.run.main_thread import MainResult, MainThread, MainWork
+from OttoLibrary.run.main_thread import MainResult, MainThread
 
 
 def test_work_is_done_in_order_and_its_results_come_back() -> None:
@@ -76,7 +76,10 @@ def test_a_piece_on_its_way_when_the_main_thread_was_interrupted_comes_again() -
     async def go() -> None:
         main = MainThread()
         task = asyncio.create_task(main.do(lambda: None))
-        work: MainWork | None = await main.next(task)
+        work = await main.next(task)
+        assert work is not None
         assert await main.next(task) is work
+        await main.next(task, MainResult(work))
+        await task
 
     asyncio.run(go())

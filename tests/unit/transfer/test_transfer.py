@@ -55,5 +55,6 @@ def test_an_empty_path_is_a_variable_that_was_never_set(source: str, target: str
 
 
 def test_the_message_of_the_system() -> None:
-    assert system_message(OSError(28, "No space left on device", "/a")) == "No space left on device ('/a')"
+    assert system_message(OSError(13, "Permission denied", "/a")) == "Permission denied ('/a')"
+    assert system_message(OSError(28, "No space left on device", "/a")) == "No space left on device on this machine ('/a')"
     assert system_message(OSError("anything")) == "anything"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from OttoLibrary.contracts.facts import HostFacts, SshOptions
 from OttoLibrary.transport import client_config
-from OttoLibrary.transport.client_config import Asked, SshConfig, read_config
+from OttoLibrary.transport.client_config import Asked, SshConfig, host_config, read_config
 
 
 @pytest.fixture(autouse=True)
@@ -159,3 +160,44 @@ def test_the_page_lists_each_option_and_what_becomes_of_it() -> None:
     taken = dict.fromkeys(client_config._TAKEN, "taken")
     passed_over = dict.fromkeys(client_config._PASSED_OVER, "passed over with a note")
     assert listed == {**taken, **passed_over, **dict.fromkeys(client_config._NOT_ABOUT_US, "says nothing here")}
+
+
+@pytest.fixture
+def system(home: Path) -> Path:
+    """The file of the whole machine."""
+    folder = home / "etc"
+    folder.mkdir()
+    (folder / "more.conf").write_text("Compression yes\n")
+    path = folder / "ssh_config"
+    path.write_text("Include more.conf\nHost dut*\n  Port 2222\n  User everybody\n  IdentityFile ~/.ssh/of-all\n")
+    return path
+
+
+def test_the_file_of_the_machine_counts_behind_that_of_the_user(home: Path, system: Path) -> None:
+    (home / ".ssh" / "config").write_text("Host dut1\n  User me-there\n  IdentityFile ~/.ssh/mine\n")
+    config = host_config(HostFacts("dut1", address="dut1"), system)
+    assert (config.text("user"), config.text("port"), config.flag("compression")) == ("me-there", "2222", True)
+    assert config.words("identityfile") == ["~/.ssh/mine", "~/.ssh/of-all"]
+
+
+def test_the_file_of_the_machine_counts_alone_where_the_user_has_none(system: Path) -> None:
+    config = host_config(HostFacts("dut1", address="dut1"), system)
+    assert (config.text("user"), config.notes) == ("everybody", [])
+
+
+def test_the_last_pass_sees_what_both_files_said(home: Path, system: Path) -> None:
+    (home / ".ssh" / "config").write_text("Match final user everybody\n  Tag late\n")
+    assert host_config(HostFacts("dut1", address="dut1"), system).text("tag") == "late"
+
+
+def test_a_file_that_the_lab_names_counts_alone(home: Path, system: Path) -> None:
+    (home / "own").write_text("Tag mine\n")
+    config = host_config(HostFacts("dut1", address="dut1", ssh=SshOptions(config_file=str(home / "own"))), system)
+    assert (config.text("tag"), config.text("port")) == ("mine", None)
+
+
+def test_files_that_are_folders_are_passed_over_with_a_note(home: Path, system: Path) -> None:
+    (home / ".ssh" / "config").mkdir()
+    config = host_config(HostFacts("dut1", address="dut1"), system)
+    assert config.text("port") == "2222"
+    assert config.notes == ["~/.ssh/config cannot be read (Is a directory); it is passed over."]
