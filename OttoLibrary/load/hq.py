@@ -11,8 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from OttoLibrary.load.known_turret import LOST, KnownTurret
 from OttoLibrary.load.load_limits import AbortWatch, LoadLimit
-from OttoLibrary.load.result_store import ErrorRow, LoadPhase, ResultWriter, TurretRow, masked_plain, now_text
+from OttoLibrary.load.result_store import ErrorRow, LoadPhase, ResultWriter, masked_plain
 from OttoLibrary.load.second import Second, together
 from OttoLibrary.load.sockets import HqSockets
 from OttoLibrary.load.turret import oct_messages as oct_wire
@@ -22,8 +23,7 @@ from OttoLibrary.load.turret.histogram import Histogram
 from OttoLibrary.text import plural, printable
 
 WAITING, RUNNING, STOPPING, OVER = "waiting", "running", "stopping", "over"
-# What a turret is called that said nothing for so long, and was not heard of since.
-LOST = "lost"
+# A turret that says nothing for so long is lost.
 SILENT_S = 2.4
 _ASK_S = 1.0
 _BEAT_S = 0.5
@@ -45,8 +45,6 @@ _MOST_WARNINGS = 100
 _MOST_BAD_SHOWN = 5
 _OTHER_CLOCK_S = 60.0
 _LATE_MS = 50.0
-# A turret that is silent may only be busy: when there is no other, the run waits so long for a word of it.
-_GIVEN_UP_S = 15.0
 # For so long users may end what they do when nobody waits for the run any more.
 _LEAVE_S = 2.0
 
@@ -86,49 +84,6 @@ class HqPlan:
     tokens: tuple[str, ...] = ()
 
 
-@dataclass
-class _Turret:
-    uuid: str
-    name: str
-    status: str
-    heard: float
-    identity: bytes | None = None
-    cannons: int = 0
-    script: str = ""
-    rampup: float = 0.0
-    users: int = 0
-    begun: int = 0
-    done: int = 0
-    stored: int = 0
-    lost: int = 0
-    planned: int | None = None
-    dropped: int | None = None
-    late: Histogram | None = None
-    # Its process is known to have ended.
-    ended: bool = False
-    batch: int = 0
-    batch_at: float = 0.0
-    # The others depend on it: when it is gone, so is the run.
-    leads: bool = False
-    confirmed: int = 0
-    number: int = -1
-    stopped: bool = False
-    problem: str = ""
-    changed: bool = True
-
-    @property
-    def is_ours(self) -> bool:
-        return self.identity is not None
-
-    @property
-    def is_gone(self) -> bool:
-        return self.status in {LOST, oct_wire.KILLED, oct_wire.ABORTED}
-
-    def is_given_up(self, now: float) -> bool:
-        """Whether nothing more can come of it."""
-        return self.is_gone and (self.status != LOST or self.ended or now - self.heard > _GIVEN_UP_S)
-
-
 class Hq:
     """The HQ of one run.
 
@@ -155,7 +110,7 @@ class Hq:
         self.state, self.reason = WAITING, ""
         self.is_aborted = False
         self.run_id = uuid.uuid4().hex
-        self.turrets: dict[str, _Turret] = {}
+        self.turrets: dict[str, KnownTurret] = {}
         self.began: float | None = None
         self.stored = self.failed = 0
         self.bad_messages = self.strays = self.refused = 0
@@ -275,13 +230,13 @@ class Hq:
         self.sockets.publish(oct_wire.order(oct_wire.CONTEXT, self.plan.context))
         self.sockets.publish(oct_wire.order(oct_wire.START, oct_wire.START_MESSAGE))
 
-    def _start(self, turret: _Turret, now: float) -> None:
+    def _start(self, turret: KnownTurret, now: float) -> None:
         plan = self._firing_of(turret)
         plan["rows"] = self.plan.most_rows > 0
         said = {"order": "start", "run": self.run_id, "plan": plan, "script": self.plan.script, "context": self.plan.context}
         self._tell(turret, {**said, "began": self.began, "now": now})
 
-    def _firing_of(self, turret: _Turret) -> dict[str, Any]:
+    def _firing_of(self, turret: KnownTurret) -> dict[str, Any]:
         if self.plan.firing is None:
             stages = [(turret.rampup, turret.cannons), (max(0.0, self.plan.duration_s - turret.rampup), turret.cannons)]
             return {"stages": stages, "users": turret.cannons, "all_users": turret.cannons, "grace_s": self.plan.grace_s}
@@ -457,7 +412,7 @@ class Hq:
         turret = self.turrets.get(said.uuid)
         is_new = turret is None
         if turret is None:
-            turret = self.turrets[said.uuid] = _Turret(said.uuid, self._shown(said.turret), "", now)
+            turret = self.turrets[said.uuid] = KnownTurret(said.uuid, self._shown(said.turret), "", now)
         turret.heard = now
         turret.cannons, turret.script, turret.rampup = said.cannons, self._shown(said.script), said.rampup
         self._set_status(turret, self._shown(said.status))
@@ -527,7 +482,7 @@ class Hq:
             raise ValueError("a turret came that is none of this run")
         turret = self.turrets.get(who)
         if turret is None:
-            turret = self.turrets[who] = _Turret(who, self._shown(said.get("name") or "turret")[:255], "", now)
+            turret = self.turrets[who] = KnownTurret(who, self._shown(said.get("name") or "turret")[:255], "", now)
         turret.identity, turret.heard = identity, now
         turret.cannons, turret.leads = int(said.get("cannons") or 0), bool(said.get("leads"))
         turret.script, turret.rampup = self._shown(said.get("script") or "")[:255], float(said.get("rampup") or 0)
@@ -537,7 +492,7 @@ class Hq:
                 turret.number = sum(other.number >= 0 for other in self.turrets.values())
             self._start(turret, now)
 
-    def _take_words(self, turret: _Turret, said: dict[str, Any]) -> None:
+    def _take_words(self, turret: KnownTurret, said: dict[str, Any]) -> None:
         turret.heard = self.now()
         if "batch" in said and said.get("run") == self.run_id:
             self._take_batch(turret, said)
@@ -557,7 +512,7 @@ class Hq:
             second = self._second(int(self.now()))
             second.users = max(second.users, users)
 
-    def _note_words(self, turret: _Turret, said: dict[str, Any]) -> None:
+    def _note_words(self, turret: KnownTurret, said: dict[str, Any]) -> None:
         if turret.status == LOST and self.state == RUNNING:
             self._warn(f"Turret '{turret.name}' was heard again, with what it had not sent")
         turret.problem = self._shown(said.get("problem") or "")
@@ -565,7 +520,7 @@ class Hq:
         if turret.problem and self.state == RUNNING:
             self.abort(f"turret '{turret.name}' cannot fire: {turret.problem}")
 
-    def _note_plan(self, turret: _Turret, said: dict[str, Any]) -> None:
+    def _note_plan(self, turret: KnownTurret, said: dict[str, Any]) -> None:
         if said.get("planned") is None:
             return
         dropped = int(said.get("dropped") or 0)
@@ -575,7 +530,7 @@ class Hq:
             self._dropped += new
             self._second(int(self.now())).dropped += new
 
-    def _take_batch(self, turret: _Turret, said: dict[str, Any]) -> None:
+    def _take_batch(self, turret: KnownTurret, said: dict[str, Any]) -> None:
         number = int(said["batch"])
         if number <= turret.batch:
             return  # it came before, and only the answer was lost
@@ -592,7 +547,7 @@ class Hq:
             self._count_error(str(kind), str(message), int(count), float(first), float(last))
         self._keep_rows(turret, rows)
 
-    def _keep_rows(self, turret: _Turret, rows: Sequence[tuple[str, float, float, dict[str, float]]]) -> None:
+    def _keep_rows(self, turret: KnownTurret, rows: Sequence[tuple[str, float, float, dict[str, float]]]) -> None:
         began, name, room = self.began or 0.0, turret.name, self._rows_left
         self._rows_left = max(0, room - len(rows))
         self._rows += [
@@ -614,7 +569,7 @@ class Hq:
             found.histogram(self._kind(kind)).merge(Histogram.from_plain(plain))
         return found
 
-    def _tell(self, turret: _Turret, said: dict[str, Any]) -> None:
+    def _tell(self, turret: KnownTurret, said: dict[str, Any]) -> None:
         if turret.identity is not None:
             self.sockets.tell(turret.identity, json.dumps(said).encode())
 
@@ -640,7 +595,7 @@ class Hq:
             if not turret.is_gone and not turret.stopped:
                 self._lose(turret, why)
 
-    def _lose(self, turret: _Turret, why: str) -> None:
+    def _lose(self, turret: KnownTurret, why: str) -> None:
         self._set_status(turret, LOST)
         turret.users = 0
         self._count_lost(turret)
@@ -651,7 +606,7 @@ class Hq:
                 f"What it did from {_clock(since)} to {_clock(self.now())} is not in the results"
             )
 
-    def _count_lost(self, turret: _Turret) -> None:
+    def _count_lost(self, turret: KnownTurret) -> None:
         begun, done = read_counts(counters_path(self._folder, turret.uuid))
         turret.begun, turret.done = max(begun, turret.begun), max(done, turret.done)
         turret.lost = max(0, turret.done - turret.stored)
@@ -697,7 +652,7 @@ class Hq:
     def _users_of_octs(self) -> int:
         return sum(turret.cannons for turret in self.turrets.values() if not turret.is_ours and turret.status == oct_wire.RUNNING)
 
-    def _set_status(self, turret: _Turret, status: str) -> None:
+    def _set_status(self, turret: KnownTurret, status: str) -> None:
         if turret.status != status:
             turret.status, turret.changed = status, True
             self._writer.note_status(turret.uuid, self.now(), status)
@@ -718,7 +673,7 @@ class Hq:
         errors = [
             ErrorRow(*key, int(values[0]), values[1], values[2]) for key in self._changed_errors if (values := self._errors[key])
         ]
-        turrets = [_row(turret) for turret in self.turrets.values() if turret.changed]
+        turrets = [turret.row() for turret in self.turrets.values() if turret.changed]
         rows, self._rows = self._rows, []
         totals = {"stored": self.stored, "failed": self.failed, "dropped": self._dropped}
         self._writer.commit(rows, changed, errors, turrets, totals)
@@ -777,23 +732,3 @@ def _clock(at: float) -> str:
 
 def _times(histogram: Histogram) -> list[float]:
     return [histogram.percentile(50), histogram.percentile(95), histogram.percentile(99)]
-
-
-def _row(turret: _Turret) -> TurretRow:
-    return TurretRow(
-        turret.uuid,
-        turret.name,
-        turret.cannons,
-        turret.script,
-        turret.rampup,
-        turret.status,
-        now_text(),
-        turret.is_ours,
-        turret.begun,
-        turret.done,
-        turret.stored,
-        turret.lost,
-        turret.planned,
-        turret.dropped,
-        turret.late,
-    )

@@ -14,7 +14,8 @@ import pytest
 import zmq
 
 from OttoLibrary.load.curve_keys import make_keys, read_keys
-from OttoLibrary.load.hq import LOST, RUNNING, Hq, HqPlan
+from OttoLibrary.load.hq import RUNNING, Hq, HqPlan
+from OttoLibrary.load.known_turret import LOST
 from OttoLibrary.load.result_store import COUNTERS, FILE, ResultReader, ResultWriter
 from OttoLibrary.load.sockets import CurveKeys, HqSockets
 from tests.peers.environments import require_environment

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from OttoLibrary.load.hq import LOST, RUNNING, STOPPING, WAITING, Hq, HqPlan
+from OttoLibrary.load.hq import RUNNING, STOPPING, WAITING, Hq, HqPlan
+from OttoLibrary.load.known_turret import LOST
 from OttoLibrary.load.load_limits import LoadLimit
 from OttoLibrary.load.result_store import FILE, ResultReader, ResultWriter
 from OttoLibrary.load.turret.batches import IterationTally, Note
