@@ -47,7 +47,7 @@ def test_a_huge_file_is_not_taken_into_memory(tmp_path: Path) -> None:
 
 
 def test_a_lab_that_is_a_device_or_huge_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match="No lab file '/dev/zero'"):
+    with pytest.raises(LabError, match="'/dev/zero' is a device, and a lab is a file"):
         load_lab("/dev/zero")
     huge = tmp_path / "huge.json"
     with huge.open("wb") as file:
