@@ -230,7 +230,7 @@ def test_a_time_out_spares_what_earlier_commands_left_running(box: Box) -> None:
 def test_a_loop_ends_and_its_result_never_comes_late(box: Box) -> None:
     box.run("true")
     loops = ["while :; do :; done", "while sleep 0.01; do echo tick; done"]
-    # On a busy machine, ash of BusyBox answers to no key at all in one of ten loops of builtins; a serial line has no other way in.
+    # On a busy machine, ash of BusyBox answers to no key in one of ten loops of builtins; a serial line has no other way in.
     for loop in loops[box.one_line :]:
         with pytest.raises(WaitTimeoutError):
             box.run(loop, timeout_s=0.5)
