@@ -151,10 +151,11 @@ class Session:
             self._reservations.renew()
 
     def follow_suite(self) -> None:
-        """Leave the lab of another repository, whose suite has ended: its monitor ends and its hosts are closed."""
+        """Leave the lab of another repository, whose suite has ended, with its monitor, its hosts and its reservations."""
         if self.lab.is_of_another_repository:
             self.monitor.end()
             self.hosts.close()
+            self._attempt(self._give_back)
             self.lab.forget()
 
     def load_lab(self, references: str) -> None:

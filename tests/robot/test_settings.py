@@ -84,18 +84,26 @@ default = "{name}"
 [monitor]
 interval = "100 ms"
 metrics = ["load"]
+
+[reservations]
+backend = "{backend}"
 """
+_RESERVES = {
+    "file": "Reserve Hosts    host-of-one",
+    "none": "Run Keyword And Expect Error    *can only say who has what*    Reserve Hosts    host-of-two",
+}
 
 
 @pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
 def test_two_repositories_in_one_run_keep_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]) -> None:
     monkeypatch.delenv("OTTO_SUT_DIRS", raising=False)
     for name in order:
+        backend = "file" if name == "one" else "none"
         (tmp_path / name / ".otto").mkdir(parents=True)
-        (tmp_path / name / ".otto" / "settings.toml").write_text(_OF_REPOSITORY.format(name=name))
+        (tmp_path / name / ".otto" / "settings.toml").write_text(_OF_REPOSITORY.format(name=name, backend=backend))
         (tmp_path / name / "labs").mkdir()
         (tmp_path / name / "labs" / f"{name}.json").write_text(f'{{"hosts": {{"host-of-{name}": {{"transport": "local"}}}}}}')
-        (tmp_path / name / "suite.robot").write_text(_OF_EITHER.format(name=name))
+        (tmp_path / name / "suite.robot").write_text(_OF_EITHER.format(name=name, reserve=_RESERVES[backend]))
     ran = run_files(tmp_path, "--listener", "OttoLibrary.Metrics", *order)
     assert ran.rc == 0, ran.said
     assert "WARN" not in ran.said, ran.said
@@ -114,6 +122,7 @@ Library     OttoLibrary
 Watched In {name}
     ${{hosts}}=    Get Hosts
     Should Be Equal    ${{hosts}}    ${{{{['host-of-{name}']}}}}
+    {reserve}
     Run On Host    host-of-{name}    true
     Get Metric    host-of-{name}    load
 """
