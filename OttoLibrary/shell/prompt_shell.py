@@ -23,6 +23,8 @@ _RECOVERY_S = 4.0
 _TRY_S = 1.0
 # A prompt counts when nothing follows it immediately: output may look like one while it is still coming.
 _HOLD_S = 0.02
+# So long a new line has to be quiet, and so long that is waited for: some consoles talk for ever.
+_QUIET_S, _SETTLE_S = 0.2, 2.0
 NO_STATUS = -1
 
 
@@ -60,11 +62,18 @@ class PromptShell:
     async def begin(self, prelude: str) -> None:
         """Wait for the prompt and switch the pager off; raise what greeting the line raises."""
         await self._line.greet()
+        await self._settle()
         self._line.set_aside()
         for command in self._line.prompts.profile.pager_off:
             await self._ask(command)
         if prelude:
             await self._ask(prelude)
+
+    async def _settle(self) -> None:
+        """Wait for one more prompt: the key that woke the console may bring it late, and it is none of a command."""
+        most = Deadline(_SETTLE_S)
+        while await self._line.news(_QUIET_S) and not most.expired:
+            pass
 
     async def run(self, command: str, deadline: Deadline | None, cwd: str | None = None) -> CommandOutcome:
         """Type a command and return its output; past the deadline, or when cancelled, it is interrupted.

@@ -113,7 +113,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
         loop = asyncio.get_running_loop()
         self._has_terminal = terminal is not None
         if terminal is None:
-            self._transport, _ = await loop.subprocess_exec(
+            await loop.subprocess_exec(
                 lambda: self, "/bin/sh", "-c", command, env=environment, start_new_session=True, preexec_fn=restored_signals()
             )
         else:
@@ -129,7 +129,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
         self._errors.end()
         null = asyncio.subprocess.DEVNULL
         words = ("/bin/sh", "-c", _ON_TERMINAL, "sh", os.ttyname(self._slave), command)
-        self._transport, _ = await loop.subprocess_exec(
+        await loop.subprocess_exec(
             lambda: self,
             *words,
             stdin=null,
@@ -199,6 +199,11 @@ class LocalProcess(asyncio.SubprocessProtocol):
         """Set the terminal's size."""
         if self._master is not None:
             _set_size(self._master, columns, rows)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport: a short process may end before its start has returned."""
+        assert isinstance(transport, asyncio.SubprocessTransport)
+        self._transport = transport
 
     def pause_writing(self) -> None:
         """Let writers wait: it reads more slowly than we write."""

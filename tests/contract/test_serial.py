@@ -82,7 +82,7 @@ def test_a_host_that_was_rebooted_meanwhile_is_logged_in_again(open_lab: Any, se
 
 
 def test_a_boot_log_is_read_and_the_boot_loader_used(open_lab: Any, serial_console: Any) -> None:
-    console = serial_console(consoles.boot, {"OTTO_PASSWORD": "pw"}, on_open=True)
+    console = serial_console(consoles.boot, {"OTTO_PASSWORD": "pw", "OTTO_COUNT_S": "3"}, on_open=True)
     loader = host_of(console, profile="uboot")
     session = open_lab(loader=loader, box=host_of(console, user="root", password="pw"))
     assert expect(session, "CPU: +(.*)", name="loader").groups == ("TEST9000 rev 1.2",)
