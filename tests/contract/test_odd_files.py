@@ -138,6 +138,8 @@ def home(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder in the home of the account, which is the home on the host and on this machine."""
     real = Path(pwd.getpwuid(os.getuid()).pw_dir)
     monkeypatch.setenv("HOME", str(real))
+    # A server of another run may have had the same port, and has another key.
+    monkeypatch.setenv("OTTO_KNOWN_HOSTS", str(site.here / "known_hosts"))
     with tempfile.TemporaryDirectory(prefix="otto-test of ours-", dir=real) as folder:
         yield Path(folder)
 
